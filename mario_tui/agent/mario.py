@@ -1,0 +1,174 @@
+"""Mario: act, cache, recall, learn. The tutorial's agent, for any number of games at once.
+
+Double DQN (van Hasselt, Guez, Silver 2016, Deep Reinforcement Learning with Double Q-learning): the online network
+chooses the next action, the target network says what it is worth.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mario_tui.agent.exploration import ExponentialDecay
+from mario_tui.agent.network import MarioNet
+from mario_tui.agent.replay import Batch, Replay
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one update of the online network was: the mean TD estimate of its batch, and the loss."""
+
+    q: float
+    loss: float
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device meant by `auto`, `cpu` or `cuda`; raises InputError where there is no GPU to use."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device = 'cuda' cannot be used: PyTorch sees no GPU here; take device 'auto' or 'cpu'")
+    return torch.device(name)
+
+
+class Mario:
+    """A Double-DQN agent that plays `config.envs` games.
+
+    Args:
+        config: the hyper-parameters.
+        action_dim: how many actions it chooses from.
+        device: where its networks and its replay are.
+    """
+
+    def __init__(self, config: TrainingConfig, action_dim: int, device: torch.device | str = "cpu") -> None:
+        self.config = config
+        self.action_dim = action_dim
+        self.device = torch.device(device)
+        seeds = np.random.SeedSequence(config.seed).generate_state(3)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seeds[0]))
+            self.net = MarioNet((config.frame_stack, 84, 84), action_dim).to(self.device)
+        self.optimizer = torch.optim.Adam(self.net.online.parameters(), lr=config.learning_rate)
+        self.loss_fn = nn.SmoothL1Loss()
+        self.memory = Replay(
+            config.replay_size,
+            envs=config.envs,
+            depth=config.frame_stack,
+            batch_size=config.batch_size,
+            device=self.device,
+            seed=int(seeds[1]),
+        )
+        self.exploration = ExponentialDecay(
+            config.exploration_rate, config.exploration_rate_decay, config.exploration_rate_min
+        )
+        self.curr_step = 0
+        self.updates = 0
+        self.burn_in_until = config.burn_in  # the step that learning starts at
+        self._rng = np.random.Generator(np.random.PCG64(int(seeds[2])))
+
+    @property
+    def exploration_rate(self) -> float:
+        return self.exploration.rate
+
+    @torch.no_grad()
+    def act(self, states: Tensor) -> np.ndarray:
+        """Epsilon-greedy actions.
+
+        Args:
+            states: (E, depth, 84, 84) uint8.
+
+        Returns:
+            (E,) int64, one action index for each game.
+        """
+        explore = self._rng.random(len(states)) < self.exploration_rate
+        actions = self._rng.integers(self.action_dim, size=len(states))
+        if not explore.all():
+            greedy = self.net(states, model="online").argmax(dim=1).cpu().numpy()
+            actions = np.where(explore, actions, greedy)
+        return actions
+
+    def count_steps(self, steps: int) -> None:
+        """Counts steps that were taken: epsilon falls with each."""
+        self.exploration.advance(steps)
+        self.curr_step += steps
+
+    def cache(
+        self,
+        frame: Tensor,
+        action: np.ndarray,
+        reward: np.ndarray,
+        terminated: np.ndarray,
+        first: np.ndarray,
+        last: np.ndarray,
+    ) -> None:
+        """Stores one experience of each game; see `Replay.add` for shapes."""
+        self.memory.add(frame, action, reward, terminated, first, last)
+
+    def recall(self) -> Batch:
+        """A batch of experiences from memory."""
+        return self.memory.sample()
+
+    def td_estimate(self, state: Tensor, action: Tensor) -> Tensor:
+        """Q_online(s, a): (B,) float32."""
+        q_values: Tensor = self.net(state, model="online")
+        return q_values.gather(1, action.unsqueeze(1)).squeeze(1)
+
+    @torch.no_grad()
+    def td_target(self, reward: Tensor, next_state: Tensor, done: Tensor) -> Tensor:
+        """r + gamma Q_target(s', argmax_a' Q_online(s', a')), and r alone where s' is terminal: (B,) float32."""
+        best_action = self.net(next_state, model="online").argmax(dim=1, keepdim=True)
+        next_q: Tensor = self.net(next_state, model="target").gather(1, best_action).squeeze(1)
+        return (reward + (1 - done.float()) * self.config.gamma * next_q).float()
+
+    def update_q_online(self, td_estimate: Tensor, td_target: Tensor) -> float:
+        """One step of Adam on the smooth L1 loss between the two; returns the loss."""
+        loss: Tensor = self.loss_fn(td_estimate, td_target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    def sync_q_target(self) -> None:
+        """Copies the online network to the target network."""
+        self.net.target.load_state_dict(self.net.online.state_dict())
+
+    def learn(self, steps: int = 1) -> list[Update]:
+        """What is due after the last `steps` steps: a sync every `sync_every`, an update every `learn_every`.
+
+        With several games a tick counts several steps; the number of updates per step stays the same.
+        """
+        before = self.curr_step - steps
+        if self.curr_step // self.config.sync_every > before // self.config.sync_every:
+            self.sync_q_target()
+        learn_from = max(before, self.burn_in_until - 1)
+        due = self.curr_step // self.config.learn_every - learn_from // self.config.learn_every
+        return [self._update() for _ in range(due) if self.memory.ready]
+
+    def _update(self) -> Update:
+        batch = self.recall()
+        td_estimate = self.td_estimate(batch.state, batch.action)
+        td_target = self.td_target(batch.reward, batch.next_state, batch.done)
+        loss = self.update_q_online(td_estimate, td_target)
+        self.updates += 1
+        return Update(q=td_estimate.detach().mean().item(), loss=loss)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counters, epsilon and the random state; the networks, optimizer and replay have state dicts of their own."""
+        return {
+            "curr_step": self.curr_step,
+            "updates": self.updates,
+            "exploration_rate": self.exploration_rate,
+            "burn_in_until": self.burn_in_until,
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.curr_step = int(state["curr_step"])
+        self.updates = int(state["updates"])
+        self.exploration.rate = float(state["exploration_rate"])
+        self.burn_in_until = int(state["burn_in_until"])
+        self._rng.bit_generator.state = state["rng"]

@@ -1,0 +1,101 @@
+"""A trained agent that only plays: what watching, evaluation and recording need of it, from any kind of checkpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mario_tui import checkpoint, paths
+from mario_tui.agent.network import MarioNet
+from mario_tui.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The greedy policy of a checkpoint.
+
+    Attributes:
+        net: the network, in evaluation mode, on its device.
+        action_set: name of the button combinations that its outputs stand for.
+        frame_skip: frames for which it holds an action.
+        frame_stack: frames in a state.
+        stage: the stage it was trained on.
+        step: training steps behind it; 0 where unknown.
+        source: how to call it on a screen, e.g. `my-run, step 120,000`.
+    """
+
+    net: MarioNet
+    action_set: str
+    frame_skip: int
+    frame_stack: int
+    stage: str
+    step: int
+    source: str
+
+    @torch.no_grad()
+    def q_values(self, stack: Tensor) -> tuple[float, ...]:
+        """Q of every action in a state, (depth, 84, 84) uint8 on any device."""
+        device = next(self.net.parameters()).device
+        return tuple(self.net(stack.to(device).unsqueeze(0), model="online")[0].tolist())
+
+
+def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
+    """The policy in a checkpoint folder, a run (its newest whole checkpoint) or a tutorial `.chkpt` file.
+
+    Raises CheckpointError where there is none or it is damaged, foreign or of another format.
+    """
+    found = paths.find_checkpoint(path)
+    return _from_tutorial(found, device) if found.is_file() else _from_folder(found, device)
+
+
+def _from_folder(folder: Path, device: torch.device | str) -> Policy:
+    manifest = checkpoint.verify(folder)
+    try:
+        state = load_file(folder / "agent.safetensors", device="cpu")
+        agent = manifest["agent"]
+        net = _build(state, agent["frame_stack"], agent["actions"])
+        return Policy(
+            net=net.to(device).eval(),
+            action_set=manifest["action_set"],
+            frame_skip=manifest["frame_skip"],
+            frame_stack=agent["frame_stack"],
+            stage=manifest["stage"],
+            step=manifest["step"],
+            source=f"{folder.parent.name}, step {manifest['step']:,}",
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{folder} does not hold an agent that this version can load: {error}") from None
+
+
+def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
+    """Reads what the tutorial's `Mario.save` wrote, tensors only: a pickle that would run code is refused."""
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{file} is not a tutorial checkpoint, or not a safe one: {first_line}") from None
+    try:
+        state = content["model"]
+        actions, frame_stack = state["online.9.weight"].shape[0], state["online.0.weight"].shape[1]
+        net = _build(state, frame_stack, actions)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{file} is not a tutorial checkpoint: it should hold 'model', a MarioNet's state dict ({error})"
+        ) from None
+    action_set = {2: "tutorial", 5: "right_only", 7: "simple", 12: "complex"}.get(actions)
+    if action_set is None:
+        raise CheckpointError(f"{file} chooses from {actions} actions, and no action set here has as many")
+    return Policy(net.to(device).eval(), action_set, 4, frame_stack, "1-1", 0, file.name)
+
+
+def _build(state: dict[str, Tensor], frame_stack: int, actions: int) -> MarioNet:
+    net = MarioNet((frame_stack, 84, 84), actions)
+    if any(not torch.isfinite(tensor).all() for tensor in state.values()):
+        raise ValueError("its weights are not all finite")
+    net.load_state_dict(state)
+    return net

@@ -1,0 +1,379 @@
+"""Checkpoints: folders of named parts, written whole or not at all, and verified before they are used.
+
+A checkpoint is written into a hidden folder beside its place, every file is flushed to the disk, and the folder is then
+renamed once, to a name that none has had before. `manifest.json` holds the size and SHA-256 of every part. Nothing in
+a checkpoint is a pickle: tensors are safetensors, the rest is JSON.
+
+Files in a run's folder that say something about several checkpoints (evaluations, the `best` link) are replaced
+atomically.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mario_tui import __version__, paths
+from mario_tui.errors import CheckpointError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+EVALUATIONS = "evaluations.json"
+_MAX_JSON_BYTES = 16 * 2**20
+
+
+def fsync(path: Path) -> None:
+    """Has the system put a file, or a folder's list of names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Replaces a file in one step: whoever reads it sees the old content or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        fsync(temporary)
+        os.replace(temporary, path)
+        fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], header: Mapping[str, Any]) -> Path:
+    """Writes a new checkpoint into a run's folder.
+
+    Args:
+        run: the run's folder, made if it is missing.
+        step: training steps so far, which name the folder.
+        parts: file name -> function that writes that file.
+        header: what else the manifest says (stage, action set, ...); must be JSON.
+
+    Returns:
+        The new folder.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    final = run / paths.checkpoint_name(step, run)
+    temporary = run / f".{final.name}.part"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        listed = {}
+        for name, write_part in parts.items():
+            part = temporary / name
+            write_part(part)
+            fsync(part)
+            listed[name] = {"bytes": part.stat().st_size, "sha256": _sha256(part)}
+        manifest = {
+            "format": FORMAT,
+            "program": f"mario-tui {__version__}",
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "step": step,
+            **header,
+            "parts": listed,
+        }
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        fsync(temporary / MANIFEST)
+        fsync(temporary)
+        os.rename(temporary, final)
+        fsync(run)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return final
+
+
+def drop_parts(folder: Path, names: Collection[str]) -> None:
+    """Takes parts out of a checkpoint: first out of its manifest, then off the disk, so that it stays whole throughout.
+
+    A checkpoint that cannot be read is left as it is.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except CheckpointError:
+        return
+    kept = {name: entry for name, entry in manifest["parts"].items() if name not in names}
+    if len(kept) < len(manifest["parts"]):
+        write_atomically(folder / MANIFEST, json.dumps({**manifest, "parts": kept}, indent=1) + "\n")
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def sweep(run: Path) -> None:
+    """Removes what a save that was cut off left in a run's folder."""
+    for leftover in run.glob(".step-*.part"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; raises CheckpointError, naming it, where it is missing or damaged."""
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise CheckpointError(f"{path} is damaged: too large")
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, whose parts are not looked at; raises CheckpointError."""
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise CheckpointError(f"{folder / MANIFEST} is damaged: it is no manifest")
+    if manifest["format"] > FORMAT:
+        raise CheckpointError(
+            f"{folder} has format {manifest['format']}, made by a newer mario-tui: update this one (it reads {FORMAT})"
+        )
+    parts = manifest.get("parts")
+    if not isinstance(parts, dict) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and isinstance(entry.get("sha256"), str)
+        for entry in parts.values()
+    ):
+        raise CheckpointError(f"{folder / MANIFEST} is damaged: its list of parts cannot be read")
+    if any(Path(name).name != name or name in (".", "..") for name in parts):
+        raise CheckpointError(f"{folder / MANIFEST} is damaged: it names a file outside its folder")
+    types = {"step": int, "stage": str, "action_set": str, "created": str}
+    for key, kind in types.items():
+        if not isinstance(manifest.get(key), kind):
+            raise CheckpointError(f"{folder / MANIFEST} is damaged: {key!r} is missing or of the wrong kind")
+    return manifest
+
+
+def check_sizes(folder: Path) -> dict[str, Any]:
+    """The manifest, after a quick look that every part is there and has its size; raises CheckpointError."""
+    manifest = read_manifest(folder)
+    for name, entry in manifest["parts"].items():
+        part = folder / name
+        if not part.is_file():
+            raise CheckpointError(f"{part} is missing")
+        if part.stat().st_size != entry["bytes"]:
+            raise CheckpointError(f"{part} is damaged: {part.stat().st_size:,} bytes instead of {entry['bytes']:,}")
+    return manifest
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """The manifest, after every part was read and found to be what was written; raises CheckpointError."""
+    manifest = check_sizes(folder)
+    for name, entry in manifest["parts"].items():
+        if _sha256(folder / name) != entry["sha256"]:
+            raise CheckpointError(f"{folder / name} is damaged: its content is not what was saved")
+    return manifest
+
+
+def newest_whole(run: Path) -> Path:
+    """The newest checkpoint of a run that is whole; raises CheckpointError where there is none."""
+    problem = f"{run} holds no checkpoint yet"
+    for folder in reversed(paths.step_folders(run)):
+        try:
+            verify(folder)
+        except CheckpointError as error:
+            problem = str(error)
+        else:
+            return folder
+    raise CheckpointError(problem)
+
+
+def trash(path: Path) -> Path:
+    """Moves a checkpoint or a run into the trash folder beside the runs; returns where it is now."""
+    inside = path.resolve().relative_to(paths.checkpoints_dir().resolve())
+    folder = paths.checkpoints_dir() / ".trash" / f"{paths.timestamp()}_{'_'.join(inside.parts)}"
+    number = 2
+    while folder.exists():
+        folder = folder.with_name(f"{folder.name}_{number}")
+        number += 1
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(path, folder)
+    if len(inside.parts) > 1:
+        _link_best(path.parent)
+    return folder
+
+
+# What was measured of checkpoints, kept in their run's folder: a checkpoint itself never changes.
+
+
+def evaluations(run: Path) -> dict[str, dict[str, Any]]:
+    """Name of a checkpoint -> what was measured of it; empty where nothing was, or the file is damaged."""
+    try:
+        content = read_json(run / EVALUATIONS)
+    except CheckpointError:
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {name: entry for name, entry in content.items() if isinstance(entry, dict)}
+
+
+def note_evaluation(folder: Path, **measured: Any) -> None:
+    """Keeps what was measured of a checkpoint (`greedy_clear`, `greedy_x`, `robust_clear_rate`), and moves `best`."""
+    run = folder.parent
+    content = evaluations(run)
+    content[folder.name] = {**content.get(folder.name, {}), **measured}
+    write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
+    _link_best(run)
+
+
+def _rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
+    """Orders checkpoints: by robust clear rate, then greedy clear, then how far greedy play got."""
+    rate, distance = entry.get("robust_clear_rate"), entry.get("greedy_x")
+    return (
+        float(rate) if isinstance(rate, int | float) else -1.0,
+        entry.get("greedy_clear") is True,
+        float(distance) if isinstance(distance, int | float) else -1.0,
+    )
+
+
+def _link_best(run: Path) -> None:
+    measured = evaluations(run)
+    folders = [folder for folder in paths.step_folders(run) if folder.name in measured]
+    link = run / "best"
+    if not folders:
+        link.unlink(missing_ok=True)
+        return
+    temporary = run / ".best.part"
+    temporary.unlink(missing_ok=True)
+    # of equals the newest
+    temporary.symlink_to(max(reversed(folders), key=lambda folder: _rank(measured[folder.name])).name)
+    os.replace(temporary, link)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """One row of the list of checkpoints; `problem` says what is wrong with one that is not whole."""
+
+    path: Path
+    run: str
+    stage: str
+    step: int
+    created: str
+    size_bytes: int
+    whole: bool
+    best: bool
+    greedy_clear: bool | None
+    robust_clear_rate: float | None
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that `mario-tui checkpoints --json` promises."""
+        names = (
+            "run",
+            "stage",
+            "step",
+            "created",
+            "size_bytes",
+            "whole",
+            "best",
+            "greedy_clear",
+            "robust_clear_rate",
+        )
+        return {"path": str(self.path), **{name: getattr(self, name) for name in names}}
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A training run and its checkpoints, the newest first."""
+
+    run: str
+    path: Path
+    stage: str
+    created: str
+    size_bytes: int
+    checkpoints: list[CheckpointInfo] = field(default_factory=list)
+
+
+def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointInfo:
+    size = sum(part.stat().st_size for part in folder.iterdir() if part.is_file())
+    match = paths.STEP_FOLDER.fullmatch(folder.name)
+    stage, created, step, problem = "?", "", int(match[1]) if match else 0, ""
+    try:
+        manifest = read_manifest(folder)
+        stage, created, step = manifest["stage"], manifest["created"], manifest["step"]
+        check_sizes(folder)
+    except CheckpointError as error:
+        problem = str(error)
+    clear, rate = measured.get("greedy_clear"), measured.get("robust_clear_rate")
+    return CheckpointInfo(
+        path=folder,
+        run=folder.parent.name,
+        stage=stage,
+        step=step,
+        created=created,
+        size_bytes=size,
+        whole=not problem,
+        best=best,
+        greedy_clear=clear if isinstance(clear, bool) else None,
+        robust_clear_rate=float(rate) if isinstance(rate, int | float) else None,
+        problem=problem,
+    )
+
+
+def run_summaries() -> list[RunSummary]:
+    """All runs, the newest first; damaged checkpoints are listed as such."""
+    summaries = []
+    for run in paths.runs():
+        measured = evaluations(run)
+        best = (run / "best").resolve().name if (run / "best").is_symlink() else ""
+        infos = [
+            _info(folder, measured.get(folder.name, {}), folder.name == best)
+            for folder in reversed(paths.step_folders(run))
+        ]
+        stage = next((info.stage for info in infos if info.whole), "?")
+        created = datetime.fromtimestamp((run / "config.toml").stat().st_mtime, timezone.utc)
+        summaries.append(
+            RunSummary(
+                run=run.name,
+                path=run,
+                stage=stage,
+                created=max([created.isoformat(timespec="seconds"), *(info.created for info in infos)]),
+                size_bytes=sum(info.size_bytes for info in infos),
+                checkpoints=infos,
+            )
+        )
+    return sorted(summaries, key=lambda summary: summary.created, reverse=True)
+
+
+def list_checkpoints() -> list[CheckpointInfo]:
+    """Every checkpoint: the best of each stage first, then the newest."""
+    infos = [info for summary in run_summaries() for info in summary.checkpoints]
+    measured = {run: evaluations(run) for run in {info.path.parent for info in infos}}
+
+    def rank(info: CheckpointInfo) -> tuple[Any, ...]:
+        return (
+            info.whole,
+            *_rank(measured[info.path.parent].get(info.path.name, {})),
+            info.created,
+            info.step,
+        )
+
+    infos.sort(key=rank, reverse=True)
+    stages: set[str] = set()
+    leaders: list[CheckpointInfo] = []
+    others: list[CheckpointInfo] = []
+    for info in infos:
+        leader = info.whole and info.stage not in stages
+        stages.add(info.stage)
+        (leaders if leader else others).append(info)
+    leaders.sort(key=lambda info: info.stage)
+    others.sort(key=lambda info: (info.created, info.step), reverse=True)
+    return leaders + others

@@ -1,0 +1,228 @@
+"""Every hyper-parameter, declared once.
+
+The command line's flags, the TOML file of a run, the form in the Train screen, the range checks and the checkpoint's
+header all derive from `TrainingConfig`. A preset is a named set of values: `tutorial` has the constants of the
+"Train a Mario-playing RL Agent" tutorial, `fast` the ones that suit several emulators at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mario_tui.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PRESETS = ("tutorial", "fast")
+
+
+def _field(default: Any, description: str, *, group: str, unit: str = "", **limits: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"group": group, "unit": unit}, **limits)
+
+
+class TrainingConfig(BaseModel):
+    """The settings of one training run; the defaults are the tutorial's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    stage: str = _field("1-1", "stage to train on, 1-1 to 8-4", group="Game")
+    action_set: Literal["tutorial", "right_only", "simple", "complex"] = _field(
+        "tutorial", "button combinations the agent chooses from", group="Game"
+    )
+    frame_skip: int = _field(4, "frames that one action is held for", group="Game", unit="frames", ge=1, le=16)
+    stall_steps: int = _field(
+        0,
+        "end an episode after this many steps without getting farther (0: never)",
+        group="Game",
+        unit="steps",
+        ge=0,
+        le=100_000,
+    )
+    max_episode_steps: int = _field(
+        0,
+        "end an episode after this many steps (0: when the game's clock runs out)",
+        group="Game",
+        unit="steps",
+        ge=0,
+        le=1_000_000,
+    )
+    envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=256)
+    workers: int = _field(
+        0,
+        "processes that run the games (0: as many as games or processor cores, whichever is fewer)",
+        group="Game",
+        ge=0,
+        le=256,
+    )
+
+    gamma: float = _field(0.9, "discount factor of future rewards", group="Agent", ge=0, lt=1)
+    learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Agent", gt=0, le=1)
+    batch_size: int = _field(32, "transitions in one update", group="Agent", unit="transitions", ge=1, le=4096)
+    frame_stack: int = _field(4, "frames in one state", group="Agent", unit="frames", ge=1, le=8)
+    replay_size: int = _field(
+        100_000,
+        "transitions that the replay keeps",
+        group="Agent",
+        unit="transitions",
+        ge=100,
+        le=10_000_000_000,
+    )
+    burn_in: int = _field(10_000, "steps before learning starts", group="Agent", unit="steps", ge=0, le=100_000_000)
+    learn_every: int = _field(
+        3, "steps between updates of the online network", group="Agent", unit="steps", ge=1, le=100_000
+    )
+    sync_every: int = _field(
+        10_000,
+        "steps between copies of the online network to the target network",
+        group="Agent",
+        unit="steps",
+        ge=1,
+        le=100_000_000,
+    )
+    exploration_rate: float = _field(1.0, "chance of a random action at the start (epsilon)", group="Agent", ge=0, le=1)
+    exploration_rate_decay: float = _field(0.99999975, "factor on epsilon per step", group="Agent", gt=0, le=1)
+    exploration_rate_min: float = _field(0.1, "epsilon's floor", group="Agent", ge=0, le=1)
+
+    steps: int = _field(0, "stop after this many steps (0: no limit)", group="Run", unit="steps", ge=0, le=10**12)
+    episodes: int = _field(
+        0, "stop after this many episodes (0: no limit)", group="Run", unit="episodes", ge=0, le=10**9
+    )
+    until_clear: bool = _field(False, "stop at the first clear in a greedy evaluation", group="Run")
+    eval_every: int = _field(
+        0,
+        "steps between greedy evaluations (0: only for until_clear, every 20,000)",
+        group="Run",
+        unit="steps",
+        ge=0,
+        le=10**9,
+    )
+    save_every: int = _field(
+        500_000, "steps between checkpoints (0: only at the end)", group="Run", unit="steps", ge=0, le=10**9
+    )
+    log_every: int = _field(
+        20,
+        "episodes between lines in the log and new curve pictures",
+        group="Run",
+        unit="episodes",
+        ge=1,
+        le=10**6,
+    )
+    seed: int = _field(0, "seed of every random choice", group="Run", ge=0, lt=2**63)
+    device: Literal["auto", "cpu", "cuda"] = _field("auto", "where the networks run", group="Run")
+    threads: int = _field(
+        0,
+        "processor threads that PyTorch may use on the CPU (0: half of the cores, 4 at most)",
+        group="Run",
+        ge=0,
+        le=256,
+    )
+    tensorboard: bool = _field(False, "write TensorBoard events too (extra 'tensorboard')", group="Run")
+
+    @field_validator("stage")
+    @classmethod
+    def _stage_exists(cls, stage: str) -> str:
+        world, _, level = stage.partition("-")
+        if world not in tuple("12345678") or level not in tuple("1234"):
+            raise ValueError("stages go from 1-1 to 8-4")
+        return stage
+
+    @property
+    def eval_every_steps(self) -> int:
+        """Steps between greedy evaluations; 0 where there are none."""
+        return self.eval_every or (20_000 if self.until_clear else 0)
+
+    def replace(self, **changes: Any) -> TrainingConfig:
+        """A checked copy with other values; raises InputError where one is out of range."""
+        return make_config(**{**self.model_dump(), **changes})
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump())
+
+
+_PRESET_VALUES: dict[str, dict[str, Any]] = {
+    "tutorial": {},
+    "fast": {
+        "envs": 4,
+        "gamma": 0.95,
+        "learning_rate": 1e-4,
+        "burn_in": 2_000,
+        "learn_every": 4,
+        "sync_every": 4_000,
+        "exploration_rate_decay": 0.99995,
+        "exploration_rate_min": 0.02,
+        "stall_steps": 100,
+        "save_every": 50_000,
+    },
+}
+
+
+def preset(name: str) -> TrainingConfig:
+    """The settings of a preset, `tutorial` or `fast`; raises InputError for another name."""
+    if name not in _PRESET_VALUES:
+        raise InputError(f"no preset {name!r}: there are {', '.join(PRESETS)}")
+    return TrainingConfig(**_PRESET_VALUES[name])
+
+
+def make_config(**values: Any) -> TrainingConfig:
+    """A checked configuration; raises InputError with one line that names the setting and its range."""
+    try:
+        return TrainingConfig(**values)
+    except ValidationError as error:
+        raise InputError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}: 'mario-tui train --help' lists them all"
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    description = TrainingConfig.model_fields[name].description if name in TrainingConfig.model_fields else ""
+    return f"{name} = {first['input']!r} cannot be used ({description}): it should be {message}"
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, unchecked; raises InputError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise InputError(f"no settings file at {path}: check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a settings file: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is no TOML: {error}") from None
+
+
+def field_help(name: str) -> tuple[str, str, str]:
+    """Group, unit and description of a setting, as forms and flags show them."""
+    field = TrainingConfig.model_fields[name]
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return str(extra.get("group", "")), str(extra.get("unit", "")), field.description or ""
+
+
+def field_range(name: str) -> str:
+    """The values that a setting takes, in words, e.g. `1 to 16`."""
+    from typing import get_args
+
+    field = TrainingConfig.model_fields[name]
+    if get_args(field.annotation):
+        return ", ".join(map(str, get_args(field.annotation)))
+    low = high = None
+    for constraint in field.metadata:
+        low = getattr(constraint, "ge", None) if hasattr(constraint, "ge") else low
+        low = f"more than {constraint.gt:g}" if hasattr(constraint, "gt") else low
+        high = getattr(constraint, "le", None) if hasattr(constraint, "le") else high
+        high = f"less than {constraint.lt:g}" if hasattr(constraint, "lt") else high
+    if low is None and high is None:
+        return "yes or no" if field.annotation is bool else ""
+    show = [f"{v:,}" if isinstance(v, int) else v if isinstance(v, str) else f"{v:g}" for v in (low, high)]
+    return f"{show[0]} to {show[1]}"

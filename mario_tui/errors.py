@@ -1,0 +1,29 @@
+"""The errors that this program raises on purpose: each message is one line that says what is wrong and what to do."""
+
+
+class MarioTuiError(Exception):
+    """Something failed that the user should read about; the command line prints the message and exits with 1."""
+
+    exit_code = 1
+
+
+class InputError(MarioTuiError):
+    """The user gave something that cannot be used: a flag, a setting, a path, a file. Exit code 2."""
+
+    exit_code = 2
+
+
+class CheckpointError(InputError):
+    """A checkpoint is missing, damaged, foreign or made by a newer version of the program."""
+
+
+class EmulatorError(MarioTuiError):
+    """The emulator, or a process that runs one, failed."""
+
+
+class RecordingError(MarioTuiError):
+    """A video could not be written."""
+
+
+class TrainingError(MarioTuiError):
+    """Training could not go on."""

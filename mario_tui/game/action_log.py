@@ -1,0 +1,163 @@
+"""What was pressed in an episode: a small JSON file that replays it exactly, as the game is deterministic."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from mario_tui.errors import InputError, RecordingError
+from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.episode import EndReason, Episode
+from mario_tui.game.stages import STAGES
+
+FORMAT = 1
+MAX_FILE_BYTES = 8 << 20  # days of play, and little enough to read at once
+MAX_FRAME_SKIP = 60
+
+
+@dataclass(frozen=True)
+class ActionLog:
+    """One NES button byte per step of `frame_skip` frames, from the first frame after a reset of `stage`."""
+
+    stage: str
+    frame_skip: int
+    buttons: tuple[int, ...]
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "stage": self.stage,
+                "frame_skip": self.frame_skip,
+                "buttons": self.buttons,
+            },
+            separators=(",", ":"),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Writes the file whole or not at all; raises RecordingError if that fails."""
+        path = Path(path)
+        partial = path.with_name(f".{path.stem}.part{path.suffix}")
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                file.write(self.to_json())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise RecordingError(f"the action log {path} cannot be written: {error.strerror}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> ActionLog:
+        """Reads a file that `save` wrote, or one made elsewhere; keys that are not ours are ignored.
+
+        Raises InputError, with the reason in one line, for anything that is no action log of format 1.
+        """
+        try:
+            return cls._from_json(_read_limited(Path(path)))
+        except _MalformedError as error:
+            raise InputError(f"{path} is no action log that can be replayed: {error}") from error
+
+    @classmethod
+    def _from_json(cls, text: bytes) -> ActionLog:
+        try:
+            # A number with thousands of digits is a ValueError as well, and so is text that is not UTF-8.
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _MalformedError("it is not JSON") from error
+        if not isinstance(content, dict):
+            raise _MalformedError("it is not a JSON object")
+        if not _is_integer(content.get("format"), 1, FORMAT):
+            raise _MalformedError(f'"format" is not {FORMAT}, the only one known to this version')
+        stage, frame_skip, buttons = (content.get(key) for key in ("stage", "frame_skip", "buttons"))
+        if not isinstance(stage, str) or stage not in STAGES:
+            raise _MalformedError('"stage" is not one from "1-1" to "8-4"')
+        if not _is_integer(frame_skip, 1, MAX_FRAME_SKIP):
+            raise _MalformedError(f'"frame_skip" is not a whole number from 1 to {MAX_FRAME_SKIP}')
+        if not isinstance(buttons, list) or not all(_is_integer(byte, 0, 255) for byte in buttons):
+            raise _MalformedError('"buttons" is not a list of whole numbers from 0 to 255')
+        return cls(stage, frame_skip, tuple(buttons))
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay showed.
+
+    frames: emulator frames played.
+    ram_crc32: zlib.crc32 chained over the 2,048 bytes of RAM after every frame.
+    screen_crc32: the same over every (240, 256, 3) picture.
+    max_x: farthest x position, pixels.
+    reward: summed over all frames.
+    cleared: whether the stage was.
+    end: why the episode ended; None where the log stops before that.
+    """
+
+    frames: int
+    ram_crc32: int
+    screen_crc32: int
+    max_x: int
+    reward: float
+    cleared: bool
+    end: EndReason | None
+
+
+def replay(log: ActionLog, on_frame: Callable[[MarioEmulator], None] | None = None) -> ReplayResult:
+    """Plays a log from the start of its stage until the log or the episode ends.
+
+    `on_frame` is called after every frame.
+    """
+    ram_crc32 = screen_crc32 = 0
+
+    def watch(emulator: MarioEmulator) -> None:
+        nonlocal ram_crc32, screen_crc32
+        ram_crc32 = zlib.crc32(emulator.ram.data, ram_crc32)
+        screen_crc32 = zlib.crc32(emulator.screen.data, screen_crc32)
+        if on_frame is not None:
+            on_frame(emulator)
+
+    with MarioEmulator(log.stage) as emulator:
+        episode = Episode(emulator, frame_skip=log.frame_skip)
+        for buttons in log.buttons:
+            if episode.end is not None:
+                break
+            episode.step(buttons, watch)
+    return ReplayResult(
+        frames=episode.frames,
+        ram_crc32=ram_crc32,
+        screen_crc32=screen_crc32,
+        max_x=episode.max_x,
+        reward=episode.total_reward,
+        cleared=episode.end is EndReason.CLEAR,
+        end=episode.end,
+    )
+
+
+class _MalformedError(Exception):
+    """Why a file is no action log, as the end of a sentence."""
+
+
+def _read_limited(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise _MalformedError("it is not a file")  # opening a named pipe would wait for a writer
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise _MalformedError(error.strerror or "it cannot be read") from error
+    except ValueError as error:
+        raise _MalformedError("it has a name that no file can have") from error
+    if len(text) > MAX_FILE_BYTES:
+        raise _MalformedError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
+    return text
+
+
+def _is_integer(value: Any, lowest: int, highest: int) -> TypeGuard[int]:
+    return type(value) is int and lowest <= value <= highest  # True and 4.0 are none

@@ -1,0 +1,261 @@
+"""Episodes of one stage, played at the same time in worker processes over shared memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mario_tui.errors import EmulatorError, InputError
+from mario_tui.game.emulator import STATUSES
+from mario_tui.game.episode import EndReason
+from mario_tui.game.stages import check_stage
+from mario_tui.game.worker import ENDS, RESULT, Order, SharedGames, Task
+
+START_SECONDS = 120.0
+REPLY_SECONDS = 60.0
+RESTORE_SECONDS = 600.0
+CLOSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStep:
+    """What one step brought in each of the E games: copies, (E,) each.
+
+    reward: float32, summed over the step's frames.
+    terminated, truncated: bool, as in StepResult.
+    last: bool, the episode is over and the frame is its final one (terminated or truncated).
+    first: bool, the frame is the first of an episode: this was a reset, reward 0, the buttons were ignored.
+    end: why the episode is over; None while it is not.
+    x, max_x: int32, where Mario is and the farthest he was in this episode, pixels.
+    time, coins, score, life: int32, as in MarioEmulator.
+    steps: int32, of this episode so far.
+    status: "small", "tall" or "fireball".
+    """
+
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    last: NDArray[np.bool_]
+    first: NDArray[np.bool_]
+    end: list[EndReason | None]
+    x: NDArray[np.int32]
+    max_x: NDArray[np.int32]
+    time: NDArray[np.int32]
+    coins: NDArray[np.int32]
+    score: NDArray[np.int32]
+    life: NDArray[np.int32]
+    steps: NDArray[np.int32]
+    status: list[str]
+
+
+class Fleet:
+    """E games of one stage in worker processes: `start()`; `send()` and `receive()` in turn; `close()`.
+
+    A game whose episode ended at one step is reset by the next: see FleetStep.first.
+
+    After an EmulatorError the fleet is closed; button_logs still tell how to restore its games in a new one.
+
+    Attributes:
+        frames: (E, 240, 256, 3) uint8, the newest pictures: shared memory, valid from receive() to send().
+        button_logs: for each game, the button byte of every step of its episode, up to the last receive().
+        pids: of the worker processes.
+    """
+
+    def __init__(
+        self, stage: str, *, envs: int, workers: int, frame_skip: int, stall_steps: int, max_steps: int
+    ) -> None:
+        """Starts the processes without waiting for them; more workers than games are not started.
+
+        Raises InputError for a stage or number that cannot be, EmulatorError if no process can be started.
+        """
+        check_stage(stage)
+        if envs < 1 or workers < 1:
+            raise InputError(f"a fleet needs a game and a worker at least, not {envs} and {workers}")
+        self._workers: list[_Worker] = []
+        workers = min(workers, envs)
+        try:
+            memory = SharedGames.allocate(envs)
+            try:
+                self._shared = SharedGames(memory, envs)
+                for number in range(workers):
+                    first_env, last_env = envs * number // workers, envs * (number + 1) // workers
+                    task = Task(stage, envs, first_env, last_env, frame_skip, stall_steps, max_steps)
+                    self._workers.append(_Worker(f"{number + 1} of {workers}", task, memory))
+            finally:
+                os.close(memory)
+        except OSError as error:
+            self.close()
+            raise EmulatorError(f"the emulator processes cannot be started: {error.strerror}") from error
+        self.frames = self._shared.frames
+        self.button_logs: list[list[int]] = [[] for _ in range(envs)]
+        self.pids = tuple(worker.pid for worker in self._workers)
+        self._sent: list[int] | None = None
+
+    def start(self, timeout_seconds: float = START_SECONDS) -> FleetStep:
+        """Waits until every game stands at the start of the stage (`first` is True for all).
+
+        Raises EmulatorError if one does not get there.
+        """
+        return self._collect(timeout_seconds)
+
+    def send(self, buttons: NDArray[np.uint8]) -> None:
+        """Begins a step with these buttons, (E,) uint8, and returns at once."""
+        if self._sent is not None:
+            raise RuntimeError("a step is under way: receive() its results first")
+        sent = bytes(buttons.tolist())
+        if len(sent) != len(self.frames):
+            raise ValueError(f"there are {len(self.frames)} games and buttons for {len(sent)}")
+        for worker in self._workers:
+            worker.tell(("step", sent[worker.envs]))
+        self._sent = list(sent)
+
+    def receive(self, timeout_seconds: float = REPLY_SECONDS) -> FleetStep:
+        """Waits for the end of the step that `send` began.
+
+        Raises EmulatorError if a worker process died, does not answer in time, or failed.
+        """
+        if self._sent is None:
+            raise RuntimeError("no step is under way: send() one first")
+        step = self._collect(timeout_seconds)
+        for env, buttons in enumerate(self._sent):
+            if step.first[env]:
+                self.button_logs[env] = []
+            else:
+                self.button_logs[env].append(buttons)
+        self._sent = None
+        return step
+
+    def restore(
+        self, button_logs: Sequence[Sequence[int]], timeout_seconds: float = RESTORE_SECONDS
+    ) -> FleetStep:
+        """Brings every game to where it was when a fleet had these `button_logs`; call it between steps.
+
+        Returns what that fleet's last receive() did. Raises EmulatorError like receive(), and for a log that
+        goes on after its episode's end.
+        """
+        if self._sent is not None:
+            raise RuntimeError("a step is under way: receive() its results first")
+        logs = [bytes(log) for log in button_logs]
+        if len(logs) != len(self.frames):
+            raise ValueError(f"there are {len(self.frames)} games and logs for {len(logs)}")
+        for worker in self._workers:
+            worker.tell(("restore", logs[worker.envs]))
+        step = self._collect(timeout_seconds)
+        self.button_logs = [list(log) for log in logs]
+        return step
+
+    def close(self) -> None:
+        """Ends the processes; closing again does nothing. The last frames can still be read."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.hang_up()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for worker in workers:
+            worker.end(deadline)
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _collect(self, timeout_seconds: float) -> FleetStep:
+        if not self._workers:
+            raise EmulatorError("the emulator processes are closed")
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            for worker in self._workers:
+                worker.wait(deadline)
+        except EmulatorError:
+            self.close()
+            raise
+        results = self._shared.results
+        return FleetStep(
+            **{name: results[name].copy() for name in _COPIED_FIELDS},
+            last=results["terminated"] | results["truncated"],
+            end=[ENDS[number] for number in results["end"]],
+            status=[STATUSES[number] for number in results["status"]],
+        )
+
+
+_COPIED_FIELDS = [name for name in RESULT.names or () if name not in ("end", "status")]
+
+
+class _Worker:
+    """The fleet's end of one worker process.
+
+    A plain subprocess, since multiprocessing would load the program's main module, torch and all, into each
+    worker, and start a resource tracker, which fails while a terminal app has replaced sys.stderr.
+    """
+
+    def __init__(self, name: str, task: Task, memory: int) -> None:
+        self.envs = slice(task.first_env, task.last_env)
+        self._name = name
+        self._pipe, theirs = Pipe()
+        with theirs:
+            self._process = _start_process(theirs, memory)
+        self.pid = self._process.pid
+        self.tell(task)
+
+    def wait(self, deadline: float) -> None:
+        """Returns when the worker has done what it was told; raises EmulatorError when it will not."""
+        try:
+            if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
+                raise EmulatorError(f"emulator process {self._name} does not answer")
+            problem = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise EmulatorError(f"emulator process {self._name} {self._last_words()}") from error
+        if problem:
+            raise EmulatorError(f"emulator process {self._name} failed: {problem}")
+
+    def hang_up(self) -> None:
+        """Closes the pipe, which tells the worker to end."""
+        self._pipe.close()
+
+    def end(self, deadline: float) -> None:
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def tell(self, message: Task | Order) -> None:
+        with contextlib.suppress(OSError):  # from one that died: wait() finds out and says so
+            self._pipe.send(message)
+
+    def _last_words(self) -> str:
+        try:
+            status = self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "hung up"
+        return f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+
+
+def _start_process(orders: Connection, memory: int) -> subprocess.Popen[bytes]:
+    descriptors = (orders.fileno(), memory)
+    program = (
+        f"import sys; sys.path[:] = {sys.path!r}; from mario_tui.game.worker import main; main{descriptors!r}"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        pass_fds=descriptors,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # numpy would start a thread per core in every worker.
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        # The terminal's Ctrl+C, Ctrl+Z and hang-up are for the program, which then closes its fleet.
+        start_new_session=True,
+    )

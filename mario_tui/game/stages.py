@@ -1,0 +1,18 @@
+"""The 32 stages of the game, `1-1` to `8-4`."""
+
+from mario_tui.errors import InputError
+
+STAGES: tuple[str, ...] = tuple(f"{world}-{level}" for world in range(1, 9) for level in range(1, 5))
+
+
+def check_stage(text: str) -> str:
+    """Returns the stage if there is such a one; raises InputError otherwise."""
+    if text not in STAGES:
+        raise InputError(f"there is no stage {text!r}: choose one from 1-1 to 8-4")
+    return text
+
+
+def next_stage(stage: str) -> str | None:
+    """The stage that follows in the game; None after 8-4."""
+    following = STAGES.index(check_stage(stage)) + 1
+    return STAGES[following] if following < len(STAGES) else None

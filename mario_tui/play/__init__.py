@@ -1,0 +1,1 @@
+"""One episode at a time: rollouts, evaluation, recordings, the emulator window."""

@@ -1,0 +1,143 @@
+"""How good a policy is: greedy play, which is one deterministic episode, or its clear rate over many seeded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mario_tui import checkpoint
+from mario_tui.agent.policy import Policy
+from mario_tui.errors import InputError
+from mario_tui.game.episode import EndReason
+from mario_tui.play.rollout import rollout
+
+ROBUST_STICKY = 0.25
+ROBUST_NOOPS = 30
+"""The protocol of the robust clear rate: sticky actions and up to 30 no-op frames at the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """How one episode went; `length` in steps, `max_x` in pixels from the stage's left edge."""
+
+    seed: int
+    reward: float
+    length: int
+    max_x: int
+    end: str
+    cleared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a number of episodes went."""
+
+    per_episode: tuple[EpisodeResult, ...]
+
+    @property
+    def episodes(self) -> int:
+        return len(self.per_episode)
+
+    @property
+    def clears(self) -> int:
+        return sum(result.cleared for result in self.per_episode)
+
+    @property
+    def clear_rate(self) -> float:
+        return self.clears / max(self.episodes, 1)
+
+    @property
+    def mean_reward(self) -> float:
+        return float(np.mean([result.reward for result in self.per_episode])) if self.per_episode else 0.0
+
+    @property
+    def mean_x(self) -> float:
+        return float(np.mean([result.max_x for result in self.per_episode])) if self.per_episode else 0.0
+
+    @property
+    def max_x(self) -> int:
+        return max((result.max_x for result in self.per_episode), default=0)
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that `mario-tui eval --json` promises."""
+        return {
+            "episodes": self.episodes,
+            "clears": self.clears,
+            "clear_rate": self.clear_rate,
+            "mean_reward": self.mean_reward,
+            "mean_x": self.mean_x,
+            "max_x": self.max_x,
+            "per_episode": [asdict(result) for result in self.per_episode],
+        }
+
+
+def evaluate(
+    policy: Policy,
+    *,
+    stage: str | None = None,
+    episodes: int = 1,
+    sticky: float = 0.0,
+    noops: int = 0,
+    seed: int = 0,
+    on_episode: Callable[[EpisodeResult], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Evaluation:
+    """Plays `episodes` episodes, seeded `seed`, `seed` + 1, ...; see `rollout` for the other arguments.
+
+    Greedy play without sticky actions and no-op starts is the same every time, so it is played once only and the result
+    stands for all.
+
+    Raises:
+        InputError: an argument is out of range.
+    """
+    if not 1 <= episodes <= 100_000:
+        raise InputError(f"episodes = {episodes} cannot be used: it should be 1 to 100,000")
+    if not 0 <= sticky < 1:
+        raise InputError(f"sticky = {sticky:g} cannot be used: it is a probability, 0 to less than 1")
+    if not 0 <= noops <= 1000:
+        raise InputError(f"noops = {noops} cannot be used: it should be 0 to 1,000 frames")
+    if seed < 0:
+        raise InputError(f"seed = {seed} cannot be used: it should be 0 or more")
+    deterministic = sticky == 0 and noops == 0
+    results: list[EpisodeResult] = []
+    for number in range(episodes):
+        if deterministic and results:
+            results.append(results[0])
+        else:
+            last = None
+            for moment in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=seed + number):
+                last = moment
+                if cancelled and cancelled():
+                    return Evaluation(tuple(results))
+            assert last is not None
+            assert last.end is not None
+            results.append(
+                EpisodeResult(
+                    seed=seed + number,
+                    reward=last.total_reward,
+                    length=last.step,
+                    max_x=last.max_x,
+                    end=last.end.value,
+                    cleared=last.end is EndReason.CLEAR,
+                )
+            )
+        if on_episode:
+            on_episode(results[-1])
+    return Evaluation(tuple(results))
+
+
+def note(path: Path, policy: Policy, evaluation: Evaluation, *, stage: str, sticky: float, noops: int) -> None:
+    """Keeps the result beside the checkpoint where it says something that the list of checkpoints shows.
+
+    That is greedy play on the stage trained on, and the robust clear rate over at least ten episodes of its protocol.
+    """
+    if not path.is_dir() or stage != policy.stage or not evaluation.episodes:
+        return
+    if sticky == 0 and noops == 0:
+        checkpoint.note_evaluation(path, greedy_clear=evaluation.clears > 0, greedy_x=evaluation.max_x)
+    elif (sticky, noops) == (ROBUST_STICKY, ROBUST_NOOPS) and evaluation.episodes >= 10:
+        checkpoint.note_evaluation(path, robust_clear_rate=evaluation.clear_rate, robust_episodes=evaluation.episodes)

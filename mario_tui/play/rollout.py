@@ -1,0 +1,132 @@
+"""One episode of a policy, as a generator of moments; screens, recordings and evaluations watch it from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mario_tui.agent.policy import Policy
+from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.game.buttons import ACTION_SETS
+from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.episode import EndReason, Episode
+
+STALL_STEPS = 300
+"""Steps without getting farther after which a played-back episode is cut: 20 seconds at frame skip 4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What was seen and done in one step.
+
+    Attributes:
+        step: steps taken so far; 0 is the first frame, before anything was done.
+        frame: (240, 256, 3) uint8, the screen after the step.
+        frames: every frame of the step, the last one being `frame`; empty unless asked for.
+        action: index of the action that was played; None at step 0 and in no-op starts.
+        buttons: the NES button byte that was held.
+        q_values: Q of each action in the state that this step began in; empty where the policy was not asked.
+        stack: (depth, 84, 84) uint8, the state after the step, as the network sees it.
+        end: why the episode is over, or None while it goes on.
+    """
+
+    step: int
+    frame: np.ndarray
+    frames: tuple[np.ndarray, ...]
+    action: int | None
+    buttons: int
+    q_values: tuple[float, ...]
+    reward: float
+    total_reward: float
+    x: int
+    max_x: int
+    time: int
+    coins: int
+    score: int
+    life: int
+    status: str
+    end: EndReason | None
+    stack: np.ndarray
+
+
+def rollout(
+    policy: Policy,
+    *,
+    stage: str | None = None,
+    epsilon: float = 0.0,
+    sticky: float = 0.0,
+    noops: int = 0,
+    seed: int = 0,
+    stall_steps: int = STALL_STEPS,
+    all_frames: bool = False,
+) -> Iterator[Moment]:
+    """Plays one episode and yields its moments, the first frame's included.
+
+    The game is deterministic: with `epsilon`, `sticky` and `noops` at 0 every rollout of a policy is the same.
+
+    Args:
+        policy: who plays.
+        stage: where; the policy's own stage by default.
+        epsilon: chance of a random action at each step.
+        sticky: chance at each step that the action before is played again, whatever the policy chose (after Machado
+            et al. 2018, Revisiting the Arcade Learning Environment; by step here, so that an action log holds it).
+        noops: the episode starts with up to this many frames of no button, rounded up to whole steps.
+        seed: of these random choices.
+        stall_steps: end the episode after this many steps without getting farther; 0 for never.
+        all_frames: keep every emulator frame in `Moment.frames`, not only the last of each step.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    buttons = ACTION_SETS[policy.action_set]
+    with MarioEmulator(stage or policy.stage) as emulator:
+        episode = Episode(emulator, frame_skip=policy.frame_skip, stall_steps=stall_steps)
+        episode.reset()
+        stacks = FrameStacks(1, policy.frame_stack)
+        frames: list[np.ndarray] = []
+
+        def keep(emulator: MarioEmulator) -> None:
+            frames.append(emulator.screen)
+
+        def moment(action: int | None, byte: int, q_values: tuple[float, ...], reward: float) -> Moment:
+            screen = emulator.screen
+            first = np.array([episode.steps == 0])
+            stack = stacks.push(preprocess(screen[None]), first)[0]
+            return Moment(
+                step=episode.steps,
+                frame=screen,
+                frames=tuple(frames),
+                action=action,
+                buttons=byte,
+                q_values=q_values,
+                reward=reward,
+                total_reward=episode.total_reward,
+                x=emulator.x_position,
+                max_x=episode.max_x,
+                time=emulator.time,
+                coins=emulator.coins,
+                score=emulator.score,
+                life=emulator.life,
+                status=emulator.status,
+                end=episode.end,
+                stack=stack.numpy(),
+            )
+
+        yield moment(None, 0, (), 0.0)
+        noop_steps = -(-int(rng.integers(noops + 1)) // policy.frame_skip)
+        last_action: int | None = None
+        while episode.end is None:
+            frames.clear()
+            q_values: tuple[float, ...] = ()
+            action: int | None = None
+            if episode.steps >= noop_steps:
+                q_values = policy.q_values(stacks.stacks[0])
+                action = int(np.argmax(q_values))
+                if epsilon and rng.random() < epsilon:
+                    action = int(rng.integers(len(buttons)))
+                if sticky and last_action is not None and rng.random() < sticky:
+                    action = last_action
+                last_action = action
+            byte = 0 if action is None else buttons[action]
+            result = episode.step(byte, keep if all_frames else None)
+            yield moment(action, byte, q_values, result.reward)

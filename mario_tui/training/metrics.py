@@ -1,0 +1,248 @@
+"""MetricLogger: what became of every episode, its moving averages over 100, as a text table, CSV and TensorBoard events."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mario_tui import paths
+from mario_tui.checkpoint import write_atomically
+from mario_tui.errors import InputError
+
+WINDOW = 100
+METRICS = ("reward", "length", "loss", "q")
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRecord:
+    """One line of metrics.csv.
+
+    `step` counts the training steps of all games at the episode's end, `length` the episode's own; `loss` and `q` are
+    means over the updates made while it ran, 0 where there was none; `seconds` counts time trained, without pauses.
+    """
+
+    episode: int
+    step: int
+    epsilon: float
+    stage: str
+    reward: float
+    length: int
+    loss: float
+    q: float
+    max_x: int
+    end: str
+    seconds: float
+
+
+class Curve:
+    """A series of points in bounded memory: when it is full, neighbours are merged into their mean."""
+
+    def __init__(self, capacity: int = 1000) -> None:
+        self._capacity = capacity
+        self._per_point = 1  # values merged into each point
+        self._points: list[tuple[float, float]] = []
+        self._pending: list[tuple[float, float]] = []
+
+    def add(self, x: float, y: float) -> None:
+        self._pending.append((x, y))
+        if len(self._pending) < self._per_point:
+            return
+        self._points.append(_mean_point(self._pending))
+        self._pending.clear()
+        if len(self._points) >= self._capacity:
+            self._points = [_mean_point(self._points[i : i + 2]) for i in range(0, len(self._points), 2)]
+            self._per_point *= 2
+
+    def points(self) -> tuple[tuple[float, float], ...]:
+        """The points so far, at most `capacity`; the newest may still lack values that will be merged into it."""
+        tail = (_mean_point(self._pending),) if self._pending else ()
+        return (*self._points, *tail)
+
+
+def _mean_point(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
+
+
+class MetricLogger:
+    """Statistics per episode, under the tutorial's names, for several games at once.
+
+    Args:
+        folder: the run's folder; `metrics.csv` gets a line for every episode, `log` one for every `record`.
+        stage: the stage that is played.
+        envs: games that run at the same time.
+    """
+
+    def __init__(self, folder: Path, stage: str, envs: int) -> None:
+        self.folder = folder
+        self.stage = stage
+        self.episode = 0
+        self.clears = 0
+        self.best_x = 0
+        self.curves = {name: Curve() for name in (*METRICS, "epsilon", *(f"{name}_mean" for name in METRICS))}
+        self._recent: deque[EpisodeRecord] = deque(maxlen=WINDOW)
+        self._reward = np.zeros(envs)
+        self._length = np.zeros(envs, dtype=np.int64)
+        self._updates = np.zeros((envs, 3))  # sum of losses, sum of Q values, number of updates
+        self._recorded_at = time.monotonic()
+
+    def log_step(self, rewards: np.ndarray, stepped: np.ndarray) -> None:
+        """Adds a step to the running episodes: (E,) float rewards, of the games where (E,) bool `stepped`."""
+        self._reward += np.where(stepped, rewards, 0)
+        self._length += stepped
+
+    def log_update(self, loss: float, q: float) -> None:
+        """Adds an update of the network to the running episodes."""
+        self._updates += (loss, q, 1)
+
+    def log_episode(
+        self, env: int, *, step: int, epsilon: float, max_x: int, end: str, seconds: float
+    ) -> EpisodeRecord:
+        """Marks the end of an episode in game `env`."""
+        losses, q_values, updates = self._updates[env]
+        record = EpisodeRecord(
+            episode=self.episode,
+            step=step,
+            epsilon=epsilon,
+            stage=self.stage,
+            reward=float(self._reward[env]),
+            length=int(self._length[env]),
+            loss=round(losses / updates, 5) if updates else 0.0,
+            q=round(q_values / updates, 5) if updates else 0.0,
+            max_x=max_x,
+            end=end,
+            seconds=round(seconds, 3),
+        )
+        self._reward[env] = self._length[env] = 0
+        self._updates[env] = 0
+        self._append_csv(record)
+        self._count(record)
+        return record
+
+    def _count(self, record: EpisodeRecord) -> None:
+        self.episode = record.episode + 1
+        self.clears += record.end == "clear"
+        self.best_x = max(self.best_x, record.max_x)
+        self._recent.append(record)
+        self.curves["epsilon"].add(record.episode, record.epsilon)
+        for name in METRICS:
+            self.curves[name].add(record.episode, getattr(record, name))
+            self.curves[f"{name}_mean"].add(record.episode, self.mean(name))
+
+    def mean(self, name: str) -> float:
+        """Mean of `reward`, `length`, `loss` or `q` over the last 100 episodes; 0 before the first."""
+        if not self._recent:
+            return 0.0
+        return float(np.mean([getattr(record, name) for record in self._recent]))
+
+    def record(self, episode: int, epsilon: float, step: int) -> str:
+        """Appends a line to the log, with the tutorial's columns; returns it."""
+        now = time.monotonic()
+        delta, self._recorded_at = now - self._recorded_at, now
+        line = (
+            f"{episode:8d}{step:8d}{epsilon:10.3f}"
+            f"{self.mean('reward'):15.3f}{self.mean('length'):15.3f}{self.mean('loss'):15.3f}{self.mean('q'):15.3f}"
+            f"{delta:15.3f}{datetime.now().strftime('%Y-%m-%dT%H:%M:%S'):>20}\n"
+        )
+        log = self.folder / "log"
+        header = (
+            ""
+            if log.exists()
+            else (
+                f"{'Episode':>8}{'Step':>8}{'Epsilon':>10}{'MeanReward':>15}{'MeanLength':>15}"
+                f"{'MeanLoss':>15}{'MeanQValue':>15}{'TimeDelta':>15}{'Time':>20}\n"
+            )
+        )
+        with log.open("a") as file:
+            file.write(header + line)
+        return line
+
+    def _append_csv(self, record: EpisodeRecord) -> None:
+        path = self.folder / "metrics.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(EpisodeRecord)])
+            if new:
+                writer.writeheader()
+            writer.writerow(asdict(record))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs but the finished episodes, which are in metrics.csv."""
+        return {
+            "episode": self.episode,
+            "reward": self._reward.tolist(),
+            "length": self._length.tolist(),
+            "updates": self._updates.tolist(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up where `state_dict` was called, with the episodes of metrics.csv up to then.
+
+        Lines of later episodes belong to a continuation that is now given up: they are set aside in a file beside it.
+        """
+        episode = int(state["episode"])
+        records = read_metrics(self.folder / "metrics.csv")
+        kept = [record for record in records if record.episode < episode]
+        if len(kept) < len(records):
+            self._set_aside(kept)
+        for record in kept:
+            self._count(record)
+        self.episode = episode
+        self._reward[:] = state["reward"]
+        self._length[:] = state["length"]
+        self._updates[:] = state["updates"]
+
+    def _set_aside(self, kept: list[EpisodeRecord]) -> None:
+        path = self.folder / "metrics.csv"
+        os.rename(path, self.folder / f"metrics.until-{paths.timestamp()}.csv")
+        names = [field.name for field in fields(EpisodeRecord)]
+        lines = [
+            ",".join(names),
+            *(",".join(str(getattr(record, name)) for name in names) for record in kept),
+        ]
+        write_atomically(path, "\r\n".join(lines) + "\r\n")
+
+
+def read_metrics(path: Path) -> list[EpisodeRecord]:
+    """The episodes in a metrics.csv; a last line that was cut off is left out."""
+    if not path.exists():
+        return []
+    kinds = {"int": int, "float": float, "str": str}
+    records = []
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            try:
+                values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
+            except (KeyError, TypeError, ValueError):
+                continue
+            records.append(EpisodeRecord(**values))
+    return records
+
+
+class TensorBoardLog:
+    """Writes the same figures as TensorBoard events into `tensorboard/` in the run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise InputError(
+                "tensorboard = true needs the extra 'tensorboard': pip install 'mario-tui[tensorboard]'"
+            ) from None
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
+
+    def log_episode(self, record: EpisodeRecord) -> None:
+        for name in (*METRICS, "max_x", "epsilon"):
+            self._writer.add_scalar(f"episode/{name}", getattr(record, name), record.step)
+        self._writer.add_scalar("episode/clear", float(record.end == "clear"), record.step)
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,38 @@
+"""The curves of a run as four pictures, as the tutorial draws them: moving averages over 100 episodes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from mario_tui.checkpoint import write_atomically
+from mario_tui.training.metrics import METRICS, Curve
+
+_TITLES = {"reward": "Reward", "length": "Length (steps)", "loss": "Loss", "q": "Q value"}
+
+
+def save_curves(folder: Path, curves: Mapping[str, Curve]) -> list[Path]:
+    """Writes reward_plot.png, length_plot.png, loss_plot.png and q_plot.png into a folder."""
+    from matplotlib.figure import Figure  # without pyplot, which keeps global state and is not for threads
+
+    written = []
+    for name in METRICS:
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.add_subplot()
+        for key, style in (
+            (name, {"alpha": 0.3, "label": "episode"}),
+            (f"{name}_mean", {"label": "mean over 100"}),
+        ):
+            points = curves[key].points()
+            axes.plot([x for x, _ in points], [y for _, y in points], color="tab:red", **style)
+        axes.set_xlabel("Episode")
+        axes.set_ylabel(_TITLES[name])
+        axes.grid(alpha=0.3)
+        axes.legend(loc="best")
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=100)
+        path = folder / f"{name}_plot.png"
+        write_atomically(path, picture.getvalue())
+        written.append(path)
+    return written

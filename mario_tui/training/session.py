@@ -1,0 +1,240 @@
+"""A training run in a thread of its own, as an app owns it: commands go in, frozen snapshots come out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import MarioTuiError
+from mario_tui.training.control import TrainingControl
+
+if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not whoever makes a session
+    from mario_tui.training.metrics import EpisodeRecord
+    from mario_tui.training.trainer import Event, Finished, Trainer
+
+Status = Literal["starting", "running", "paused", "stopping", "finished", "failed"]
+Points = tuple[tuple[float, float], ...]
+
+_PUBLISH_SECONDS = 1 / 30
+_SPEED_WINDOW_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSnapshot:
+    """All that a screen shows of a training run; never changed after it was published.
+
+    Attributes:
+        episode: episodes that have ended.
+        clears: of all episodes in training; `best_x`: the farthest any of them got.
+        seconds: trained in this sitting, pauses left out.
+        eta_seconds: until the limit of steps or episodes; None where there is no limit or no speed yet.
+        mean_reward, mean_length, mean_loss, mean_q: over the last 100 episodes.
+        frame: (240, 256, 3) uint8, the game of the first actor.
+        curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100.
+        problem: one line, where the status is `failed`.
+    """
+
+    status: Status
+    run: str
+    config: TrainingConfig
+    device: str = ""
+    step: int = 0
+    episode: int = 0
+    epsilon: float = 1.0
+    updates: int = 0
+    clears: int = 0
+    best_x: int = 0
+    steps_per_second: float = 0.0
+    seconds: float = 0.0
+    eta_seconds: float | None = None
+    mean_reward: float = 0.0
+    mean_length: float = 0.0
+    mean_loss: float = 0.0
+    mean_q: float = 0.0
+    replay_transitions: int = 0
+    replay_capacity: int = 0
+    frame: np.ndarray | None = None
+    curves: Mapping[str, Points] = field(default_factory=dict)
+    last_episode: EpisodeRecord | None = None
+    last_checkpoint: Path | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something rare that the user should hear of."""
+
+    kind: Literal["saved", "cleared", "evaluated", "paused", "resumed", "finished", "failed"]
+    text: str
+
+
+class TrainingSession:
+    """Trains in a thread. All methods may be called from any thread; none but `join` waits.
+
+    Args:
+        config, run, resume: as for Trainer.
+        on_event: called in the thread with every event, e.g. by the command line's progress bar.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        run: str | None = None,
+        resume: Path | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.snapshot = TrainingSnapshot(status="starting", run=run or "", config=config)
+        self.result: Finished | None = None
+        self.error: BaseException | None = None
+        self._config, self._run_name, self._resume, self._on_event = config, run, resume, on_event
+        self._control = TrainingControl()
+        self._notices: deque[Notice] = deque(maxlen=1000)
+        self._speed: deque[tuple[float, int]] = deque()
+        self._published_at = 0.0
+        self._curves: Mapping[str, Points] = {}
+        self._last_episode: EpisodeRecord | None = None
+        self._episode_count = -1
+        self._thread = threading.Thread(target=self._train, name="training", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def pause(self) -> None:
+        self._control.pause()
+
+    def resume(self) -> None:
+        self._control.resume()
+
+    def save(self) -> None:
+        self._control.save()
+
+    def stop(self) -> None:
+        """Asks the trainer to save and end."""
+        self._control.stop()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Waits for the thread; True when it has ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def notices(self) -> list[Notice]:
+        """What happened since the last call."""
+        taken = []
+        while self._notices:
+            taken.append(self._notices.popleft())
+        return taken
+
+    def _train(self) -> None:
+        try:
+            from mario_tui.training.trainer import Trainer
+
+            trainer = Trainer(self._config, run=self._run_name, resume=self._resume, control=self._control)
+            for event in trainer.run():
+                self._watch(trainer, event)
+                if self._on_event:
+                    self._on_event(event)
+        except BaseException as error:
+            self.error = error
+            problem = str(error) if isinstance(error, MarioTuiError) else f"{type(error).__name__}: {error}"
+            self.snapshot = replace(self.snapshot, status="failed", problem=problem)
+            self._notices.append(Notice("failed", problem))
+
+    def _watch(self, trainer: Trainer, event: Event) -> None:
+        """Publishes what an event changed: at once where it is rare, otherwise 30 times a second."""
+        from mario_tui.training import trainer as events
+
+        match event:
+            case events.Stepped():
+                if time.monotonic() - self._published_at >= _PUBLISH_SECONDS:
+                    self._publish(trainer, "stopping" if self._control.stopping else "running")
+                return
+            case events.EpisodeEnded(record):
+                self._last_episode = record
+                if record.end == "clear":
+                    self._notices.append(Notice("cleared", f"episode {record.episode:,} cleared {record.stage}"))
+                return
+            case events.Saved(path):
+                self._notices.append(Notice("saved", f"saved {path.parent.name}/{path.name}"))
+                self._publish(trainer, self.snapshot.status)
+            case events.Evaluated(_, evaluation):
+                outcome = "clears the stage" if evaluation.clears else f"gets to x {evaluation.max_x:,}"
+                self._notices.append(Notice("evaluated", f"greedy play {outcome} at step {event.step:,}"))
+            case events.Paused():
+                self._notices.append(Notice("paused", "paused"))
+                self._publish(trainer, "paused")
+            case events.Started() | events.Resumed():
+                self._speed.clear()
+                if isinstance(event, events.Resumed):
+                    self._notices.append(Notice("resumed", "training goes on"))
+                self._publish(trainer, "running")
+            case events.Finished():
+                self.result = event
+                self._notices.append(
+                    Notice("finished", f"saved {event.checkpoint.parent.name}/{event.checkpoint.name}")
+                )
+                self._publish(trainer, "finished")
+
+    def _publish(self, trainer: Trainer, status: Status) -> None:
+        now = time.monotonic()
+        self._published_at = now
+        self._speed.append((now, trainer.step))
+        while len(self._speed) > 2 and now - self._speed[0][0] > _SPEED_WINDOW_SECONDS:
+            self._speed.popleft()
+        (then, step_then), steps = self._speed[0], trainer.step
+        speed = (steps - step_then) / (now - then) if now > then else 0.0
+        logger = trainer.logger
+        if logger.episode != self._episode_count:
+            self._episode_count = logger.episode
+            self._curves = {name: curve.points() for name, curve in logger.curves.items()}
+        self.snapshot = TrainingSnapshot(
+            status=status,
+            run=trainer.run_dir.name,
+            config=trainer.config,
+            device=str(trainer.device),
+            step=steps,
+            episode=logger.episode,
+            epsilon=trainer.mario.exploration_rate,
+            updates=trainer.mario.updates,
+            clears=logger.clears,
+            best_x=logger.best_x,
+            steps_per_second=speed,
+            seconds=trainer.seconds,
+            eta_seconds=_eta(trainer, speed),
+            mean_reward=logger.mean("reward"),
+            mean_length=logger.mean("length"),
+            mean_loss=logger.mean("loss"),
+            mean_q=logger.mean("q"),
+            replay_transitions=trainer.mario.memory.transitions,
+            replay_capacity=trainer.config.replay_size,
+            frame=trainer.latest_frame,
+            curves=self._curves,
+            last_episode=self._last_episode,
+            last_checkpoint=trainer.last_checkpoint,
+        )
+
+
+def _eta(trainer: Trainer, speed: float) -> float | None:
+    """Seconds to the nearer of the limits, as far as they can be foreseen."""
+    if speed <= 0:
+        return None
+    config, logger = trainer.config, trainer.logger
+    steps_left: list[float] = []
+    if config.steps:
+        steps_left.append(config.steps - trainer.step)
+    if config.episodes and logger.episode:
+        steps_left.append((config.episodes - logger.episode) * logger.mean("length"))
+    return max(0.0, min(steps_left)) / speed if steps_left else None

@@ -1,0 +1,126 @@
+"""A trainer's state as the parts of a checkpoint: safetensors for tensors, JSON for the rest, frames compressed.
+
+agent.safetensors      online and target network, under the tutorial's names
+optimizer.safetensors  Adam's moments
+trainer.json           counters, epsilon, random states, the running episodes' buttons
+actors.safetensors     what each game's agent sees
+replay.safetensors     the replay's rows but their frames
+replay.frames          the frames: zlib over the difference to the same game's row before
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mario_tui import checkpoint
+from mario_tui.agent.mario import Mario
+from mario_tui.agent.preprocess import FRAME_SHAPE
+from mario_tui.errors import CheckpointError
+
+REPLAY_PARTS = ("replay.safetensors", "replay.frames")
+_TICKS_AT_ONCE = 1024
+
+
+def writers(
+    mario: Mario, state: Mapping[str, Any], stacks: Tensor, *, replay: bool
+) -> dict[str, Callable[[Path], None]]:
+    """File name -> function that writes it, for `checkpoint.write`."""
+    parts: dict[str, Callable[[Path], None]] = {
+        "agent.safetensors": lambda path: _save(mario.net.state_dict(), path),
+        "optimizer.safetensors": lambda path: _save(_optimizer_tensors(mario), path),
+        "actors.safetensors": lambda path: _save({"stacks": stacks}, path),
+        "trainer.json": lambda path: _write_text(path, json.dumps(state) + "\n"),
+    }
+    if replay:
+        rows = mario.memory.state_dict()
+        frames = rows.pop("frame", torch.empty((0, *FRAME_SHAPE), dtype=torch.uint8))
+        parts["replay.safetensors"] = lambda path: _save(rows, path)
+        parts["replay.frames"] = lambda path: _save_frames(frames.numpy(), path, mario.memory.envs)
+    return parts
+
+
+def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
+    """Brings `mario` to the state of a verified checkpoint; returns the trainer's own state and the stacks.
+
+    A checkpoint without a replay can be continued: learning then waits until the replay is filled anew.
+    """
+    mario.net.load_state_dict(load_file(folder / "agent.safetensors"))
+    _load_optimizer(mario, load_file(folder / "optimizer.safetensors"))
+    state = checkpoint.read_json(folder / "trainer.json")
+    mario.load_state_dict(state["mario"])
+    if "replay.frames" in manifest["parts"]:
+        rows = load_file(folder / "replay.safetensors")
+        rows["frame"] = _load_frames(folder / "replay.frames", len(rows.get("action", ())), mario.memory.envs)
+        mario.memory.load_state_dict(rows)
+    else:
+        mario.burn_in_until = mario.curr_step + mario.config.burn_in
+    return state, load_file(folder / "actors.safetensors")["stacks"]
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _optimizer_tensors(mario: Mario) -> dict[str, Tensor]:
+    state = mario.optimizer.state_dict()["state"]
+    return {f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items()}
+
+
+def _load_optimizer(mario: Mario, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    groups = mario.optimizer.state_dict()["param_groups"]
+    mario.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _save_frames(frames: np.ndarray, path: Path, envs: int) -> None:
+    """Writes (N, 84, 84) uint8 frames of `envs` games in turn.
+
+    A game's neighbouring frames differ in little, and what is equal becomes zeros, which compress to next to nothing.
+    """
+    compressor = zlib.compressobj(level=1)
+    ticks = frames.reshape(-1, envs, *FRAME_SHAPE)
+    with path.open("wb") as file:
+        for start in range(0, len(ticks), _TICKS_AT_ONCE):
+            block = ticks[start : start + _TICKS_AT_ONCE]
+            differences = block.copy()
+            differences[1:] ^= block[:-1]
+            file.write(compressor.compress(differences.tobytes()))
+        file.write(compressor.flush())
+
+
+def _load_frames(path: Path, count: int, envs: int) -> Tensor:
+    """Reads what `_save_frames` wrote, (count, 84, 84) uint8, and never more than that."""
+    ticks = np.empty((count // envs, envs, *FRAME_SHAPE), dtype=np.uint8)
+    decompressor = zlib.decompressobj()
+    waiting = b""
+    with path.open("rb") as file:
+        for start in range(0, len(ticks), _TICKS_AT_ONCE):
+            block = ticks[start : start + _TICKS_AT_ONCE]
+            flat = block.reshape(-1)
+            filled = 0
+            while filled < len(flat):
+                waiting = waiting or file.read(2**20)
+                if not waiting:
+                    raise CheckpointError(f"{path} is damaged: it ends too early")
+                data = decompressor.decompress(waiting, max_length=len(flat) - filled)
+                waiting = decompressor.unconsumed_tail
+                flat[filled : filled + len(data)] = np.frombuffer(data, dtype=np.uint8)
+                filled += len(data)
+            np.bitwise_xor.accumulate(block, axis=0, out=block)
+    return torch.from_numpy(ticks.reshape(-1, *FRAME_SHAPE))

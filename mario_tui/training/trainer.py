@@ -1,0 +1,468 @@
+"""The training loop: a generator of events. Screens, progress bars and sessions watch it from outside.
+
+At each tick every game takes one step. While the emulators run it, the agent learns from the ticks before: it acts with
+the weights of before, so that a run depends on its seed alone, neither on timing nor on the number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
+from mario_tui import checkpoint, paths
+from mario_tui.agent.mario import Mario, resolve_device
+from mario_tui.agent.policy import Policy, load_policy
+from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.config import TrainingConfig, make_config
+from mario_tui.errors import CheckpointError, EmulatorError, InputError
+from mario_tui.game.buttons import ACTION_SETS
+from mario_tui.game.emulator import emulator_generation
+from mario_tui.game.fleet import Fleet, FleetStep
+from mario_tui.play.evaluation import Evaluation, evaluate, note
+from mario_tui.training import state_files
+from mario_tui.training.control import TrainingControl
+from mario_tui.training.metrics import EpisodeRecord, MetricLogger, TensorBoardLog
+from mario_tui.training.plots import save_curves
+
+FIXED_ON_RESUME = (
+    "stage", "action_set", "frame_skip", "frame_stack", "stall_steps", "max_episode_steps", "envs", "replay_size",
+    "seed",
+)  # fmt: skip
+"""Settings that a run keeps: its replay, its games and its random states are made for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The games run, and the first step is next."""
+
+    run: Path
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """Every game took a step; `step` counts the steps of all games."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeEnded:
+    record: EpisodeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    path: Path
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Greedy play was tried."""
+
+    step: int
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstClear:
+    """When greedy play first cleared the stage."""
+
+    step: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a run, of this sitting that is: `seconds` counts time trained in it, without pauses."""
+
+    steps: int
+    episodes: int
+    clears: int
+    seconds: float
+    steps_per_second: float
+    checkpoint: Path
+    first_greedy_clear: FirstClear | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The last line that `mario-tui train --json` promises."""
+        return {"event": "finished", **asdict(self), "checkpoint": str(self.checkpoint)}
+
+
+Event = Started | Stepped | EpisodeEnded | Saved | Evaluated | Paused | Resumed | Finished
+
+
+def resume_config(path: Path, changes: dict[str, Any]) -> TrainingConfig:
+    """The settings to go on with from a checkpoint: its own, with the changes that a running run allows.
+
+    Raises InputError for a setting that a run keeps, CheckpointError for a checkpoint that cannot be read.
+    """
+    saved = make_config(**checkpoint.read_manifest(path).get("config", {}))
+    for name in FIXED_ON_RESUME:
+        if name in changes and changes[name] != getattr(saved, name):
+            raise InputError(
+                f"{name} cannot change when a run goes on (it is {getattr(saved, name)!r}): start a new run for that"
+            )
+    return saved.replace(**changes)
+
+
+class Trainer:
+    """Trains one agent in one run folder.
+
+    Args:
+        config: all settings.
+        run: the run's name; a new one, made of stage and time, by default.
+        resume: a checkpoint folder to go on from, in its own run; or a tutorial `.chkpt`, whose weights and epsilon a
+            new run then starts with.
+        control: what other threads want.
+
+    Raises:
+        InputError: settings that cannot work here (replay too large, no GPU, a run of that name exists or is in use).
+        CheckpointError: the checkpoint to resume from cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        run: str | None = None,
+        resume: Path | None = None,
+        control: TrainingControl | None = None,
+    ) -> None:
+        self.config = config
+        self.control = control or TrainingControl()
+        self.device = resolve_device(config.device)
+        torch.set_num_threads(config.threads or max(1, min(4, (os.cpu_count() or 1) // 2)))
+        going_on = resume is not None and resume.is_dir()
+        if going_on:
+            assert resume is not None
+            self.run_dir = resume.parent
+        else:
+            self.run_dir = paths.run_dir(run or paths.new_run_name(config.stage))
+            if (self.run_dir / "config.toml").exists():
+                raise InputError(
+                    f"a run named {self.run_dir.name!r} exists: continue it with --resume, or choose another name"
+                )
+        self.buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
+        self.mario = Mario(config, len(self.buttons), self.device)
+        self._lock = self._take_lock()
+        try:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+            checkpoint.sweep(self.run_dir)
+            checkpoint.write_atomically(self.run_dir / "config.toml", config.to_toml())
+            self.logger = MetricLogger(self.run_dir, config.stage, config.envs)
+            self.tensorboard = TensorBoardLog(self.run_dir) if config.tensorboard else None
+            self.stacks = FrameStacks(config.envs, config.frame_stack, self.device)
+            self.fleet: Fleet | None = None
+            self.first = self.last = np.zeros(config.envs, dtype=bool)
+            self._saved_button_logs: list[list[int]] | None = None  # of the episodes to take up again
+            self.learn_due = 0  # steps that were taken and not yet learned from
+            self.latest_frame: np.ndarray | None = None
+            self.last_checkpoint: Path | None = None
+            self.first_greedy_clear: FirstClear | None = None
+            self._greedy_best = (False, -1)
+            self._seconds_before = 0.0  # trained before this sitting
+            self._active_since: float | None = None
+            self._active_seconds = 0.0
+            self._start_step = 0
+            if resume is not None:
+                self._load(resume)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _take_lock(self) -> FileLock:
+        self.run_dir.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.run_dir.with_name(f".{self.run_dir.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"the run {self.run_dir.name!r} is being trained by another mario-tui: stop that one first"
+            ) from None
+        return lock
+
+    # What others read while it runs.
+
+    @property
+    def step(self) -> int:
+        return self.mario.curr_step
+
+    @property
+    def seconds(self) -> float:
+        """Time trained in this sitting, without pauses."""
+        running = time.monotonic() - self._active_since if self._active_since is not None else 0.0
+        return self._active_seconds + running
+
+    def policy(self) -> Policy:
+        """The live weights as a policy, e.g. for an evaluation."""
+        return Policy(
+            net=self.mario.net,
+            action_set=self.config.action_set,
+            frame_skip=self.config.frame_skip,
+            frame_stack=self.config.frame_stack,
+            stage=self.config.stage,
+            step=self.step,
+            source=f"{self.run_dir.name}, step {self.step:,}",
+        )
+
+    # The loop.
+
+    def run(self) -> Iterator[Event]:
+        """Trains until a limit of the settings is reached or a stop is asked for; saves, and ends with Finished."""
+        try:
+            fleet = self._start_games()
+            self._start_step = self.step
+            yield Started(self.run_dir, self.step)
+            while True:
+                yield from self._obey()
+                if self.control.stopping or self._limit_reached():
+                    break
+                try:
+                    ended = self._tick(fleet)
+                except EmulatorError:
+                    self.save()
+                    raise
+                yield from map(EpisodeEnded, ended)
+                yield Stepped(self.step)
+                yield from self._periodic(ended)
+            yield self._finish()
+        finally:
+            self._pause_clock()
+            self.close()
+
+    def close(self) -> None:
+        """Ends the games and lets go of the run's folder; `run` does it itself."""
+        if self.fleet:
+            self.fleet.close()
+        if self.tensorboard:
+            self.tensorboard.close()
+        self._lock.release()
+
+    def _start_games(self) -> Fleet:
+        config = self.config
+        fleet = self.fleet = Fleet(
+            config.stage,
+            envs=config.envs,
+            workers=config.workers or min(config.envs, os.cpu_count() or 1),
+            frame_skip=config.frame_skip,
+            stall_steps=config.stall_steps,
+            max_steps=config.max_episode_steps,
+        )
+        observed = fleet.start()
+        if self._saved_button_logs is None:
+            self.stacks.push(preprocess(fleet.frames, self.device), observed.first)
+        else:  # the game is deterministic: the same buttons bring the running episodes back
+            observed = fleet.restore(self._saved_button_logs)
+        self.first, self.last = observed.first, observed.last
+        self.latest_frame = fleet.frames[0].copy()
+        self._active_since = time.monotonic()
+        return fleet
+
+    def _obey(self) -> Iterator[Event]:
+        """Does what was asked for; nothing but saving happens while paused."""
+        if self.control.take_save():
+            yield self._saved(self.save())
+        if not self.control.paused or self.control.stopping:
+            return
+        self._pause_clock()
+        yield Paused(self.step)
+        while self.control.paused and not self.control.stopping:
+            self.control.wait_while_paused()
+            if self.control.take_save():
+                yield self._saved(self.save())
+        self._active_since = time.monotonic()
+        yield Resumed(self.step)
+
+    def _tick(self, fleet: Fleet) -> list[EpisodeRecord]:
+        """One step of every game, and what there is to learn meanwhile; returns the episodes that ended."""
+        actions = self.mario.act(self.stacks.stacks)
+        fleet.send(self.buttons[actions])
+        for update in self.mario.learn(self.learn_due):
+            self.logger.log_update(update.loss, update.q)
+        observed = fleet.receive()
+
+        stepped = ~self.last  # the other games began a new episode instead
+        self.mario.cache(
+            self.stacks.stacks[:, -1],
+            actions,
+            observed.reward,
+            observed.terminated & stepped,
+            self.first,
+            self.last,
+        )
+        self.learn_due = int(stepped.sum())
+        self.mario.count_steps(self.learn_due)
+        self.logger.log_step(observed.reward, stepped)
+
+        self.first, self.last = observed.first, observed.last
+        self.stacks.push(preprocess(fleet.frames, self.device), self.first)
+        self.latest_frame = fleet.frames[0].copy()
+        return [self._end_episode(env, observed) for env in np.flatnonzero(observed.last)]
+
+    def _end_episode(self, env: int, observed: FleetStep) -> EpisodeRecord:
+        end = observed.end[env]
+        assert end is not None
+        record = self.logger.log_episode(
+            env,
+            step=self.step,
+            epsilon=self.mario.exploration_rate,
+            max_x=int(observed.max_x[env]),
+            end=end.value,
+            seconds=self._seconds_before + self.seconds,
+        )
+        if self.tensorboard:
+            self.tensorboard.log_episode(record)
+        if record.episode % self.config.log_every == 0:
+            self._record()
+        return record
+
+    def _record(self) -> None:
+        self.logger.record(self.logger.episode - 1, self.mario.exploration_rate, self.step)
+
+    def _periodic(self, ended: list[EpisodeRecord]) -> Iterator[Event]:
+        """Evaluations and checkpoints that are due after the step just taken."""
+        before = self.step - self.learn_due
+        if self._crossed(self.config.eval_every_steps, before):
+            yield self._evaluate_greedy()
+        if self._crossed(self.config.save_every, before):
+            yield self._saved(self.save())
+        if any(record.episode % (10 * self.config.log_every) == 0 for record in ended):
+            save_curves(self.run_dir, self.logger.curves)
+
+    def _crossed(self, every: int, before: int) -> bool:
+        return every > 0 and self.step // every > before // every
+
+    def _limit_reached(self) -> bool:
+        config = self.config
+        return bool(
+            (config.steps and self.step >= config.steps)
+            or (config.episodes and self.logger.episode >= config.episodes)
+            or (config.until_clear and self.first_greedy_clear)
+        )
+
+    def _evaluate_greedy(self) -> Evaluated:
+        """Greedy play with the live weights; the best so far is saved, without the replay."""
+        evaluation = evaluate(self.policy())
+        result = (evaluation.clears > 0, evaluation.max_x)
+        if evaluation.clears and self.first_greedy_clear is None:
+            self.first_greedy_clear = FirstClear(self.step, round(self._seconds_before + self.seconds, 3))
+        if result > self._greedy_best:
+            self._greedy_best = result
+            saved = self.save(full=False)
+            note(saved, self.policy(), evaluation, stage=self.config.stage, sticky=0, noops=0)
+        return Evaluated(self.step, evaluation)
+
+    def _finish(self) -> Finished:
+        if self.logger.episode and (self.logger.episode - 1) % self.config.log_every:
+            self._record()
+        if self.last_checkpoint is None or checkpoint.read_manifest(self.last_checkpoint)["step"] != self.step:
+            self.save()
+        save_curves(self.run_dir, self.logger.curves)
+        assert self.last_checkpoint is not None
+        self._pause_clock()
+        seconds = self.seconds
+        return Finished(
+            steps=self.step,
+            episodes=self.logger.episode,
+            clears=self.logger.clears,
+            seconds=round(seconds, 3),
+            steps_per_second=round((self.step - self._start_step) / max(seconds, 1e-9), 2),
+            checkpoint=self.last_checkpoint,
+            first_greedy_clear=self.first_greedy_clear,
+        )
+
+    def _pause_clock(self) -> None:
+        self._active_seconds, self._active_since = self.seconds, None
+
+    # Saving and going on.
+
+    def _saved(self, path: Path) -> Saved:
+        return Saved(path, self.step)
+
+    def save(self, *, full: bool = True) -> Path:
+        """Writes a checkpoint; a full one has the replay too, and older ones then lose theirs."""
+        parts = state_files.writers(self.mario, self._state(), self.stacks.stacks, replay=full)
+        header = {
+            "stage": self.config.stage,
+            "action_set": self.config.action_set,
+            "frame_skip": self.config.frame_skip,
+            "agent": {"actions": len(self.buttons), "frame_stack": self.config.frame_stack},
+            "reward": "7.4.0",
+            "full": full,
+            "config": self.config.model_dump(),
+            "versions": {
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+                "emulator": emulator_generation(),
+            },
+        }
+        path = checkpoint.write(self.run_dir, self.step, parts, header)
+        if full:
+            checkpoint.verify(path)
+            for older in paths.step_folders(self.run_dir):
+                if older != path:
+                    checkpoint.drop_parts(older, state_files.REPLAY_PARTS)
+            self.last_checkpoint = path
+        return path
+
+    def _state(self) -> dict[str, Any]:
+        clear = self.first_greedy_clear
+        return {
+            "mario": self.mario.state_dict(),
+            "metrics": self.logger.state_dict(),
+            "learn_due": self.learn_due,
+            "button_logs": self.fleet.button_logs if self.fleet else self._saved_button_logs,
+            "seconds": self._seconds_before + self.seconds,
+            "greedy_best": list(self._greedy_best),
+            "first_greedy_clear": asdict(clear) if clear else None,
+        }
+
+    def _load(self, path: Path) -> None:
+        if not path.is_dir():
+            self._start_from_tutorial(path)
+            return
+        manifest = checkpoint.verify(path)
+        try:
+            state, stacks = state_files.read(path, self.mario, manifest)
+            self.logger.load_state_dict(state["metrics"])
+            self.learn_due = int(state["learn_due"])
+            self._saved_button_logs = [[int(byte) for byte in log] for log in state["button_logs"]]
+            self.stacks.stacks = stacks.to(self.device)
+            self._seconds_before = float(state["seconds"])
+            self._greedy_best = (bool(state["greedy_best"][0]), int(state["greedy_best"][1]))
+            clear = state["first_greedy_clear"]
+            self.first_greedy_clear = FirstClear(**clear) if clear else None
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+            raise CheckpointError(f"{path} cannot be continued by this version: {error}") from None
+        self.last_checkpoint = path
+
+    def _start_from_tutorial(self, path: Path) -> None:
+        policy = load_policy(path)
+        if policy.action_set != self.config.action_set or policy.frame_stack != self.config.frame_stack:
+            raise InputError(
+                f"{path} was trained with the action set {policy.action_set!r}: add --action-set {policy.action_set}"
+            )
+        self.mario.net.load_state_dict(policy.net.state_dict())
+        rate = torch.load(path, map_location="cpu", weights_only=True).get("exploration_rate")
+        if isinstance(rate, float) and 0 <= rate <= 1:
+            self.mario.exploration.rate = rate

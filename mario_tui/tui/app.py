@@ -1,0 +1,360 @@
+"""The app: owns the training, the work in the background and the way out; the screens only look and ask."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.tui import text
+from mario_tui.tui.jobs import Job
+from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.checkpoints import CheckpointsScreen
+from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
+from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.train import TrainScreen
+from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.services import Services, Verdict
+from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
+
+if TYPE_CHECKING:
+    from mario_tui.config import TrainingConfig
+    from mario_tui.training.session import TrainingSession, TrainingSnapshot
+
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""How often Python changes threads while training runs: a key is answered at once beside a busy trainer."""
+
+_DEFAULT_SWITCH_INTERVAL_SECONDS = sys.getswitchinterval()
+_INTERRUPTED, _HUNG_UP, _TERMINATED = (
+    128 + signal.SIGINT,
+    128 + getattr(signal, "SIGHUP", 1),
+    128 + signal.SIGTERM,
+)
+
+
+class MarioTuiApp(App[int]):
+    """Train, watch and record a Double-DQN agent that plays Super Mario Bros.
+
+    Args:
+        services: what the app asks of the floors below.
+        watch: a checkpoint to watch at once; leaving that screen leaves the app.
+        start_screen: `train` or `checkpoints` to begin there instead of Home.
+        handle_signals: stop, save and restore the terminal on SIGTERM, SIGHUP and SIGINT.
+    """
+
+    TITLE = "mario-tui"
+    CSS_PATH = "app.tcss"
+    SCREENS = {"home": HomeScreen, "train": TrainScreen, "checkpoints": CheckpointsScreen}
+    COMMAND_PALETTE_DISPLAY = "^p"
+    BINDINGS = [
+        Binding("h", "go('home')", "Home", tooltip="Home: the state of things at a glance"),
+        Binding("t", "go('train')", "Train", show=False, tooltip="Train: settings, or the training that runs"),
+        Binding("c", "go('checkpoints')", "Checkpoints", tooltip="Checkpoints: watch, record, evaluate, continue"),
+        Binding("question_mark", "help", "Help", key_display="?", tooltip="This help"),
+        Binding(
+            "ctrl+q",
+            "quit",
+            "Quit",
+            show=False,
+            priority=True,
+            tooltip="Quit; a training that runs is stopped and saved first",
+        ),
+        Binding("ctrl+c", "help_quit", show=False, system=True),
+    ]
+
+    def __init__(
+        self,
+        services: Services | None = None,
+        *,
+        watch: Path | None = None,
+        start_screen: str | None = None,
+        handle_signals: bool = False,
+    ) -> None:
+        super().__init__()
+        self.services = services or Services()
+        self.session: TrainingSession | None = None
+        self.session_is_loading = False
+        self.start_problem = ""
+        self.jobs: list[Job] = []
+        self.checkpoints_version = 0
+        """Grows whenever the list of checkpoints may have changed."""
+        self._watch_first = watch
+        self._start_screen = start_screen
+        self._handle_signals = handle_signals
+        self._leaving: LeavingScreen | None = None
+        self._interrupted_at: float | None = None
+        self.abandoned = False
+        """Whether the app had to leave without the training's end, because it was told twice."""
+
+    # start
+
+    def on_mount(self) -> None:
+        self.register_theme(MARIO_DARK)
+        self.register_theme(MARIO_LIGHT)
+        self.theme = "mario"
+        if self._handle_signals:
+            loop = asyncio.get_running_loop()
+            for name, code in (("SIGTERM", _TERMINATED), ("SIGHUP", _HUNG_UP), ("SIGINT", _INTERRUPTED)):
+                if hasattr(signal, name):
+                    loop.add_signal_handler(getattr(signal, name), self._on_signal, code)
+        self.push_screen("home")
+        if self._watch_first is not None:
+            self.push_screen(WatchScreen(self._watch_first, leaves_app=True))
+        elif self._start_screen not in (None, "home"):
+            self.action_go(self._start_screen)
+        self.set_interval(0.25, self.look_at_session)
+
+    # moving around
+
+    def action_go(self, name: str) -> None:
+        """Shows one of the main screens; Home lies at the bottom of the stack, so that esc leads there."""
+        target = self.get_screen(name)
+        while self.screen is not target and len(self.screen_stack) > 2:
+            self.pop_screen()
+        if self.screen is not target and name != "home":
+            self.push_screen(name)
+
+    def watch_checkpoint(self, checkpoint: Path) -> None:
+        self.push_screen(WatchScreen(checkpoint))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "go":
+            return not (parameters and self.get_screen(str(parameters[0])) is self.screen)
+        return True
+
+    def action_help(self) -> None:
+        if isinstance(self.screen, MarioScreen):
+            screen = self.screen
+            self.push_screen(HelpScreen(screen.HEADING, screen.ABOUT, list(screen.keys())))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action that is possible on this screen, by name, and what Textual offers that is of use here."""
+        if isinstance(screen, MarioScreen):
+            for key in screen.keys():
+                command = f"{key.name} ({' '.join(key.keys)})"
+                yield SystemCommand(command, key.explanation, self._action(key.action, key.node))
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand(
+            "Screenshot", "Save a picture of this screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
+        )
+
+    def _action(self, action: str, node: object) -> Callable[[], object]:
+        return lambda: self.run_action(action, node)  # type: ignore[arg-type]
+
+    # training
+
+    @property
+    def snapshot(self) -> TrainingSnapshot | None:
+        """The state of the training that runs or ran last."""
+        return None if self.session is None else self.session.snapshot
+
+    @property
+    def is_training(self) -> bool:
+        return self.session_is_loading or (self.session is not None and self.session.alive)
+
+    def start_training(self, config: TrainingConfig, run: str | None) -> None:
+        self._open_session(lambda: self.services.new_session(config, run))
+
+    def continue_training(self, checkpoint: Path) -> None:
+        """Goes on from a checkpoint, and shows it."""
+        if self._open_session(lambda: self.services.resume_session(checkpoint)):
+            self.action_go("train")
+
+    def _open_session(self, open_session: Callable[[], TrainingSession]) -> bool:
+        if self.is_training:
+            self.notify("stop the training that runs first (t shows it, q stops it)", severity="warning")
+            return False
+        self.session = None
+        self.start_problem = ""
+        self.session_is_loading = True
+        self.run_worker(self._start_session(open_session), group="session")
+        return True
+
+    async def _start_session(self, open_session: Callable[[], TrainingSession]) -> None:
+        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        try:
+            session = await asyncio.to_thread(open_session)
+            if self._leaving is None:
+                await asyncio.to_thread(session.start)
+                self.session = session
+        except MarioTuiError as error:
+            self.start_problem = str(error)
+        except Exception as error:
+            self.start_problem = f"training could not start: {type(error).__name__}: {error}"
+        finally:
+            self.session_is_loading = False
+        if self.start_problem:
+            self.notify(self.start_problem, severity="error", timeout=15, markup=False)
+
+    def look_at_session(self) -> None:
+        """Turns the rare events of the training into notices."""
+        session = self.session
+        if session is None:
+            return
+        for notice in session.notices():
+            severity = "error" if notice.kind == "failed" else "information"
+            if notice.kind in ("saved", "evaluated", "finished", "failed"):
+                self.checkpoints_version += 1
+            if self._leaving is None:
+                timeout = 15 if notice.kind == "failed" else 5
+                self.notify(notice.text, severity=severity, timeout=timeout, markup=False)  # type: ignore[arg-type]
+        if not session.alive and sys.getswitchinterval() < _DEFAULT_SWITCH_INTERVAL_SECONDS:
+            sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
+
+    def training_line(self) -> tuple[str, tuple[str, ...]]:
+        """Status and details for the line at the top of every screen."""
+        if self.session_is_loading:
+            return "loading", ("PyTorch and the game",)
+        snapshot = self.snapshot
+        if snapshot is None:
+            return "", ()
+        return snapshot.status, (
+            f"stage {snapshot.config.stage}",
+            f"step {text.count(snapshot.step)}",
+            snapshot.run,
+            snapshot.device,
+        )
+
+    # work in the background
+
+    def record(self, checkpoint: Path, suffix: str, stage: str | None = None) -> None:
+        """Records the greedy episode of a checkpoint, `.mp4` or `.gif`, while the app goes on."""
+
+        def work(job: Job) -> str:
+            def progress(frames: int) -> None:
+                job.progress = f"{text.count(frames)} frames, {frames / 60:.0f} s of play"
+
+            made = self.services.record(checkpoint, stage, suffix, progress, job.is_cancelled)
+            outcome = "cleared" if made.cleared else f"got to x {text.count(made.max_x)}"
+            return f"recorded {made.path.name}: {made.seconds:.0f} s, {outcome}. It is in {made.path.parent}"
+
+        self._run_job(Job(f"recording {_short(checkpoint)} as {suffix[1:].upper()}", checkpoint), work)
+
+    def evaluate(self, checkpoint: Path) -> None:
+        """Finds out how good a checkpoint is: one greedy episode, and several with noise."""
+
+        def work(job: Job) -> str:
+            played: list[object] = []
+
+            def on_episode(result: object) -> None:
+                played.append(result)
+                job.progress = f"{len(played)} episodes played"
+
+            verdict: Verdict = self.services.evaluate(checkpoint, on_episode, job.is_cancelled)
+            greedy, robust = verdict.greedy, verdict.robust
+            outcome = "clears the stage" if greedy.clears else f"gets to x {text.count(greedy.max_x)}"
+            return f"{_short(checkpoint)}: greedy {outcome}, robust {robust.clears} of {robust.episodes} clears"
+
+        self._run_job(Job(f"evaluating {_short(checkpoint)}", checkpoint), work)
+
+    def _run_job(self, job: Job, work: Callable[[Job], str]) -> None:
+        self.jobs.append(job)
+        self.run_worker(self._finish_job(job, work), group="jobs")
+
+    async def _finish_job(self, job: Job, work: Callable[[Job], str]) -> None:
+        try:
+            result = await asyncio.to_thread(work, job)
+        except MarioTuiError as error:
+            if not job.cancelled:
+                self.notify(str(error), title=job.title, severity="error", timeout=15, markup=False)
+        except Exception as error:
+            problem = f"failed: {type(error).__name__}: {error}"
+            self.notify(problem, title=job.title, severity="error", timeout=15, markup=False)
+        else:
+            if not job.cancelled:
+                self.notify(result, timeout=10, markup=False)
+        finally:
+            self.jobs.remove(job)
+            self.checkpoints_version += 1
+
+    # leaving
+
+    async def action_quit(self) -> None:
+        self.leave(0)
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C: twice within three seconds leaves, as a person expects who does not know this app."""
+        now = self.services.now().timestamp()
+        if self._interrupted_at is not None and now - self._interrupted_at < 3:
+            self.leave(_INTERRUPTED)
+            return
+        self._interrupted_at = now
+        self.notify("Press ctrl+c again, or ctrl+q, to quit" + (" (saves first)" if self.is_training else ""))
+
+    def _on_signal(self, code: int) -> None:
+        _let_go_of_a_dead_terminal()
+        self.leave(code)
+
+    def leave(self, code: int) -> None:
+        """Stops the training, which saves, and ends the app; asked a second time, it does not wait any longer."""
+        if self._leaving is not None:
+            self.abandoned = True
+            self.exit(code, return_code=code)
+            return
+        self._leaving = LeavingScreen(
+            "Stopping and saving the training ..." if self.is_training else "Finishing ..."
+        )
+        if self.is_training or self.jobs:
+            self.push_screen(self._leaving)
+        self.run_worker(self._leave(code), group="leave")
+
+    async def _leave(self, code: int) -> None:
+        for job in self.jobs:
+            job.cancelled = True
+        while self.session_is_loading:
+            await asyncio.sleep(0.02)
+        session = self.session
+        if session is not None and session.alive:
+            session.stop()
+            while not await asyncio.to_thread(session.join, 0.25):
+                pass
+        while self.jobs:
+            await asyncio.sleep(0.02)
+        self.exit(code, return_code=code)
+
+
+def _short(checkpoint: Path) -> str:
+    return f"{checkpoint.parent.name}/{checkpoint.name}" if not checkpoint.suffix else checkpoint.name
+
+
+def _let_go_of_a_dead_terminal() -> None:
+    """Sends what the app draws to nowhere once its terminal has gone; otherwise the writing thread fails and blocks."""
+    import termios
+
+    try:
+        termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
+    except (termios.error, OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (1, 2):
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
+def run_app(
+    start_screen: str | None = None, *, watch: Path | None = None, services: Services | None = None
+) -> int:
+    """Runs the app in this terminal until it is left; returns the exit code."""
+    from multiprocessing import resource_tracker
+
+    # Its process inherits the terminal's descriptors, and can only be started while sys.stderr is a real file: Textual
+    # puts an object without one there.
+    resource_tracker.ensure_running()
+    app = MarioTuiApp(services, watch=watch, start_screen=start_screen, handle_signals=True)
+    try:
+        app.run()
+    finally:
+        sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
+    code = app.return_code or 0
+    if app.abandoned:
+        sys.stdout.flush()
+        os._exit(code)
+    return code

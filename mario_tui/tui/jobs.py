@@ -1,0 +1,23 @@
+"""Work that goes on in the background of the app: recordings and evaluations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work in a thread; the thread writes `progress`, screens show it, the app sets `cancelled`."""
+
+    title: str
+    target: Path
+    progress: str = ""
+    cancelled: bool = False
+
+    @property
+    def line(self) -> str:
+        return f"{self.title}: {self.progress}" if self.progress else f"{self.title} ..."
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled

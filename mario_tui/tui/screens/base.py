@@ -1,0 +1,98 @@
+"""What every screen has: the line at the top, the footer, sizes, and the notice where the terminal is too small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Container
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from mario_tui.tui.widgets.too_small import MIN_HEIGHT, MIN_WIDTH, TooSmall
+from mario_tui.tui.widgets.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from mario_tui.tui.app import MarioTuiApp
+
+
+class Key(NamedTuple):
+    """An action that a key starts now."""
+
+    keys: tuple[str, ...]
+    name: str
+    explanation: str
+    action: str
+    node: DOMNode
+
+
+class MarioScreen(Screen[None]):
+    """A full screen of the app; subclasses give `HEADING`, `ABOUT` and `compose_body`."""
+
+    HEADING = ""
+    ABOUT = ""
+    """What the screen is for, in a sentence or two; the help panel shows it."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (MIN_WIDTH, "-narrow"), (110, "-medium"), (140, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (MIN_HEIGHT, "-low"), (32, "-tall"), (45, "-very-tall")]
+    TOP_BAR_SECONDS = 0.25
+
+    @property
+    def mario(self) -> MarioTuiApp:
+        """The app, by its own type."""
+        from mario_tui.tui.app import MarioTuiApp
+
+        assert isinstance(self.app, MarioTuiApp)
+        return self.app
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        with Container(id="body"):
+            yield from self.compose_body()
+        yield Footer(compact=True)
+        yield TooSmall()
+
+    def compose_body(self) -> ComposeResult:
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        self.query_one(TopBar).heading = self.HEADING
+        self.every(self.TOP_BAR_SECONDS, self.refresh_top_bar)
+
+    def every(self, seconds: float, look: object) -> None:
+        """Calls `look` again and again while this screen is the one on show."""
+
+        def tick() -> None:
+            if self.is_attached and self.app.screen is self:
+                assert callable(look)
+                look()
+
+        self.set_interval(seconds, tick)
+
+    def on_screen_resume(self) -> None:
+        self.refresh_top_bar()
+
+    def refresh_top_bar(self) -> None:
+        bar = self.query_one(TopBar)
+        bar.status, bar.details = self.mario.training_line()
+
+    def keys(self) -> Iterator[Key]:
+        """The actions of this screen that are possible now, its own first; for the help panel and the palette."""
+        found: dict[tuple[int, str], Key] = {}
+        for active in self.active_bindings.values():
+            binding: Binding = active.binding
+            if not active.enabled or not binding.tooltip:
+                continue
+            place = (id(active.node), binding.action)
+            display = self.app.get_key_display(binding)
+            if place in found:
+                old = found[place]
+                found[place] = old._replace(keys=(*old.keys, display))
+            elif place not in found:
+                found[place] = Key((display,), binding.description, binding.tooltip, binding.action, active.node)
+        own = [key for key in found.values() if key.node is not self.app]
+        yield from own
+        yield from (key for key in found.values() if key.node is self.app)

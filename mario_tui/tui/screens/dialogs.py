@@ -1,0 +1,102 @@
+"""Small screens over another one: the help panel, a question, and the notice while the app is leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from mario_tui.tui.screens.base import Key
+
+
+class HelpScreen(ModalScreen[None]):
+    """What the screen beneath is for, and all of its keys with an explanation."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS = [Binding("escape,question_mark,q,enter", "dismiss", "Close", show=False)]
+
+    def __init__(self, heading: str, about: str, keys: Sequence[Key]) -> None:
+        super().__init__()
+        self._heading = heading
+        self._about = about
+        self._keys = keys
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog wide") as dialog:
+            dialog.border_title = f"{self._heading}: help"
+            dialog.border_subtitle = "esc closes"
+            with VerticalScroll():
+                yield Static(self._about, classes="about", markup=False)
+                yield Static(self._table())
+
+    def _table(self) -> Content:
+        width = max((len(" ".join(key.keys)) for key in self._keys), default=0)
+        lines = [
+            Content.assemble(
+                (" ".join(key.keys).rjust(width), "bold $secondary"), "  ", (key.explanation, "$foreground")
+            )
+            for key in self._keys
+        ]
+        return Content("\n").join(lines)
+
+    async def action_dismiss(self, result: None = None) -> None:
+        self.dismiss(None)
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Asks once; the key that led here, or enter, says yes, escape says no."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS = [
+        Binding("escape,n", "no", "No", show=False),
+        Binding("y", "yes", "Yes", show=False),
+        Binding("left,right,up,down", "app.focus_next", "Other button", show=False),
+    ]
+
+    def __init__(self, heading: str, question: str, *, yes: str, no: str, key: str) -> None:
+        super().__init__()
+        self._heading = heading
+        self._question = question
+        self._yes, self._no = yes, no
+        self._key = key
+        self._bindings.bind(key, "yes", yes, show=False)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = self._heading
+            yield Static(self._question, classes="about", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button(f"{self._yes} ({self._key})", id="yes", variant="primary", compact=True)
+                yield Button(f"{self._no} (esc)", id="no", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#yes").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+    def action_yes(self) -> None:
+        self.dismiss(True)
+
+    def action_no(self) -> None:
+        self.dismiss(False)
+
+
+class LeavingScreen(ModalScreen[None]):
+    """Shown while training stops and saves before the app ends."""
+
+    CSS_PATH = "dialogs.tcss"
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Leaving"
+            yield Static(self._text, classes="about", markup=False)

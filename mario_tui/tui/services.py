@@ -1,0 +1,159 @@
+"""What the app asks of the floors below, in one place.
+
+The screens call nothing of the game, the agent or the trainer directly: they call these functions, most of them in a
+thread, because the first one that needs PyTorch takes seconds to import it. Tests give the app fakes instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mario_tui.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from mario_tui.checkpoint import CheckpointInfo, RunSummary
+    from mario_tui.play.evaluation import EpisodeResult, Evaluation
+    from mario_tui.play.player import RolloutPlayer
+    from mario_tui.play.recorder import Recording
+    from mario_tui.training.session import TrainingSession
+
+ROBUST_EPISODES = 10
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an evaluation found out: one greedy episode, and several with noise."""
+
+    greedy: Evaluation
+    robust: Evaluation
+
+
+def new_session(config: TrainingConfig, run: str | None) -> TrainingSession:
+    from mario_tui.training.session import TrainingSession
+
+    return TrainingSession(config, run=run)
+
+
+def resume_session(checkpoint: Path) -> TrainingSession:
+    """A session that goes on from a checkpoint with the settings of its run."""
+    from mario_tui.config import load_toml, make_config
+    from mario_tui.training.session import TrainingSession
+
+    settings = checkpoint.parent / "config.toml"
+    config = make_config(**load_toml(settings)) if settings.is_file() else TrainingConfig()
+    return TrainingSession(config, resume=checkpoint)
+
+
+def open_player(checkpoint: Path, stage: str | None) -> RolloutPlayer:
+    """A player for a checkpoint; the policy itself is loaded in the player's own thread."""
+    from mario_tui.agent.policy import Policy
+    from mario_tui.play.player import RolloutPlayer
+
+    def load() -> Policy:
+        from mario_tui.agent.policy import load_policy
+
+        return load_policy(checkpoint)
+
+    return RolloutPlayer(load, stage=stage)
+
+
+def list_checkpoints() -> Sequence[CheckpointInfo]:
+    from mario_tui import checkpoint
+
+    return checkpoint.list_checkpoints()
+
+
+def run_summaries() -> Sequence[RunSummary]:
+    from mario_tui import checkpoint
+
+    return checkpoint.run_summaries()
+
+
+def trash(path: Path) -> None:
+    from mario_tui import checkpoint
+
+    checkpoint.trash(path)
+
+
+def evaluate(
+    path: Path, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]
+) -> Verdict:
+    """One greedy episode and ROBUST_EPISODES with sticky buttons and a random number of idle frames at the start."""
+    from mario_tui.agent.policy import load_policy
+    from mario_tui.play.evaluation import evaluate as run_evaluation
+
+    policy = load_policy(path)
+    greedy = run_evaluation(policy, episodes=1, on_episode=on_episode, cancelled=cancelled)
+    robust = run_evaluation(
+        policy, episodes=ROBUST_EPISODES, sticky=0.25, noops=30, on_episode=on_episode, cancelled=cancelled
+    )
+    return Verdict(greedy, robust)
+
+
+def record(
+    path: Path,
+    stage: str | None,
+    suffix: str,
+    progress: Callable[[int], None],
+    cancelled: Callable[[], bool],
+) -> Recording:
+    """Records the greedy episode of a checkpoint under a new name in the recordings folder."""
+    from mario_tui.paths import new_recording_path
+    from mario_tui.play.recorder import record_checkpoint
+
+    stem = f"{path.parent.name}_{path.name}" if path.is_dir() else path.stem
+    if stage is not None:
+        stem += f"_{stage}"
+    output = new_recording_path(stem, suffix)
+    return record_checkpoint(path, output, stage=stage, progress=progress, cancelled=cancelled)
+
+
+def free_memory_bytes() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def stages() -> tuple[str, ...]:
+    from mario_tui.game.stages import STAGES
+
+    return STAGES
+
+
+def next_stage(stage: str) -> str | None:
+    from mario_tui.game.stages import next_stage as following
+
+    return following(stage)
+
+
+def action_names(action_set: str) -> tuple[str, ...]:
+    from mario_tui.game.buttons import action_names as names
+
+    return names(action_set)
+
+
+def now() -> datetime:
+    return datetime.now().astimezone()
+
+
+@dataclass(frozen=True)
+class Services:
+    """The collaborators of the app; every one may raise MarioTuiError, with one line for the user."""
+
+    new_session: Callable[[TrainingConfig, str | None], TrainingSession] = new_session
+    resume_session: Callable[[Path], TrainingSession] = resume_session
+    open_player: Callable[[Path, str | None], RolloutPlayer] = open_player
+    list_checkpoints: Callable[[], Sequence[CheckpointInfo]] = list_checkpoints
+    run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
+    trash: Callable[[Path], None] = trash
+    evaluate: Callable[[Path, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
+    record: Callable[[Path, str | None, str, Callable[[int], None], Callable[[], bool]], Recording] = record
+    free_memory_bytes: Callable[[], int] = free_memory_bytes
+    stages: Callable[[], Sequence[str]] = stages
+    next_stage: Callable[[str], str | None] = next_stage
+    action_names: Callable[[str], Sequence[str]] = action_names
+    now: Callable[[], datetime] = now

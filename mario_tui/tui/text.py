@@ -1,0 +1,85 @@
+"""Numbers, durations, sizes and ages as the screens write them."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+
+def count(number: float) -> str:
+    """A whole number with thousands separated: `12,345`."""
+    return f"{number:,.0f}"
+
+
+def compact(number: float) -> str:
+    """A whole number in at most six characters: `12,345`, `1.23M`, `123M`."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
+        if abs(number) >= limit:
+            scaled = number / (1e3 if unit == "k" else limit)
+            digits = 0 if abs(scaled) >= 100 else 1 if abs(scaled) >= 10 else 2
+            return f"{scaled:.{digits}f}{unit}"
+    return count(number)
+
+
+def decimal(number: float) -> str:
+    """A measured value with the digits that tell something: `1,234`, `56.7`, `0.0123`; `-` where there is none."""
+    if not math.isfinite(number):
+        return "-"
+    size = abs(number)
+    if size >= 1000:
+        return f"{number:,.0f}"
+    if size >= 10:
+        return f"{number:.1f}"
+    if size >= 1 or size == 0:
+        return f"{number:.2f}"
+    return f"{number:.4f}"
+
+
+def epsilon(number: float) -> str:
+    """Epsilon with enough digits to see it move: `0.9999975` falls by a quarter of a millionth a step."""
+    return f"{number:.5f}" if number > 0.99 else f"{number:.4f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Hours, minutes and seconds: `0:12:33`, `3 d 04:05`; `-` where it is not known."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    whole = max(0, int(seconds))
+    days, rest = divmod(whole, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left = divmod(rest, 60)
+    if days >= 1000:
+        return "years"
+    if days:
+        return f"{days} d {hours:02d}:{minutes:02d}"
+    return f"{hours}:{minutes:02d}:{left:02d}"
+
+
+def size(number_bytes: float) -> str:
+    """Bytes in the unit that fits: `812 B`, `7.1 MB`, `1.2 GB`."""
+    value = float(number_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:,.1f} TB"
+
+
+def age(created: str, now: datetime) -> str:
+    """How long ago an ISO time was: `now`, `5 min`, `3 h`, `2 d`, `4 mo`; `?` where the time cannot be read."""
+    try:
+        then = datetime.fromisoformat(created.replace("Z", "+00:00"))
+    except ValueError:
+        return "?"
+    if then.tzinfo is None:
+        then = then.astimezone()
+    seconds = (now.astimezone() - then).total_seconds()
+    for limit, divisor, unit in ((90, 0, ""), (5400, 60, "min"), (129_600, 3600, "h"), (5_184_000, 86_400, "d")):
+        if seconds < limit:
+            return f"{seconds / divisor:.0f} {unit}" if divisor else "now"
+    return f"{seconds / 2_592_000:.0f} mo"
+
+
+def percent(rate: float | None) -> str:
+    """A rate from 0 to 1 as `85 %`; `-` where it has not been measured."""
+    return "-" if rate is None else f"{100 * rate:.0f} %"

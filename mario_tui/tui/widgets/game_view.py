@@ -1,0 +1,186 @@
+"""The game in a terminal: every character cell shows two pixels, one above the other."""
+
+import textwrap
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.cells import cell_len
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+UPPER_HALF = "▀"
+
+# A run of equal cells as one number: its length, then the colour of the upper and of the lower pixel. Runs come
+# back frame after frame, so their segments (and the escape codes that Rich keeps inside their styles) are kept.
+_LENGTH_SHIFT = 48
+_UPPER_SHIFT = 24
+_COLOUR_MASK = 0xFFFFFF
+_MAX_KEPT_SEGMENTS = 50_000
+_segments: dict[int, Segment] = {}
+_styles: dict[int, Style] = {}
+
+
+class GameView(Widget):
+    """Shows the frame last given to `frame`, as large as it fits, centred, with its proportions kept.
+
+    Frames are (height, width, 3) uint8 RGB. They are not copied: an array that was given must never change after.
+    Where there is no frame, `empty_text` stands in the middle.
+    """
+
+    DEFAULT_CSS = """
+    GameView {
+        width: 1fr;
+        height: 1fr;
+    }
+    """
+
+    def __init__(
+        self,
+        empty_text: str = "",
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._empty_text = empty_text
+        self._frame: NDArray[np.uint8] | None = None
+        self._picture: _Picture | None = None
+
+    @property
+    def frame(self) -> NDArray[np.uint8] | None:
+        """The frame on show, (height, width, 3) uint8, or None."""
+        return self._frame
+
+    @frame.setter
+    def frame(self, frame: NDArray[np.uint8] | None) -> None:
+        if frame is self._frame:
+            return
+        self._frame = frame
+        self._show_frame()
+
+    @property
+    def empty_text(self) -> str:
+        """What stands in place of the game while there is no frame; may have several lines."""
+        return self._empty_text
+
+    @empty_text.setter
+    def empty_text(self, text: str) -> None:
+        if text != self._empty_text:
+            self._empty_text = text
+            if self._frame is None:
+                self.refresh()
+
+    def on_resize(self) -> None:
+        self._picture = None
+        self.refresh()
+
+    def _show_frame(self) -> None:
+        """Asks Textual to repaint only the rows that differ: over a slow line, bytes are what counts."""
+        before = self._picture
+        if self._frame is None or before is None:
+            self._picture = None  # drawn when Textual asks for it
+            self.refresh()
+            return
+        self._picture = picture = _Picture(self._frame, before.width, before.height)
+        if picture.cells.shape != before.cells.shape:
+            self.refresh()
+            return
+        changed = (picture.cells != before.cells).any(axis=1)
+        edges = np.flatnonzero(np.diff(changed, prepend=False, append=False)).tolist()
+        regions = [
+            Region(0, picture.top + start, picture.width, stop - start)
+            for start, stop in zip(edges[::2], edges[1::2], strict=True)
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def render_line(self, y: int) -> Strip:
+        style = self.visual_style.rich_style
+        if self._frame is None:
+            return self._empty_line(y, style)
+        picture = self._picture
+        if picture is None:
+            picture = self._picture = _Picture(self._frame, *self.size)
+        row = y - picture.top
+        if not 0 <= row < len(picture.runs):
+            return Strip.blank(picture.width, style)
+        segments = [_segments.get(run) or _make_segment(run) for run in picture.runs[row]]
+        if picture.left:
+            segments.insert(0, Segment(" " * picture.left, style))
+        if picture.right:
+            segments.append(Segment(" " * picture.right, style))
+        return Strip(segments, picture.width)
+
+    def _empty_line(self, y: int, style: Style) -> Strip:
+        width, height = self.size
+        lines = [
+            piece
+            for line in self._empty_text.splitlines()
+            for piece in textwrap.wrap(line, max(1, width)) or [""]
+        ]
+        row = y - max(0, height - len(lines)) // 2
+        if not 0 <= row < len(lines):
+            return Strip.blank(width, style)
+        left = (width - cell_len(lines[row])) // 2
+        text = Segment(" " * left + lines[row], style + Style(dim=True))
+        return Strip([text]).adjust_cell_length(width, style)
+
+
+class _Picture:
+    """A frame drawn for a widget of width x height cells.
+
+    `cells` are the pairs of colours, (rows, columns) int64; `runs` the same as runs of equal cells, row by row.
+    """
+
+    def __init__(self, frame: NDArray[np.uint8], width: int, height: int) -> None:
+        columns, rows = fitted_cells(frame.shape[1], frame.shape[0], width, height)
+        self.width, self.height = width, height
+        self.top = (height - rows) // 2
+        self.left = (width - columns) // 2
+        self.right = width - columns - self.left
+        # Averaging over boxes: taking single pixels would tear Mario apart at a third of his size.
+        pixels = np.asarray(
+            Image.fromarray(frame).resize((columns, rows * 2), Image.Resampling.BOX), np.int64
+        )
+        colours = pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]
+        # Five bits a channel, spread over 0..255 again: neighbours merge into runs and styles are met again.
+        colours &= 0xF8F8F8
+        colours |= (colours >> 5) & 0x070707
+        self.cells = colours[::2] << _UPPER_SHIFT | colours[1::2]
+
+        starts_run = np.ones(self.cells.shape, np.bool_)
+        np.not_equal(self.cells[:, 1:], self.cells[:, :-1], out=starts_run[:, 1:])
+        starts = np.flatnonzero(starts_run)
+        lengths = np.diff(starts, append=self.cells.size)
+        runs = (self.cells.reshape(-1)[starts] | lengths << _LENGTH_SHIFT).tolist()
+        row_ends = np.cumsum(starts_run.sum(axis=1)).tolist()
+        self.runs = [runs[start:stop] for start, stop in zip([0, *row_ends], row_ends, strict=False)]
+
+
+def fitted_cells(frame_width: int, frame_height: int, width: int, height: int) -> tuple[int, int]:
+    """The (columns, rows) of the largest picture of a frame that fits width x height cells of 1x2 pixels."""
+    scale = min(width / frame_width, 2 * height / frame_height)
+    return max(1, round(frame_width * scale)), max(1, round(frame_height * scale / 2))
+
+
+def _make_segment(run: int) -> Segment:
+    if len(_segments) >= _MAX_KEPT_SEGMENTS:
+        _segments.clear()
+        _styles.clear()
+    length, cell = run >> _LENGTH_SHIFT, run & (1 << _LENGTH_SHIFT) - 1
+    upper, lower = cell >> _UPPER_SHIFT, cell & _COLOUR_MASK
+    style = _styles.get(cell)
+    if style is None:
+        style = _styles[cell] = Style(color=_rich_color(upper), bgcolor=_rich_color(lower))
+    segment = _segments[run] = Segment(" " * length if upper == lower else UPPER_HALF * length, style)
+    return segment
+
+
+def _rich_color(colour: int) -> Color:
+    return Color.from_rgb(colour >> 16, colour >> 8 & 0xFF, colour & 0xFF)

@@ -1,0 +1,52 @@
+"""The NES pad, with the pressed buttons lit."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+A, B, SELECT, START, UP, DOWN, LEFT, RIGHT = (1 << bit for bit in range(8))
+
+_LINES: tuple[tuple[tuple[str, int], ...], ...] = (
+    (("    ", 0), (" ▲ ", UP), ("                          ", 0)),
+    (
+        (" ", 0),
+        (" ◀ ", LEFT),
+        ("   ", 0),
+        (" ▶ ", RIGHT),
+        ("  ", 0),
+        (" sel ", SELECT),
+        (" ", 0),
+        (" sta ", START),
+    )
+    + (("  ", 0), (" B ", B), (" ", 0), (" A ", A)),
+    (("    ", 0), (" ▼ ", DOWN), ("                          ", 0)),
+)
+
+
+class Pad(Widget):
+    """Four directions, select, start, B and A; `buttons` is the NES button byte."""
+
+    DEFAULT_CSS = """
+    Pad { height: 3; width: 33; }
+    """
+
+    buttons: reactive[int] = reactive(0)
+
+    def render(self) -> Content:
+        lines = [
+            Content.assemble(
+                *(
+                    (
+                        text,
+                        ("bold $background on $secondary" if self.buttons & bit else "on $panel")
+                        if bit
+                        else "",
+                    )
+                    for text, bit in line
+                )
+            )
+            for line in _LINES
+        ]
+        return Content("\n").join(lines)

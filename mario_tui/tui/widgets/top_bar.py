@@ -1,0 +1,43 @@
+"""The line at the top of every screen: where one is, and what training does meanwhile."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+STATUS_STYLES = {
+    "loading": "$secondary",
+    "starting": "$secondary",
+    "running": "$success",
+    "paused": "$warning",
+    "stopping": "$warning",
+    "finished": "$success",
+    "failed": "$error",
+}
+
+
+class TopBar(Widget):
+    """`mario-tui  Train            ● running  my-run  stage 1-1  cpu`: the right part gives way where it is narrow."""
+
+    DEFAULT_CSS = """
+    TopBar { height: 1; dock: top; background: $panel; color: $foreground; padding: 0 1; }
+    """
+
+    heading: reactive[str] = reactive("")
+    status: reactive[str] = reactive("")
+    details: reactive[tuple[str, ...]] = reactive(())
+
+    def render(self) -> Content:
+        left = Content.assemble(("mario-tui", "bold $primary"), "  ", (self.heading, "bold"))
+        details = list(self.details)
+        room = self.content_size.width - left.cell_length - 2
+        while details and len(self.status) + 2 + sum(len(d) + 2 for d in details) > room:
+            details.pop()
+        style = STATUS_STYLES.get(self.status, "$text-muted")
+        right = Content.assemble(
+            (f"● {self.status}", f"bold {style}") if self.status else "",
+            *((f"  {detail}", "$text-muted") for detail in details),
+        )
+        gap = max(2, self.content_size.width - left.cell_length - right.cell_length)
+        return Content.assemble(left, " " * gap, right)

@@ -1,0 +1,181 @@
+"""The settings of a new training run, generated from the config model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Collapsible, Input, Static
+
+from mario_tui import paths
+from mario_tui.config import PRESETS, TrainingConfig, field_help, preset
+from mario_tui.errors import InputError
+from mario_tui.tui import text
+from mario_tui.tui.widgets.setting_row import Choice, FormRow, SettingRow
+
+FIRST = ("stage", "envs", "steps", "episodes", "until_clear", "device", "replay_size")
+"""The settings that most people want to see; the others are folded away by group."""
+
+REPLAY_BYTES_PER_TRANSITION = 7_100
+"""What the replay keeps of a transition: one 84x84 frame and a few numbers, rounded up."""
+
+_PRESET_HELP = "tutorial: its constants, one game · fast: several games, less exploring, learns sooner"
+_NAME_HELP = "folder of this run in checkpoints/ · empty: named after the stage and the time"
+
+
+class TrainForm(Vertical):
+    """Asks for everything that a run needs; posts `Start` with a checked configuration."""
+
+    BINDINGS = [
+        Binding(
+            "f5,ctrl+s", "start", "Start", tooltip="Start training with these settings"
+        ),
+        Binding(
+            "down", "next", "Next setting", show=False, tooltip="Go to the next setting (tab does it too)"
+        ),
+        Binding("up", "previous", "Previous setting", show=False, tooltip="Go to the previous setting"),
+    ]
+
+    class Start(Message):
+        """The user wants to train."""
+
+        def __init__(self, config: TrainingConfig, run: str | None) -> None:
+            super().__init__()
+            self.config = config
+            self.run = run
+
+    def __init__(self, stages: Sequence[str], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._stages = tuple(stages)
+        self._free_bytes: int | None = None
+
+    def compose(self) -> ComposeResult:
+        defaults = preset(PRESETS[0])
+        rest: dict[str, list[str]] = {}
+        for name in TrainingConfig.model_fields:
+            if name not in FIRST:
+                rest.setdefault(field_help(name)[0], []).append(name)
+
+        def row(name: str) -> SettingRow:
+            choices = self._stages if name == "stage" else ()
+            return SettingRow(name, getattr(defaults, name), choices=choices)
+
+        with VerticalScroll(id="settings", can_focus=False):
+            yield FormRow("preset", "preset", _PRESET_HELP, Choice(PRESETS, PRESETS[0], id="preset"))
+            yield FormRow("name", "run name", _NAME_HELP, Input(compact=True, id="run-name"))
+            for name in FIRST:
+                yield row(name)
+            for group, names in rest.items():
+                with Collapsible(title=f"{group}: {len(names)} more settings", id=f"group-{group.lower()}"):
+                    for name in names:
+                        yield row(name)
+        with Vertical(id="start-bar"):
+            yield Static("", id="start-problem", markup=False)
+            with Horizontal(id="start-line"):
+                yield Button("Start training", variant="primary", compact=True, id="start")
+                yield Static(
+                    Content.from_markup(
+                        "[b]F5[/b] or [b]ctrl+s[/b] from anywhere. "
+                        "Then [b]space[/b] pauses, [b]s[/b] saves, [b]q[/b] stops and saves."
+                    ),
+                    id="start-hint",
+                )
+
+    def on_mount(self) -> None:
+        self.check()
+
+    def rows(self) -> dict[str, SettingRow]:
+        return {row.setting: row for row in self.query(SettingRow)}
+
+    def focus_first(self) -> None:
+        self.query_one("#preset").focus()
+
+    def set_free_bytes(self, free_bytes: int) -> None:
+        """Tells the form how much memory is free, to be shown beside what the replay needs."""
+        self._free_bytes = free_bytes
+        self.check()
+
+    def set_problem(self, problem: str) -> None:
+        """Shows why the last start failed; empty for nothing."""
+        self.query_one("#start-problem", Static).update(Content(problem))
+        self.set_class(bool(problem), "-problem")
+
+    def check(self) -> TrainingConfig | None:
+        """Marks the settings that cannot be used, each at its line; the configuration where there are none."""
+        rows = self.rows()
+        errors: dict[str, str] = {}
+        config = None
+        try:
+            config = TrainingConfig(**{name: row.value for name, row in rows.items()})
+        except ValidationError as problem:
+            for error in problem.errors():
+                message = error["msg"].removeprefix("Value error, ")
+                errors[str(error["loc"][0])] = message.replace("Input should be", "should be")
+        for name, row in rows.items():
+            row.error = errors.get(name, "")
+        self._check_memory(rows["replay_size"])
+        return config if self._check_name() is None else None
+
+    def _check_memory(self, row: SettingRow) -> None:
+        if row.error or self._free_bytes is None:
+            row.note = row.warning = ""
+            return
+        needed = int(row.value) * REPLAY_BYTES_PER_TRANSITION
+        figures = f"needs {text.size(needed)} of {text.size(self._free_bytes)} free"
+        row.note = figures
+        row.warning = f"more memory than there is: {figures}" if needed > self._free_bytes else ""
+
+    def _check_name(self) -> str | None:
+        row = self.query_one("#row-name", FormRow)
+        row.error = ""
+        if row.value:
+            try:
+                paths.check_run_name(row.value)
+            except InputError as error:
+                row.error = str(error)
+        return row.error or None
+
+    @on(FormRow.Changed)
+    def _changed(self, event: FormRow.Changed) -> None:
+        event.stop()
+        if event.row.setting == "preset":
+            self.apply_preset(event.row.value)
+        self.check()
+
+    def apply_preset(self, name: str) -> None:
+        """Sets every setting to the preset's value, but for the stage."""
+        values: dict[str, Any] = preset(name).model_dump()
+        for setting, row in self.rows().items():
+            if setting != "stage":
+                row.set_value(values[setting])
+
+    @on(Button.Pressed, "#start")
+    def _start_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_start()
+
+    def action_start(self) -> None:
+        config = self.check()
+        if config is None:
+            wrong = next(row for row in self.query(FormRow) if row.error)
+            for folded in wrong.ancestors:
+                if isinstance(folded, Collapsible):
+                    folded.collapsed = False
+            wrong.control.focus()
+            self.set_problem(f"{wrong.setting.replace('_', ' ')}: {wrong.error}")
+            return
+        self.set_problem("")
+        self.post_message(self.Start(config, self.query_one("#row-name", FormRow).value or None))
+
+    def action_next(self) -> None:
+        self.screen.focus_next()
+
+    def action_previous(self) -> None:
+        self.screen.focus_previous()
