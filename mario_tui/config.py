@@ -184,9 +184,12 @@ def _explain(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r}: 'mario-tui train --help' lists them all"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    description = TrainingConfig.model_fields[name].description if name in TrainingConfig.model_fields else ""
-    return f"{name} = {first['input']!r} cannot be used ({description}): it should be {message}"
+    if first["type"] == "value_error":
+        reason = first["msg"].removeprefix("Value error, ")
+    else:
+        kind = {int: "a whole number, ", float: "a number, "}.get(TrainingConfig.model_fields[name].annotation, "")
+        reason = f"it takes {kind}{field_range(name)}"
+    return f"{name} = {first['input']!r} cannot be used: {reason}"
 
 
 def load_toml(path: Path) -> dict[str, Any]:

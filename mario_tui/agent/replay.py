@@ -1,7 +1,7 @@
 """The replay: every frame is stored once, and states are put together when they are sampled.
 
-A transition of the naive kind holds eight frames, and seven of them stand in its neighbours too. Here each row holds the
-frame an agent saw, what it did there and what came of it; the state of a row is that frame with the ones before it.
+A transition of the naive kind holds eight frames, and seven of them stand in its neighbours too. Here each row holds
+the frame an agent saw, what it did there and what came of it; the state of a row is that frame with the ones before.
 
 Rows come in ticks: at every tick each of the `envs` games adds one row, so the row before row `i` in the same game is
 `i - envs`. An episode's final frame is a row too (`last`): no action was taken in it, it is there to be the next state
@@ -25,8 +25,8 @@ from mario_tui.errors import InputError
 
 logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every storage it makes, on the terminal
 
-# frame, action, reward, terminated, first, last
-ROW_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1] + 1 + 4 + 1 + 1 + 1
+# frame, action, reward, terminated, first, last, and the index that torchrl adds
+ROW_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1] + 1 + 4 + 1 + 1 + 1 + 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ class Replay:
         return frames
 
     def state_dict(self) -> dict[str, Any]:
-        """What is held, in tensors (only the filled rows, `frame` (N, 84, 84) uint8 among them), and the random state."""
+        """What is held, in tensors of the filled rows (`frame` is (N, 84, 84) uint8), and the random state."""
         held = min(self.tick, self.ticks) * self.envs
         rows = self._buffer.storage.get(slice(0, held)) if held else TensorDict({}, batch_size=[0])
         state: dict[str, Any] = {name: rows[name].cpu() for name in rows.keys()}  # noqa: SIM118

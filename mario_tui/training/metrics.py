@@ -1,4 +1,4 @@
-"""MetricLogger: what became of every episode, its moving averages over 100, as a text table, CSV and TensorBoard events."""
+"""MetricLogger: what became of every episode and the means over 100, as a text table, CSV and TensorBoard events."""
 
 from __future__ import annotations
 

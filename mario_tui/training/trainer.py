@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from mario_tui import checkpoint, paths
 from mario_tui.agent.mario import Mario, resolve_device
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
-from mario_tui.config import TrainingConfig, make_config
+from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
@@ -31,12 +32,6 @@ from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.metrics import EpisodeRecord, MetricLogger, TensorBoardLog
 from mario_tui.training.plots import save_curves
-
-FIXED_ON_RESUME = (
-    "stage", "action_set", "frame_skip", "frame_stack", "stall_steps", "max_episode_steps", "envs", "replay_size",
-    "seed",
-)  # fmt: skip
-"""Settings that a run keeps: its replay, its games and its random states are made for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +106,16 @@ class Finished:
 Event = Started | Stepped | EpisodeEnded | Saved | Evaluated | Paused | Resumed | Finished
 
 
-def resume_config(path: Path, changes: dict[str, Any]) -> TrainingConfig:
-    """The settings to go on with from a checkpoint: its own, with the changes that a running run allows.
+class PhaseClock(Counter[str]):
+    """Where the time of a step goes: phase -> seconds, each from the mark before to its own."""
 
-    Raises InputError for a setting that a run keeps, CheckpointError for a checkpoint that cannot be read.
-    """
-    saved = make_config(**checkpoint.read_manifest(path).get("config", {}))
-    for name in FIXED_ON_RESUME:
-        if name in changes and changes[name] != getattr(saved, name):
-            raise InputError(
-                f"{name} cannot change when a run goes on (it is {getattr(saved, name)!r}): start a new run for that"
-            )
-    return saved.replace(**changes)
+    def start(self) -> None:
+        self._last = time.perf_counter()
+
+    def mark(self, phase: str) -> None:
+        now = time.perf_counter()
+        self[phase] += now - self._last  # type: ignore[assignment]
+        self._last = now
 
 
 class Trainer:
@@ -176,6 +169,7 @@ class Trainer:
             self.first = self.last = np.zeros(config.envs, dtype=bool)
             self._saved_button_logs: list[list[int]] | None = None  # of the episodes to take up again
             self.learn_due = 0  # steps that were taken and not yet learned from
+            self.clock = PhaseClock()
             self.latest_frame: np.ndarray | None = None
             self.last_checkpoint: Path | None = None
             self.first_greedy_clear: FirstClear | None = None
@@ -227,7 +221,7 @@ class Trainer:
 
     # The loop.
 
-    def run(self) -> Iterator[Event]:
+    def run(self) -> Generator[Event, None, None]:
         """Trains until a limit of the settings is reached or a stop is asked for; saves, and ends with Finished."""
         try:
             fleet = self._start_games()
@@ -295,11 +289,15 @@ class Trainer:
 
     def _tick(self, fleet: Fleet) -> list[EpisodeRecord]:
         """One step of every game, and what there is to learn meanwhile; returns the episodes that ended."""
+        self.clock.start()
         actions = self.mario.act(self.stacks.stacks)
         fleet.send(self.buttons[actions])
+        self.clock.mark("act")
         for update in self.mario.learn(self.learn_due):
             self.logger.log_update(update.loss, update.q)
+        self.clock.mark("learn")
         observed = fleet.receive()
+        self.clock.mark("wait")
 
         stepped = ~self.last  # the other games began a new episode instead
         self.mario.cache(
@@ -310,6 +308,7 @@ class Trainer:
             self.first,
             self.last,
         )
+        self.clock.mark("cache")
         self.learn_due = int(stepped.sum())
         self.mario.count_steps(self.learn_due)
         self.logger.log_step(observed.reward, stepped)
@@ -317,6 +316,7 @@ class Trainer:
         self.first, self.last = observed.first, observed.last
         self.stacks.push(preprocess(fleet.frames, self.device), self.first)
         self.latest_frame = fleet.frames[0].copy()
+        self.clock.mark("preprocess")
         return [self._end_episode(env, observed) for env in np.flatnonzero(observed.last)]
 
     def _end_episode(self, env: int, observed: FleetStep) -> EpisodeRecord:
@@ -408,6 +408,8 @@ class Trainer:
             "frame_skip": self.config.frame_skip,
             "agent": {"actions": len(self.buttons), "frame_stack": self.config.frame_stack},
             "reward": "7.4.0",
+            "episodes": self.logger.episode,
+            "greedy_clear": self.first_greedy_clear is not None,
             "full": full,
             "config": self.config.model_dump(),
             "versions": {

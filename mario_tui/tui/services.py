@@ -40,11 +40,10 @@ def new_session(config: TrainingConfig, run: str | None) -> TrainingSession:
 
 def resume_session(checkpoint: Path) -> TrainingSession:
     """A session that goes on from a checkpoint with the settings of its run."""
-    from mario_tui.config import load_toml, make_config
+    from mario_tui.training.resume import resume_config
     from mario_tui.training.session import TrainingSession
 
-    settings = checkpoint.parent / "config.toml"
-    config = make_config(**load_toml(settings)) if settings.is_file() else TrainingConfig()
+    config = resume_config(checkpoint) if checkpoint.is_dir() else TrainingConfig()
     return TrainingSession(config, resume=checkpoint)
 
 
@@ -84,14 +83,22 @@ def evaluate(
 ) -> Verdict:
     """One greedy episode and ROBUST_EPISODES with sticky buttons and a random number of idle frames at the start."""
     from mario_tui.agent.policy import load_policy
-    from mario_tui.play.evaluation import evaluate as run_evaluation
+    from mario_tui.play import evaluation
 
     policy = load_policy(path)
-    greedy = run_evaluation(policy, episodes=1, on_episode=on_episode, cancelled=cancelled)
-    robust = run_evaluation(
-        policy, episodes=ROBUST_EPISODES, sticky=0.25, noops=30, on_episode=on_episode, cancelled=cancelled
+
+    def measure(episodes: int, sticky: float, noops: int) -> Evaluation:
+        found = evaluation.evaluate(
+            policy, episodes=episodes, sticky=sticky, noops=noops, on_episode=on_episode, cancelled=cancelled
+        )
+        if found.episodes == episodes:
+            evaluation.note(path, policy, found, stage=policy.stage, sticky=sticky, noops=noops)
+        return found
+
+    return Verdict(
+        greedy=measure(1, 0.0, 0),
+        robust=measure(ROBUST_EPISODES, evaluation.ROBUST_STICKY, evaluation.ROBUST_NOOPS),
     )
-    return Verdict(greedy, robust)
 
 
 def record(

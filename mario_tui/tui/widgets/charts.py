@@ -44,10 +44,8 @@ class Charts(Container):
         yield Static(self._tabs(), id="chart-tabs")
         with Container(id="chart-grid"):
             for name, _ in CURVES:
-                chart = MetricChart(TITLES[name])
-                chart.id = f"chart-{name}"
-                chart.set_class(name == self.selected, "-selected")
-                yield chart
+                classes = "-selected" if name == self.selected else None
+                yield MetricChart(TITLES[name], id=f"chart-{name}", classes=classes)
 
     def _tabs(self) -> Content:
         parts: list[tuple[str, str]] = []

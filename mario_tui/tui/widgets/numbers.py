@@ -11,7 +11,7 @@ from textual.widget import Widget
 Entry = tuple[str, str]
 """A label and its value; an empty label and a text is a heading over the entries after it."""
 
-CELL = 18
+CELL = 16
 GAP = 2
 
 

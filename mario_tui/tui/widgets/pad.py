@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-A, B, SELECT, START, UP, DOWN, LEFT, RIGHT = (1 << bit for bit in range(8))
+from mario_tui.game.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
 
 _LINES: tuple[tuple[tuple[str, int], ...], ...] = (
     (("    ", 0), (" ▲ ", UP), ("                          ", 0)),

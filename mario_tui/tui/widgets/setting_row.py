@@ -16,17 +16,13 @@ from textual.widgets import Input, Select, Static, Switch
 from mario_tui.config import TrainingConfig, field_help, field_range
 
 
-class Choice(Select[str]):
+class Choice(Select[str], inherit_bindings=False):
     """A drop-down that leaves the arrow keys to the form, which moves between the lines with them."""
 
     BINDINGS = [Binding("enter,space", "show_overlay", "Choose", show=False)]
 
     def __init__(self, options: tuple[str, ...], value: str, *, id: str | None = None) -> None:
         super().__init__([(o, o) for o in options], value=value, allow_blank=False, compact=True, id=id)
-        # the class that Select inherits from binds up and down to the overlay too
-        for key in ("up", "down"):
-            self._bindings.key_to_bindings.pop(key, None)
-
 
 class FormRow(Horizontal):
     """A label, a control, and beside it the help, or what is wrong with the value."""
@@ -35,11 +31,14 @@ class FormRow(Horizontal):
     FormRow { height: auto; min-height: 1; padding: 0 1; }
     FormRow > .label { width: 23; color: $foreground; }
     FormRow > .help { width: 1fr; padding: 0 0 0 2; color: $text-muted; }
-    FormRow Input, FormRow Select { width: 22; }
+    FormRow > .range { width: 32; padding: 0 0 0 2; color: $text-muted; display: none; }
+    .-medium FormRow > .range, .-wide FormRow > .range { display: block; }
+    FormRow Input, FormRow Select { width: 16; }
+    .-medium FormRow Input, .-medium FormRow Select, .-wide FormRow Input, .-wide FormRow Select { width: 26; }
     FormRow Input { background: $panel; padding: 0 1; }
     FormRow Select > SelectCurrent { background: $panel; padding: 0 1; }
     FormRow Input:focus, FormRow Select:focus > SelectCurrent { background: $primary 40%; }
-    FormRow Switch { border: none; height: 1; padding: 0 1; width: 22; background: $background; }
+    FormRow Switch { border: none; height: 1; padding: 0 1; width: 16; background: $background; }
     FormRow Switch:focus { border: none; background: $primary 40%; }
     FormRow:focus-within > .label { color: $secondary; text-style: bold; }
     FormRow:focus-within { background: $surface; }
@@ -58,17 +57,20 @@ class FormRow(Horizontal):
     warning: reactive[str] = reactive("")
     note: reactive[str] = reactive("")
 
-    def __init__(self, name: str, label: str, help_text: str, control: Widget) -> None:
+    def __init__(self, name: str, label: str, help_text: str, control: Widget, *, allowed: str = "") -> None:
         super().__init__(id=f"row-{name.replace('_', '-')}")
         self.setting = name
         self.control = control
-        self._label = label
+        self.label = label
         self._help = help_text
+        self.allowed = allowed
+        """The values that can be used, in words."""
 
     def compose(self) -> ComposeResult:
-        yield Static(self._label, classes="label", markup=False)
+        yield Static(self.label, classes="label", markup=False)
         yield self.control
         yield Static(self._help, classes="help", markup=False)
+        yield Static(self.allowed, classes="range", markup=False)
 
     @property
     def value(self) -> Any:
@@ -131,9 +133,7 @@ class SettingRow(FormRow):
         else:
             control = Input(str(value), compact=True, select_on_focus=True)
         limits = " ".join(part for part in (allowed, unit) if part)
-        super().__init__(
-            name, name.replace("_", " "), description + (f" · {limits}" if limits else ""), control
-        )
+        super().__init__(name, name.replace("_", " "), description, control, allowed=limits)
         self._is_number = annotation in (int, float)
 
     @property

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import DescendantFocus
 from textual.message import Message
 from textual.widgets import Button, Collapsible, Input, Static
 
@@ -26,8 +27,8 @@ FIRST = ("stage", "envs", "steps", "episodes", "until_clear", "device", "replay_
 REPLAY_BYTES_PER_TRANSITION = 7_100
 """What the replay keeps of a transition: one 84x84 frame and a few numbers, rounded up."""
 
-_PRESET_HELP = "tutorial: its constants, one game · fast: several games, less exploring, learns sooner"
-_NAME_HELP = "folder of this run in checkpoints/ · empty: named after the stage and the time"
+_PRESET_HELP = "tutorial: as published, one game; fast: four games, learns sooner"
+_NAME_HELP = "its folder in checkpoints/ (empty: stage and time)"
 
 
 class TrainForm(Vertical):
@@ -78,6 +79,7 @@ class TrainForm(Vertical):
                         yield row(name)
         with Vertical(id="start-bar"):
             yield Static("", id="start-problem", markup=False)
+            yield Static("", id="focused-range", markup=False)
             with Horizontal(id="start-line"):
                 yield Button("Start training", variant="primary", compact=True, id="start")
                 yield Static(
@@ -156,6 +158,12 @@ class TrainForm(Vertical):
             if setting != "stage":
                 row.set_value(values[setting])
 
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Says which values the setting under the cursor takes."""
+        row = next((node for node in event.widget.ancestors if isinstance(node, FormRow)), None)
+        allowed = "" if row is None or not row.allowed else f"{row.label}: {row.allowed}"
+        self.query_one("#focused-range", Static).update(Content(allowed or "enter or space opens a list; up and down move"))
+
     @on(Button.Pressed, "#start")
     def _start_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -169,7 +177,7 @@ class TrainForm(Vertical):
                 if isinstance(folded, Collapsible):
                     folded.collapsed = False
             wrong.control.focus()
-            self.set_problem(f"{wrong.setting.replace('_', ' ')}: {wrong.error}")
+            self.set_problem(f"{wrong.label}: {wrong.error}")
             return
         self.set_problem("")
         self.post_message(self.Start(config, self.query_one("#row-name", FormRow).value or None))

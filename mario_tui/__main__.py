@@ -1,0 +1,6 @@
+"""`python -m mario_tui` is `mario-tui`."""
+
+from mario_tui.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,160 @@
+"""The command line: `mario-tui` opens the terminal app, `mario-tui COMMAND` does one thing without it.
+
+Nothing heavy is imported here, so that `--help` and mistakes answer at once; each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from mario_tui import __version__
+from mario_tui.errors import InputError, MarioTuiError
+
+Command = Callable[[argparse.Namespace], int]
+
+_EPILOG = """\
+`mario-tui` alone opens the app: train, pause, watch, record, all by key.
+`mario-tui COMMAND --help` explains a command. Runs go to checkpoints/ and videos to recordings/ in the current
+folder, or in the one that the environment variable MARIO_TUI_HOME names.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} ('{self.prog} --help' explains)")
+
+
+def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all commands; the training settings are only added where `argv` asks for them."""
+    parser = _Parser(
+        prog="mario-tui",
+        description="Train, watch and record a Double-DQN agent that plays Super Mario Bros, in the terminal.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mario-tui {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, help_text: str, run: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
+        command.set_defaults(run=run)
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return command
+
+    train = add("train", "train an agent without the app", "train.train")
+    if "train" in argv:
+        from mario_tui.commands.train import add_arguments
+
+        add_arguments(train)
+
+    evaluate = add("eval", "play episodes with a checkpoint and print how far it gets", "playback.evaluate")
+    _add_checkpoint(evaluate)
+    _add_stage(evaluate)
+    evaluate.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (default 1)")
+    evaluate.add_argument(
+        "--sticky", type=float, default=0.0, metavar="P", help="chance per step that the last action is repeated"
+    )
+    evaluate.add_argument(
+        "--noops", type=int, default=0, metavar="N", help="start with up to N frames without a button, drawn at random"
+    )
+    evaluate.add_argument("--seed", type=int, default=0, metavar="S", help="of sticky actions and no-op starts")
+    _add_json(evaluate)
+
+    record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "playback.record")
+    _add_checkpoint(record)
+    record.add_argument("-o", "--output", metavar="FILE", help="an .mp4 or .gif (default: an MP4 in recordings/)")
+    _add_stage(record)
+    _add_video(record)
+    _add_json(record)
+
+    replay = add("replay", "play an action log again and print its checksums", "playback.replay")
+    replay.add_argument("log", metavar="LOG", help="the .json beside a recording")
+    replay.add_argument("-o", "--output", metavar="FILE", help="also write it to an .mp4 or .gif")
+    _add_video(replay)
+    _add_json(replay)
+
+    watch = add("watch", "watch a checkpoint's greedy play", "playback.watch")
+    _add_checkpoint(watch)
+    _add_stage(watch)
+    where = watch.add_mutually_exclusive_group()
+    where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
+    where.add_argument("--window", action="store_true", help="in the emulator's window")
+
+    _add_json(add("checkpoints", "list the checkpoints, the best of each stage first", "inspection.checkpoints"))
+    verify = add("verify", "say whether a checkpoint is whole", "inspection.verify")
+    verify.add_argument("path", metavar="PATH", help="a checkpoint folder, a run or its name, or a .chkpt file")
+    bench = add("bench", "measure training speed on this machine", "inspection.bench")
+    bench.add_argument("--steps", type=int, default=1000, metavar="N", help="steps to measure (default 1000)")
+    bench.add_argument("--preset", default="tutorial", metavar="P", help="tutorial (default) or fast")
+    _add_json(bench)
+    _add_json(add("doctor", "check Python, PyTorch, emulator, display, ffmpeg and disk", "inspection.doctor"))
+    return parser
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "checkpoint", metavar="CKPT", help="a checkpoint folder, a run or its name (its newest), or a tutorial .chkpt"
+    )
+
+
+def _add_stage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", metavar="S", help="1-1 to 8-4 (default: the one it was trained on)")
+
+
+def _add_video(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scale", type=int, default=2, metavar="K", help="pixels per NES pixel, 1 to 8 (default 2)")
+    parser.add_argument("--fps", type=int, metavar="F", help="60, 30 or 15 (default: 60 for MP4, 30 for GIF)")
+    parser.add_argument("--overlay", action="store_true", help="draw buttons, Q values and reward below the game")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code: 0, 1 for a failure, 2 for bad input."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    debug = "--debug" in argv
+    try:
+        arguments = build_parser(argv).parse_args(argv)
+        return _run(arguments)
+    except MarioTuiError as error:
+        if debug:
+            raise
+        print(f"mario-tui: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read our output has gone, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        message = " ".join(str(error).split())
+        print(f"mario-tui: {type(error).__name__}: {message} (add --debug for the traceback)", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command is None:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise InputError(
+                "the app needs a terminal; without one use 'mario-tui train', 'eval', 'record', 'replay' "
+                "or 'checkpoints' ('mario-tui --help' explains)"
+            )
+        from mario_tui.tui.app import run_app
+
+        return run_app()
+    module, _, function = arguments.run.partition(".")
+    from importlib import import_module
+
+    command: Command = getattr(import_module(f"mario_tui.commands.{module}"), function)
+    return command(arguments)

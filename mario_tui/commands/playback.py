@@ -1,0 +1,145 @@
+"""`eval`, `record`, `replay` and `watch`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mario_tui import paths
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.action_log import replay as replay_log
+from mario_tui.game.stages import check_stage
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    path = _found(arguments)
+    from mario_tui.agent.policy import load_policy
+    from mario_tui.play import evaluation
+
+    policy = load_policy(path)
+    stage = arguments.stage or policy.stage
+
+    def report(result: evaluation.EpisodeResult) -> None:
+        if not arguments.json:
+            print(
+                f"seed {result.seed}: {result.end} at x {result.max_x}, "
+                f"reward {result.reward:.0f}, {result.length} steps",
+                flush=True,
+            )
+
+    result = evaluation.evaluate(
+        policy,
+        stage=stage,
+        episodes=arguments.episodes,
+        sticky=arguments.sticky,
+        noops=arguments.noops,
+        seed=arguments.seed,
+        on_episode=report,
+    )
+    evaluation.note(path, policy, result, stage=stage, sticky=arguments.sticky, noops=arguments.noops)
+    if arguments.json:
+        print(json.dumps(result.as_json()))
+    else:
+        print(
+            f"{policy.source} on {stage}: {result.clears} of {result.episodes} episodes cleared "
+            f"({result.clear_rate:.0%}), mean reward {result.mean_reward:.0f}, mean x {result.mean_x:.0f}, "
+            f"farthest x {result.max_x}"
+        )
+    return 0
+
+
+def record(arguments: argparse.Namespace) -> int:
+    path = _found(arguments)
+    from mario_tui.play.recording import check_output, default_output, record_checkpoint
+
+    output = Path(arguments.output) if arguments.output else default_output(path, ".mp4")
+    check_output(output, scale=arguments.scale, fps=arguments.fps)
+    with _counting(arguments.json) as progress:
+        recording = record_checkpoint(
+            path,
+            output,
+            stage=arguments.stage,
+            scale=arguments.scale,
+            fps=arguments.fps,
+            overlay=arguments.overlay,
+            progress=progress,
+        )
+    if arguments.json:
+        print(json.dumps(recording.as_json()))
+    else:
+        outcome = "cleared the stage" if recording.cleared else f"got to x {recording.max_x}"
+        print(
+            f"Wrote {recording.path} ({recording.frames:,} frames, {recording.seconds:.1f} s; {outcome}) "
+            f"and its action log {recording.action_log}"
+        )
+    return 0
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    log = ActionLog.load(Path(arguments.log))
+    if arguments.output:
+        from mario_tui.play.recording import check_output, record_log
+
+        output = Path(arguments.output)
+        check_output(output, scale=arguments.scale, fps=arguments.fps)
+        with _counting(arguments.json) as progress:
+            record_log(
+                log, output, scale=arguments.scale, fps=arguments.fps, overlay=arguments.overlay, progress=progress
+            )
+    result = replay_log(log)
+    content = {
+        "frames": result.frames,
+        "ram_crc32": result.ram_crc32,
+        "screen_crc32": result.screen_crc32,
+        "max_x": result.max_x,
+        "reward": result.reward,
+        "cleared": result.cleared,
+    }
+    if arguments.json:
+        print(json.dumps(content))
+    else:
+        print("\n".join(f"{name:<13}{value}" for name, value in content.items()))
+        if arguments.output:
+            print(f"Wrote {arguments.output}")
+    return 0
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    path = _found(arguments)
+    if arguments.window:
+        from mario_tui.play.live import watch_in_window
+
+        return watch_in_window(path, stage=arguments.stage)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from mario_tui.errors import InputError
+
+        raise InputError("watching needs a terminal: use 'mario-tui record' to write a video instead")
+    from mario_tui.tui.app import run_app
+
+    return run_app(watch=path, stage=arguments.stage)
+
+
+def _found(arguments: argparse.Namespace) -> Path:
+    """The checkpoint named, with the arguments checked before anything slow is imported."""
+    if arguments.stage:
+        check_stage(arguments.stage)
+    return paths.find_checkpoint(arguments.checkpoint)
+
+
+@contextmanager
+def _counting(quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """A counter of frames on a terminal's stderr; nothing where output is read by a program."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed} frames"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda frames: progress.update(task, completed=frames)

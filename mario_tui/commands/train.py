@@ -1,0 +1,267 @@
+"""`mario-tui train`: training without the app, with a progress bar, plain lines, or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mario_tui import checkpoint, paths
+from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
+from mario_tui.errors import CheckpointError, InputError
+from mario_tui.training.resume import resume_config
+
+if TYPE_CHECKING:
+    from mario_tui.training.control import TrainingControl
+    from mario_tui.training.trainer import Event, Trainer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One flag for every setting, under its group, with its range and default."""
+    parser.add_argument("--preset", metavar="P", help=f"settings to start from: {' or '.join(PRESETS)}")
+    parser.add_argument("--config", metavar="FILE", help="a TOML file of settings; flags go before it")
+    parser.add_argument("--name", metavar="RUN", help="name of the new run (default: stage and time)")
+    parser.add_argument(
+        "--resume",
+        metavar="PATH",
+        help="go on from a checkpoint, or from a run's newest; a tutorial .chkpt starts anew",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per event")
+    groups: dict[str, Any] = {}
+    for name, field in TrainingConfig.model_fields.items():
+        group, unit, description = field_help(name)
+        if group not in groups:
+            groups[group] = parser.add_argument_group(f"{group.lower()} settings")
+        flag = f"--{name.replace('_', '-')}"
+        text = f"{description} ({field_range(name)}; default {field.default})".replace("%", "%%")
+        if field.annotation is bool:
+            groups[group].add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=description, dest=name
+            )
+            continue
+        kind = field.annotation if field.annotation in (int, float) else str
+        groups[group].add_argument(
+            flag,
+            type=kind,
+            default=argparse.SUPPRESS,
+            help=text,
+            dest=name,
+            metavar=(unit or name).upper().split("_")[-1],
+        )
+
+
+def train(arguments: argparse.Namespace) -> int:
+    given = {name: getattr(arguments, name) for name in TrainingConfig.model_fields if hasattr(arguments, name)}
+    if arguments.config:
+        given = {**load_toml(Path(arguments.config)), **given}
+    resume = _checkpoint_to_resume(arguments.resume) if arguments.resume else None
+    if resume is not None and resume.is_dir():
+        if arguments.name or arguments.preset:
+            raise InputError("--name and --preset are for new runs: leave them out with --resume")
+        config = resume_config(resume, given)
+    else:
+        config = make_config(**{**preset(arguments.preset or "tutorial").model_dump(), **given})
+    if arguments.name:
+        paths.check_run_name(arguments.name)
+
+    from mario_tui.training.control import TrainingControl
+    from mario_tui.training.trainer import Trainer
+
+    control = TrainingControl()
+    trainer = Trainer(config, run=arguments.name, resume=resume, control=control)
+    reporter: _Reporter
+    if arguments.json:
+        reporter = _JsonLines()
+    elif sys.stdout.isatty():
+        reporter = _ProgressBar(trainer)
+    else:
+        reporter = _Lines(trainer)
+    with _stop_on_signals(control) as received, reporter:
+        for event in trainer.run():
+            reporter.report(event)
+    return 128 + received[0] if received else 0
+
+
+def _checkpoint_to_resume(text: str) -> Path:
+    """The checkpoint meant; of a run whose newest is damaged, the newest whole one, which is said."""
+    found = paths.find_checkpoint(text)
+    if found.is_file() or Path(text).name == found.name:
+        return found
+    newest = checkpoint.newest_whole(found.parent)
+    if newest != found:
+        try:
+            checkpoint.verify(found)
+        except CheckpointError as error:
+            print(f"mario-tui: {error}; going on from {newest.name} instead", file=sys.stderr)
+    return newest
+
+
+@contextmanager
+def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
+    """While it lasts, Ctrl+C, SIGTERM and SIGHUP ask the trainer to save and stop; gives the signals received.
+
+    The third Ctrl+C no longer waits.
+    """
+    received: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        received.append(number)
+        control.stop()
+        if received.count(signal.SIGINT) > 2:
+            raise KeyboardInterrupt
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in signals}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Reporter(Protocol):
+    def report(self, event: Event) -> None: ...
+
+    def __enter__(self) -> _Reporter: ...
+
+    def __exit__(self, *details: object) -> None: ...
+
+
+class _JsonLines:
+    """One JSON object a line: started, episode, saved, evaluated, paused, resumed, finished."""
+
+    def __enter__(self) -> _JsonLines:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def report(self, event: Event) -> None:
+        from mario_tui.training import trainer as events
+
+        match event:
+            case events.Started(run, step):
+                content = {"event": "started", "run": str(run), "step": step}
+            case events.EpisodeEnded(record):
+                content = {"event": "episode", **asdict(record)}
+            case events.Saved(path, step):
+                content = {"event": "saved", "path": str(path), "step": step}
+            case events.Evaluated(step, evaluation):
+                content = {"event": "evaluated", "step": step, **evaluation.as_json()}
+            case events.Finished():
+                content = event.as_json()
+            case _:
+                return
+        print(json.dumps(content), flush=True)
+
+
+class _Lines:
+    """Plain lines for a log file: the tutorial's, every `log_every` episodes, and what was saved."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def report(self, event: Event) -> None:
+        from mario_tui.training import trainer as events
+
+        logger = self._trainer.logger
+        match event:
+            case events.Started(run, step):
+                self._print(f"Training {run} from step {step:,}")
+            case events.EpisodeEnded(record) if record.episode % self._trainer.config.log_every == 0:
+                self._print(
+                    f"Episode {record.episode} - Step {record.step} - Epsilon {record.epsilon:.4f} - "
+                    f"Mean Reward {logger.mean('reward'):.3f} - Mean Length {logger.mean('length'):.3f} - "
+                    f"Mean Loss {logger.mean('loss'):.3f} - Mean Q Value {logger.mean('q'):.3f}"
+                )
+            case _:
+                if text := _describe(event):
+                    self._print(text)
+
+    def _print(self, text: str) -> None:
+        print(text, flush=True)
+
+
+class _ProgressBar:
+    """A bar with the figures that matter, for a terminal."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._trainer = trainer
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        config = trainer.config
+        self._by_episode = bool(config.episodes and not config.steps)
+        self._task = self._progress.add_task(
+            f"{config.stage} {'episodes' if self._by_episode else 'steps'}",
+            total=config.steps or config.episodes or None,
+            figures="starting",
+        )
+
+    def __enter__(self) -> _ProgressBar:
+        self._progress.start()
+        self._progress.console.print(f"Training [bold]{self._trainer.run_dir}[/]; Ctrl+C saves and stops.")
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._progress.stop()
+
+    def report(self, event: Event) -> None:
+        from mario_tui.training import trainer as events
+
+        if isinstance(event, events.Stepped):
+            trainer, logger = self._trainer, self._trainer.logger
+            self._progress.update(
+                self._task,
+                completed=logger.episode if self._by_episode else event.step,
+                figures=(
+                    f"reward {logger.mean('reward'):.0f} loss {logger.mean('loss'):.3f} Q {logger.mean('q'):.2f} "
+                    f"eps {trainer.mario.exploration_rate:.3f} best x {logger.best_x} clears {logger.clears}"
+                ),
+            )
+        elif text := _describe(event):
+            self._progress.console.print(text, highlight=False)
+
+
+def _describe(event: Event) -> str:
+    """A rare event in one line; "" for the others."""
+    from mario_tui.training import trainer as events
+
+    match event:
+        case events.Saved(path, _):
+            return f"Saved {path}"
+        case events.Evaluated(step, evaluation):
+            outcome = "clears the stage" if evaluation.clears else f"gets to x {evaluation.max_x}"
+            return f"Greedy play at step {step:,} {outcome}"
+        case events.Finished():
+            return (
+                f"Done: {event.steps:,} steps, {event.episodes:,} episodes, {event.clears:,} clears; "
+                f"{event.steps_per_second:.1f} steps/s; saved {event.checkpoint}"
+            )
+    return ""

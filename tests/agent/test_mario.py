@@ -1,0 +1,197 @@
+"""The learning rule is the tutorial's, and torchrl's."""
+
+import numpy as np
+import pytest
+import torch
+from tensordict import TensorDict
+from torchrl.modules import QValueActor
+from torchrl.objectives import DQNLoss
+
+from mario_tui.agent.exploration import ExponentialDecay
+from mario_tui.agent.mario import Mario, resolve_device
+from mario_tui.agent.network import MarioNet
+from mario_tui.agent.replay import Batch
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import InputError
+
+
+def make_mario(**settings) -> Mario:
+    mario = Mario(TrainingConfig(replay_size=100, **settings), 2)
+    with torch.no_grad():  # an online network that differs from its target, as in training
+        for parameter in mario.net.online.parameters():
+            parameter += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    return mario
+
+
+def random_batch(seed: int, size: int = 32) -> Batch:
+    g = torch.Generator().manual_seed(seed)
+    frames = lambda: torch.randint(0, 256, (size, 4, 84, 84), generator=g, dtype=torch.uint8)  # noqa: E731
+    return Batch(
+        state=frames(),
+        next_state=frames(),
+        action=torch.randint(0, 2, (size,), generator=g),
+        reward=torch.randint(-15, 61, (size,), generator=g).float(),
+        done=torch.rand(size, generator=g) < 0.3,
+    )
+
+
+def tutorial_loss(net: MarioNet, batch: Batch, gamma: float = 0.9):
+    """td_estimate, td_target and the loss as the tutorial writes them, on its float states."""
+    state, next_state = batch.state.float() / 255, batch.next_state.float() / 255
+    estimate = net(state, model="online")[np.arange(0, 32), batch.action]
+    with torch.no_grad():
+        best_action = torch.argmax(net(next_state, model="online"), axis=1)
+        next_q = net(next_state, model="target")[np.arange(0, 32), best_action]
+        target = (batch.reward + (1 - batch.done.float()) * gamma * next_q).float()
+    return estimate, target, torch.nn.SmoothL1Loss()(estimate, target)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_estimate_target_and_loss_equal_the_tutorials(seed: int) -> None:
+    mario, batch = make_mario(), random_batch(seed)
+    assert batch.done.any()
+    assert not batch.done.all()
+    estimate = mario.td_estimate(batch.state, batch.action)
+    target = mario.td_target(batch.reward, batch.next_state, batch.done)
+    expected_estimate, expected_target, expected_loss = tutorial_loss(mario.net, batch)
+    torch.testing.assert_close(estimate, expected_estimate, atol=1e-5, rtol=0)
+    torch.testing.assert_close(target, expected_target, atol=1e-5, rtol=0)
+    assert mario.loss_fn(estimate, target).item() == pytest.approx(expected_loss.item(), abs=1e-5)
+    assert not target.requires_grad
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_loss_equals_torchrls(seed: int) -> None:
+    mario, batch = make_mario(), random_batch(seed)
+    actor = QValueActor(mario.net.online, in_keys=["pixels"], action_space="categorical")
+    loss_module = DQNLoss(
+        actor, action_space="categorical", loss_function="smooth_l1", double_dqn=True, delay_value=True
+    )
+    loss_module.make_value_estimator(gamma=mario.config.gamma)
+    ours = dict(mario.net.target.named_parameters())
+    copied = 0
+    for name, value in loss_module.target_value_network_params.flatten_keys(".").items():
+        layer = ".".join(name.split(".")[-2:])
+        if layer in ours:
+            value.data.copy_(ours[layer])
+            copied += 1
+    assert copied == len(ours)
+    done = batch.done.unsqueeze(1)
+    data = TensorDict(
+        {
+            "pixels": batch.state.float() / 255,
+            "action": batch.action,
+            "next": {
+                "pixels": batch.next_state.float() / 255,
+                "reward": batch.reward.unsqueeze(1),
+                "done": done,
+                "terminated": done,
+            },
+        },
+        batch_size=[32],
+    )
+    expected = loss_module(data)["loss"].item()
+    estimate = mario.td_estimate(batch.state, batch.action)
+    target = mario.td_target(batch.reward, batch.next_state, batch.done)
+    assert mario.loss_fn(estimate, target).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_update_moves_the_online_network_as_the_tutorials_does() -> None:
+    mario, batch = make_mario(), random_batch(0)
+    theirs = MarioNet((4, 84, 84), 2)
+    theirs.load_state_dict(mario.net.state_dict())
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=0.00025)
+    frozen = {name: value.clone() for name, value in mario.net.target.state_dict().items()}
+    for _ in range(3):
+        loss = mario.update_q_online(
+            mario.td_estimate(batch.state, batch.action), mario.td_target(batch.reward, batch.next_state, batch.done)
+        )
+        _, _, expected = tutorial_loss(theirs, batch)
+        optimizer.zero_grad()
+        expected.backward()
+        optimizer.step()
+        assert loss == pytest.approx(expected.item(), abs=1e-5)
+    for name, value in mario.net.state_dict().items():
+        torch.testing.assert_close(value, theirs.state_dict()[name], atol=1e-6, rtol=0)
+    assert all(torch.equal(value, frozen[name]) for name, value in mario.net.target.state_dict().items())
+    mario.sync_q_target()
+    for name, value in mario.net.target.state_dict().items():
+        assert torch.equal(value, mario.net.online.state_dict()[name])
+
+
+def test_the_networks_names_and_shapes_are_the_tutorials() -> None:
+    shapes = {name: tuple(value.shape) for name, value in MarioNet((4, 84, 84), 2).state_dict().items()}
+    layers = {
+        "0": (32, 4, 8, 8), "2": (64, 32, 4, 4), "4": (64, 64, 3, 3), "7": (512, 3136), "9": (2, 512),
+    }  # fmt: skip
+    assert shapes == {
+        f"{net}.{layer}.{kind}": shape if kind == "weight" else shape[:1]
+        for net in ("online", "target")
+        for layer, shape in layers.items()
+        for kind in ("weight", "bias")
+    }
+    with pytest.raises(ValueError, match="84x84"):
+        MarioNet((4, 80, 84), 2)
+
+
+def test_the_defaults_are_the_tutorials_constants() -> None:
+    config = TrainingConfig()
+    assert (config.burn_in, config.learn_every, config.sync_every) == (1e4, 3, 1e4)
+    assert (config.gamma, config.learning_rate, config.batch_size, config.replay_size) == (0.9, 0.00025, 32, 100_000)
+    assert (config.exploration_rate, config.exploration_rate_decay, config.exploration_rate_min) == (1, 0.99999975, 0.1)
+    assert (config.frame_skip, config.frame_stack, config.action_set, config.stage) == (4, 4, "tutorial", "1-1")
+    assert config.save_every == 5e5
+
+
+def test_greedy_when_epsilon_is_0_and_random_when_it_is_1() -> None:
+    states = random_batch(4).state
+    greedy = make_mario(exploration_rate=0, exploration_rate_min=0)
+    expected = greedy.net(states, model="online").argmax(dim=1).numpy()
+    assert (greedy.act(states) == expected).all()
+    explorer = make_mario(exploration_rate=1)
+    actions = np.concatenate([explorer.act(states) for _ in range(40)])
+    assert 0.45 < actions.mean() < 0.55
+
+
+def test_epsilon_decays_by_step_down_to_its_floor() -> None:
+    decay = ExponentialDecay(1.0, 0.9, 0.5)
+    assert decay.steps_to_minimum() == 7
+    decay.advance(3)
+    assert decay.rate == pytest.approx(0.729)
+    decay.advance(100)
+    assert decay.rate == 0.5
+    assert decay.steps_to_minimum() == 0
+    assert ExponentialDecay(1.0, 1.0, 0.1).steps_to_minimum() is None
+
+
+@pytest.mark.parametrize(("envs", "burn_in", "learn_every"), [(1, 10, 3), (4, 10, 3), (3, 0, 1), (4, 7, 8)])
+def test_updates_are_due_at_the_tutorials_steps(envs: int, burn_in: int, learn_every: int, monkeypatch) -> None:
+    mario = make_mario(envs=envs, burn_in=burn_in, learn_every=learn_every, sync_every=10)
+    updates, syncs = [], []
+    monkeypatch.setattr(type(mario.memory), "ready", property(lambda _: True))
+    monkeypatch.setattr(mario, "_update", lambda: updates.append(mario.curr_step))
+    monkeypatch.setattr(mario, "sync_q_target", lambda: syncs.append(mario.curr_step))
+    for _ in range(60 // envs):
+        mario.count_steps(envs)
+        mario.learn(envs)
+    steps = range(1, 60 // envs * envs + 1)
+    assert len(updates) == sum(step >= burn_in and step % learn_every == 0 for step in steps)
+    assert len(syncs) == sum(step % 10 == 0 for step in steps)
+
+
+def test_a_seed_fixes_the_first_weights_and_leaves_the_global_random_state_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one, other, third = (Mario(TrainingConfig(replay_size=100, seed=seed), 2) for seed in (1, 1, 2))
+    assert torch.equal(torch.rand(1), expected)
+    weights = [mario.net.online[0].weight for mario in (one, other, third)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_asking_for_a_gpu_where_there_is_none_is_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto").type == "cpu"
+    with pytest.raises(InputError, match="no GPU"):
+        resolve_device("cuda")

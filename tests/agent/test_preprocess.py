@@ -1,0 +1,49 @@
+"""What the network sees is what the tutorial's wrappers show it."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision import transforms as T  # noqa: N812
+
+from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.game.buttons import A, RIGHT
+from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.episode import Episode
+
+
+def tutorial_wrappers(frame: np.ndarray) -> torch.Tensor:
+    """GrayScaleObservation, then ResizeObservation, of the tutorial: (84, 84) float32 in 0..1."""
+    observation = torch.tensor(np.transpose(frame, (2, 0, 1)).copy(), dtype=torch.float)
+    observation = T.Grayscale()(observation)
+    return T.Compose([T.Resize((84, 84), antialias=True), T.Normalize(0, 255)])(observation).squeeze(0)
+
+
+@pytest.mark.parametrize("stage", ["1-1", "1-2", "2-2", "3-1", "4-4", "8-1"])
+def test_within_one_grey_level_of_the_tutorials_wrappers(stage: str) -> None:
+    frames = []
+    with MarioEmulator(stage) as emulator:
+        episode = Episode(emulator)
+        for step in range(30):
+            if episode.end is None:
+                episode.step(RIGHT | (A if step % 5 else 0))
+            frames.append(emulator.screen)
+    seen = preprocess(np.stack(frames))
+    assert seen.shape == (30, 84, 84)
+    assert seen.dtype == torch.uint8
+    expected = torch.stack([tutorial_wrappers(frame) for frame in frames])
+    assert (seen.float() / 255 - expected).abs().max() <= 1 / 255
+
+
+def test_a_batch_is_its_frames_one_by_one() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 240, 256, 3), dtype=np.uint8)
+    assert torch.equal(preprocess(frames), torch.cat([preprocess(frame[None]) for frame in frames]))
+
+
+def test_stacks_hold_the_last_frames_and_begin_full_of_the_first() -> None:
+    stacks = FrameStacks(2, 4)
+    frame = lambda value: torch.full((2, 84, 84), value, dtype=torch.uint8)  # noqa: E731
+    stacks.push(frame(1), np.array([True, True]))
+    before = stacks.push(frame(2), np.array([False, False]))
+    after = stacks.push(frame(3), np.array([False, True]))
+    assert before[:, :, 0, 0].tolist() == [[1, 1, 1, 2], [1, 1, 1, 2]]
+    assert after[:, :, 0, 0].tolist() == [[1, 1, 2, 3], [3, 3, 3, 3]]

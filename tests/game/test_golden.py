@@ -1,0 +1,42 @@
+"""Our emulator against traces of gym-super-mario-bros 7.4.0, on whichever generation runs the tests."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from traces import GOLDEN, Trace, buttons_of
+
+from mario_tui.game.emulator import MarioEmulator
+
+TRACES = {path.stem: json.loads(path.read_text()) for path in sorted(GOLDEN.glob("*.json"))}
+
+
+def play(emulator: MarioEmulator, buttons: Iterable[int]) -> dict[str, Any]:
+    emulator.reset()
+    trace = Trace()
+    for byte in buttons:
+        reward = emulator.frame(byte)
+        trace.add(reward, emulator.x_position, emulator.ram, emulator.screen)
+        if emulator.done:
+            break
+    last = {"x": emulator.x_position, "status": emulator.status}
+    last |= {name: getattr(emulator, name) for name in ("time", "life", "coins", "score")}
+    return trace.summary(last, "clear" if emulator.flag_get else "death" if emulator.dead else None)
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_every_frame_is_that_of_7_4_0(name: str) -> None:
+    with MarioEmulator(TRACES[name]["stage"]) as emulator:
+        for episode in TRACES[name]["episodes"]:
+            assert episode == episode | play(emulator, buttons_of(episode))
+
+
+def test_the_traces_show_what_they_are_for() -> None:
+    """Six stages at least, ends of every kind, a flag, an axe, and a change of area within an episode."""
+    episodes = [episode for trace in TRACES.values() for episode in trace["episodes"]]
+    assert len({trace["stage"] for trace in TRACES.values()}) >= 6
+    assert {episode["end"] for episode in episodes} == {None, "death", "clear"}
+    assert TRACES["1-1-clear"]["episodes"][0]["end"] == TRACES["1-4-clear"]["episodes"][0]["end"] == "clear"
+    x = [checkpoint[0] for checkpoint in TRACES["1-1-pipe"]["episodes"][0]["checkpoints"]]
+    assert any(after < before - 500 for before, after in zip(x, x[1:], strict=False))

@@ -1,0 +1,331 @@
+"""A training session, a player and the rest of what the app asks of the floors below, without threads or a game."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from mario_tui.checkpoint import CheckpointInfo, RunSummary
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import MarioTuiError
+from mario_tui.training.session import Notice, TrainingSnapshot
+from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.services import Services, Verdict
+
+NOW = datetime(2030, 1, 2, 12, 0, tzinfo=timezone.utc)
+RUN = "1-1_2030-01-02T09-00-00"
+
+
+def picture(shift: int = 0) -> np.ndarray:
+    """(240, 256, 3) uint8: sky, a hill, bricks and a figure, coarse enough to make a small snapshot."""
+    frame = np.empty((240, 256, 3), np.uint8)
+    frame[:] = (104, 136, 252)
+    frame[208:] = (200, 76, 12)
+    frame[160:208, 64:128] = (0, 168, 0)
+    frame[112:128, 144:208] = (228, 92, 16)
+    frame[176:208, (24 + shift) % 240 : (40 + shift) % 240] = (248, 56, 0)
+    return frame
+
+
+def curve(height: float, *, count: int = 60, wave: float = 0.3) -> tuple[tuple[float, float], ...]:
+    return tuple(
+        (float(n), height * (n / count) * (1 + wave * math.sin(n * 1.7))) for n in range(1, count + 1)
+    )
+
+
+def curves() -> dict[str, tuple[tuple[float, float], ...]]:
+    made = {"reward": curve(1500), "length": curve(300), "loss": curve(0.8), "q": curve(12)}
+    means = {f"{name}_mean": curve(points[-1][1], wave=0.02) for name, points in made.items()}
+    epsilon = tuple((float(n), 0.9**n) for n in range(1, 61))
+    return {**made, **means, "epsilon": epsilon}
+
+
+def running(**changes: Any) -> TrainingSnapshot:
+    """A training that has been going for a while."""
+    values: dict[str, Any] = {
+        "status": "running",
+        "run": RUN,
+        "config": TrainingConfig(steps=500_000),
+        "device": "cpu",
+        "step": 123_456,
+        "episode": 321,
+        "epsilon": 0.96959,
+        "updates": 37_818,
+        "clears": 3,
+        "best_x": 3161,
+        "steps_per_second": 58.4,
+        "seconds": 2112.0,
+        "eta_seconds": 6447.0,
+        "mean_reward": 1021.5,
+        "mean_length": 214.2,
+        "mean_loss": 0.0421,
+        "mean_q": 12.34,
+        "replay_transitions": 100_000,
+        "replay_capacity": 100_000,
+        "frame": picture(),
+        "curves": curves(),
+        "last_episode": SimpleNamespace(
+            episode=321, stage="1-1", reward=640.0, length=83, max_x=722, end="death"
+        ),
+    }
+    return TrainingSnapshot(**{**values, **changes})
+
+
+class FakeSession:
+    """Stands for a TrainingSession: notes what it was asked, and shows what the test gives it."""
+
+    def __init__(self, snapshot: TrainingSnapshot | None = None) -> None:
+        self.snapshot = snapshot or running()
+        self.alive = False
+        self.calls: list[str] = []
+        self.stops_when_asked = True
+        self._notices: list[Notice] = []
+
+    def start(self) -> None:
+        self.calls.append("start")
+        self.alive = True
+
+    def pause(self) -> None:
+        self.calls.append("pause")
+        self.snapshot = replace(self.snapshot, status="paused")
+
+    def resume(self) -> None:
+        self.calls.append("resume")
+        self.snapshot = replace(self.snapshot, status="running")
+
+    def save(self) -> None:
+        self.calls.append("save")
+        self.notice("saved", f"saved {RUN}/step-000123456")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+        self.snapshot = replace(self.snapshot, status="stopping")
+        if self.stops_when_asked:
+            self.end()
+
+    def end(self, status: str = "finished", **changes: Any) -> None:
+        self.alive = False
+        checkpoint = Path(f"/checkpoints/{RUN}/step-000123456")
+        values: dict[str, Any] = {"status": status, "last_checkpoint": checkpoint, **changes}
+        self.snapshot = replace(self.snapshot, **values)
+
+    def join(self, timeout: float | None = None) -> bool:
+        self.calls.append("join")
+        return not self.alive
+
+    def notice(self, kind: Any, text: str) -> None:
+        self._notices.append(Notice(kind, text))
+
+    def notices(self) -> list[Notice]:
+        taken, self._notices = self._notices, []
+        return taken
+
+
+def moment(**changes: Any) -> Any:
+    values: dict[str, Any] = {
+        "step": 42,
+        "frame": picture(),
+        "frames": (),
+        "action": 1,
+        "buttons": 129,
+        "q_values": (11.25, 12.5),
+        "reward": 9.0,
+        "total_reward": 412.0,
+        "x": 452,
+        "max_x": 460,
+        "time": 388,
+        "coins": 2,
+        "score": 300,
+        "life": 2,
+        "status": "small",
+        "end": None,
+        "stack": np.zeros((4, 84, 84), np.uint8),
+    }
+    return SimpleNamespace(**{**values, **changes})
+
+
+class FakePlayer:
+    """Stands for a RolloutPlayer."""
+
+    def __init__(self, *, action_set: str = "tutorial", loaded: bool = True) -> None:
+        self.calls: list[str] = []
+        self.paused = False
+        self.speed = 1.0
+        self.problem = ""
+        self.policy: Any = None
+        self.latest: Any = None
+        self.latest_frame: np.ndarray | None = None
+        self._action_set = action_set
+        if loaded:
+            self.load()
+
+    def load(self) -> None:
+        self.policy = SimpleNamespace(
+            action_set=self._action_set, stage="1-1", source="my-run, step 120,000", step=120_000
+        )
+        self.latest = moment()
+        self.latest_frame = self.latest.frame
+
+    @property
+    def finished(self) -> bool:
+        return self.latest is not None and self.latest.end is not None
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def toggle_pause(self) -> None:
+        self.calls.append("pause")
+        self.paused = not self.paused
+
+    def step_once(self) -> None:
+        self.calls.append("step")
+        self.paused = True
+
+    def faster(self) -> None:
+        self.speed = min(8.0, self.speed * 2)
+
+    def slower(self) -> None:
+        self.speed = max(0.25, self.speed / 2)
+
+    def restart(self, stage: str | None = None) -> None:
+        self.calls.append(f"restart {stage}" if stage else "restart")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def checkpoint(step: int = 120_000, **changes: Any) -> CheckpointInfo:
+    run = changes.get("run", RUN)
+    values: dict[str, Any] = {
+        "path": Path(f"/checkpoints/{run}/step-{step:09d}"),
+        "run": run,
+        "stage": "1-1",
+        "step": step,
+        "created": "2030-01-02T10:00:00+00:00",
+        "size_bytes": 26_400_000,
+        "whole": True,
+        "best": False,
+        "greedy_clear": None,
+        "robust_clear_rate": None,
+        "problem": "",
+    }
+    return CheckpointInfo(**{**values, **changes})
+
+
+def typical_checkpoints() -> list[CheckpointInfo]:
+    damaged = f"/checkpoints/{RUN}/step-000040000/agent.safetensors is missing"
+    return [
+        checkpoint(500_000, run="overnight", best=True, greedy_clear=True, robust_clear_rate=0.7),
+        checkpoint(
+            90_000, run="4-2_2030-01-01T20-00-00", stage="4-2", best=True, greedy_clear=False, robust_clear_rate=0.0
+        ),
+        checkpoint(120_000),
+        checkpoint(80_000, created="2030-01-02T09:30:00+00:00"),
+        checkpoint(40_000, created="2030-01-02T09:10:00+00:00", whole=False, problem=damaged),
+    ]
+
+
+def summaries(infos: Sequence[CheckpointInfo]) -> list[RunSummary]:
+    by_run: dict[str, list[CheckpointInfo]] = {}
+    for info in infos:
+        by_run.setdefault(info.run, []).append(info)
+    return [
+        RunSummary(
+            run=run,
+            path=Path(f"/checkpoints/{run}"),
+            stage=listed[0].stage,
+            created=listed[0].created,
+            size_bytes=sum(info.size_bytes for info in listed),
+            checkpoints=listed,
+        )
+        for run, listed in by_run.items()
+    ]
+
+
+class World:
+    """The app with fakes for everything below it; tests set and read the attributes."""
+
+    def __init__(self, checkpoints: Sequence[CheckpointInfo] = ()) -> None:
+        self.checkpoints = list(checkpoints)
+        self.session = FakeSession()
+        self.player = FakePlayer()
+        self.started: list[tuple[Any, ...]] = []
+        self.recorded: list[tuple[Path, str | None, str]] = []
+        self.evaluated: list[Path] = []
+        self.trashed: list[Path] = []
+        self.start_problem = ""
+        self.job_problem = ""
+        self.free_bytes = 12_300_000_000
+        self.seconds = 0.0
+
+    def services(self) -> Services:
+        return Services(
+            new_session=self._new_session,
+            resume_session=self._resume_session,
+            open_player=self._open_player,
+            list_checkpoints=lambda: list(self.checkpoints),
+            run_summaries=lambda: summaries(self.checkpoints),
+            trash=self._trash,
+            evaluate=self._evaluate,
+            record=self._record,
+            free_memory_bytes=lambda: self.free_bytes,
+            now=lambda: datetime.fromtimestamp(NOW.timestamp() + self.seconds, timezone.utc),
+        )
+
+    def app(self, **arguments: Any) -> MarioTuiApp:
+        return MarioTuiApp(self.services(), **arguments)
+
+    def _new_session(self, config: TrainingConfig, run: str | None) -> Any:
+        if self.start_problem:
+            raise MarioTuiError(self.start_problem)
+        self.started.append((config, run))
+        return self.session
+
+    def _resume_session(self, path: Path) -> Any:
+        self.started.append((path,))
+        return self.session
+
+    def _open_player(self, path: Path, stage: str | None) -> Any:
+        if self.start_problem:
+            raise MarioTuiError(self.start_problem)
+        self.player.calls.append(f"open {path.name}")
+        return self.player
+
+    def _trash(self, path: Path) -> None:
+        self.trashed.append(path)
+        self.checkpoints = [info for info in self.checkpoints if info.path != path]
+
+    def _evaluate(self, path: Path, on_episode: Callable[[Any], None], cancelled: Callable[[], bool]) -> Verdict:
+        if self.job_problem:
+            raise MarioTuiError(self.job_problem)
+        self.evaluated.append(path)
+        self.checkpoints = [
+            replace(info, greedy_clear=True, robust_clear_rate=0.4) if info.path == path else info
+            for info in self.checkpoints
+        ]
+        greedy: Any = SimpleNamespace(clears=1, episodes=1, max_x=3161)
+        robust: Any = SimpleNamespace(clears=4, episodes=10, max_x=3161)
+        return Verdict(greedy, robust)
+
+    def _record(
+        self,
+        path: Path,
+        stage: str | None,
+        suffix: str,
+        progress: Callable[[int], None],
+        cancelled: Callable[[], bool],
+    ) -> Any:
+        if self.job_problem:
+            raise MarioTuiError(self.job_problem)
+        self.recorded.append((path, stage, suffix))
+        progress(600)
+        return SimpleNamespace(
+            path=Path(f"/recordings/agent{suffix}"), seconds=10.0, cleared=True, max_x=3161
+        )
