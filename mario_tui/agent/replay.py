@@ -159,6 +159,8 @@ class Replay:
             first: (E,) bool, whether the frame begins an episode.
             last: (E,) bool, whether the frame is an episode's final one, in which nothing was done.
         """
+        if self.tick == 0:  # in the middle of episodes, where a run goes on without its replay: there is no row before
+            first = np.ones_like(first)
         slot = self.tick % self.ticks
         if self.tick >= self.ticks:
             self.transitions -= int((~self._last[slot]).sum())

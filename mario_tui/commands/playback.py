@@ -54,10 +54,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def record(arguments: argparse.Namespace) -> int:
     path = _found(arguments)
-    from mario_tui.play.recording import check_output, default_output, record_checkpoint
+    from mario_tui.play.recording import check_video, default_output, record_checkpoint
 
     output = Path(arguments.output) if arguments.output else default_output(path, ".mp4")
-    check_output(output, scale=arguments.scale, fps=arguments.fps)
+    check_video(output, scale=arguments.scale, fps=arguments.fps)
     with _counting(arguments.json) as progress:
         recording = record_checkpoint(
             path,
@@ -82,10 +82,10 @@ def record(arguments: argparse.Namespace) -> int:
 def replay(arguments: argparse.Namespace) -> int:
     log = ActionLog.load(Path(arguments.log))
     if arguments.output:
-        from mario_tui.play.recording import check_output, record_log
+        from mario_tui.play.recording import check_video, record_log
 
         output = Path(arguments.output)
-        check_output(output, scale=arguments.scale, fps=arguments.fps)
+        check_video(output, scale=arguments.scale, fps=arguments.fps)
         with _counting(arguments.json) as progress:
             record_log(
                 log, output, scale=arguments.scale, fps=arguments.fps, overlay=arguments.overlay, progress=progress

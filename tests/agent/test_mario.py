@@ -19,7 +19,7 @@ def make_mario(**settings) -> Mario:
     mario = Mario(TrainingConfig(replay_size=100, **settings), 2)
     with torch.no_grad():  # an online network that differs from its target, as in training
         for parameter in mario.net.online.parameters():
-            parameter += 0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
     return mario
 
 

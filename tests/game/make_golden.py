@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from gym_super_mario_bros import SuperMarioBrosEnv
+
 from traces import GOLDEN, LOGS, SCRIPTED_SEEDS, SCRIPTED_STAGES, Trace, buttons_of
 
 MADE_WITH = {package: metadata.version(package) for package in ("gym-super-mario-bros", "nes-py")}

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from traces import GOLDEN, Trace, buttons_of
 
 from mario_tui.game.emulator import MarioEmulator
+from traces import GOLDEN, Trace, buttons_of
 
 TRACES = {path.stem: json.loads(path.read_text()) for path in sorted(GOLDEN.glob("*.json"))}
 
@@ -39,4 +40,4 @@ def test_the_traces_show_what_they_are_for() -> None:
     assert {episode["end"] for episode in episodes} == {None, "death", "clear"}
     assert TRACES["1-1-clear"]["episodes"][0]["end"] == TRACES["1-4-clear"]["episodes"][0]["end"] == "clear"
     x = [checkpoint[0] for checkpoint in TRACES["1-1-pipe"]["episodes"][0]["checkpoints"]]
-    assert any(after < before - 500 for before, after in zip(x, x[1:], strict=False))
+    assert any(after < before - 500 for before, after in pairwise(x))

@@ -128,8 +128,8 @@ class GameView(Widget):
         if not 0 <= row < len(lines):
             return Strip.blank(width, style)
         left = (width - cell_len(lines[row])) // 2
-        text = Segment(" " * left + lines[row], style + Style(dim=True))
-        return Strip([text]).adjust_cell_length(width, style)
+        segments = [Segment(" " * left, style), Segment(lines[row], style + Style(dim=True))]
+        return Strip(segments).adjust_cell_length(width, style)
 
 
 class _Picture:

@@ -248,7 +248,7 @@ class _Axis:
             fine = _round_step((high - low) / 10)
             low, high = math.floor(low / fine) * fine, math.ceil(high / fine) * fine
         self.low, self.high = low, high
-        at_most = (high - low) / max(2, most_ticks - 1)
+        at_most = (high - low) / max(2, most_ticks)
         while True:
             self.step = max(1.0, _round_step(at_most)) if whole else _round_step(at_most)
             # The millionth of a step keeps a tick at the very edge in spite of rounding.
@@ -256,7 +256,7 @@ class _Axis:
             self.ticks = [number * self.step for number in range(first, last + 1)]
             if len(self.ticks) >= 2 or (whole and self.step == 1):
                 return
-            at_most = self.step * 0.49
+            at_most = self.step * 0.4  # the next smaller step
 
     def labels(self) -> list[str]:
         largest = max(map(abs, self.ticks), default=0.0)

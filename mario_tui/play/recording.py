@@ -1,0 +1,66 @@
+"""Recordings of what there is to record: a checkpoint's greedy play, or an action log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mario_tui import paths
+from mario_tui.agent.policy import load_policy
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.buttons import action_names
+from mario_tui.play.recorder import Recording, check_video, record_moments, record_replay
+from mario_tui.play.rollout import rollout
+
+Progress = Callable[[int], None] | None
+Cancelled = Callable[[], bool] | None
+
+
+def default_output(checkpoint: Path, suffix: str) -> Path:
+    """A new file in the recordings folder, named after run, checkpoint and time."""
+    stem = checkpoint.stem if checkpoint.suffix == ".chkpt" else f"{checkpoint.parent.name}_{checkpoint.name}"
+    return paths.new_recording_path(stem, suffix)
+
+
+def record_checkpoint(
+    checkpoint: Path,
+    output: Path,
+    *,
+    stage: str | None = None,
+    scale: int = 2,
+    fps: int | None = None,
+    overlay: bool = False,
+    progress: Progress = None,
+    cancelled: Cancelled = None,
+) -> Recording:
+    """Writes a checkpoint's greedy play, every frame of it, and its action log beside it.
+
+    Raises CheckpointError, InputError or RecordingError; then nothing is left of the recording.
+    """
+    check_video(output, scale=scale, fps=fps)
+    policy = load_policy(checkpoint)
+    return record_moments(
+        rollout(policy, stage=stage, all_frames=True),
+        output,
+        stage=stage or policy.stage,
+        frame_skip=policy.frame_skip,
+        action_names=action_names(policy.action_set),
+        scale=scale,
+        fps=fps,
+        overlay=overlay,
+        progress=progress,
+        cancelled=cancelled,
+    )
+
+
+def record_log(
+    log: ActionLog,
+    output: Path,
+    *,
+    scale: int = 2,
+    fps: int | None = None,
+    overlay: bool = False,
+    progress: Progress = None,
+) -> Recording:
+    """Writes an action log's episode to a video."""
+    return record_replay(log, output, scale=scale, fps=fps, overlay=overlay, progress=progress)

@@ -1,0 +1,34 @@
+import importlib
+
+import pytest
+
+from mario_tui.game import buttons
+from mario_tui.game.buttons import ACTION_SETS, action_names, button_names
+
+
+def test_a_byte_has_the_bits_of_an_action_log() -> None:
+    names = ("A", "B", "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT")
+    assert [getattr(buttons, name) for name in names] == [1, 2, 4, 8, 16, 32, 64, 128]
+
+
+def test_button_names() -> None:
+    assert button_names(0) == ()
+    assert button_names(131) == ("right", "A", "B")
+    assert set(button_names(255)) == {"right", "left", "down", "up", "A", "B", "start", "select"}
+
+
+def test_action_names() -> None:
+    assert action_names("tutorial") == ("right", "right+A")
+    assert action_names("right_only") == ("no-op", "right", "right+A", "right+B", "right+A+B")
+    assert action_names("simple")[5:] == ("A", "left")
+    assert action_names("complex")[7:] == ("left+A", "left+B", "left+A+B", "down", "up")
+
+
+@pytest.mark.parametrize(
+    ("set_name", "package_name"),
+    [("right_only", "RIGHT_ONLY"), ("simple", "SIMPLE_MOVEMENT"), ("complex", "COMPLEX_MOVEMENT")],
+)
+def test_sets_have_the_order_of_the_game_package(set_name: str, package_name: str) -> None:
+    theirs = getattr(importlib.import_module("gym_super_mario_bros.actions"), package_name)
+    ours = [list(button_names(byte)) or ["NOOP"] for byte in ACTION_SETS[set_name]]
+    assert ours == theirs

@@ -1,0 +1,175 @@
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mario_tui.errors import EmulatorError, InputError
+from mario_tui.game.buttons import RIGHT, A
+from mario_tui.game.emulator import SCREEN_SHAPE, MarioEmulator, emulator_generation
+from mario_tui.game.stages import STAGES
+
+
+@pytest.fixture(scope="module")
+def shared_emulator() -> Iterator[MarioEmulator]:
+    with MarioEmulator("1-1") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(shared_emulator: MarioEmulator) -> MarioEmulator:
+    shared_emulator.reset()
+    return shared_emulator
+
+
+def test_it_starts_at_the_start(emulator: MarioEmulator) -> None:
+    assert (emulator.stage, emulator.x_position, emulator.time) == ("1-1", 40, 400)
+    assert (emulator.life, emulator.coins, emulator.score, emulator.status) == (2, 0, 0, "small")
+    assert (emulator.done, emulator.dead, emulator.flag_get) == (False, False, False)
+
+
+def test_what_it_shows_are_plain_values(emulator: MarioEmulator) -> None:
+    for name in ("x_position", "time", "life", "coins", "score"):
+        assert type(getattr(emulator, name)) is int, name
+    for name in ("done", "dead", "flag_get"):
+        assert type(getattr(emulator, name)) is bool, name
+    assert type(emulator.frame(0)) is float
+
+
+def test_screen_and_ram_are_copies(emulator: MarioEmulator) -> None:
+    screen, ram = emulator.screen, emulator.ram
+    assert (screen.shape, screen.dtype, screen.flags.c_contiguous) == (SCREEN_SHAPE, np.uint8, True)
+    assert (ram.shape, ram.dtype) == ((2048,), np.uint8)
+    before = screen.copy(), ram.copy()
+    for _ in range(20):
+        emulator.frame(RIGHT | A)
+    assert np.array_equal(screen, before[0])
+    assert np.array_equal(ram, before[1])
+    assert not np.array_equal(emulator.screen, screen)
+    assert not np.array_equal(emulator.ram, ram)
+
+    now = emulator.ram
+    emulator.ram[:] = 0
+    assert np.array_equal(emulator.ram, now)
+
+
+def test_copy_screen_fills_the_array_that_it_is_given(emulator: MarioEmulator) -> None:
+    out = np.zeros(SCREEN_SHAPE, np.uint8)
+    emulator.copy_screen(out)
+    assert np.array_equal(out, emulator.screen)
+    assert np.array_equal(out[200, 10], emulator._environment.screen[200, 10])
+    sky = out[60, 128]
+    assert sky[2] > sky[0], "red, green, blue: the sky is blue"
+
+
+def test_reset_is_the_same_in_every_bit(emulator: MarioEmulator) -> None:
+    def crc32s() -> tuple[int, int]:
+        return zlib.crc32(emulator.ram.data), zlib.crc32(emulator.screen.data)
+
+    first = crc32s()
+    for _ in range(50):
+        emulator.frame(RIGHT)
+    assert crc32s() != first
+    emulator.reset()
+    assert crc32s() == first
+    with MarioEmulator("1-1") as another:
+        assert (zlib.crc32(another.ram.data), zlib.crc32(another.screen.data)) == first
+
+
+def test_two_emulators_do_not_touch_each_other(emulator: MarioEmulator) -> None:
+    with MarioEmulator("1-1") as another:
+        for _ in range(50):
+            another.frame(RIGHT)
+        assert another.x_position > emulator.x_position == 40
+
+
+def test_falling_into_a_pit_is_death(emulator: MarioEmulator) -> None:
+    # The first pit of 1-1 is far: Mario is put below the screen, as if he had fallen in.
+    emulator._environment.ram[0x00B5] = 2
+    reward = emulator.frame(0)
+    assert emulator.done
+    assert emulator.dead
+    assert not emulator.flag_get
+    assert reward == -15, "the penalty of 25, clipped"
+    with pytest.raises(EmulatorError, match="over"):
+        emulator.frame(0)
+    emulator.reset()
+    assert not emulator.done
+
+
+def test_a_closed_emulator_says_so_and_can_be_closed_again() -> None:
+    emulator = MarioEmulator("1-1")
+    emulator.close()
+    emulator.close()
+    for use in (lambda: emulator.frame(0), emulator.reset, lambda: emulator.screen, lambda: emulator.ram):
+        with pytest.raises(EmulatorError, match="closed"):
+            use()
+
+
+def test_a_stage_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError):
+        MarioEmulator("9-9")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_starts(stage: str) -> None:
+    with MarioEmulator(stage) as emulator:
+        ram = emulator.ram
+        assert f"{ram[0x75F] + 1}-{ram[0x75C] + 1}" == stage
+        assert emulator.time in (300, 400)
+        emulator.frame(RIGHT)
+        assert not emulator.done
+
+
+def test_generation_names_the_packages() -> None:
+    assert emulator_generation() == (
+        f"gym-super-mario-bros {metadata.version('gym-super-mario-bros')}, nes-py {metadata.version('nes-py')}"
+    )
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(EmulatorError, match="gym-super-mario-bros is not installed"):
+        emulator_generation()
+
+
+def test_a_broken_package_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "gym_super_mario_bros.py").write_text("raise RuntimeError('built\\nfor another')")
+    program = (
+        "from mario_tui.game.emulator import MarioEmulator, EmulatorError\n"
+        "try: MarioEmulator()\n"
+        "except EmulatorError as error: print(error)\n"
+    )
+    path = [str(tmp_path), *filter(None, sys.path)]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:] = {path!r}\n{program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "the game cannot be loaded (built for another): run 'make setup' again\n"
+
+
+@pytest.mark.parametrize("filters", ["default", "always"])
+def test_nothing_is_written_to_the_terminal(filters: str) -> None:
+    """Neither gym's banner, nor warnings, nor what a C library writes to descriptors 1 and 2."""
+    program = (
+        "from mario_tui.game.emulator import MarioEmulator\n"
+        "for _ in range(2):\n"
+        "    with MarioEmulator('1-1') as emulator:\n"
+        "        for frame in range(60): emulator.frame(129)\n"
+        "        emulator.reset(); emulator.screen; emulator.ram\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", filters, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program}"],
+        capture_output=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")

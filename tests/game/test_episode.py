@@ -1,0 +1,164 @@
+from collections.abc import Iterator
+
+import pytest
+
+from mario_tui.errors import EmulatorError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.buttons import LEFT, RIGHT, A, B
+from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.episode import EndReason, Episode, StepResult
+from traces import LOGS
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[MarioEmulator]:
+    with MarioEmulator("1-1") as emulator:
+        yield emulator
+
+
+def run_into_the_first_enemy(episode: Episode) -> StepResult:
+    while True:
+        result = episode.step(RIGHT | B)
+        if result.end is not None:
+            return result
+
+
+def set_clock(emulator: MarioEmulator, hundreds: int, tens: int, ones: int) -> None:
+    emulator._environment.ram[0x7F8:0x7FB] = hundreds, tens, ones
+
+
+def test_a_step_sums_its_frames(emulator: MarioEmulator) -> None:
+    emulator.reset()
+    rewards, x = [], []
+    for _ in range(40):
+        rewards.append(emulator.frame(RIGHT))
+        x.append(emulator.x_position)
+
+    episode = Episode(emulator, frame_skip=4)
+    results = [episode.step(RIGHT) for _ in range(10)]
+    assert [result.reward for result in results] == [sum(rewards[i : i + 4]) for i in range(0, 40, 4)]
+    assert all(result.frames == 4 and result.end is None for result in results)
+    assert (episode.steps, episode.frames, episode.total_reward) == (10, 40, sum(rewards))
+    assert episode.max_x == max(x)
+    assert episode.buttons == [RIGHT] * 10
+
+
+def test_on_frame_sees_every_frame(emulator: MarioEmulator) -> None:
+    seen: list[int] = []
+    episode = Episode(emulator, frame_skip=3)
+    for _ in range(5):
+        episode.step(RIGHT, lambda emulator: seen.append(emulator.x_position))
+    assert len(seen) == 15
+    assert seen[-1] == emulator.x_position
+
+
+def test_death(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator, frame_skip=4)
+    result = run_into_the_first_enemy(episode)
+    assert (result.end, result.terminated, result.truncated) == (EndReason.DEATH, True, False)
+    assert episode.end is EndReason.DEATH
+    assert result.reward < 0
+
+
+def test_the_last_step_stops_at_the_end(emulator: MarioEmulator) -> None:
+    each_frame = Episode(emulator, frame_skip=1)
+    run_into_the_first_enemy(each_frame)
+    episode = Episode(emulator, frame_skip=7)
+    result = run_into_the_first_enemy(episode)
+    assert each_frame.frames % 7 != 0, "or this test shows nothing"
+    assert episode.frames == each_frame.frames
+    assert result.frames == each_frame.frames % 7
+    assert episode.total_reward == each_frame.total_reward
+
+
+def test_stepping_after_the_end_is_an_error(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator)
+    run_into_the_first_enemy(episode)
+    steps = episode.steps
+    with pytest.raises(EmulatorError, match="over"):
+        episode.step(RIGHT)
+    assert episode.steps == steps == len(episode.buttons)
+    episode.reset()
+    assert episode.step(RIGHT).end is None
+
+
+def test_reset_forgets_the_episode(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator)
+    run_into_the_first_enemy(episode)
+    episode.reset()
+    assert (episode.steps, episode.frames, episode.total_reward, episode.max_x) == (0, 0, 0.0, 40)
+    assert episode.end is None
+    assert episode.buttons == []
+
+
+@pytest.mark.parametrize("name", ["1-1-clear", "1-4-clear"])
+def test_clear(name: str) -> None:
+    log = ActionLog.load(LOGS / f"{name}.json")
+    with MarioEmulator(log.stage) as emulator:
+        episode = Episode(emulator, frame_skip=log.frame_skip)
+        for buttons in log.buttons:
+            assert episode.end is None
+            result = episode.step(buttons)
+        assert (result.end, result.terminated, result.truncated) == (EndReason.CLEAR, True, False)
+        assert emulator.flag_get
+        assert not emulator.dead
+
+
+def test_stall_counts_steps_without_new_ground(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator, frame_skip=4, stall_steps=5)
+    for _ in range(8):
+        assert episode.step(RIGHT).end is None
+    farthest = episode.max_x
+    ends = []
+    while not ends or ends[-1] is None:
+        result = episode.step(LEFT)
+        ends.append(result.end)
+        if episode.max_x > farthest:  # he slides on for a moment
+            farthest, ends = episode.max_x, []
+    assert len(ends) == 5
+    assert (result.end, result.terminated, result.truncated) == (EndReason.STALL, False, True)
+    with pytest.raises(EmulatorError):
+        episode.step(RIGHT)
+
+
+def test_getting_on_slowly_is_no_stall(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator, frame_skip=4, stall_steps=5)
+    # One step in four to the right: Mario stops in between and gets on all the same.
+    for step in range(40):
+        assert episode.step(RIGHT if step % 4 == 0 else 0).end is None
+    assert episode.max_x > 40
+
+
+def test_the_step_limit(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator, max_steps=3)
+    assert [episode.step(A).end for _ in range(3)] == [None, None, EndReason.TIME]
+    episode.reset()
+    episode.step(A)
+    episode.step(A)
+    result = episode.step(A)
+    assert (result.terminated, result.truncated) == (False, True)
+
+
+def test_the_clock_running_out(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator)
+    set_clock(emulator, 0, 0, 2)
+    result = episode.step(0)
+    for _ in range(40):
+        if result.end is not None:
+            break
+        result = episode.step(0)
+    assert (result.end, result.terminated, result.truncated) == (EndReason.TIME, True, False)
+    assert emulator.dead
+    assert emulator.time == 0
+
+
+def test_its_action_log(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator, frame_skip=2)
+    for buttons in (RIGHT, A, 0):
+        episode.step(buttons)
+    assert episode.action_log() == ActionLog("1-1", 2, (RIGHT, A, 0))
+
+
+def test_end_reasons_are_written_as_words() -> None:
+    assert [end.value for end in EndReason] == ["death", "clear", "stall", "time"]
+    assert EndReason("clear") is EndReason.CLEAR

@@ -1,0 +1,73 @@
+"""The same tests on the newer generation of the game, which needs a newer Python than the older one can have."""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parent.parent
+
+pytestmark = pytest.mark.skipif(
+    sys.version_info >= (3, 13), reason="this Python has the newer generation of the game already"
+)
+
+
+def interpreter() -> str:
+    """A Python that can have the newer generation; skips the test where there is none."""
+    candidates = [shutil.which(f"python3.{minor}") for minor in (14, 13)]
+    candidates += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.1[34]*/bin/python")))
+    check = "import sys, venv, ensurepip; sys.exit(not (3, 13) <= sys.version_info[:2] < (3, 15))"
+    for candidate in filter(None, candidates):
+        # pyenv's shims are found, but do not run, where their version is not switched on.
+        if subprocess.run([candidate, "-c", check], capture_output=True, check=False).returncode == 0:
+            return candidate
+    pytest.skip("no Python 3.13 or 3.14 with venv found")
+
+
+def requirements() -> list[str]:
+    """What pyproject.toml asks for on a newer Python, and what these tests need."""
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    game = re.findall(r"""^ *"([^";]+); python_version >= '3\.13'",$""", text, re.MULTILINE)
+    tools = re.findall(r'^ *"((?:pytest|pytest-timeout|hypothesis)[<>=][^"]*)",$', text, re.MULTILINE)
+    assert len(game) >= 3
+    assert len(tools) == 3
+    return game + tools
+
+
+def environment(folder: Path) -> Path:
+    """The Python of a virtual environment with the newer generation, made if it is not there yet."""
+    python, wanted, ready = folder / "bin" / "python", "\n".join(requirements()), folder / "ready.txt"
+    if not ready.exists() or ready.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([interpreter(), "-m", "venv", folder], check=True, capture_output=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        installed = subprocess.run([*pip, *requirements()], capture_output=True, text=True, check=False)
+        if installed.returncode != 0:
+            pytest.skip(f"the newer generation cannot be installed: {installed.stderr.strip().splitlines()[-1]}")
+        ready.write_text(wanted)
+    return python
+
+
+@pytest.mark.timeout(900)
+def test_the_newer_generation_passes_the_same_tests(tmp_path: Path) -> None:
+    # Beside the packages of the environment that runs this, so that `make clean` removes it; one of our own otherwise.
+    is_virtual = sys.prefix != sys.base_prefix
+    python = environment(Path(sys.prefix) / "newer-generation" if is_virtual else tmp_path)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    tests = subprocess.run(
+        [python, "-m", "pytest", f"--confcutdir={HERE}", "--tb=short", HERE],
+        cwd=REPOSITORY,
+        env={**clean, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert tests.returncode == 0, tests.stdout
+    assert re.search(r"^\d+ passed", tests.stdout.splitlines()[-1]), tests.stdout

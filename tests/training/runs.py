@@ -1,0 +1,45 @@
+"""Running a trainer to its end, and what two runs are compared by."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from mario_tui.training.control import TrainingControl
+from mario_tui.training.trainer import Event, Stepped, Trainer
+
+
+def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], None]] | None = None) -> list[Event]:
+    """All events of a run; `at` says what to ask of its control once a step is reached."""
+    waiting = sorted((at or {}).items())
+    events: list[Any] = []
+    for event in trainer.run():
+        events.append(event)
+        if isinstance(event, Stepped) and waiting and event.step >= waiting[0][0]:
+            waiting.pop(0)[1](trainer.control)
+    assert not waiting
+    return events
+
+
+def full_state(trainer: Trainer) -> dict[str, Any]:
+    """Parameters, optimizer, replay, random states, counters, episodes: everything that a run is."""
+    mario = trainer.mario
+    state: dict[str, Any] = {f"net.{name}": value.clone() for name, value in mario.net.state_dict().items()}
+    for index, entry in mario.optimizer.state_dict()["state"].items():
+        state.update({f"adam.{index}.{name}": value.clone() for name, value in entry.items()})
+    state.update({f"replay.{name}": value.clone() for name, value in mario.memory.state_dict().items()})
+    state["mario"] = mario.state_dict()
+    state["metrics"] = trainer.logger.state_dict()
+    state["stacks"] = trainer.stacks.stacks.clone()
+    state["curves"] = {name: curve.points() for name, curve in trainer.logger.curves.items()}
+    return state
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The names under which two states differ in any bit."""
+    assert one.keys() == other.keys()
+    return [
+        name
+        for name, value in one.items()
+        if not (torch.equal(value, other[name]) if isinstance(value, torch.Tensor) else value == other[name])
+    ]

@@ -1,0 +1,273 @@
+"""The training loop on the real game: what it writes, and that a run depends on its seed alone."""
+
+import csv
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from mario_tui import checkpoint, paths
+from mario_tui.agent.policy import load_policy
+from mario_tui.errors import CheckpointError, EmulatorError, InputError
+from mario_tui.training.resume import resume_config
+from mario_tui.training.trainer import (
+    EpisodeEnded,
+    Evaluated,
+    Finished,
+    Paused,
+    Resumed,
+    Saved,
+    Started,
+    Stepped,
+    Trainer,
+)
+from runs import differences, full_state, run_to_end
+
+
+def test_a_run_leaves_its_artefacts(small) -> None:
+    trainer = Trainer(small(episodes=3, log_every=2), run="first")
+    events = run_to_end(trainer)
+    assert isinstance(events[0], Started)
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert finished.episodes == 3
+    assert finished.steps == trainer.step > 60
+    assert trainer.mario.updates == finished.steps // 4 - 19 // 4 - (finished.steps % 4 == 0)  # the last is not learned
+
+    run = paths.run_dir("first")
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "config.toml", "metrics.csv", "log", "reward_plot.png", "length_plot.png", "loss_plot.png", "q_plot.png",
+        f"step-{finished.steps:09d}",
+    }  # fmt: skip
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    records = [event.record for event in events if isinstance(event, EpisodeEnded)]
+    assert [row["episode"] for row in rows] == ["0", "1", "2"]
+    assert [float(row["reward"]) for row in rows] == [record.reward for record in records]
+    assert sum(int(row["length"]) for row in rows) == finished.steps
+    assert {row["end"] for row in rows} <= {"death", "time", "clear"}
+    log = (run / "log").read_text().splitlines()
+    assert log[0].split() == [
+        "Episode", "Step", "Epsilon", "MeanReward", "MeanLength", "MeanLoss", "MeanQValue", "TimeDelta", "Time",
+    ]  # fmt: skip
+    assert [line.split()[0] for line in log[1:]] == ["0", "2"], "episodes 0 and 2 by log_every, the last one once only"
+    assert (run / "reward_plot.png").read_bytes().startswith(b"\x89PNG")
+    checkpoint.verify(finished.checkpoint)
+    assert load_policy(finished.checkpoint).step == finished.steps
+
+
+def test_the_last_episode_is_logged_when_it_is_not_due(small) -> None:
+    run_to_end(Trainer(small(episodes=2, log_every=20), run="log"))
+    lines = (paths.run_dir("log") / "log").read_text().splitlines()[1:]
+    assert [line.split()[0] for line in lines] == ["0", "1"]
+
+
+def test_the_number_of_worker_processes_changes_nothing(small) -> None:
+    states = []
+    for workers in (1, 2, 3):
+        trainer = Trainer(small(steps=240, envs=3, workers=workers, stall_steps=30), run=f"workers-{workers}")
+        run_to_end(trainer)
+        assert trainer.mario.updates > 40
+        states.append(full_state(trainer))
+    assert differences(states[0], states[1]) == []
+    assert differences(states[0], states[2]) == []
+
+
+def test_another_seed_is_another_run(small) -> None:
+    states = []
+    for seed in (0, 1):
+        trainer = Trainer(small(steps=60, seed=seed), run=f"seed-{seed}")
+        run_to_end(trainer)
+        states.append(full_state(trainer))
+    assert "net.online.0.weight" in differences(*states)
+    assert "replay.action" in differences(*states)
+
+
+def test_a_run_that_was_paused_and_saved_equals_one_that_was_not(small) -> None:
+    config = small(steps=200, envs=2)
+    plain = Trainer(config, run="plain")
+    run_to_end(plain)
+
+    disturbed = Trainer(config, run="disturbed")
+    control = disturbed.control
+    seen, before = [], None
+    for event in disturbed.run():
+        seen.append(event)
+        if isinstance(event, Stepped) and event.step >= 100 and before is None:
+            control.pause()
+        elif isinstance(event, Paused):
+            before = full_state(disturbed)
+            control.save()  # while paused
+        elif isinstance(event, Saved) and control.paused:
+            assert differences(before, full_state(disturbed)) == []
+            control.resume()
+    kinds = [type(event) for event in seen if isinstance(event, Paused | Saved | Resumed)]
+    assert kinds == [Paused, Saved, Resumed]
+    assert differences(full_state(plain), full_state(disturbed)) == []
+
+
+def test_another_thread_pauses_saves_and_stops(small) -> None:
+    trainer = Trainer(small(), run="threads")
+    control = trainer.control
+    paused, saved = threading.Event(), threading.Event()
+    events = []
+
+    def train() -> None:
+        for event in trainer.run():
+            events.append(event)
+            if isinstance(event, Paused):
+                paused.set()
+            if isinstance(event, Saved):
+                saved.set()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    control.pause()
+    assert paused.wait(120)
+    step = trainer.step
+    control.save()
+    assert saved.wait(120)
+    assert trainer.step == step
+    control.stop()
+    thread.join(120)
+    assert not thread.is_alive()
+    assert isinstance(events[-1], Finished)
+    assert events[-1].steps == step
+
+
+@pytest.mark.parametrize("envs", [1, 3])
+def test_a_resumed_run_equals_the_one_that_went_on(small, envs: int) -> None:
+    config = small(steps=400, envs=envs, stall_steps=25, replay_size=150)
+    whole = Trainer(config, run="whole")
+    run_to_end(whole, {100: lambda control: control.save()})
+    saved = next(path for path in paths.step_folders(paths.run_dir("whole")) if "00001" in path.name)
+    # its replay was dropped when the newest full checkpoint was written, so save it in a run of its own
+    part = Trainer(small(**{**config.model_dump(), "steps": 100}), run="part")
+    run_to_end(part)
+    first = paths.step_folders(paths.run_dir("part"))[-1]
+    assert first.name == saved.name
+    resumed = Trainer(resume_config(first, {"steps": 400}), resume=first)
+    run_to_end(resumed)
+    assert differences(full_state(whole), full_state(resumed)) == []
+
+
+def test_resume_takes_up_the_log_and_sets_given_up_episodes_aside(small) -> None:
+    run_to_end(Trainer(small(episodes=4), run="again"), {60: lambda control: control.save()})
+    run = paths.run_dir("again")
+    early = paths.step_folders(run)[0]
+    resumed = Trainer(resume_config(early, {"episodes": 6}), resume=early)
+    events = run_to_end(resumed)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].episodes == 6
+    with (run / "metrics.csv").open(newline="") as file:
+        assert [row["episode"] for row in csv.DictReader(file)] == [str(number) for number in range(6)]
+    aside = list(run.glob("metrics.until-*.csv"))
+    assert len(aside) == 1
+    assert len(aside[0].read_text().splitlines()) == 5
+
+
+def test_a_checkpoint_without_replay_waits_for_the_replay_to_fill(small) -> None:
+    trainer = Trainer(small(steps=60), run="light")
+    for event in trainer.run():
+        if isinstance(event, Stepped) and event.step == 50:
+            light = trainer.save(full=False)
+    assert "replay.frames" not in checkpoint.verify(light)["parts"]
+    resumed = Trainer(resume_config(light, {"steps": 80}), resume=light)
+    updates = resumed.mario.updates
+    run_to_end(resumed)
+    assert resumed.mario.updates - updates == 80 // 4 - 69 // 4 - 1
+
+
+def test_only_the_newest_full_checkpoint_keeps_the_replay(small) -> None:
+    run_to_end(Trainer(small(steps=90, save_every=30), run="rotate"))
+    folders = paths.step_folders(paths.run_dir("rotate"))
+    assert [folder.name for folder in folders] == ["step-000000030", "step-000000060", "step-000000090"]
+    assert ["replay.frames" in checkpoint.verify(folder)["parts"] for folder in folders] == [False, False, True]
+    assert not (folders[0] / "replay.frames").exists()
+
+
+def test_greedy_evaluations_do_not_change_the_training(small) -> None:
+    plain = Trainer(small(steps=120), run="plain")
+    run_to_end(plain)
+    evaluated = Trainer(small(steps=120, eval_every=50), run="evaluated")
+    events = run_to_end(evaluated)
+    assert [event.step for event in events if isinstance(event, Evaluated)] == [50, 100]
+    assert differences(full_state(plain), full_state(evaluated)) == []
+    infos = {info.step: info for info in checkpoint.list_checkpoints() if info.run == "evaluated"}
+    assert infos[50].greedy_clear is False
+    assert sum(info.best for info in infos.values()) == 1
+    assert (paths.run_dir("evaluated") / "best").is_symlink()
+
+
+def test_a_killed_emulator_ends_training_with_a_checkpoint(small) -> None:
+    trainer = Trainer(small(), run="killed")
+    with pytest.raises(EmulatorError, match="killed by signal 9"):
+        run_to_end(trainer, {30: lambda _: os.kill(trainer.fleet.pids[0], signal.SIGKILL)})
+    assert load_policy(paths.run_dir("killed")).step >= 30
+
+
+def test_two_trainers_do_not_share_a_run(small) -> None:
+    trainer = Trainer(small(steps=30), run="shared")
+    running = trainer.run()
+    next(running)
+    with pytest.raises(InputError, match="exists"):
+        Trainer(small(), run="shared")
+    running.close()
+    run_to_end(Trainer(small(steps=30), run="other"))
+    first = paths.step_folders(paths.run_dir("other"))[0]
+    one = Trainer(resume_config(first, {"steps": 60}), resume=first)
+    with pytest.raises(InputError, match="another mario-tui"):
+        Trainer(resume_config(first, {"steps": 60}), resume=first)
+    one.close()
+    Trainer(resume_config(first, {"steps": 60}), resume=first).close()
+
+
+def test_what_a_run_keeps_cannot_be_changed_on_resume(small) -> None:
+    run_to_end(Trainer(small(steps=30), run="fixed"))
+    folder = paths.step_folders(paths.run_dir("fixed"))[0]
+    with pytest.raises(InputError, match="envs cannot change"):
+        resume_config(folder, {"envs": 2})
+    assert resume_config(folder, {"learning_rate": 1e-3}).learning_rate == 1e-3
+    assert resume_config(folder).steps == 0, "a limit that was reached is lifted"
+    assert resume_config(folder, {"steps": 50}).steps == 50
+
+
+@pytest.mark.parametrize("part", ["agent.safetensors", "trainer.json", "replay.frames"])
+def test_a_flipped_bit_is_found_before_training_goes_on(small, part: str) -> None:
+    run_to_end(Trainer(small(steps=30), run="flipped"))
+    folder = paths.step_folders(paths.run_dir("flipped"))[0]
+    content = bytearray((folder / part).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / part).write_bytes(content)
+    with pytest.raises(CheckpointError, match=part):
+        Trainer(resume_config(folder), resume=folder)
+
+
+def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Path) -> None:
+    import torch
+
+    from mario_tui.agent.network import MarioNet
+
+    net = MarioNet((4, 84, 84), 2)
+    path = home / "mario_net_3.chkpt"
+    torch.save({"model": net.state_dict(), "exploration_rate": 0.4}, path)
+    trainer = Trainer(small(steps=10), run="from-tutorial", resume=path)
+    assert torch.equal(trainer.mario.net.online[0].weight, net.online[0].weight)
+    assert trainer.mario.exploration_rate == 0.4
+    run_to_end(trainer)
+    with pytest.raises(InputError, match="--action-set tutorial"):
+        Trainer(small(action_set="simple"), run="x", resume=path)
+
+
+def test_tensorboard_events_are_written_where_asked_for(small) -> None:
+    pytest.importorskip("tensorboard")
+    run_to_end(Trainer(small(episodes=1, tensorboard=True), run="board"))
+    (events,) = (paths.run_dir("board") / "tensorboard").iterdir()
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(events.parent))
+    accumulator.Reload()
+    assert {"episode/reward", "episode/q", "episode/max_x"} <= set(accumulator.Tags()["scalars"])
