@@ -91,9 +91,8 @@ def test_reset_forgets_the_episode(emulator: MarioEmulator) -> None:
     assert episode.buttons == []
 
 
-@pytest.mark.parametrize("name", ["1-1-clear", "1-4-clear"])
-def test_clear(name: str) -> None:
-    log = ActionLog.load(LOGS / f"{name}.json")
+def test_clear() -> None:
+    log = ActionLog.load(LOGS / "1-4-clear.json")
     with MarioEmulator(log.stage) as emulator:
         episode = Episode(emulator, frame_skip=log.frame_skip)
         for buttons in log.buttons:

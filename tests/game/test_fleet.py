@@ -230,7 +230,8 @@ def test_close_before_the_games_have_started() -> None:
     assert not any(is_running(pid) for pid in fleet.pids)
 
 
-def test_a_frozen_worker_is_reported_and_ended() -> None:
+def test_a_frozen_worker_is_reported_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mario_tui.game.fleet.CLOSE_SECONDS", 0.1)
     with new_fleet(envs=2, workers=2) as fleet:
         fleet.start()
         os.kill(fleet.pids[0], signal.SIGSTOP)

@@ -16,7 +16,7 @@ LOGS = Path(__file__).parent / "logs"
 
 SCRIPTED_STAGES = ("1-1", "1-2", "2-2", "4-2", "7-3", "8-4")
 SCRIPTED_SEEDS = (1, 2, 3)
-SCRIPTED_FRAMES = 400
+SCRIPTED_FRAMES = 300
 CHECKPOINT_FRAMES = 60
 
 # A 1, B 2, SELECT 4, UP 16, DOWN 32, LEFT 64, RIGHT 128; no START, which only pauses.

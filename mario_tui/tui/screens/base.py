@@ -29,15 +29,17 @@ class Key(NamedTuple):
     node: DOMNode
 
 
-class MarioScreen(Screen[None]):
+class MarioScreen(Screen[None], inherit_bindings=False):
     """A full screen of the app; subclasses give `HEADING`, `ABOUT` and `compose_body`."""
 
     HEADING = ""
     ABOUT = ""
     """What the screen is for, in a sentence or two; the help panel shows it."""
 
+    BINDINGS = [Binding("ctrl+c,super+c", "screen.copy_text", "Copy selected text", show=False)]
+
     HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (MIN_WIDTH, "-narrow"), (110, "-medium"), (140, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (MIN_HEIGHT, "-low"), (32, "-tall"), (45, "-very-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (MIN_HEIGHT, "-low"), (38, "-tall"), (45, "-very-tall")]
     TOP_BAR_SECONDS = 0.25
 
     @property

@@ -136,7 +136,7 @@ class HomeScreen(MarioScreen):
             line = Content.assemble((snapshot.run, "bold"), f"  stage {snapshot.config.stage}  ")
             hint = ("press [b]t[/b] to see it", f"[b]{snapshot.status}[/b]")
             self.query_one("#training-line", Static).update(
-                line + Content.from_markup(f"[$text-muted]{hint[1]} · {hint[0]}[/]")
+                line + Content.from_markup(f"[$foreground 60%]{hint[1]} · {hint[0]}[/]")
             )
             self.query_one("#home-numbers", Numbers).set_entries(
                 [
@@ -175,7 +175,7 @@ class HomeScreen(MarioScreen):
         invitation = (
             "[b $secondary]No run yet.[/]\n\nPress [b $secondary]t[/] to train an agent on stage 1-1:\n"
             "you see its game, its curves and its progress live,\nand can pause, save and stop at any time.\n\n"
-            "[$text-muted]? shows all keys, q quits.[/]"
+            "[$foreground 60%]? shows all keys, q quits.[/]"
             if not self._runs
             else "[b $primary]mario-tui[/]\nAn agent learns Super Mario Bros.\n\n"
             "[b $secondary]t[/] train   [b $secondary]c[/] checkpoints   "
@@ -190,8 +190,8 @@ class HomeScreen(MarioScreen):
 
     def _best_table(self, best: Sequence[CheckpointInfo]) -> Content:
         if not best:
-            return Content.styled("no checkpoint yet: a training saves one when it stops", "$text-muted")
-        lines = [Content.styled("stage  clear  robust       step", "$text-muted")]
+            return Content.styled("no checkpoint yet: a training saves one when it stops", "$foreground 60%")
+        lines = [Content.styled("stage  clear  robust       step", "$foreground 60%")]
         for info in best[: max(1, self._rows("#best-box") - 1)]:
             clear = {True: "yes", False: "no", None: "-"}[info.greedy_clear]
             style = "$success" if info.greedy_clear else ""
@@ -209,10 +209,10 @@ class HomeScreen(MarioScreen):
         now = self.mario.services.now()
         width = self.query_one("#runs-box").content_size.width
         room = max(12, width - 23)
-        lines = [Content.styled(f"{'run':<{room}}  stage     step     age", "$text-muted")]
+        lines = [Content.styled(f"{'run':<{room}}  stage     step    age", "$foreground 60%")]
         for summary in runs[: max(1, self._rows("#runs-box") - 1)]:
             step = max((info.step for info in summary.checkpoints), default=0)
             name = summary.run if len(summary.run) <= room else summary.run[: room - 1] + "…"
             line = f"  {summary.stage:<5}{text.compact(step):>9}{text.age(summary.created, now):>7}"
-            lines.append(Content.assemble(f"{name:<{room}}", (line, "$text-muted")))
+            lines.append(Content.assemble(f"{name:<{room}}", (line, "$foreground 60%")))
         return Content("\n").join(lines)

@@ -38,10 +38,10 @@ class TrainScreen(MarioScreen):
         "action, falls slowly."
     )
     BINDINGS = [
-        Binding("space", "toggle_pause", "Pause/resume", tooltip="Pause the training, or let it go on"),
+        Binding("space", "toggle_pause", "Pause", tooltip="Pause the training, or let it go on"),
         Binding("s", "save", "Save", tooltip="Save a checkpoint now; training goes on"),
         Binding("q", "stop", "Stop", tooltip="Stop the training and save a checkpoint (asks first)"),
-        Binding("tab", "next_chart", "View", tooltip="Show the next curve large", priority=True),
+        Binding("tab", "next_chart", "View", tooltip="Show the next curve large"),
         Binding("w", "watch", "Watch it", tooltip="Watch the agent that was just trained"),
         Binding("r", "record", "Record it", tooltip="Record the agent that was just trained as MP4"),
         Binding("n", "new", "New training", tooltip="Back to the settings, for another training"),
@@ -253,7 +253,7 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
     if last is None:
         return Content("")
     return Content.styled(
-        f"last: {last.end} at x {text.count(last.max_x)}, reward {text.decimal(last.reward)}", "$text-muted"
+        f"last: {last.end} at x {text.count(last.max_x)}, reward {text.decimal(last.reward)}", "$foreground 60%"
     )
 
 
@@ -268,10 +268,9 @@ def summary_of(snapshot: TrainingSnapshot) -> Content:
             f"{text.count(snapshot.clears)} clears in {text.duration(snapshot.seconds)}.",
         )
     if snapshot.last_checkpoint is None:
-        return head + Content.from_markup("\n[$text-muted]No checkpoint was saved.[/]  [b $secondary]n[/] new training")
+        return head + Content.from_markup("\n[$foreground 60%]No checkpoint was saved.[/]  [b $secondary]n[/] new training")
     return head + Content.from_markup(
-        "\nSaved as $run/$step.  "
+        "\nSaved as $step.  "
         "[b $secondary]w[/] watch it   [b $secondary]r[/] record it   [b $secondary]n[/] new training",
-        run=snapshot.run,
         step=snapshot.last_checkpoint.name,
     )

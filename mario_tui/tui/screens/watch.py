@@ -119,7 +119,9 @@ class WatchScreen(MarioScreen):
         with self.app.batch_update():
             if policy is not None and not self._stage:
                 self._stage = policy.stage
-                self.query_one(QBars).names = tuple(self.mario.services.action_names(policy.action_set))
+                names = tuple(self.mario.services.action_names(policy.action_set))
+                self.query_one(QBars).names = names
+                self.set_class(len(names) > 7, "-many-actions")
             who = policy.source if policy is not None else str(self._checkpoint.name)
             self._update("#who", Content.assemble((who, "bold"), f"  stage {self._stage}" if self._stage else ""))
             self._update("#state", self._state(moment))
@@ -149,25 +151,25 @@ class WatchScreen(MarioScreen):
             words, colour = _ENDS[moment.end.value]
             return Content.assemble(
                 (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"),
-                ("  r again, n next stage", "$text-muted"),
+                ("  r again, n next stage", "$foreground 60%"),
             )
         speed = f"{player.speed:g}x" if player.speed >= 1 else f"1/{1 / player.speed:g}x"
         pausing = ("paused: . steps, space goes on", "bold $warning") if player.paused else ("playing", "bold $success")
-        return Content.assemble(pausing, (f"  speed {speed} (+ -)", "$text-muted"))
+        return Content.assemble(pausing, (f"  speed {speed} (+ -)", "$foreground 60%"))
 
     @staticmethod
     def _entries(moment: Moment) -> list[Entry]:
         return [
-            ("step", text.count(moment.step)),
-            ("time left", text.count(moment.time)),
             ("reward", f"{moment.reward:+.1f}"),
             ("return", text.decimal(moment.total_reward)),
             ("x", text.count(moment.x)),
             ("farthest x", text.count(moment.max_x)),
+            ("step", text.count(moment.step)),
+            ("time left", text.count(moment.time)),
+            ("Mario is", moment.status),
+            ("lives", text.count(moment.life)),
             ("score", text.count(moment.score)),
             ("coins", text.count(moment.coins)),
-            ("lives", text.count(moment.life)),
-            ("Mario is", moment.status),
         ]
 
     # asking

@@ -51,8 +51,8 @@ class Charts(Container):
         parts: list[tuple[str, str]] = []
         for number, (name, title) in enumerate(CURVES, 1):
             label = "ε" if name == "epsilon" else title
-            style = "bold $background on $secondary" if name == self.selected else "$text-muted"
-            parts += [(f"{number} {label}", style), ("  " if number < len(CURVES) else "", "")]
+            style = "bold $background on $secondary" if name == self.selected else "$foreground 60%"
+            parts += [(f"{number} {label}", style), (" " if number < len(CURVES) else "", "")]
         return Content.assemble(*parts)
 
     def select_next(self) -> None:

@@ -66,12 +66,12 @@ class Numbers(Widget):
             if number:
                 parts.append(("\n", ""))
             if not line[0][0]:
-                parts.append((line[0][1][:width], "$text-muted underline"))
+                parts.append((line[0][1][:width], "$foreground 60% underline"))
                 continue
             for column, (label, value) in enumerate(line):
                 if column:
                     parts.append((" " * GAP, ""))
                 room = max(1, cell - len(label) - 1)
-                parts.append((label + " ", "$text-muted"))
+                parts.append((label + " ", "$foreground 60%"))
                 parts.append((value[:room].rjust(room), "bold"))
         return Content.assemble(*parts)

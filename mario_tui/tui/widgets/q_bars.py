@@ -39,7 +39,7 @@ class QBars(Widget):
 
     def render(self) -> Content:
         if not self.names:
-            return Content.styled("the agent's actions appear here", "$text-muted")
+            return Content.styled("the agent's actions appear here", "$foreground 60%")
         label_width = max(len(name) for name in self.names)
         bar_width = max(4, min(40, self.content_size.width - label_width - 13))
         lines = [
@@ -52,7 +52,7 @@ class QBars(Widget):
         return self.values[index] if index < len(self.values) else None
 
     def _line(self, name: str, value: float | None, chosen: bool, label_width: int, width: int) -> Content:
-        mark, style = ("▶", "bold $secondary") if chosen else (" ", "$text-muted")
+        mark, style = ("▶", "bold $secondary") if chosen else (" ", "$foreground 60%")
         if value is None:
             return Content.assemble((f"{mark} {name:<{label_width}} ", style), (" " * width, ""), "        -")
         fraction = relative(value, self.values)

@@ -11,9 +11,13 @@ from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, Select, Static, Switch
+from textual.widgets import Input, Select, Static
 
 from mario_tui.config import TrainingConfig, field_help, field_range
+
+
+def _as_text(value: Any) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 class Choice(Select[str], inherit_bindings=False):
@@ -31,15 +35,13 @@ class FormRow(Horizontal):
     FormRow { height: auto; min-height: 1; padding: 0 1; }
     FormRow > .label { width: 23; color: $foreground; }
     FormRow > .help { width: 1fr; padding: 0 0 0 2; color: $text-muted; }
-    FormRow > .range { width: 32; padding: 0 0 0 2; color: $text-muted; display: none; }
+    FormRow > .range { width: 34; padding: 0 0 0 2; color: $text-muted; display: none; }
     .-medium FormRow > .range, .-wide FormRow > .range { display: block; }
-    FormRow Input, FormRow Select { width: 16; }
-    .-medium FormRow Input, .-medium FormRow Select, .-wide FormRow Input, .-wide FormRow Select { width: 26; }
+    FormRow Input, FormRow Select { width: 15; }
+    .-medium FormRow Input, .-medium FormRow Select, .-wide FormRow Input, .-wide FormRow Select { width: 20; }
     FormRow Input { background: $panel; padding: 0 1; }
     FormRow Select > SelectCurrent { background: $panel; padding: 0 1; }
     FormRow Input:focus, FormRow Select:focus > SelectCurrent { background: $primary 40%; }
-    FormRow Switch { border: none; height: 1; padding: 0 1; width: 16; background: $background; }
-    FormRow Switch:focus { border: none; background: $primary 40%; }
     FormRow:focus-within > .label { color: $secondary; text-style: bold; }
     FormRow:focus-within { background: $surface; }
     FormRow.-error > .help { color: $text-error; text-style: bold; }
@@ -79,9 +81,7 @@ class FormRow(Horizontal):
         return value.strip() if isinstance(value, str) else value
 
     def set_value(self, value: Any) -> None:
-        if isinstance(self.control, Input):
-            value = str(value)
-        self.control.value = value  # type: ignore[attr-defined]
+        self.control.value = _as_text(value)  # type: ignore[attr-defined]
 
     def watch_error(self) -> None:
         self._show()
@@ -108,10 +108,6 @@ class FormRow(Horizontal):
         event.stop()
         self.post_message(self.Changed(self))
 
-    def on_switch_changed(self, event: Switch.Changed) -> None:
-        event.stop()
-        self.post_message(self.Changed(self))
-
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.screen.focus_next()
@@ -129,9 +125,9 @@ class SettingRow(FormRow):
         if options:
             control, allowed = Choice(options, str(value)), ""
         elif annotation is bool:
-            control, allowed = Switch(bool(value), animate=False), ""
+            control, allowed = Choice(("no", "yes"), _as_text(value)), ""
         else:
-            control = Input(str(value), compact=True, select_on_focus=True)
+            control = Input(_as_text(value), compact=True, select_on_focus=True)
         limits = " ".join(part for part in (allowed, unit) if part)
         super().__init__(name, name.replace("_", " "), description, control, allowed=limits)
         self._is_number = annotation in (int, float)

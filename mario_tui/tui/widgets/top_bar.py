@@ -34,10 +34,10 @@ class TopBar(Widget):
         room = self.content_size.width - left.cell_length - 2
         while details and len(self.status) + 2 + sum(len(d) + 2 for d in details) > room:
             details.pop()
-        style = STATUS_STYLES.get(self.status, "$text-muted")
+        style = STATUS_STYLES.get(self.status, "$foreground 60%")
         right = Content.assemble(
             (f"● {self.status}", f"bold {style}") if self.status else "",
-            *((f"  {detail}", "$text-muted") for detail in details),
+            *((f"  {detail}", "$foreground 60%") for detail in details),
         )
         gap = max(2, self.content_size.width - left.cell_length - right.cell_length)
         return Content.assemble(left, " " * gap, right)

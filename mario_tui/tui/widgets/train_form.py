@@ -84,8 +84,7 @@ class TrainForm(Vertical):
                 yield Button("Start training", variant="primary", compact=True, id="start")
                 yield Static(
                     Content.from_markup(
-                        "[b]F5[/b] or [b]ctrl+s[/b] from anywhere. "
-                        "Then [b]space[/b] pauses, [b]s[/b] saves, [b]q[/b] stops and saves."
+                        "[b]F5[/b] or [b]ctrl+s[/b]. Then [b]space[/b] pauses, [b]s[/b] saves, [b]q[/b] stops."
                     ),
                     id="start-hint",
                 )
@@ -162,7 +161,7 @@ class TrainForm(Vertical):
         """Says which values the setting under the cursor takes."""
         row = next((node for node in event.widget.ancestors if isinstance(node, FormRow)), None)
         allowed = "" if row is None or not row.allowed else f"{row.label}: {row.allowed}"
-        self.query_one("#focused-range", Static).update(Content(allowed or "enter or space opens a list; up and down move"))
+        self.query_one("#focused-range", Static).update(Content(allowed or "up and down move, enter opens a list"))
 
     @on(Button.Pressed, "#start")
     def _start_pressed(self, event: Button.Pressed) -> None:

@@ -1,0 +1,442 @@
+"""Writes what was played to MP4 and GIF files, frame by frame, with the action log beside them.
+
+Both formats go through imageio's ffmpeg: its Pillow writer for GIFs holds every frame until the end, and its FFMPEG
+writer takes no GIFs, so this uses the stream beneath the latter, which keeps nothing. Frames are piped at their own
+size; ffmpeg enlarges them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import imageio_ffmpeg
+import numpy as np
+
+from mario_tui.errors import InputError, RecordingError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.episode import EndReason, Episode
+from mario_tui.play.overlay import draw_overlay
+
+EMULATOR_FPS = 60
+FPS_CHOICES = {".mp4": (60, 30, 15), ".gif": (30, 15)}
+"""Frames per second of each format, the default first. Browsers slow a GIF of 60 a second down to 10."""
+MAX_SCALE = 8
+
+# imageio-ffmpeg logs to stderr, where the terminal's screen is; what went wrong is reported by our own errors.
+logging.getLogger("imageio_ffmpeg").addHandler(logging.NullHandler())
+
+
+class RecordingCancelledError(RecordingError):
+    """The caller asked for the recording to end; nothing of it is left."""
+
+
+def check_video(path: str | Path, *, scale: int, fps: int | None = None) -> int:
+    """The frames per second of a video that can be written; raises InputError if it cannot.
+
+    Args:
+        path: ends in .mp4 or .gif.
+        scale: whole number from 1 to 8.
+        fps: 15, 30 or (MP4 only) 60; by default 60 for MP4 and 30 for GIF.
+    """
+    path = Path(path)
+    choices = FPS_CHOICES.get(path.suffix.lower())
+    if choices is None:
+        raise InputError(f"{path} cannot be recorded to: the name must end in .mp4 or .gif")
+    if path.is_dir():
+        raise InputError(f"{path} cannot be recorded to: it is a folder")
+    if not 1 <= scale <= MAX_SCALE:
+        raise InputError(f"scale {scale} cannot be recorded: take a whole number from 1 to {MAX_SCALE}")
+    if fps is None:
+        return choices[0]
+    if fps not in choices:
+        known = " or ".join(map(str, sorted(choices)))
+        raise InputError(f"{fps} frames a second cannot be recorded to {path.suffix}: take {known}")
+    return fps
+
+
+class VideoWriter:
+    """Writes a video under a hidden name; on close it is read back, counted, and given its name.
+
+    A context manager. Where anything fails, or the `with` block is left by an exception, nothing is left behind, and
+    an older file of the same name is as it was. Memory use does not grow with the length.
+
+    Args:
+        path: the file to write, ending in .mp4 (H.264, yuv420p) or .gif (exact colours, loops).
+        fps: frames per second of the video; see `check_video`.
+        scale: every pixel becomes scale x scale pixels.
+
+    Raises InputError for arguments that cannot be, RecordingError where the folder cannot be written to.
+    """
+
+    def __init__(self, path: str | Path, *, fps: int | None = None, scale: int = 2) -> None:
+        self.path = Path(path)
+        self.fps = check_video(self.path, scale=scale, fps=fps)
+        self.scale = scale
+        self.frames = 0
+        """Emulator frames added so far."""
+        self._frames_written = 0
+        self._frame_shape: tuple[int, ...] = ()
+        self._stream: Generator[None, Any, None] | None = None
+        self._closed = False
+        self._partial = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._partial.write_bytes(b"")  # ffmpeg would fail without saying why
+        except OSError as error:
+            raise RecordingError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    @property
+    def takes_next(self) -> bool:
+        """Whether the next frame goes into the video: at 30 frames a second every other one does."""
+        return self.frames % (EMULATOR_FPS // self.fps) == 0
+
+    def add(self, frame: np.ndarray) -> None:
+        """Adds the next emulator frame, (height, width, 3) uint8 RGB, all of one size; they come at 60 a second.
+
+        Raises RecordingError where the frame does not fit or the encoder failed.
+        """
+        takes_it = self.takes_next
+        self.frames += 1
+        if not takes_it:
+            return
+        try:
+            if self._stream is None:
+                self._start(frame)
+            elif frame.shape != self._frame_shape:
+                raise RecordingError(
+                    f"{self.path} was not written: its frames changed from {_size(self._frame_shape)} "
+                    f"to {_size(frame.shape)}"
+                )
+            self._send(frame)
+        except BaseException:
+            self.abort()
+            raise
+        self._frames_written += 1
+
+    def close(self) -> None:
+        """Finishes the video; raises RecordingError, and leaves nothing, if it is not whole."""
+        if self._closed:
+            return
+        try:
+            if self._stream is None:
+                raise RecordingError(f"{self.path} was not written: there was no frame to record")
+            self._stream.close()  # waits for ffmpeg to end; whether it ended well shows in the file alone
+            self._verify()
+            with self._partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(self._partial, self.path)
+        except OSError as error:
+            raise self._failure(error.strerror or "the file cannot be written") from error
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Gives the recording up: ends the encoder and removes what was written. Does nothing after close()."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._stream is not None:
+            # Anything that is no Exception makes the stream kill ffmpeg instead of waiting for it.
+            with contextlib.suppress(_Abort, StopIteration):
+                self._stream.throw(_Abort())
+        with contextlib.suppress(OSError):
+            self._partial.unlink()
+
+    def _start(self, frame: np.ndarray) -> None:
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise RecordingError(f"{self.path} was not written: frames are not (height, width, 3) uint8")
+        height, width = frame.shape[:2]
+        if self.path.suffix.lower() == ".gif":
+            arguments = _gif_arguments(self.scale)
+        else:
+            if height * self.scale % 2 or width * self.scale % 2:
+                raise RecordingError(
+                    f"{self.path} was not written: H.264 video has an even width and height, "
+                    f"and {_size(frame.shape)} times {self.scale} is odd"
+                )
+            arguments = _mp4_arguments(self.scale)
+        self._frame_shape = frame.shape
+        try:
+            self._stream = imageio_ffmpeg.write_frames(
+                self._partial,
+                (width, height),
+                fps=self.fps,
+                quality=None,
+                macro_block_size=1,  # anything larger stretches the picture to its multiples
+                ffmpeg_log_level="quiet",
+                **arguments,
+            )
+            self._stream.send(None)  # starts ffmpeg
+        except (OSError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not installed"
+            raise RecordingError(
+                f"{self.path} was not written: ffmpeg cannot be started ({reason}); "
+                "install imageio-ffmpeg again, or correct IMAGEIO_FFMPEG_EXE if it is set"
+            ) from error
+
+    def _send(self, frame: np.ndarray) -> None:
+        assert self._stream is not None
+        try:
+            self._stream.send(np.ascontiguousarray(frame))
+        except (OSError, StopIteration) as error:
+            raise self._failure("ffmpeg ended before the video did") from error
+
+    def _verify(self) -> None:
+        """imageio does not say when ffmpeg died: count what a decoder finds in the file."""
+        try:
+            found, _ = imageio_ffmpeg.count_frames_and_secs(self._partial)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise self._failure("ffmpeg wrote no video that can be read back") from error
+        if found != self._frames_written:
+            raise self._failure(f"{found} of its {self._frames_written} frames can be read back")
+
+    def _failure(self, reason: str) -> RecordingError:
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self.path.parent).free < 1 << 20:
+                reason = "the disk is full"
+        return RecordingError(f"{self.path} was not written: {reason}")
+
+
+class _Abort(BaseException):
+    pass
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(str(length) for length in reversed(shape[:2]))
+
+
+def _mp4_arguments(scale: int) -> dict[str, Any]:
+    enlarge = f"scale=iw*{scale}:ih*{scale}:flags=neighbor"
+    to_yuv = "out_color_matrix=bt709:out_range=tv"
+    if scale % 2:
+        # Colour has half the resolution: with an odd scale its pixels straddle the NES pixels and are averaged.
+        filters = f"{enlarge},format=rgb24,scale=flags=area:{to_yuv}"
+    else:
+        filters = f"{enlarge}:{to_yuv}"
+    return {
+        "codec": "libx264",
+        "pix_fmt_out": "yuv420p",
+        "output_params": [
+            "-vf",
+            # Said in the file, or players guess the colour matrix by the picture's height.
+            f"{filters},setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv",
+            # On NES pictures "veryfast" makes files as small as the slower presets do.
+            *("-preset", "veryfast", "-crf", "18", "-movflags", "+faststart"),
+        ],
+    }
+
+
+def _gif_arguments(scale: int) -> dict[str, Any]:
+    # A palette for each frame: an NES screen has a few dozen colours at most, so every one of them is kept. One palette
+    # for all would be smaller, but to find it ffmpeg holds all frames. The muxer spreads the delays, multiples of
+    # 10 ms, so that the total is right, and loops forever.
+    filters = (
+        f"scale=iw*{scale}:ih*{scale}:flags=neighbor,split[picture][copy];"
+        "[copy]palettegen=stats_mode=single[palette];"
+        "[picture][palette]paletteuse=new=1:dither=none"
+    )
+    return {"codec": "gif", "pix_fmt_out": "pal8", "output_params": ["-filter_complex", filters]}
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A finished recording.
+
+    Attributes:
+        path: the video.
+        frames: emulator frames played (60 a second); a video of 30 frames a second shows every other one.
+        seconds: of play.
+        max_x: farthest x position, pixels.
+        cleared: whether the stage was.
+        action_log: the JSON file beside the video that replays the episode.
+    """
+
+    path: Path
+    frames: int
+    seconds: float
+    max_x: int
+    cleared: bool
+    action_log: Path
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"path": str(self.path), "action_log": str(self.action_log)}
+
+
+class PlayedStep(Protocol):
+    """What a recording needs to know of a step; a `Moment` of a rollout is one."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def frames(self) -> tuple[np.ndarray, ...]: ...
+    @property
+    def buttons(self) -> int: ...
+    @property
+    def q_values(self) -> tuple[float, ...]: ...
+    @property
+    def reward(self) -> float: ...
+    @property
+    def total_reward(self) -> float: ...
+    @property
+    def x(self) -> int: ...
+    @property
+    def max_x(self) -> int: ...
+    @property
+    def end(self) -> EndReason | None: ...
+
+
+def record_moments(
+    moments: Iterable[PlayedStep],
+    path: str | Path,
+    *,
+    stage: str,
+    frame_skip: int,
+    action_names: Sequence[str] = (),
+    scale: int = 2,
+    fps: int | None = None,
+    overlay: bool = False,
+    progress: Callable[[int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Recording:
+    """Writes an episode to a video, every frame that was played, and its action log beside it.
+
+    Args:
+        moments: the steps of one episode with all their frames; a first one with step 0 is not played, so not written.
+        path: the video; see VideoWriter for it, `scale` and `fps`.
+        stage, frame_skip: of the episode, for the action log.
+        action_names: of the agent's actions, for the overlay.
+        overlay: draw buttons, Q values and reward under the game.
+        progress: called after each step with the emulator frames so far.
+        cancelled: asked before each step; once it says True the recording is given up with RecordingCancelledError.
+
+    Raises InputError or RecordingError; then nothing is left of the video.
+    """
+    buttons: list[int] = []
+    max_x, cleared = 0, False
+    with VideoWriter(path, fps=fps, scale=scale) as video:
+        for moment in moments:
+            if cancelled is not None and cancelled():
+                raise RecordingCancelledError(f"{path} was not written: the recording was cancelled")
+            if moment.step == 0:
+                continue
+            if not moment.frames:
+                raise ValueError("record_moments needs moments with all their frames: rollout(all_frames=True)")
+            for frame in moment.frames:
+                picture = frame
+                if overlay and video.takes_next:
+                    picture = draw_overlay(
+                        frame,
+                        buttons=moment.buttons,
+                        q_values=moment.q_values,
+                        action_names=action_names,
+                        reward=moment.reward,
+                        total_reward=moment.total_reward,
+                        x=moment.x,
+                        stage=stage,
+                        step=moment.step,
+                    )
+                video.add(picture)
+            buttons.append(moment.buttons)
+            max_x = max(max_x, moment.max_x)
+            cleared = moment.end is EndReason.CLEAR
+            if progress is not None:
+                progress(video.frames)
+    log = ActionLog(stage, frame_skip, tuple(buttons))
+    return Recording(
+        path=video.path,
+        frames=video.frames,
+        seconds=video.frames / EMULATOR_FPS,
+        max_x=max_x,
+        cleared=cleared,
+        action_log=_save_log(log, video.path.with_suffix(".json")),
+    )
+
+
+def record_replay(
+    log: ActionLog,
+    path: str | Path,
+    *,
+    scale: int = 2,
+    fps: int | None = None,
+    overlay: bool = False,
+    progress: Callable[[int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Recording:
+    """Writes the episode that an action log holds to a video; as `record_moments`, without Q values."""
+    return record_moments(
+        _replayed(log),
+        path,
+        stage=log.stage,
+        frame_skip=log.frame_skip,
+        scale=scale,
+        fps=fps,
+        overlay=overlay,
+        progress=progress,
+        cancelled=cancelled,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ReplayedStep:
+    step: int
+    frames: tuple[np.ndarray, ...]
+    buttons: int
+    reward: float
+    total_reward: float
+    x: int
+    max_x: int
+    end: EndReason | None
+    q_values: tuple[float, ...] = ()
+
+
+def _replayed(log: ActionLog) -> Iterator[_ReplayedStep]:
+    frames: list[np.ndarray] = []
+    with MarioEmulator(log.stage) as emulator:
+        episode = Episode(emulator, frame_skip=log.frame_skip)
+        for buttons in log.buttons:
+            if episode.end is not None:
+                return
+            frames.clear()
+            result = episode.step(buttons, lambda emulator: frames.append(emulator.screen))
+            yield _ReplayedStep(
+                step=episode.steps,
+                frames=tuple(frames),
+                buttons=buttons,
+                reward=result.reward,
+                total_reward=episode.total_reward,
+                x=emulator.x_position,
+                max_x=episode.max_x,
+                end=episode.end,
+            )
+
+
+def _save_log(log: ActionLog, path: Path) -> Path:
+    """Leaves a log that begins with the same play alone: it is the one that was replayed to make the video."""
+    with contextlib.suppress(InputError):
+        found = ActionLog.load(path)
+        if (found.stage, found.frame_skip) == (log.stage, log.frame_skip) and (
+            found.buttons[: len(log.buttons)] == log.buttons
+        ):
+            return path
+    log.save(path)
+    return path

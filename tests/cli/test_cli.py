@@ -1,0 +1,274 @@
+"""The command line as outside checks call it: exit codes, one-line errors, JSON keys."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from mario_tui.agent.network import MarioNet
+from mario_tui.cli import main
+
+SMALL = ("--burn-in", "20", "--replay-size", "500", "--batch-size", "8", "--threads", "1")
+
+
+def mario_tui(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "mario_tui", *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280, check=False, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def chkpt(home: Path) -> Path:
+    """A checkpoint as the tutorial writes it."""
+    torch.manual_seed(0)
+    path = home / "mario_net_0.chkpt"
+    torch.save({"model": MarioNet((4, 84, 84), 2).state_dict(), "exploration_rate": 0.9}, path)
+    return path
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from mario_tui.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'textual', 'gym', 'gymnasium', 'pydantic', 'numpy', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "checkpoints" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "eval", "record", "replay", "watch", "checkpoints", "verify", "bench", "doctor"]
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"mario-tui {command}" in capsys.readouterr().out
+
+
+BAD = [
+    (),
+    ("nonsense",),
+    ("train", "--stage", "9-9"),
+    ("train", "--stage", "../1-1"),
+    ("train", "--episodes", "-3"),
+    ("train", "--episodes", "many"),
+    ("train", "--learning-rate", "0"),
+    ("train", "--preset", "slow"),
+    ("train", "--unknown-flag", "1"),
+    ("train", "--name", "../escape"),
+    ("train", "--name", "a/b"),
+    ("train", "--config", "missing.toml"),
+    ("train", "--config", "unknown.toml"),
+    ("train", "--config", "broken.toml"),
+    ("train", "--resume", "missing"),
+    ("train", "--resume", "foreign"),
+    ("train", "--resume", "notes.txt"),
+    ("train", "--replay-size", "1000000000", "--episodes", "1"),
+    ("eval",),
+    ("eval", "missing"),
+    ("eval", "notes.txt"),
+    ("eval", "notes.chkpt"),
+    ("eval", "mario_net_0.chkpt", "--stage", "0-1"),
+    ("eval", "mario_net_0.chkpt", "--episodes", "0"),
+    ("eval", "mario_net_0.chkpt", "--sticky", "2"),
+    ("record", "mario_net_0.chkpt", "-o", "x.avi"),
+    ("record", "mario_net_0.chkpt", "-o", "x.mp4", "--scale", "0"),
+    ("record", "mario_net_0.chkpt", "-o", "x.mp4", "--fps", "17"),
+    ("replay", "missing.json"),
+    ("replay", "notes.txt"),
+    ("watch", "missing"),
+    ("watch", "mario_net_0.chkpt"),
+    ("verify", "missing"),
+    ("bench", "--steps", "-1"),
+    ("bench", "--preset", "slow"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def odd_files(home: Path, chkpt: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(home)
+    (home / "unknown.toml").write_text("leerning_rate = 1e-4\n")
+    (home / "broken.toml").write_text("stage = \n")
+    (home / "notes.txt").write_text("hello")
+    (home / "notes.chkpt").write_text("hello")
+    (home / "foreign").mkdir()
+    return home
+
+
+@pytest.mark.parametrize("arguments", BAD, ids=" ".join)
+def test_bad_input_is_one_line_and_exit_2(arguments: tuple, odd_files: Path, capfd: pytest.CaptureFixture) -> None:
+    before = sorted(odd_files.rglob("*"))
+    assert main(list(arguments)) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"mario-tui: [^\n]+\n", err)
+    assert "Traceback" not in err
+    left = sorted(
+        path for path in odd_files.rglob("*") if path.name not in {"checkpoints"} and ".lock" not in path.name
+    )
+    assert left == before
+
+
+def test_an_unexpected_error_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    from mario_tui import checkpoint
+
+    def fail() -> list:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(checkpoint, "list_checkpoints", fail)
+    assert main(["checkpoints"]) == 1
+    assert capsys.readouterr().err == "mario-tui: RuntimeError: two lines (add --debug for the traceback)\n"
+    with pytest.raises(RuntimeError):
+        main(["checkpoints", "--debug"])
+
+
+def test_from_training_to_a_recording_and_back(home: Path) -> None:
+    """The whole path of a headless user, through real processes."""
+    trained = mario_tui("train", "--preset", "tutorial", "--episodes", "2", "--name", "path", "--json", *SMALL)
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stderr == ""
+    lines = [json.loads(line) for line in trained.stdout.splitlines()]
+    assert [line["event"] for line in lines] == ["started", "episode", "episode", "finished"]
+    finished = lines[-1]
+    assert set(finished) == {
+        "event", "steps", "episodes", "clears", "seconds", "steps_per_second", "checkpoint", "first_greedy_clear",
+    }  # fmt: skip
+    assert finished["episodes"] == 2
+    assert finished["first_greedy_clear"] is None
+    saved = finished["checkpoint"]
+
+    assert mario_tui("verify", saved).returncode == 0
+    evaluated = mario_tui("eval", saved, "--json")
+    result = json.loads(evaluated.stdout)
+    assert set(result) == {"episodes", "clears", "clear_rate", "mean_reward", "mean_x", "max_x", "per_episode"}
+
+    (listed,) = json.loads(mario_tui("checkpoints", "--json").stdout)
+    assert set(listed) == {
+        "path", "run", "stage", "step", "created", "size_bytes", "whole", "best", "greedy_clear", "robust_clear_rate",
+    }  # fmt: skip
+    assert listed["path"] == saved
+    assert listed["best"] is True
+    assert listed["greedy_clear"] is False
+
+    for name in ("x.mp4", "x.gif"):
+        recorded = mario_tui("record", "path", "-o", str(home / name), "--json", "--scale", "1")
+        assert recorded.returncode == 0, recorded.stderr
+        recording = json.loads(recorded.stdout)
+        assert set(recording) == {"path", "frames", "seconds", "max_x", "cleared", "action_log"}
+        assert recording["max_x"] == result["max_x"]
+        assert Path(recording["path"]).stat().st_size > 1000
+        played = json.loads(mario_tui("replay", recording["action_log"], "--json").stdout)
+        assert set(played) == {"frames", "ram_crc32", "screen_crc32", "max_x", "reward", "cleared"}
+        assert played["frames"] == recording["frames"]
+        assert played["max_x"] == recording["max_x"]
+        assert played["reward"] == result["mean_reward"]
+
+    resumed = mario_tui("train", "--resume", "path", "--episodes", "3", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads(resumed.stdout.splitlines()[-1])["episodes"] == 3
+
+    part = Path(saved) / "agent.safetensors"
+    part.write_bytes(part.read_bytes()[:-1] + b"!")
+    damaged = mario_tui("verify", saved)
+    assert damaged.returncode == 1
+    assert damaged.stderr.count("\n") == 1
+    assert "agent.safetensors" in damaged.stderr
+    assert mario_tui("eval", saved).returncode == 2
+
+
+def test_a_tutorial_checkpoint_evaluates_and_records(chkpt: Path, home: Path) -> None:
+    evaluated = mario_tui("eval", str(chkpt), "--json")
+    assert evaluated.returncode == 0, evaluated.stderr
+    recorded = mario_tui("record", str(chkpt), "-o", str(home / "t.gif"), "--json", "--scale", "1", "--overlay")
+    assert recorded.returncode == 0, recorded.stderr
+    assert json.loads(recorded.stdout)["max_x"] == json.loads(evaluated.stdout)["max_x"]
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_a_signal_saves_and_stops(home: Path, name: str, code: int) -> None:
+    import signal
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mario_tui", "train", "--name", "told", "--json", *SMALL],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "started" in process.stdout.readline()
+    assert "episode" in process.stdout.readline()
+    process.send_signal(getattr(signal, name))
+    rest = process.stdout.read()
+    assert process.wait(60) == code
+    finished = json.loads(rest.splitlines()[-1])
+    assert finished["event"] == "finished"
+    assert Path(finished["checkpoint"]).is_dir()
+
+
+def test_a_killed_trainer_leaves_no_process_behind(home: Path) -> None:
+    import psutil
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mario_tui", "train", "--name", "gone", "--json", "--envs", "2", *SMALL],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_taken(home: Path) -> None:
+    first = mario_tui("train", "--steps", "60", "--save-every", "30", "--name", "fall", "--json", *SMALL)
+    newest = Path(json.loads(first.stdout.splitlines()[-1])["checkpoint"])
+    (newest / "agent.safetensors").write_bytes(b"short")
+    resumed = mario_tui("train", "--resume", "fall", "--steps", "40", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "agent.safetensors" in resumed.stderr
+    assert "step-000000030" in resumed.stderr
+    assert json.loads(resumed.stdout.splitlines()[0])["step"] == 30
+
+
+def test_bench_measures_real_training() -> None:
+    result = mario_tui("bench", "--steps", "30", "--json")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert set(figures) == {
+        "steps_per_second", "emulator_steps_per_second", "update_ms", "replay_bytes_per_transition", "peak_rss_mb",
+        "phases",
+    }  # fmt: skip
+    assert all(value > 0 for name, value in figures.items() if name != "phases")
+    assert 0.9 < sum(figures["phases"].values()) < 1.1
+    assert figures["replay_bytes_per_transition"] < 7300
+
+
+def test_doctor_names_what_it_looked_at() -> None:
+    result = mario_tui("doctor", "--json", env={**os.environ, "DISPLAY": ""})
+    checks = {check["name"]: check for check in json.loads(result.stdout)}
+    assert set(checks) == {"python", "torch", "emulator", "display", "ffmpeg", "disk"}
+    assert checks["python"]["ok"]
+    assert checks["emulator"]["ok"]
+    assert not checks["display"]["ok"]
+    assert checks["display"]["fix"]
+
+
+def test_the_same_checks_of_imports_hold_at_run_time() -> None:
+    for module, forbidden in (("mario_tui.game.fleet", "torch textual pydantic"), ("mario_tui.agent.policy", "gym")):
+        code = f"import sys, {module}; assert not set('{forbidden}'.split()) & set(sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,262 @@
+"""Rollouts and evaluations on the real game."""
+
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mario_tui import checkpoint
+from mario_tui.agent.network import MarioNet
+from mario_tui.agent.policy import Policy, load_policy
+from mario_tui.agent.preprocess import preprocess
+from mario_tui.errors import CheckpointError, InputError
+from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.buttons import ACTION_SETS
+from mario_tui.play import evaluation
+from mario_tui.play.evaluation import EpisodeResult, Evaluation, evaluate
+from mario_tui.play.player import RolloutPlayer
+from mario_tui.play.rollout import rollout
+
+
+def make_policy(action: int = 0, *, action_set: str = "tutorial", stage: str = "1-1") -> Policy:
+    """A policy that prefers one action everywhere, by its last layer's bias."""
+    torch.manual_seed(0)
+    net = MarioNet((4, 84, 84), len(ACTION_SETS[action_set]))
+    with torch.no_grad():
+        net.online[9].bias.zero_()
+        net.online[9].bias[action] = 100
+    return Policy(net.eval(), action_set, 4, 4, stage, 0, "made for a test")
+
+
+def test_moments_tell_one_episode_from_first_frame_to_end() -> None:
+    moments = list(rollout(make_policy(), all_frames=True))
+    first, last = moments[0], moments[-1]
+    assert (first.step, first.frames, first.action, first.q_values) == (0, (), None, ())
+    assert [moment.step for moment in moments] == list(range(len(moments)))
+    assert [moment.end is not None for moment in moments] == [False] * (len(moments) - 1) + [True]
+    assert last.end == "death", "walking right on 1-1 meets the first goomba"
+    assert last.total_reward == sum(moment.reward for moment in moments)
+    assert last.max_x == max(moment.x for moment in moments)
+    for moment in moments[1:]:
+        assert moment.action == 0
+        assert moment.buttons == ACTION_SETS["tutorial"][0]
+        assert len(moment.q_values) == 2
+        assert moment.q_values[0] > moment.q_values[1]
+        assert 1 <= len(moment.frames) <= 4
+        assert moment.frames[-1] is moment.frame or np.array_equal(moment.frames[-1], moment.frame)
+    assert not np.shares_memory(moments[1].frame, moments[2].frame)
+
+
+def test_the_state_is_the_last_four_frames() -> None:
+    moments = list(itertools.islice(rollout(make_policy()), 8))
+    frames = [preprocess(moment.frame[None])[0].numpy() for moment in moments]
+    assert np.array_equal(moments[0].stack, np.stack([frames[0]] * 4))
+    assert np.array_equal(moments[2].stack, np.stack([frames[0], frames[0], frames[1], frames[2]]))
+    assert np.array_equal(moments[7].stack, np.stack(frames[4:8]))
+
+
+def test_greedy_rollouts_are_all_the_same_and_their_action_log_replays() -> None:
+    runs = [[moment.buttons for moment in rollout(make_policy(1))][1:] for _ in range(2)]
+    assert runs[0] == runs[1]
+    last = list(rollout(make_policy(1)))[-1]
+    result = replay(ActionLog("1-1", 4, tuple(runs[0])))
+    assert (result.max_x, result.reward, result.end) == (last.max_x, last.total_reward, last.end)
+
+
+def test_a_policy_that_is_stuck_is_cut() -> None:
+    moments = list(rollout(make_policy(0, action_set="right_only"), stall_steps=10))
+    assert moments[-1].end == "stall"
+    assert moments[-1].step == 10
+
+
+def test_seeds_decide_noops_sticky_actions_and_epsilon() -> None:
+    def actions(seed: int, **chances: float) -> list:
+        return [moment.action for moment in itertools.islice(rollout(make_policy(), seed=seed, **chances), 1, 60)]
+
+    starts = {seed: actions(seed, noops=30).index(0) for seed in range(8)}
+    assert len(set(starts.values())) > 2
+    assert max(starts.values()) <= 8, "30 frames are at most 8 steps"
+    assert actions(1, epsilon=0.5) == actions(1, epsilon=0.5)
+    assert actions(1, epsilon=0.5) != actions(2, epsilon=0.5)
+    assert 10 < actions(3, epsilon=1.0).count(1) < 50
+
+
+def test_sticky_actions_repeat_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = make_policy()
+    turn = itertools.cycle([(1.0, 0.0), (0.0, 1.0)])  # wants 0, 1, 0, 1, ...
+    monkeypatch.setattr(Policy, "q_values", lambda self, stack: next(turn))
+    chosen = [moment.action for moment in itertools.islice(rollout(policy, sticky=0.5, seed=1), 1, 30)]
+    repeats = sum(one == other for one, other in itertools.pairwise(chosen))
+    assert 5 < repeats < 24
+
+
+def test_a_policy_that_always_jumps_right_clears_nothing_but_gets_on() -> None:
+    results: list[EpisodeResult] = []
+    outcome = evaluate(make_policy(1), episodes=3, sticky=0.25, noops=30, seed=5, on_episode=results.append)
+    assert tuple(results) == outcome.per_episode
+    assert [result.seed for result in results] == [5, 6, 7]
+    assert outcome.episodes == 3
+    assert outcome.max_x == max(result.max_x for result in results) > 200
+    assert set(outcome.as_json()) == {
+        "episodes", "clears", "clear_rate", "mean_reward", "mean_x", "max_x", "per_episode",
+    }  # fmt: skip
+
+
+def test_deterministic_play_is_played_once_and_counted_as_often_as_asked() -> None:
+    outcome = evaluate(make_policy(), episodes=5)
+    assert outcome.episodes == 5
+    assert len(set(outcome.per_episode)) == 1
+
+
+def test_evaluation_counts_clears() -> None:
+    def result(cleared: bool) -> EpisodeResult:
+        return EpisodeResult(0, 100.0, 10, 3161 if cleared else 500, "clear" if cleared else "death", cleared)
+
+    outcome = Evaluation((result(True), result(False), result(True), result(True)))
+    assert (outcome.clears, outcome.clear_rate, outcome.max_x) == (3, 0.75, 3161)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"episodes": 0}, {"sticky": 1.5}, {"sticky": -0.1}, {"noops": -1}, {"seed": -1}, {"stage": "9-9"}]
+)
+def test_bad_arguments_are_named(arguments: dict) -> None:
+    with pytest.raises(InputError, match=next(iter(arguments))):
+        evaluate(make_policy(), **arguments)
+
+
+def test_results_are_noted_beside_the_checkpoint_and_move_best(home: Path) -> None:
+    run = home / "checkpoints" / "noted"
+    header = {"stage": "1-1", "action_set": "tutorial"}
+    one, other = (checkpoint.write(run, step, {}, header) for step in (10, 20))
+    (run / "config.toml").touch()
+    policy = make_policy()
+
+    def outcome(clears: int, episodes: int) -> Evaluation:
+        ends = ["clear"] * clears + ["death"] * (episodes - clears)
+        return Evaluation(tuple(EpisodeResult(0, 0.0, 1, 300, end, end == "clear") for end in ends))
+
+    robust = {"sticky": evaluation.ROBUST_STICKY, "noops": evaluation.ROBUST_NOOPS}
+    evaluation.note(one, policy, outcome(1, 1), stage="1-1", sticky=0, noops=0)
+    assert (run / "best").resolve() == one
+    evaluation.note(other, policy, outcome(4, 10), stage="1-1", **robust)
+    assert (run / "best").resolve() == other
+    evaluation.note(one, policy, outcome(9, 9), stage="1-1", **robust)  # too few episodes to say
+    evaluation.note(one, policy, outcome(10, 10), stage="1-2", **robust)  # another stage
+    infos = {info.step: info for info in checkpoint.list_checkpoints()}
+    assert (infos[10].greedy_clear, infos[10].robust_clear_rate, infos[10].best) == (True, None, False)
+    assert (infos[20].greedy_clear, infos[20].robust_clear_rate, infos[20].best) == (None, 0.4, True)
+
+
+# Tutorial checkpoints.
+
+
+def save_tutorial(path: Path, actions: int = 2) -> Path:
+    torch.save({"model": MarioNet((4, 84, 84), actions).state_dict(), "exploration_rate": 0.5}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("actions", "action_set"), [(2, "tutorial"), (5, "right_only"), (7, "simple"), (12, "complex")]
+)
+def test_a_tutorial_checkpoint_opens(home: Path, actions: int, action_set: str) -> None:
+    policy = load_policy(save_tutorial(home / "mario_net_1.chkpt", actions))
+    assert policy.action_set == action_set
+    assert (policy.frame_skip, policy.frame_stack, policy.stage) == (4, 4, "1-1")
+
+
+class Harmful:
+    def __reduce__(self):
+        return Path.touch, (Path("harm-was-done"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"model": Harmful()}, "not a safe one"),
+        ({"weights": {}}, "'model'"),
+        ({"model": {"online.0.weight": torch.zeros(1)}}, "not a tutorial checkpoint"),
+        ([1, 2], "not a tutorial checkpoint"),
+    ],
+)
+def test_what_is_no_tutorial_checkpoint_is_refused_and_runs_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, content: object, message: str
+) -> None:
+    monkeypatch.chdir(home)
+    torch.save(content, home / "odd.chkpt")
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_policy(home / "odd.chkpt")
+    assert "\n" not in str(caught.value)
+    assert not (home / "harm-was-done").exists()
+
+
+def test_a_text_file_is_no_checkpoint(home: Path) -> None:
+    (home / "notes.chkpt").write_text("hello")
+    with pytest.raises(CheckpointError, match="not a tutorial checkpoint"):
+        load_policy(home / "notes.chkpt")
+
+
+def test_weights_that_are_not_finite_are_refused(home: Path) -> None:
+    net = MarioNet((4, 84, 84), 2)
+    with torch.no_grad():
+        net.online[0].weight[0, 0, 0, 0] = float("nan")
+    torch.save({"model": net.state_dict()}, home / "nan.chkpt")
+    with pytest.raises(CheckpointError, match="finite"):
+        load_policy(home / "nan.chkpt")
+
+
+# The player, in a real thread: each condition is waited for, however long it takes.
+
+
+def poll(condition) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_player_pauses_steps_restarts_and_closes() -> None:
+    player = RolloutPlayer(make_policy)
+    player.toggle_pause()
+    player.start()
+    poll(lambda: player.latest is not None)
+    assert player.latest.step == 0
+    for step in (1, 2):
+        player.step_once()
+        poll(lambda step=step: player.latest.step == step)
+    assert player.paused
+    assert not player.finished
+    player.speed = 8
+    player.toggle_pause()
+    poll(lambda: player.finished)
+    assert player.latest_frame is not None
+    player.toggle_pause()
+    player.restart("1-2")
+    poll(lambda: player.latest.step == 0)
+    player.close()
+    assert not player._thread.is_alive()
+    assert player.problem == ""
+
+
+def test_the_player_says_what_went_wrong() -> None:
+    def fail() -> Policy:
+        raise CheckpointError("no checkpoint here")
+
+    player = RolloutPlayer(fail)
+    player.start()
+    poll(lambda: player.problem)
+    assert player.problem == "no checkpoint here"
+    player.close()
+
+
+def test_the_players_speeds() -> None:
+    player = RolloutPlayer(make_policy)
+    for expected in (2, 4, 8, 8):
+        player.faster()
+        assert player.speed == expected
+    for expected in (4, 2, 1, 0.5, 0.25, 0.25):
+        player.slower()
+        assert player.speed == expected
+    player.close()

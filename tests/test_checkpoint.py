@@ -1,0 +1,180 @@
+"""Checkpoints are written whole or not at all, and what is damaged is named."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mario_tui import checkpoint, paths
+from mario_tui.errors import CheckpointError, InputError
+
+HEADER = {"stage": "1-1", "action_set": "tutorial"}
+
+
+def write(run: Path, step: int = 5, **parts: bytes) -> Path:
+    parts = parts or {"agent.bin": b"weights" * 100, "trainer.json": b"{}"}
+    (run / "config.toml").parent.mkdir(parents=True, exist_ok=True)
+    (run / "config.toml").touch()
+    return checkpoint.write(
+        run, step, {name: (lambda path, data=data: path.write_bytes(data)) for name, data in parts.items()}, HEADER
+    )
+
+
+@pytest.fixture
+def run(home: Path) -> Path:
+    return home / "checkpoints" / "a-run"
+
+
+def test_what_is_written_verifies(run: Path) -> None:
+    folder = write(run)
+    manifest = checkpoint.verify(folder)
+    assert folder.name == "step-000000005"
+    assert manifest["step"] == 5
+    assert manifest["stage"] == "1-1"
+    assert manifest["parts"]["agent.bin"]["bytes"] == 700
+
+
+def test_a_second_save_at_a_step_has_a_name_of_its_own(run: Path) -> None:
+    assert [write(run).name for _ in range(3)] == ["step-000000005", "step-000000005-2", "step-000000005-3"]
+    assert [folder.name for folder in paths.step_folders(run)][-1] == "step-000000005-3"
+
+
+def test_a_failed_save_leaves_nothing(run: Path) -> None:
+    def fail(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.write(run, 5, {"agent.bin": fail}, HEADER)
+    assert list(run.iterdir()) == []
+
+
+def test_a_save_that_was_cut_off_is_never_listed_and_is_swept(run: Path) -> None:
+    write(run)
+    (run / ".step-000000009.part").mkdir()
+    assert [info.step for info in checkpoint.list_checkpoints()] == [5]
+    checkpoint.sweep(run)
+    assert not (run / ".step-000000009.part").exists()
+
+
+@pytest.mark.parametrize("at", [0, 350, -1])
+def test_a_flipped_bit_is_named(run: Path, at: int) -> None:
+    part = write(run) / "agent.bin"
+    content = bytearray(part.read_bytes())
+    content[at] ^= 1
+    part.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"agent\.bin is damaged"):
+        checkpoint.verify(part.parent)
+
+
+def test_a_missing_or_short_part_shows_in_the_list(run: Path) -> None:
+    missing, short = write(run, 1), write(run, 2)
+    (missing / "agent.bin").unlink()
+    os.truncate(short / "agent.bin", 10)
+    problems = {info.step: info.problem for info in checkpoint.list_checkpoints()}
+    assert problems[1].endswith("agent.bin is missing")
+    assert "10 bytes instead of 700" in problems[2]
+    with pytest.raises(CheckpointError, match=r"agent\.bin"):
+        checkpoint.newest_whole(run)
+
+
+def test_the_newest_whole_checkpoint_is_found_behind_a_damaged_one(run: Path) -> None:
+    whole, damaged = write(run, 1), write(run, 2)
+    (damaged / "agent.bin").write_bytes(b"x" * 700)
+    assert checkpoint.newest_whole(run) == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "newer mario-tui"),
+        ({"format": "1"}, "no manifest"),
+        ({"parts": []}, "list of parts"),
+        ({"parts": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}, "outside its folder"),
+        ({"parts": {"/etc/passwd": {"bytes": 1, "sha256": ""}}}, "outside its folder"),
+        ({"step": "many"}, "'step'"),
+        ({"stage": None}, "'stage'"),
+    ],
+)
+def test_a_manifest_that_cannot_be_trusted_is_refused(run: Path, change: dict, message: str) -> None:
+    folder = write(run)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, **change}))
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.verify(folder)
+    assert checkpoint.list_checkpoints()[0].whole is False
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.one_of(st.binary(max_size=200), st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["format", "parts", "step", "stage", "bytes"]) | st.text(max_size=3), inner, max_size=4
+    ),
+).map(lambda value: json.dumps(value).encode())))  # fmt: skip
+def test_no_manifest_gives_a_traceback(home: Path, content: bytes) -> None:
+    folder = home / "checkpoints" / "odd" / "step-000000001"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.verify(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_replaced_in_one_step(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = home / "file"
+    checkpoint.write_atomically(target, "old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(OSError, match="killed"):
+        checkpoint.write_atomically(target, "new")
+    assert target.read_text() == "old"
+    assert [path.name for path in home.iterdir()] == ["file"]
+
+
+def test_trash_keeps_what_it_takes(run: Path) -> None:
+    one, other = write(run, 1), write(run, 2)
+    checkpoint.note_evaluation(one, greedy_clear=True, greedy_x=3161)
+    checkpoint.note_evaluation(other, greedy_clear=False, greedy_x=500)
+    assert (run / "best").resolve() == one
+    moved = checkpoint.trash(one)
+    checkpoint.verify(moved)
+    assert (run / "best").resolve() == other
+    checkpoint.trash(run)
+    assert checkpoint.run_summaries() == []
+    assert len(list((run.parent / ".trash").iterdir())) == 2
+
+
+def test_the_best_of_each_stage_comes_first(home: Path) -> None:
+    folder = home / "checkpoints"
+    a, b = write(folder / "a", 1), write(folder / "a", 2)
+    c = write(folder / "b", 3)
+    checkpoint.note_evaluation(a, robust_clear_rate=0.9)
+    checkpoint.note_evaluation(c, robust_clear_rate=0.5, greedy_clear=True)
+    listed = checkpoint.list_checkpoints()
+    assert listed[0].path == a
+    assert {info.path for info in listed} == {a, b, c}
+    assert set(listed[0].as_json()) == {
+        "path", "run", "stage", "step", "created", "size_bytes", "whole", "best", "greedy_clear", "robust_clear_rate",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp/x", "../x", ".hidden", "a" * 65, "a b", "x.lock", "a\nb"])
+def test_names_with_path_parts_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="run name"):
+        paths.run_dir(name)
+
+
+def test_checkpoints_are_found_by_folder_run_name_and_link(run: Path) -> None:
+    one, other = write(run, 1), write(run, 2)
+    assert paths.find_checkpoint(one) == one
+    assert paths.find_checkpoint(one / "manifest.json") == one
+    assert paths.find_checkpoint(run) == other
+    assert paths.find_checkpoint("a-run") == other
+    checkpoint.note_evaluation(one, greedy_clear=True)
+    assert paths.find_checkpoint(run / "best") == one
+    for missing in ("nothing", run / "step-000000009", run / "config.toml"):
+        with pytest.raises(CheckpointError):
+            paths.find_checkpoint(missing)

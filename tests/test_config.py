@@ -1,0 +1,68 @@
+"""Settings are declared once, and every mistake is one line that names the setting."""
+
+from pathlib import Path
+
+import pytest
+
+from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
+from mario_tui.errors import InputError
+
+
+@pytest.mark.parametrize("name", TrainingConfig.model_fields)
+def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
+    group, _, description = field_help(name)
+    assert group in {"Game", "Agent", "Run"}
+    assert len(description) > 10
+    assert field_range(name) or name == "stage"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stage": "9-9"}, "1-1 to 8-4"),
+        ({"stage": "1-1-1"}, "1-1 to 8-4"),
+        ({"stage": ""}, "1-1 to 8-4"),
+        ({"episodes": -1}, "0 to 1,000,000,000"),
+        ({"gamma": 1.0}, "0 to less than 1"),
+        ({"learning_rate": 0}, "more than 0 to 1"),
+        ({"learning_rate": float("nan")}, "more than 0 to 1"),
+        ({"action_set": "all"}, "tutorial, right_only, simple, complex"),
+        ({"envs": "many"}, "a whole number, 1 to 256"),
+        ({"envs": 1.5}, "1 to 256"),
+        ({"leerning_rate": 1e-4}, "unknown setting 'leerning_rate'"),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_it_takes(values: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        make_config(**values)
+    assert next(iter(values)) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_survive_toml(tmp_path: Path) -> None:
+    for name in PRESETS:
+        config = preset(name).replace(stage="4-2", until_clear=True)
+        (tmp_path / "config.toml").write_text(config.to_toml())
+        assert make_config(**load_toml(tmp_path / "config.toml")) == config
+
+
+def test_files_that_are_no_settings_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("stage = = 1")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "bad.toml", tmp_path / "binary.toml", tmp_path / "none.toml", tmp_path):
+        with pytest.raises(InputError) as caught:
+            load_toml(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_presets() -> None:
+    assert preset("tutorial") == TrainingConfig()
+    assert preset("fast").envs > 1
+    with pytest.raises(InputError, match="tutorial, fast"):
+        preset("slow")
+
+
+def test_greedy_evaluations_are_on_where_a_clear_is_waited_for() -> None:
+    assert TrainingConfig().eval_every_steps == 0
+    assert TrainingConfig(until_clear=True).eval_every_steps == 20_000
+    assert TrainingConfig(until_clear=True, eval_every=5_000).eval_every_steps == 5_000
