@@ -102,14 +102,14 @@ def runs() -> list[Path]:
 def find_checkpoint(text: str | Path) -> Path:
     """The checkpoint that a user means by a path or a name.
 
-    Accepts a checkpoint folder, a run folder or a run's name (its newest checkpoint, which may be damaged), `best`
-    inside a run, or a tutorial checkpoint (a `.chkpt` file).
+    Accepts a checkpoint folder, a run folder (its newest checkpoint, which may be damaged), `best` inside a run, each
+    also as seen from the folder of runs, e.g. `my-run` or `my-run/best`; or a tutorial checkpoint (a `.chkpt` file).
 
     Raises CheckpointError where there is none.
     """
     path = Path(text).expanduser()
-    if not path.exists() and len(Path(text).parts) == 1 and (checkpoints_dir() / text).is_dir():
-        path = checkpoints_dir() / text
+    if not path.exists() and (checkpoints_dir() / path).is_dir():
+        path = checkpoints_dir() / path
     if not path.exists():
         raise CheckpointError(f"no checkpoint at {path}: 'mario-tui checkpoints' lists the ones there are")
     if path.is_file():

@@ -173,6 +173,7 @@ def test_checkpoints_are_found_by_folder_run_name_and_link(run: Path) -> None:
     assert paths.find_checkpoint(one / "manifest.json") == one
     assert paths.find_checkpoint(run) == other
     assert paths.find_checkpoint("a-run") == other
+    assert paths.find_checkpoint("a-run/step-000000001") == one
     checkpoint.note_evaluation(one, greedy_clear=True)
     assert paths.find_checkpoint(run / "best") == one
     for missing in ("nothing", run / "step-000000009", run / "config.toml"):

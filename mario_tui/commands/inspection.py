@@ -28,20 +28,23 @@ def checkpoints(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "Stage", "Run", "Step", "Greedy", "Robust", "Size", "Saved", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for heading in ("", "Stage", "Checkpoint", "Greedy", "Robust", "Size", "Saved"):
+        table.add_column(heading, no_wrap=True)
     for info in infos:
         greedy = "" if info.greedy_clear is None else "clears" if info.greedy_clear else "no"
         table.add_row(
             "best" if info.best else "",
             info.stage,
-            info.run,
-            f"{info.step:,}" if info.whole else f"{info.step:,} [red]damaged[/]",
+            f"{info.run}/{info.path.name}" + ("" if info.whole else " [red]damaged[/]"),
             greedy,
             "" if info.robust_clear_rate is None else f"{info.robust_clear_rate:.0%}",
             f"{info.size_bytes / 1e6:.1f} MB",
             info.created.replace("T", " ")[:16],
         )
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, console.measure(table).maximum)  # a name that is cut off is of no use
+    console.print(table)
     return 0
 
 

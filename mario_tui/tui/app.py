@@ -23,7 +23,7 @@ from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
-from mario_tui.tui.services import Services, Verdict
+from mario_tui.tui.services import ROBUST_EPISODES, Services, Verdict
 from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class MarioTuiApp(App[int]):
     Args:
         services: what the app asks of the floors below.
         watch: a checkpoint to watch at once; leaving that screen leaves the app.
+        stage: where to watch it; the stage it was trained on by default.
         start_screen: `train` or `checkpoints` to begin there instead of Home.
         handle_signals: stop, save and restore the terminal on SIGTERM, SIGHUP and SIGINT.
     """
@@ -76,6 +77,7 @@ class MarioTuiApp(App[int]):
         services: Services | None = None,
         *,
         watch: Path | None = None,
+        stage: str | None = None,
         start_screen: str | None = None,
         handle_signals: bool = False,
     ) -> None:
@@ -88,6 +90,7 @@ class MarioTuiApp(App[int]):
         self.checkpoints_version = 0
         """Grows whenever the list of checkpoints may have changed."""
         self._watch_first = watch
+        self._watch_stage = stage
         self._start_screen = start_screen
         self._handle_signals = handle_signals
         self._leaving: LeavingScreen | None = None
@@ -108,7 +111,7 @@ class MarioTuiApp(App[int]):
                     loop.add_signal_handler(getattr(signal, name), self._on_signal, code)
         self.push_screen("home")
         if self._watch_first is not None:
-            self.push_screen(WatchScreen(self._watch_first, leaves_app=True))
+            self.push_screen(WatchScreen(self._watch_first, stage=self._watch_stage, leaves_app=True))
         elif self._start_screen not in (None, "home"):
             self.action_go(self._start_screen)
         self.set_interval(0.25, self.look_at_session)
@@ -134,12 +137,12 @@ class MarioTuiApp(App[int]):
     def action_help(self) -> None:
         if isinstance(self.screen, MarioScreen):
             screen = self.screen
-            self.push_screen(HelpScreen(screen.HEADING, screen.ABOUT, list(screen.keys())))
+            self.push_screen(HelpScreen(screen.HEADING, screen.ABOUT, list(screen.keys_now())))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action that is possible on this screen, by name, and what Textual offers that is of use here."""
         if isinstance(screen, MarioScreen):
-            for key in screen.keys():
+            for key in screen.keys_now():
                 command = f"{key.name} ({' '.join(key.keys)})"
                 yield SystemCommand(command, key.explanation, self._action(key.action, key.node))
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
@@ -204,7 +207,10 @@ class MarioTuiApp(App[int]):
             severity = "error" if notice.kind == "failed" else "information"
             if notice.kind in ("saved", "evaluated", "finished", "failed"):
                 self.checkpoints_version += 1
-            if self._leaving is None:
+            seen = notice.kind in ("paused", "resumed") or (
+                notice.kind in ("finished", "failed") and isinstance(self.screen, TrainScreen)
+            )
+            if self._leaving is None and not seen:
                 timeout = 15 if notice.kind == "failed" else 5
                 self.notify(notice.text, severity=severity, timeout=timeout, markup=False)  # type: ignore[arg-type]
         if not session.alive and sys.getswitchinterval() < _DEFAULT_SWITCH_INTERVAL_SECONDS:
@@ -235,9 +241,9 @@ class MarioTuiApp(App[int]):
 
             made = self.services.record(checkpoint, stage, suffix, progress, job.is_cancelled)
             outcome = "cleared" if made.cleared else f"got to x {text.count(made.max_x)}"
-            return f"recorded {made.path.name}: {made.seconds:.0f} s, {outcome}. It is in {made.path.parent}"
+            return f"{made.seconds:.0f} s, {outcome}: {made.path.parent.name}/{made.path.name}"
 
-        self._run_job(Job(f"recording {_short(checkpoint)} as {suffix[1:].upper()}", checkpoint), work)
+        self._run_job(Job(f"recording {suffix[1:].upper()}", _short(checkpoint)), work)
 
     def evaluate(self, checkpoint: Path) -> None:
         """Finds out how good a checkpoint is: one greedy episode, and several with noise."""
@@ -247,14 +253,14 @@ class MarioTuiApp(App[int]):
 
             def on_episode(result: object) -> None:
                 played.append(result)
-                job.progress = f"{len(played)} episodes played"
+                job.progress = f"{len(played)} of {1 + ROBUST_EPISODES} episodes"
 
             verdict: Verdict = self.services.evaluate(checkpoint, on_episode, job.is_cancelled)
             greedy, robust = verdict.greedy, verdict.robust
             outcome = "clears the stage" if greedy.clears else f"gets to x {text.count(greedy.max_x)}"
-            return f"{_short(checkpoint)}: greedy {outcome}, robust {robust.clears} of {robust.episodes} clears"
+            return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared"
 
-        self._run_job(Job(f"evaluating {_short(checkpoint)}", checkpoint), work)
+        self._run_job(Job("evaluating", _short(checkpoint)), work)
 
     def _run_job(self, job: Job, work: Callable[[Job], str]) -> None:
         self.jobs.append(job)
@@ -265,13 +271,13 @@ class MarioTuiApp(App[int]):
             result = await asyncio.to_thread(work, job)
         except MarioTuiError as error:
             if not job.cancelled:
-                self.notify(str(error), title=job.title, severity="error", timeout=15, markup=False)
+                self.notify(str(error), title=f"{job.title} failed", severity="error", timeout=15, markup=False)
         except Exception as error:
-            problem = f"failed: {type(error).__name__}: {error}"
-            self.notify(problem, title=job.title, severity="error", timeout=15, markup=False)
+            problem = f"{type(error).__name__}: {error}"
+            self.notify(problem, title=f"{job.title} failed", severity="error", timeout=15, markup=False)
         else:
             if not job.cancelled:
-                self.notify(result, timeout=10, markup=False)
+                self.notify(result, title=f"{job.title}: done", timeout=10, markup=False)
         finally:
             self.jobs.remove(job)
             self.checkpoints_version += 1
@@ -300,9 +306,7 @@ class MarioTuiApp(App[int]):
             self.abandoned = True
             self.exit(code, return_code=code)
             return
-        self._leaving = LeavingScreen(
-            "Stopping and saving the training ..." if self.is_training else "Finishing ..."
-        )
+        self._leaving = LeavingScreen("Stopping and saving the training ..." if self.is_training else "Finishing ...")
         if self.is_training or self.jobs:
             self.push_screen(self._leaving)
         self.run_worker(self._leave(code), group="leave")
@@ -340,7 +344,11 @@ def _let_go_of_a_dead_terminal() -> None:
 
 
 def run_app(
-    start_screen: str | None = None, *, watch: Path | None = None, services: Services | None = None
+    start_screen: str | None = None,
+    *,
+    watch: Path | None = None,
+    stage: str | None = None,
+    services: Services | None = None,
 ) -> int:
     """Runs the app in this terminal until it is left; returns the exit code."""
     from multiprocessing import resource_tracker
@@ -348,7 +356,7 @@ def run_app(
     # Its process inherits the terminal's descriptors, and can only be started while sys.stderr is a real file: Textual
     # puts an object without one there.
     resource_tracker.ensure_running()
-    app = MarioTuiApp(services, watch=watch, start_screen=start_screen, handle_signals=True)
+    app = MarioTuiApp(services, watch=watch, stage=stage, start_screen=start_screen, handle_signals=True)
     try:
         app.run()
     finally:

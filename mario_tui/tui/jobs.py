@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(eq=False)
@@ -11,13 +10,13 @@ class Job:
     """One piece of work in a thread; the thread writes `progress`, screens show it, the app sets `cancelled`."""
 
     title: str
-    target: Path
+    target: str
     progress: str = ""
     cancelled: bool = False
 
     @property
     def line(self) -> str:
-        return f"{self.title}: {self.progress}" if self.progress else f"{self.title} ..."
+        return f"{self.title}: {self.progress or 'starting ...'}"
 
     def is_cancelled(self) -> bool:
         return self.cancelled

@@ -78,9 +78,7 @@ def trash(path: Path) -> None:
     checkpoint.trash(path)
 
 
-def evaluate(
-    path: Path, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]
-) -> Verdict:
+def evaluate(path: Path, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]) -> Verdict:
     """One greedy episode and ROBUST_EPISODES with sticky buttons and a random number of idle frames at the start."""
     from mario_tui.agent.policy import load_policy
     from mario_tui.play import evaluation
@@ -109,14 +107,10 @@ def record(
     cancelled: Callable[[], bool],
 ) -> Recording:
     """Records the greedy episode of a checkpoint under a new name in the recordings folder."""
-    from mario_tui.paths import new_recording_path
-    from mario_tui.play.recorder import record_checkpoint
+    from mario_tui.play import recording
 
-    stem = f"{path.parent.name}_{path.name}" if path.is_dir() else path.stem
-    if stage is not None:
-        stem += f"_{stage}"
-    output = new_recording_path(stem, suffix)
-    return record_checkpoint(path, output, stage=stage, progress=progress, cancelled=cancelled)
+    output = recording.default_output(path, suffix)
+    return recording.record_checkpoint(path, output, stage=stage, progress=progress, cancelled=cancelled)
 
 
 def free_memory_bytes() -> int:

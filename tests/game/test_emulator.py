@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +102,54 @@ def test_falling_into_a_pit_is_death(emulator: MarioEmulator) -> None:
     assert not emulator.done
 
 
+class FakeEnvironment:
+    """Shows what it is told to show."""
+
+    def __init__(self, target: tuple[int, int]) -> None:
+        self.ram = np.zeros(2048, np.uint8)
+        self.shows(x=100, time=400)
+
+    def shows(self, *, x: int, time: int, state: int = 0x08, done: bool = False) -> None:
+        self.ram[0x000E] = state
+        self.done = done
+        self.info = dict.fromkeys(("life", "coins", "score"), 0)
+        self.info |= {"x_pos": x, "time": time, "flag_get": False, "status": "small"}
+
+    def reset(self) -> None: ...
+
+    def _get_info(self) -> dict[str, Any]:
+        return self.info
+
+    def step(self, buttons: int) -> tuple[None, float, bool, dict[str, Any]]:
+        return None, 7.0, self.done, self.info
+
+
+@pytest.mark.parametrize(
+    ("shown", "reward"),
+    [
+        ({"x": 103, "time": 400}, 3),
+        ({"x": 97, "time": 400}, -3),
+        ({"x": 105, "time": 400}, 5),
+        ({"x": 95, "time": 400}, -5),
+        ({"x": 106, "time": 400}, 0),
+        ({"x": 94, "time": 400}, 0),
+        ({"x": 102, "time": 399}, 1),
+        ({"x": 102, "time": 401}, 2),
+        ({"x": 100, "time": 386}, -14),
+        ({"x": 100, "time": 384}, -15),
+        ({"x": 105, "time": 400, "state": 0x0B, "done": True}, -15),
+        ({"x": 105, "time": 400, "state": 0x06, "done": True}, -15),
+        ({"x": 103, "time": 400, "done": True}, 3),
+    ],
+)
+def test_the_reward_at_its_limits(monkeypatch: pytest.MonkeyPatch, shown: dict[str, Any], reward: float) -> None:
+    """x ignored beyond +-5, the clock only downwards, -25 for dying and none for a clear, all within +-15."""
+    monkeypatch.setattr("mario_tui.game.emulator._environment_class", lambda: FakeEnvironment)
+    emulator = MarioEmulator("1-1")
+    emulator._environment.shows(**shown)
+    assert emulator.frame(0) == reward
+
+
 def test_a_closed_emulator_says_so_and_can_be_closed_again() -> None:
     emulator = MarioEmulator("1-1")
     emulator.close()
@@ -166,6 +215,10 @@ def test_nothing_is_written_to_the_terminal(filters: str) -> None:
         "    with MarioEmulator('1-1') as emulator:\n"
         "        for frame in range(60): emulator.frame(129)\n"
         "        emulator.reset(); emulator.screen; emulator.ram\n"
+        "import warnings\n"
+        "for module in ('gym.core', 'gym_super_mario_bros.smb_env', 'nes_py.nes_env'):\n"
+        "    for kind in (DeprecationWarning, RuntimeWarning, UserWarning):\n"
+        "        warnings.warn_explicit('noise', kind, 'file.py', 1, module=module)\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", filters, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program}"],

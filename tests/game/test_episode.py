@@ -43,6 +43,15 @@ def test_a_step_sums_its_frames(emulator: MarioEmulator) -> None:
     assert episode.buttons == [RIGHT] * 10
 
 
+def test_the_farthest_x_may_lie_within_a_step(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator, frame_skip=60)
+    x: list[int] = []
+    for buttons in (RIGHT | B, LEFT | B):
+        episode.step(buttons, lambda emulator: x.append(emulator.x_position))
+    assert x[-1] < max(x) > x[59], "he slides on before he turns, or this test shows nothing"
+    assert episode.max_x == max(x)
+
+
 def test_on_frame_sees_every_frame(emulator: MarioEmulator) -> None:
     seen: list[int] = []
     episode = Episode(emulator, frame_skip=3)

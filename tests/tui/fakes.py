@@ -35,9 +35,7 @@ def picture(shift: int = 0) -> np.ndarray:
 
 
 def curve(height: float, *, count: int = 60, wave: float = 0.3) -> tuple[tuple[float, float], ...]:
-    return tuple(
-        (float(n), height * (n / count) * (1 + wave * math.sin(n * 1.7))) for n in range(1, count + 1)
-    )
+    return tuple((float(n), height * (n / count) * (1 + wave * math.sin(n * 1.7))) for n in range(1, count + 1))
 
 
 def curves() -> dict[str, tuple[tuple[float, float], ...]]:
@@ -71,9 +69,7 @@ def running(**changes: Any) -> TrainingSnapshot:
         "replay_capacity": 100_000,
         "frame": picture(),
         "curves": curves(),
-        "last_episode": SimpleNamespace(
-            episode=321, stage="1-1", reward=640.0, length=83, max_x=722, end="death"
-        ),
+        "last_episode": SimpleNamespace(episode=321, stage="1-1", reward=640.0, length=83, max_x=722, end="death"),
     }
     return TrainingSnapshot(**{**values, **changes})
 
@@ -326,6 +322,4 @@ class World:
             raise MarioTuiError(self.job_problem)
         self.recorded.append((path, stage, suffix))
         progress(600)
-        return SimpleNamespace(
-            path=Path(f"/recordings/agent{suffix}"), seconds=10.0, cleared=True, max_x=3161
-        )
+        return SimpleNamespace(path=Path(f"/recordings/agent{suffix}"), seconds=10.0, cleared=True, max_x=3161)

@@ -81,7 +81,7 @@ class MarioScreen(Screen[None], inherit_bindings=False):
         bar = self.query_one(TopBar)
         bar.status, bar.details = self.mario.training_line()
 
-    def keys(self) -> Iterator[Key]:
+    def keys_now(self) -> Iterator[Key]:
         """The actions of this screen that are possible now, its own first; for the help panel and the palette."""
         found: dict[tuple[int, str], Key] = {}
         for active in self.active_bindings.values():

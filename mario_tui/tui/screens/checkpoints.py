@@ -35,6 +35,7 @@ _COLUMNS = (
 """Heading and width of the columns; the run gets what is left of the screen."""
 
 _RUN_COLUMN = 1
+_NUMERIC = ("step", "robust", "size", "age")
 
 
 class Table(DataTable[Text], inherit_bindings=False):
@@ -69,7 +70,7 @@ class CheckpointsScreen(MarioScreen):
         "e measures both. The star marks the best of each run."
     )
     BINDINGS = [
-        Binding("enter", "watch", "Watch", tooltip="Watch this agent play in the terminal"),
+        Binding("enter", "watch", "Watch", key_display="enter", tooltip="Watch this agent play in the terminal"),
         Binding("r", "record('.mp4')", "Record", tooltip="Record its greedy episode as MP4, in the background"),
         Binding("g", "record('.gif')", "GIF", show=False, tooltip="Record its greedy episode as GIF"),
         Binding("e", "evaluate", "Evaluate", tooltip="Measure its clear rate: one greedy episode, ten robust ones"),
@@ -109,7 +110,7 @@ class CheckpointsScreen(MarioScreen):
     def refresh_list(self) -> None:
         """Shows the work in the background, and reads the list again where it may have changed."""
         app = self.mario
-        jobs = Content("   ".join(job.line for job in app.jobs))
+        jobs = Content("\n".join(f"{job.line} ({job.target})" for job in app.jobs))
         widget = self.query_one("#jobs", Static)
         if widget.content != jobs:
             widget.update(jobs)
@@ -135,7 +136,8 @@ class CheckpointsScreen(MarioScreen):
         run_width = max(12, self.app.size.width - sum(width + 2 for _, width in _COLUMNS) + _COLUMNS[1][1] - 1)
         table.clear(columns=True)
         for number, (heading, width) in enumerate(_COLUMNS):
-            table.add_column(heading, width=run_width if number == _RUN_COLUMN else width, key=str(number))
+            label = Text(heading, justify="right" if heading in _NUMERIC else "left")
+            table.add_column(label, width=run_width if number == _RUN_COLUMN else width, key=str(number))
         for info in self._infos:
             table.add_row(*self._cells(info, run_width), key=str(info.path))
         if selected is not None:
@@ -192,7 +194,7 @@ class CheckpointsScreen(MarioScreen):
         if info is None:
             line = ""
         elif info.whole:
-            line = f"{info.path}"
+            line = f"{info.path}  ·  g records a GIF"
         else:
             line = f"{info.problem}. It cannot be used; d moves it to the trash."
         self.query_one("#selected", Static).update(Content(line))

@@ -42,11 +42,13 @@ class TrainScreen(MarioScreen):
         Binding("s", "save", "Save", tooltip="Save a checkpoint now; training goes on"),
         Binding("q", "stop", "Stop", tooltip="Stop the training and save a checkpoint (asks first)"),
         Binding("tab", "next_chart", "View", tooltip="Show the next curve large"),
-        Binding("w", "watch", "Watch it", tooltip="Watch the agent that was just trained"),
-        Binding("r", "record", "Record it", tooltip="Record the agent that was just trained as MP4"),
-        Binding("n", "new", "New training", tooltip="Back to the settings, for another training"),
+        Binding("w", "watch", "Watch", tooltip="Watch the agent that was just trained"),
+        Binding("r", "record", "Record", tooltip="Record the agent that was just trained as MP4"),
+        Binding("n", "new", "New", tooltip="Back to the settings, for another training"),
         *(
-            Binding(str(number), f"chart('{name}')", title, show=False, tooltip=f"Show the {title} curve large")
+            Binding(
+                str(number), f"chart('{name}')", f"Curve: {title}", show=False, tooltip=f"Show the {title} curve large"
+            )
             for number, (name, title) in enumerate(CURVES, 1)
         ),
         Binding("escape", "app.go('home')", "Back", show=False, tooltip="Back to Home; training goes on"),
@@ -233,22 +235,22 @@ def numbers_of(snapshot: TrainingSnapshot) -> list[Entry]:
         ("", "means over the last 100 episodes"),
         ("reward", text.decimal(snapshot.mean_reward)),
         ("steps", text.decimal(snapshot.mean_length)),
-        ("loss", text.decimal(snapshot.mean_loss)),
-        ("Q", text.decimal(snapshot.mean_q)),
+        ("loss", text.decimal(snapshot.mean_loss) if snapshot.updates else "-"),
+        ("Q", text.decimal(snapshot.mean_q) if snapshot.updates else "-"),
     ]
 
 
 def remark_of(snapshot: TrainingSnapshot) -> Content:
     """One line that explains what goes on: filling the replay, pausing, or how the last episode ended."""
     if snapshot.status == "starting":
-        return Content.styled("starting the emulators ...", "$secondary")
+        return Content.styled("starting PyTorch and the game ...", "$secondary")
     if snapshot.status == "paused":
         return Content.styled("paused: space goes on", "bold $warning")
     if snapshot.status == "stopping":
         return Content.styled("stopping and saving ...", "$warning")
     burn_in = snapshot.config.burn_in
-    if snapshot.step < burn_in and not snapshot.updates:
-        return Content.styled(f"collecting: learns from step {text.count(burn_in)} on", "$secondary")
+    if snapshot.status == "running" and snapshot.step < burn_in and not snapshot.updates:
+        return Content.styled(f"collecting: learns at step {text.count(burn_in)}", "$secondary")
     last = snapshot.last_episode
     if last is None:
         return Content("")
@@ -268,7 +270,9 @@ def summary_of(snapshot: TrainingSnapshot) -> Content:
             f"{text.count(snapshot.clears)} clears in {text.duration(snapshot.seconds)}.",
         )
     if snapshot.last_checkpoint is None:
-        return head + Content.from_markup("\n[$foreground 60%]No checkpoint was saved.[/]  [b $secondary]n[/] new training")
+        return head + Content.from_markup(
+            "\n[$foreground 60%]No checkpoint was saved.[/]  [b $secondary]n[/] new training"
+        )
     return head + Content.from_markup(
         "\nSaved as $step.  "
         "[b $secondary]w[/] watch it   [b $secondary]r[/] record it   [b $secondary]n[/] new training",

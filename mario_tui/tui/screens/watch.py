@@ -55,13 +55,15 @@ class WatchScreen(MarioScreen):
         Binding("c", "app.go('checkpoints')", "Checkpoints", show=False, tooltip="Checkpoints: the list"),
     ]
 
-    def __init__(self, checkpoint: Path, *, leaves_app: bool = False) -> None:
+    def __init__(self, checkpoint: Path, *, stage: str | None = None, leaves_app: bool = False) -> None:
         super().__init__()
         self._checkpoint = checkpoint
         self._leaves_app = leaves_app
         self._player: RolloutPlayer | None = None
         self._problem = ""
-        self._stage = ""
+        self._stage = stage or ""
+        self._asked_stage = stage
+        self._named_actions = False
         self._shown: Moment | None = None
         self._gone = False
 
@@ -87,7 +89,7 @@ class WatchScreen(MarioScreen):
     async def _open(self) -> None:
         services = self.mario.services
         try:
-            player = await asyncio.to_thread(services.open_player, self._checkpoint, None)
+            player = await asyncio.to_thread(services.open_player, self._checkpoint, self._asked_stage)
         except MarioTuiError as error:
             self._problem = str(error)
         except Exception as error:
@@ -117,13 +119,14 @@ class WatchScreen(MarioScreen):
         moment = None if player is None else player.latest
         policy = None if player is None else player.policy
         with self.app.batch_update():
-            if policy is not None and not self._stage:
-                self._stage = policy.stage
+            if policy is not None and not self._named_actions:
+                self._named_actions = True
+                self._stage = self._stage or policy.stage
                 names = tuple(self.mario.services.action_names(policy.action_set))
                 self.query_one(QBars).names = names
                 self.set_class(len(names) > 7, "-many-actions")
-            who = policy.source if policy is not None else str(self._checkpoint.name)
-            self._update("#who", Content.assemble((who, "bold"), f"  stage {self._stage}" if self._stage else ""))
+            who = policy.source if policy is not None else self._checkpoint.name
+            self._update("#who", Content.styled(who, "bold"))
             self._update("#state", self._state(moment))
             self._update("#watch-jobs", Content("\n".join(job.line for job in self.mario.jobs)))
             if moment is not None and moment is not self._shown:
@@ -147,15 +150,22 @@ class WatchScreen(MarioScreen):
             return Content.styled(problem, "bold $error")
         if player is None or moment is None:
             return Content.styled("loading ...", "$secondary")
+        stage = (f"stage {self._stage}  ", "")
         if moment.end is not None:
             words, colour = _ENDS[moment.end.value]
             return Content.assemble(
+                stage,
                 (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"),
-                ("  r again, n next stage", "$foreground 60%"),
+                ("\nr again, n next stage", "$foreground 60%"),
             )
         speed = f"{player.speed:g}x" if player.speed >= 1 else f"1/{1 / player.speed:g}x"
-        pausing = ("paused: . steps, space goes on", "bold $warning") if player.paused else ("playing", "bold $success")
-        return Content.assemble(pausing, (f"  speed {speed} (+ -)", "$foreground 60%"))
+        if player.paused:
+            return Content.assemble(
+                stage, ("paused", "bold $warning"), ("\n. plays one step, space goes on", "$foreground 60%")
+            )
+        return Content.assemble(
+            stage, ("playing", "bold $success"), (f"\nspeed {speed}  (+ faster, - slower)", "$foreground 60%")
+        )
 
     @staticmethod
     def _entries(moment: Moment) -> list[Entry]:

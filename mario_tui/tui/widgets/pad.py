@@ -8,21 +8,16 @@ from textual.widget import Widget
 
 from mario_tui.game.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
 
-_LINES: tuple[tuple[tuple[str, int], ...], ...] = (
-    (("    ", 0), (" ▲ ", UP), ("                          ", 0)),
-    (
-        (" ", 0),
-        (" ◀ ", LEFT),
-        ("   ", 0),
-        (" ▶ ", RIGHT),
-        ("  ", 0),
-        (" sel ", SELECT),
-        (" ", 0),
-        (" sta ", START),
-    )
-    + (("  ", 0), (" B ", B), (" ", 0), (" A ", A)),
-    (("    ", 0), (" ▼ ", DOWN), ("                          ", 0)),
+_MIDDLE = (
+    *((" ", 0), (" ◀ ", LEFT), ("   ", 0), (" ▶ ", RIGHT), ("  ", 0)),
+    *((" sel ", SELECT), (" ", 0), (" sta ", START), ("  ", 0), (" B ", B), (" ", 0), (" A ", A)),
 )
+_LINES: tuple[tuple[tuple[str, int], ...], ...] = (
+    (("    ", 0), (" ▲ ", UP)),
+    _MIDDLE,
+    (("    ", 0), (" ▼ ", DOWN)),
+)
+
 
 
 class Pad(Widget):
@@ -40,9 +35,7 @@ class Pad(Widget):
                 *(
                     (
                         text,
-                        ("bold $background on $secondary" if self.buttons & bit else "on $panel")
-                        if bit
-                        else "",
+                        ("bold $background on $secondary" if self.buttons & bit else "on $panel") if bit else "",
                     )
                     for text, bit in line
                 )

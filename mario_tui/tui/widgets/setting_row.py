@@ -28,6 +28,7 @@ class Choice(Select[str], inherit_bindings=False):
     def __init__(self, options: tuple[str, ...], value: str, *, id: str | None = None) -> None:
         super().__init__([(o, o) for o in options], value=value, allow_blank=False, compact=True, id=id)
 
+
 class FormRow(Horizontal):
     """A label, a control, and beside it the help, or what is wrong with the value."""
 
@@ -36,9 +37,7 @@ class FormRow(Horizontal):
     FormRow > .label { width: 23; color: $foreground; }
     FormRow > .help { width: 1fr; padding: 0 0 0 2; color: $text-muted; }
     FormRow > .range { width: 34; padding: 0 0 0 2; color: $text-muted; display: none; }
-    .-medium FormRow > .range, .-wide FormRow > .range { display: block; }
     FormRow Input, FormRow Select { width: 15; }
-    .-medium FormRow Input, .-medium FormRow Select, .-wide FormRow Input, .-wide FormRow Select { width: 20; }
     FormRow Input { background: $panel; padding: 0 1; }
     FormRow Select > SelectCurrent { background: $panel; padding: 0 1; }
     FormRow Input:focus, FormRow Select:focus > SelectCurrent { background: $primary 40%; }

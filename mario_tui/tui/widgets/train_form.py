@@ -31,16 +31,16 @@ _PRESET_HELP = "tutorial: as published, one game; fast: four games, learns soone
 _NAME_HELP = "its folder in checkpoints/ (empty: stage and time)"
 
 
+class Settings(VerticalScroll, inherit_bindings=False, can_focus=False):
+    """Scrolls to the line in focus; the arrow keys belong to the form, which moves that focus."""
+
+
 class TrainForm(Vertical):
     """Asks for everything that a run needs; posts `Start` with a checked configuration."""
 
     BINDINGS = [
-        Binding(
-            "f5,ctrl+s", "start", "Start", tooltip="Start training with these settings"
-        ),
-        Binding(
-            "down", "next", "Next setting", show=False, tooltip="Go to the next setting (tab does it too)"
-        ),
+        Binding("f5,ctrl+s", "start", "Start", tooltip="Start training with these settings"),
+        Binding("down", "next", "Next setting", show=False, tooltip="Go to the next setting (tab does it too)"),
         Binding("up", "previous", "Previous setting", show=False, tooltip="Go to the previous setting"),
     ]
 
@@ -68,7 +68,7 @@ class TrainForm(Vertical):
             choices = self._stages if name == "stage" else ()
             return SettingRow(name, getattr(defaults, name), choices=choices)
 
-        with VerticalScroll(id="settings", can_focus=False):
+        with Settings(id="settings"):
             yield FormRow("preset", "preset", _PRESET_HELP, Choice(PRESETS, PRESETS[0], id="preset"))
             yield FormRow("name", "run name", _NAME_HELP, Input(compact=True, id="run-name"))
             for name in FIRST:
