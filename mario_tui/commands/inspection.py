@@ -43,7 +43,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
             info.created.replace("T", " ")[:16],
         )
     console = Console()
-    console.width = max(console.width, console.measure(table).maximum)  # a name that is cut off is of no use
+    console.width = max(console.width, Console(width=1000).measure(table).maximum)  # a name cut off is of no use
     console.print(table)
     return 0
 

@@ -113,7 +113,10 @@ def watch(arguments: argparse.Namespace) -> int:
     if arguments.window:
         from mario_tui.play.live import watch_in_window
 
-        return watch_in_window(path, stage=arguments.stage)
+        last = watch_in_window(path, stage=arguments.stage)
+        if last is not None and last.end is not None:
+            print(f"The episode ended by {last.end.value} at x {last.max_x}, reward {last.total_reward:.0f}.")
+        return 0
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         from mario_tui.errors import InputError
 

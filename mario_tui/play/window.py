@@ -247,6 +247,11 @@ def _draw_frames(inbox: _Inbox, scale: int, opened: Callable[[], None]) -> str:
     pyglet.options["audio"] = ("silent",)
     pyglet.options["shadow_window"] = False
     window = pyglet.window.Window(256 * scale, 240 * scale, caption="", resizable=True, vsync=False)
+    if sys.platform.startswith("linux"):
+        from pyglet.libs.x11 import xlib
+
+        # Another X client may destroy the window without asking, of which pyglet takes no notice.
+        window._event_handlers[xlib.DestroyNotify] = lambda event: window.dispatch_event("on_close")
     texture = None
     shape = (240, 256)
     must_draw = True

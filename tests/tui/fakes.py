@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from textual.pilot import Pilot
 
 from mario_tui.checkpoint import CheckpointInfo, RunSummary
 from mario_tui.config import TrainingConfig
@@ -72,6 +73,15 @@ def running(**changes: Any) -> TrainingSnapshot:
         "last_episode": SimpleNamespace(episode=321, stage="1-1", reward=640.0, length=83, max_x=722, end="death"),
     }
     return TrainingSnapshot(**{**values, **changes})
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
+    """Lets the app work until something holds; fails where the app has come to rest, many times over, without it."""
+    for _ in range(2000):
+        if condition():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("the app never got there")
 
 
 class FakeSession:
@@ -291,7 +301,7 @@ class World:
     def _open_player(self, path: Path, stage: str | None) -> Any:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
-        self.player.calls.append(f"open {path.name}")
+        self.player.calls.append(f"open {path.name}" + (f" {stage}" if stage else ""))
         return self.player
 
     def _trash(self, path: Path) -> None:

@@ -19,7 +19,6 @@ _LINES: tuple[tuple[tuple[str, int], ...], ...] = (
 )
 
 
-
 class Pad(Widget):
     """Four directions, select, start, B and A; `buttons` is the NES button byte."""
 

@@ -56,27 +56,17 @@ class TrainForm(Vertical):
         super().__init__(id=id)
         self._stages = tuple(stages)
         self._free_bytes: int | None = None
+        self._values: dict[str, Any] = preset(PRESETS[0]).model_dump()
+        """The preset's values: what a setting has that was never unfolded."""
 
     def compose(self) -> ComposeResult:
-        defaults = preset(PRESETS[0])
-        rest: dict[str, list[str]] = {}
-        for name in TrainingConfig.model_fields:
-            if name not in FIRST:
-                rest.setdefault(field_help(name)[0], []).append(name)
-
-        def row(name: str) -> SettingRow:
-            choices = self._stages if name == "stage" else ()
-            return SettingRow(name, getattr(defaults, name), choices=choices)
-
         with Settings(id="settings"):
             yield FormRow("preset", "preset", _PRESET_HELP, Choice(PRESETS, PRESETS[0], id="preset"))
             yield FormRow("name", "run name", _NAME_HELP, Input(compact=True, id="run-name"))
             for name in FIRST:
-                yield row(name)
-            for group, names in rest.items():
-                with Collapsible(title=f"{group}: {len(names)} more settings", id=f"group-{group.lower()}"):
-                    for name in names:
-                        yield row(name)
+                yield self._row(name)
+            for group, names in self._folded().items():
+                yield Collapsible(title=f"{group}: {len(names)} more settings", name=group)
         with Vertical(id="start-bar"):
             yield Static("", id="start-problem", markup=False)
             yield Static("", id="focused-range", markup=False)
@@ -91,6 +81,24 @@ class TrainForm(Vertical):
 
     def on_mount(self) -> None:
         self.check()
+
+    def _row(self, name: str) -> SettingRow:
+        return SettingRow(name, self._values[name], choices=self._stages if name == "stage" else ())
+
+    @staticmethod
+    def _folded() -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
+        for name in TrainingConfig.model_fields:
+            if name not in FIRST:
+                groups.setdefault(field_help(name)[0], []).append(name)
+        return groups
+
+    @on(Collapsible.Expanded)
+    async def _unfold(self, event: Collapsible.Expanded) -> None:
+        """Makes the lines of a group when they are first asked for: the form opens much faster without them."""
+        contents = event.collapsible.query_one(Collapsible.Contents)
+        if not contents.children:
+            await contents.mount(*(self._row(name) for name in self._folded()[event.collapsible.name or ""]))
 
     def rows(self) -> dict[str, SettingRow]:
         return {row.setting: row for row in self.query(SettingRow)}
@@ -114,7 +122,7 @@ class TrainForm(Vertical):
         errors: dict[str, str] = {}
         config = None
         try:
-            config = TrainingConfig(**{name: row.value for name, row in rows.items()})
+            config = TrainingConfig(**{**self._values, **{name: row.value for name, row in rows.items()}})
         except ValidationError as problem:
             for error in problem.errors():
                 message = error["msg"].removeprefix("Value error, ")
@@ -152,10 +160,10 @@ class TrainForm(Vertical):
 
     def apply_preset(self, name: str) -> None:
         """Sets every setting to the preset's value, but for the stage."""
-        values: dict[str, Any] = preset(name).model_dump()
+        self._values = preset(name).model_dump()
         for setting, row in self.rows().items():
             if setting != "stage":
-                row.set_value(values[setting])
+                row.set_value(self._values[setting])
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Says which values the setting under the cursor takes."""

@@ -1,0 +1,260 @@
+"""The app around its screens: ways between them, help, palette, notices, background work, and leaving."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+from textual.pilot import Pilot
+from tui.fakes import RUN, FakeSession, World, checkpoint, typical_checkpoints, until
+
+from mario_tui.config import TrainingConfig
+from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.screens.checkpoints import CheckpointsScreen
+from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
+from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.train import TrainScreen
+from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.widgets.too_small import TooSmall
+from mario_tui.tui.widgets.top_bar import TopBar
+
+
+def messages(app: MarioTuiApp) -> list[str]:
+    return [notification.message for notification in app._notifications]
+
+
+async def test_every_way_between_the_screens() -> None:
+    world = World(typical_checkpoints())
+    app = world.app()
+    async with app.run_test() as pilot:
+        assert isinstance(app.screen, HomeScreen)
+        for key, screen in (
+            ("c", CheckpointsScreen),
+            ("h", HomeScreen),
+            ("t", TrainScreen),
+            ("escape", HomeScreen),
+            ("c", CheckpointsScreen),
+            ("t", TrainScreen),
+            ("escape", HomeScreen),
+        ):
+            await pilot.press(key)
+            await until(pilot, lambda screen=screen: isinstance(app.screen, screen))
+            assert len(app.screen_stack) <= 3
+
+
+async def test_help_lists_the_keys_of_the_screen_and_closes() -> None:
+    app = World().app()
+    async with app.run_test() as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        shown = {name for key in app.screen._keys for name in key.keys}
+        assert {"t", "q", "c", "?", "^q"} <= shown
+        assert "w" not in shown, "there is no best agent to watch yet"
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+
+
+@pytest.mark.parametrize("screen", ["t", "c"])
+async def test_no_footer_has_more_than_eight_keys(screen: str) -> None:
+    world = World(typical_checkpoints())
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(screen)
+        await pilot.pause()
+        for session in (None, world.session):
+            app.session = session
+            await pilot.pause()
+            shown = {a.binding.action for a in app.screen.active_bindings.values() if a.binding.show}
+            assert len(shown) + 1 <= 8, shown
+
+
+async def test_the_palette_starts_every_action_by_name() -> None:
+    app = World().app()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        assert {"Train (t)", "Checkpoints (c)", "Quit (q)", "Theme"} <= set(commands)
+        await commands["Checkpoints (c)"].callback()
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+
+
+async def test_a_small_terminal_names_the_size_that_is_needed() -> None:
+    app = World().app()
+    async with app.run_test(size=(79, 30)) as pilot:
+        await pilot.pause()
+        visible = [child for child in app.screen.children if child.display]
+        assert len(visible) == 1
+        assert isinstance(visible[0], TooSmall)
+        assert "80x24" in visible[0].render()
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: not app.screen.query_one(TooSmall).display)
+
+
+async def test_training_is_owned_by_the_app_and_shown_on_every_screen() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.start_training(TrainingConfig(), "mine")
+        await until(pilot, lambda: app.session is world.session)
+        assert world.started == [(TrainingConfig(), "mine")]
+        assert world.session.calls == ["start"]
+        assert sys.getswitchinterval() < 0.002
+        for key in ("c", "h"):
+            await pilot.press(key)
+            await until(pilot, lambda: app.screen.query_one(TopBar).status == "running")
+        world.session.end()
+        app.look_at_session()
+        assert sys.getswitchinterval() == pytest.approx(0.005)
+
+
+async def test_a_second_training_is_refused_while_one_runs() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.start_training(TrainingConfig(), None)
+        await until(pilot, lambda: app.session is not None)
+        app.start_training(TrainingConfig(), None)
+        await pilot.pause()
+        assert len(world.started) == 1
+        assert any("stop the training" in message for message in messages(app))
+        world.session.end()
+
+
+async def test_a_training_that_cannot_start_says_why() -> None:
+    world = World()
+    world.start_problem = "the replay needs 9 TB"
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.start_training(TrainingConfig(), None)
+        await until(pilot, lambda: app.start_problem != "")
+        assert app.start_problem == "the replay needs 9 TB"
+        assert "the replay needs 9 TB" in messages(app)
+        assert not app.is_training
+
+
+async def test_rare_events_become_notices_once() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.session = world.session
+        world.session.start()
+        world.session.notice("cleared", "episode 7 cleared 1-1")
+        world.session.notice("paused", "paused")
+        version = app.checkpoints_version
+        world.session.notice("saved", "saved it")
+        app.look_at_session()
+        app.look_at_session()
+        await pilot.pause()
+        assert messages(app) == ["episode 7 cleared 1-1", "saved it"]
+        assert app.checkpoints_version > version
+        world.session.end()
+
+
+async def test_recording_and_its_failure_are_told() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.record(Path("/checkpoints/run/step-000000001"), ".gif", "1-2")
+        await until(pilot, lambda: not app.jobs)
+        assert world.recorded == [(Path("/checkpoints/run/step-000000001"), "1-2", ".gif")]
+        assert any("recordings/agent.gif" in message for message in messages(app))
+        world.job_problem = "ffmpeg is missing"
+        app.record(Path("/checkpoints/run/step-000000001"), ".mp4")
+        await until(pilot, lambda: not app.jobs)
+        assert "ffmpeg is missing" in messages(app)
+
+
+# leaving
+
+
+async def test_quitting_without_training_leaves_at_once() -> None:
+    app = World().app()
+    async with app.run_test() as pilot:
+        await pilot.press("q")
+        await until(pilot, lambda: app.return_code is not None)
+    assert app.return_code == 0
+
+
+async def quit_while_training(app: MarioTuiApp, session: FakeSession, pilot: Pilot[int], key: str) -> None:
+    session.stops_when_asked = False
+    app.session = session
+    session.start()
+    await pilot.press(key)
+    await until(pilot, lambda: "stop" in session.calls and isinstance(app.screen, LeavingScreen))
+    assert app.return_code is None, "it waits for the training to save"
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_quitting_while_training_stops_saves_joins_and_says_so(key: str) -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        await quit_while_training(app, world.session, pilot, key)
+        world.session.end()
+        await until(pilot, lambda: app.return_code is not None)
+    assert world.session.calls.count("stop") == 1
+    assert world.session.calls[-1] == "join"
+    assert not app.abandoned
+
+
+async def test_asked_to_leave_a_second_time_it_does_not_wait() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        await quit_while_training(app, world.session, pilot, "ctrl+q")
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: app.return_code is not None)
+        world.session.end()
+    assert app.abandoned
+
+
+@pytest.mark.parametrize("code", [143, 129, 130])
+async def test_a_signal_stops_saves_and_gives_its_exit_code(code: int) -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.session = world.session
+        world.session.start()
+        app._on_signal(code)
+        await until(pilot, lambda: app.return_code is not None)
+    assert world.session.calls[:2] == ["start", "stop"]
+    assert app.return_code == code
+
+
+async def test_ctrl_c_twice_leaves_and_once_only_tells_how() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: any("again" in message for message in messages(app)))
+        world.seconds += 10
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert app.return_code is None, "ten seconds later it counts as the first again"
+        world.seconds += 1
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app.return_code is not None)
+    assert app.return_code == 130
+
+
+async def test_watching_from_the_command_line_leaves_with_escape() -> None:
+    world = World()
+    app = world.app(watch=Path("/checkpoints/run/step-000000001"), stage="1-2")
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen) and "start" in world.player.calls)
+        assert world.player.calls[0] == "open step-000000001 1-2"
+        await pilot.press("escape")
+        await until(pilot, lambda: app.return_code is not None)
+    await until(pilot, lambda: "close" in world.player.calls)
+
+
+async def test_continuing_a_checkpoint_shows_the_training() -> None:
+    world = World([checkpoint(1000)])
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.continue_training(world.checkpoints[0].path)
+        await until(pilot, lambda: app.session is not None and isinstance(app.screen, TrainScreen))
+        assert world.started == [(Path(f"/checkpoints/{RUN}/step-000001000"),)]
+        world.session.end()

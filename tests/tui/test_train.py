@@ -1,0 +1,286 @@
+"""Train: the form made from the config model, the live state, and what comes after."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Collapsible, Input, Static
+from tui.fakes import World, picture, running, until
+
+from mario_tui.config import TrainingConfig, field_help, field_range, preset
+from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.screens.dialogs import ConfirmScreen
+from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.train import TrainScreen
+from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.widgets.charts import CURVES, Charts
+from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.numbers import Numbers
+from mario_tui.tui.widgets.train_form import TrainForm
+
+App = MarioTuiApp
+
+
+@asynccontextmanager
+async def form(world: World, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[App, Pilot[int], TrainForm]]:
+    app = world.app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: app.screen.has_class("-form"))
+        yield app, pilot, app.screen.query_one(TrainForm)
+
+
+@asynccontextmanager
+async def live(world: World, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[App, Pilot[int]]]:
+    app = world.app()
+    async with app.run_test(size=size) as pilot:
+        app.session = world.session
+        world.session.start()
+        await pilot.press("t")
+        await until(pilot, lambda: app.screen.has_class("-live"))
+        yield app, pilot
+        if world.session.alive:
+            world.session.end()
+
+
+# the form
+
+
+async def unfold(pilot: Pilot[int], train_form: TrainForm) -> None:
+    """Opens the folded groups, which makes their lines."""
+    for folded in train_form.query(Collapsible):
+        folded.collapsed = False
+    await until(pilot, lambda: set(train_form.rows()) == set(TrainingConfig.model_fields))
+
+
+async def test_the_form_has_every_setting_with_help_and_range() -> None:
+    async with form(World()) as (_, pilot, train_form):
+        assert train_form.check() == preset("tutorial")
+        await unfold(pilot, train_form)
+        rows = train_form.rows()
+        for name, row in rows.items():
+            assert field_help(name)[2] in str(row.query_one(".help", Static).content)
+            if isinstance(row.control, Input):
+                assert field_range(name) in row.allowed
+        assert train_form.check() == preset("tutorial")
+
+
+async def test_a_preset_sets_every_setting_but_the_stage() -> None:
+    async with form(World()) as (_, pilot, train_form):
+        train_form.rows()["stage"].set_value("4-2")
+        train_form.query_one("#preset").value = "fast"  # type: ignore[attr-defined]
+        await until(pilot, lambda: train_form.check() == preset("fast").replace(stage="4-2"))
+        await unfold(pilot, train_form)
+        assert train_form.check() == preset("fast").replace(stage="4-2")
+
+
+@pytest.mark.parametrize("key", ["f5", "ctrl+s"])
+async def test_start_hands_over_what_was_typed(key: str) -> None:
+    world = World()
+    async with form(world) as (app, pilot, train_form):
+        await pilot.press("down")
+        await pilot.press(*"my-run")
+        await unfold(pilot, train_form)
+        train_form.rows()["replay_size"].set_value("20,000")
+        train_form.rows()["burn_in"].set_value("500")
+        await pilot.press(key)
+        await until(pilot, lambda: app.session is not None)
+        config, run = world.started[0]
+        assert run == "my-run"
+        assert config == TrainingConfig(replay_size=20_000, burn_in=500)
+        await until(pilot, lambda: app.screen.has_class("-live"))
+        world.session.end()
+
+
+async def test_enter_on_the_button_starts() -> None:
+    world = World()
+    async with form(world) as (app, pilot, train_form):
+        train_form.query_one("#start").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: app.session is not None)
+        world.session.end()
+
+
+async def test_up_down_tab_and_enter_move_through_the_form() -> None:
+    async with form(World()) as (app, pilot, train_form):
+        focused: list[Any] = []
+        for key in ("down", "tab", "down", "enter", "up", "shift+tab"):
+            await pilot.press(key)
+            focused.append(app.focused.parent.setting if app.focused else None)  # type: ignore[union-attr]
+        assert focused == ["name", "stage", "envs", "steps", "envs", "stage"]
+        await pilot.press("down")
+        assert "1 to 256" in str(train_form.query_one("#focused-range", Static).content)
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "says"),
+    [
+        ("envs", "0", "greater than or equal to 1"),
+        ("burn_in", "many", "valid integer"),
+        ("gamma", "1", "less than 1"),
+        ("learning_rate", "", "valid number"),
+        ("name", "../up", "cannot be used"),
+    ],
+)
+async def test_a_wrong_value_is_marked_at_its_line_and_nothing_starts(name: str, typed: str, says: str) -> None:
+    world = World()
+    async with form(world) as (app, pilot, train_form):
+        await unfold(pilot, train_form)
+        row: Any = train_form.query_one(f"#row-{name.replace('_', '-')}")
+        row.set_value(typed)
+        await until(pilot, lambda: says in row.error)
+        assert row.has_class("-error")
+        assert says in str(row.query_one(".help", Static).content)
+        train_form.query_one("#preset").focus()
+        await pilot.press("f5")
+        await until(pilot, lambda: app.focused is row.control)
+        assert world.started == []
+        assert all(not folded.collapsed for folded in row.ancestors if isinstance(folded, Collapsible))
+
+
+async def test_the_memory_that_the_replay_needs_stands_beside_what_is_free() -> None:
+    world = World()
+    world.free_bytes = 1_000_000_000
+    async with form(world) as (_, pilot, train_form):
+        row = train_form.rows()["replay_size"]
+        await until(pilot, lambda: "needs 710 MB of 1.0 GB free" in row.note)
+        assert not row.warning
+        row.set_value("1000000")
+        await until(pilot, lambda: "7.1 GB" in row.warning)
+        assert row.has_class("-warning")
+
+
+async def test_a_start_that_failed_shows_its_reason_in_the_form() -> None:
+    world = World()
+    world.start_problem = "a run named 'x' exists"
+    async with form(world) as (app, pilot, train_form):
+        await pilot.press("f5")
+        problem = train_form.query_one("#start-problem", Static)
+        await until(pilot, lambda: "exists" in str(problem.content) and app.screen.has_class("-form"))
+
+
+async def test_escape_leaves_the_form_also_from_a_field() -> None:
+    async with form(World()) as (app, pilot, _):
+        await pilot.press("down", "escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+
+
+# while it runs
+
+
+async def test_space_pauses_and_resumes_s_saves() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        await pilot.press("space")
+        await until(pilot, lambda: "paused" in str(app.screen.query_one("#remark", Static).content))
+        await pilot.press("space", "s")
+        assert world.session.calls == ["start", "pause", "resume", "save"]
+
+
+@pytest.mark.parametrize("keys", [("q", "q"), ("q", "enter"), ("q", "y")])
+async def test_q_asks_once_and_stops(keys: tuple[str, str]) -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        await pilot.press(keys[0])
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "stop" not in world.session.calls
+        await pilot.press(keys[1])
+        await until(pilot, lambda: "stop" in world.session.calls and app.screen.has_class("-ended"))
+
+
+@pytest.mark.parametrize("key", ["escape", "n"])
+async def test_q_can_be_taken_back(key: str) -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        await pilot.press("q", key)
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        assert world.session.calls == ["start"]
+
+
+async def test_numbers_game_and_curves_follow_the_snapshot() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        numbers, game = app.screen.query_one(Numbers), app.screen.query_one("#game", GameView)
+        await until(pilot, lambda: numbers.entries.get("episode") == "321")
+        new = picture(100)
+        world.session.snapshot = replace(world.session.snapshot, episode=322, frame=new, mean_loss=2.5)
+        await until(pilot, lambda: numbers.entries["episode"] == "322" and game.frame is new)
+        assert numbers.entries["loss"] == "2.50"
+
+
+async def test_before_the_first_update_there_is_no_loss_but_a_reason() -> None:
+    world = World()
+    world.session.snapshot = running(step=500, updates=0, mean_loss=0.0, mean_q=0.0)
+    async with live(world) as (app, pilot):
+        numbers = app.screen.query_one(Numbers)
+        await until(pilot, lambda: numbers.entries.get("loss") == "-")
+        assert "learns at step 10,000" in str(app.screen.query_one("#remark", Static).content)
+
+
+async def test_tab_and_numbers_choose_the_curve() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        charts = app.screen.query_one(Charts)
+        for key, expected in (("tab", "length"), ("5", "epsilon"), ("tab", "reward"), ("3", "loss")):
+            await pilot.press(key)
+            assert charts.selected == expected
+            visible = [name for name, _ in CURVES if charts.query_one(f"#chart-{name}").display]
+            assert visible == [expected]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (160, 50), (200, 60)])
+async def test_with_room_every_curve_is_visible_and_the_chosen_one_large(size: tuple[int, int]) -> None:
+    world = World()
+    async with live(world, size) as (app, pilot):
+        await pilot.press("4")
+        await pilot.pause()
+        charts = {name: app.screen.query_one(f"#chart-{name}") for name, _ in CURVES}
+        assert all(chart.size.height >= 5 and chart.size.width >= 25 for chart in charts.values())
+        assert charts["q"].size.width > 1.8 * charts["reward"].size.width
+
+
+async def test_leaving_the_screen_leaves_the_training_alone() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        await pilot.press("h", "t")
+        await until(pilot, lambda: app.screen.has_class("-live"))
+        assert world.session.calls == ["start"]
+
+
+# after it
+
+
+async def test_after_the_end_w_watches_r_records_n_begins_anew() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        world.session.end()
+        await until(pilot, lambda: app.screen.has_class("-ended"))
+        summary = str(app.screen.query_one("#summary", Static).content)
+        assert "123,456 steps" in summary
+        assert "w watch it" in summary
+        await pilot.press("s", "space", "q")
+        assert world.session.calls == ["start"], "there is nothing left to save, pause or stop"
+        await pilot.press("r")
+        await until(pilot, lambda: bool(world.recorded))
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        await pilot.press("n")
+        await until(pilot, lambda: app.screen.has_class("-form"))
+
+
+async def test_a_failed_training_says_why() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        world.session.end("failed", problem="an emulator process died", last_checkpoint=None)
+        await until(pilot, lambda: app.screen.has_class("-ended"))
+        summary = str(app.screen.query_one("#summary", Static).content)
+        assert "an emulator process died" in summary
+        assert "w watch" not in summary
+        await pilot.press("w", "r")
+        assert isinstance(app.screen, TrainScreen)
+        assert world.recorded == []
