@@ -135,9 +135,7 @@ class Fleet:
         self._sent = None
         return step
 
-    def restore(
-        self, button_logs: Sequence[Sequence[int]], timeout_seconds: float = RESTORE_SECONDS
-    ) -> FleetStep:
+    def restore(self, button_logs: Sequence[Sequence[int]], timeout_seconds: float = RESTORE_SECONDS) -> FleetStep:
         """Brings every game to where it was when a fleet had these `button_logs`; call it between steps.
 
         Returns what that fleet's last receive() did. Raises EmulatorError like receive(), and for a log that
@@ -245,9 +243,7 @@ class _Worker:
 
 def _start_process(orders: Connection, memory: int) -> subprocess.Popen[bytes]:
     descriptors = (orders.fileno(), memory)
-    program = (
-        f"import sys; sys.path[:] = {sys.path!r}; from mario_tui.game.worker import main; main{descriptors!r}"
-    )
+    program = f"import sys; sys.path[:] = {sys.path!r}; from mario_tui.game.worker import main; main{descriptors!r}"
     return subprocess.Popen(
         [sys.executable, "-c", program],
         pass_fds=descriptors,

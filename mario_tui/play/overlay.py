@@ -102,7 +102,7 @@ def _panel(
         draw.text((left, 2), text, BRIGHT, font)
     for row, text in enumerate(account):
         draw.text((6, 53 + row * ROW_HEIGHT), text, TEXT, font)
-    for button, box in BUTTON_BOXES.items():
+    for button in BUTTON_BOXES:
         if buttons & button:
             _draw_button(draw, button, LIT)
     if q_values:

@@ -228,11 +228,8 @@ def _size(shape: tuple[int, ...]) -> str:
 def _mp4_arguments(scale: int) -> dict[str, Any]:
     enlarge = f"scale=iw*{scale}:ih*{scale}:flags=neighbor"
     to_yuv = "out_color_matrix=bt709:out_range=tv"
-    if scale % 2:
-        # Colour has half the resolution: with an odd scale its pixels straddle the NES pixels and are averaged.
-        filters = f"{enlarge},format=rgb24,scale=flags=area:{to_yuv}"
-    else:
-        filters = f"{enlarge}:{to_yuv}"
+    # Colour has half the resolution: with an odd scale its pixels straddle NES pixels and are averaged.
+    filters = f"{enlarge},format=rgb24,scale=flags=area:{to_yuv}" if scale % 2 else f"{enlarge}:{to_yuv}"
     return {
         "codec": "libx264",
         "pix_fmt_out": "yuv420p",
@@ -255,7 +252,14 @@ def _gif_arguments(scale: int) -> dict[str, Any]:
         "[copy]palettegen=stats_mode=single[palette];"
         "[picture][palette]paletteuse=new=1:dither=none"
     )
-    return {"codec": "gif", "pix_fmt_out": "pal8", "output_params": ["-filter_complex", filters]}
+    # Writing differences alone is what ffmpeg gets wrong when a palette comes back: it compares the numbers of colours
+    # of two palettes, and the old picture shows through.
+    whole_frames = ("-gifflags", "-transdiff-offsetting")
+    return {
+        "codec": "gif",
+        "pix_fmt_out": "pal8",
+        "output_params": ["-filter_complex", filters, *whole_frames],
+    }
 
 
 @dataclass(frozen=True, slots=True)

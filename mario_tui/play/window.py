@@ -95,9 +95,7 @@ class GameWindow:
                 start_new_session=True,  # Ctrl+C in the terminal is for us alone
             )
         except OSError as error:
-            raise WindowError(
-                f"no window can be opened: its process did not start ({error.strerror})"
-            ) from error
+            raise WindowError(f"no window can be opened: its process did not start ({error.strerror})") from error
         for name, work in (("window-frames", self._send), ("window-events", self._receive)):
             threading.Thread(target=work, args=(self._process,), name=name, daemon=True).start()
 
@@ -206,7 +204,9 @@ def main() -> None:
         problem = _draw_frames(inbox, int(sys.argv[2]), lambda: tell("open"))
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        problem = f"no window can be opened: {reason[:200]}; {IN_THE_TERMINAL}"
+        if type(error).__name__ == "NoSuchDisplayException":  # pyglet does not say which
+            reason = f"no display answers at DISPLAY={os.environ.get('DISPLAY')}"
+        problem = f"the window failed: {reason[:200]}; {IN_THE_TERMINAL}"
     with contextlib.suppress(OSError):
         tell("closed", problem=problem)
     # Not sys.exit: the reading thread may be inside stdin, which the interpreter's shutdown would wait for.

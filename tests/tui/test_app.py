@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from textual.command import CommandPalette
 from textual.pilot import Pilot
-from tui.fakes import RUN, FakeSession, World, checkpoint, typical_checkpoints, until
 
 from mario_tui.config import TrainingConfig
 from mario_tui.tui.app import MarioTuiApp
@@ -17,6 +16,7 @@ from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.too_small import TooSmall
 from mario_tui.tui.widgets.top_bar import TopBar
+from tui.fakes import RUN, FakeSession, World, checkpoint, typical_checkpoints, until
 
 
 def messages(app: MarioTuiApp) -> list[str]:

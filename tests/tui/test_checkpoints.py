@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
 from textual.widgets import Static
-from tui.fakes import World, typical_checkpoints, until
 
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen, Table, shortened
@@ -13,6 +12,7 @@ from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from tui.fakes import World, typical_checkpoints, until
 
 
 @asynccontextmanager

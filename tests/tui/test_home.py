@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from textual.widgets import Static
-from tui.fakes import World, checkpoint, typical_checkpoints, until
 
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.numbers import Numbers
+from tui.fakes import World, checkpoint, typical_checkpoints, until
 
 
 def shown(app: object, selector: str) -> str:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from tui.fakes import FakePlayer, World, moment, typical_checkpoints, until
 
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen, Table
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from tui.fakes import FakePlayer, World, moment, typical_checkpoints, until
 
 Compare = Callable[..., bool]
 Prepare = Callable[[World, Pilot[int]], Awaitable[None]]
@@ -24,8 +24,7 @@ def compare(snap_compare: Compare, size: tuple[int, int]) -> Callable[[World, Pr
             await prepare(world, pilot)
             await pilot.pause()
             screen: Any = pilot.app.screen
-            screen.refresh_top_bar()
-            for look in ("refresh_numbers", "refresh_game", "refresh_charts", "refresh_list"):
+            for look in ("refresh_top_bar", "refresh_numbers", "refresh_game", "refresh_charts", "refresh_list"):
                 if hasattr(screen, look):
                     getattr(screen, look)()
             await pilot.pause()

@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from tui.fakes import NOW
 
 from mario_tui.tui import text
+from tui.fakes import NOW
 
 
 @pytest.mark.parametrize(

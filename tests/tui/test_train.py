@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Collapsible, Input, Static
-from tui.fakes import World, picture, running, until
 
 from mario_tui.config import TrainingConfig, field_help, field_range, preset
 from mario_tui.tui.app import MarioTuiApp
@@ -20,6 +19,7 @@ from mario_tui.tui.widgets.charts import CURVES, Charts
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
+from tui.fakes import World, picture, running, until
 
 App = MarioTuiApp
 
@@ -77,8 +77,7 @@ async def test_a_preset_sets_every_setting_but_the_stage() -> None:
         assert train_form.check() == preset("fast").replace(stage="4-2")
 
 
-@pytest.mark.parametrize("key", ["f5", "ctrl+s"])
-async def test_start_hands_over_what_was_typed(key: str) -> None:
+async def test_start_hands_over_what_was_typed() -> None:
     world = World()
     async with form(world) as (app, pilot, train_form):
         await pilot.press("down")
@@ -86,7 +85,7 @@ async def test_start_hands_over_what_was_typed(key: str) -> None:
         await unfold(pilot, train_form)
         train_form.rows()["replay_size"].set_value("20,000")
         train_form.rows()["burn_in"].set_value("500")
-        await pilot.press(key)
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: app.session is not None)
         config, run = world.started[0]
         assert run == "my-run"
@@ -115,30 +114,33 @@ async def test_up_down_tab_and_enter_move_through_the_form() -> None:
         assert "1 to 256" in str(train_form.query_one("#focused-range", Static).content)
 
 
-@pytest.mark.parametrize(
-    ("name", "typed", "says"),
-    [
-        ("envs", "0", "greater than or equal to 1"),
-        ("burn_in", "many", "valid integer"),
-        ("gamma", "1", "less than 1"),
-        ("learning_rate", "", "valid number"),
-        ("name", "../up", "cannot be used"),
-    ],
-)
-async def test_a_wrong_value_is_marked_at_its_line_and_nothing_starts(name: str, typed: str, says: str) -> None:
+async def test_a_wrong_value_is_marked_at_its_line_and_nothing_starts() -> None:
     world = World()
-    async with form(world) as (app, pilot, train_form):
+    async with form(world, (120, 40)) as (app, pilot, train_form):
         await unfold(pilot, train_form)
-        row: Any = train_form.query_one(f"#row-{name.replace('_', '-')}")
-        row.set_value(typed)
-        await until(pilot, lambda: says in row.error)
-        assert row.has_class("-error")
-        assert says in str(row.query_one(".help", Static).content)
-        train_form.query_one("#preset").focus()
-        await pilot.press("f5")
-        await until(pilot, lambda: app.focused is row.control)
+        for name, typed, says in (
+            ("envs", "0", "greater than or equal to 1"),
+            ("burn_in", "many", "valid integer"),
+            ("gamma", "1", "less than 1"),
+            ("learning_rate", "", "valid number"),
+            ("name", "../up", "cannot be used"),
+        ):
+            row: Any = train_form.query_one(f"#row-{name.replace('_', '-')}")
+            right = row.value
+            row.set_value(typed)
+            await until(pilot, lambda row=row, says=says: says in row.error)  # type: ignore[misc]
+            assert row.has_class("-error")
+            assert says in str(row.query_one(".help", Static).content)
+            train_form.query_one("#preset").focus()
+            for folded in train_form.query(Collapsible):
+                folded.collapsed = True
+            await pilot.press("f5")
+            await until(pilot, lambda row=row: app.focused is row.control)  # type: ignore[misc]
+            assert all(not folded.collapsed for folded in row.ancestors if isinstance(folded, Collapsible))
+            row.set_value(right)
+            await until(pilot, lambda row=row: not row.error)  # type: ignore[misc]
         assert world.started == []
-        assert all(not folded.collapsed for folded in row.ancestors if isinstance(folded, Collapsible))
+        assert train_form.check() == preset("tutorial")
 
 
 async def test_the_memory_that_the_replay_needs_stands_beside_what_is_free() -> None:

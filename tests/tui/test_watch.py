@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
-from tui.fakes import FakePlayer, World, moment, picture, until
 
 from mario_tui.game.episode import EndReason
 from mario_tui.tui.app import MarioTuiApp
@@ -17,6 +16,7 @@ from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import QBars, bar, relative
+from tui.fakes import FakePlayer, World, moment, picture, until
 
 PATH = Path("/checkpoints/run/step-000120000")
 
@@ -32,7 +32,7 @@ async def watching(world: World) -> AsyncIterator[tuple[MarioTuiApp, Pilot[int]]
 
 
 def state(app: MarioTuiApp) -> str:
-    return str(app.screen.query_one("#state", Static).content)
+    return "".join(str(line.content) for line in app.screen.query("#state").results(Static))
 
 
 async def test_it_loads_first_and_then_shows_what_the_agent_does() -> None:

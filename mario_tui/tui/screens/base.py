@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual.app import ComposeResult
@@ -51,7 +51,7 @@ class MarioScreen(Screen[None], inherit_bindings=False):
         return self.app
 
     def compose(self) -> ComposeResult:
-        yield TopBar()
+        yield TopBar(self.HEADING)
         with Container(id="body"):
             yield from self.compose_body()
         yield Footer(compact=True)
@@ -61,15 +61,13 @@ class MarioScreen(Screen[None], inherit_bindings=False):
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        self.query_one(TopBar).heading = self.HEADING
         self.every(self.TOP_BAR_SECONDS, self.refresh_top_bar)
 
-    def every(self, seconds: float, look: object) -> None:
+    def every(self, seconds: float, look: Callable[[], None]) -> None:
         """Calls `look` again and again while this screen is the one on show."""
 
         def tick() -> None:
-            if self.is_attached and self.app.screen is self:
-                assert callable(look)
+            if self.is_active and self.is_attached:
                 look()
 
         self.set_interval(seconds, tick)

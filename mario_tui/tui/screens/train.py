@@ -101,8 +101,8 @@ class TrainScreen(MarioScreen):
         if mode == self._mode:
             return
         self._mode = mode
-        for name in ("form", "live", "ended"):
-            self.set_class(mode == name, f"-{name}")
+        self.remove_class("-form", "-live", "-ended", update=False)
+        self.add_class(f"-{mode}")
         if mode == "form":
             form = self.query_one(TrainForm)
             form.set_problem(self.mario.start_problem)

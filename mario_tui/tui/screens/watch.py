@@ -79,8 +79,6 @@ class WatchScreen(MarioScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.query_one("#q-bars").border_title = "Q: reward expected of each action"
-        self.query_one("#pad").border_title = "buttons"
         self.every(1 / 30, self.refresh_game)
         self.every(1 / 10, self.refresh_numbers)
         self.run_worker(self._open(), group="player")

@@ -120,9 +120,7 @@ class GameView(Widget):
     def _empty_line(self, y: int, style: Style) -> Strip:
         width, height = self.size
         lines = [
-            piece
-            for line in self._empty_text.splitlines()
-            for piece in textwrap.wrap(line, max(1, width)) or [""]
+            piece for line in self._empty_text.splitlines() for piece in textwrap.wrap(line, max(1, width)) or [""]
         ]
         row = y - max(0, height - len(lines)) // 2
         if not 0 <= row < len(lines):
@@ -145,9 +143,7 @@ class _Picture:
         self.left = (width - columns) // 2
         self.right = width - columns - self.left
         # Averaging over boxes: taking single pixels would tear Mario apart at a third of his size.
-        pixels = np.asarray(
-            Image.fromarray(frame).resize((columns, rows * 2), Image.Resampling.BOX), np.int64
-        )
+        pixels = np.asarray(Image.fromarray(frame).resize((columns, rows * 2), Image.Resampling.BOX), np.int64)
         colours = pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]
         # Five bits a channel, spread over 0..255 again: neighbours merge into runs and styles are met again.
         colours &= 0xF8F8F8

@@ -7,6 +7,7 @@ one core to training. Drawing the dots with numpy takes about a millisecond.
 import math
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class MetricChart(Widget):
     }
     MetricChart > .metric-chart--title { color: $foreground; text-style: bold; }
     MetricChart > .metric-chart--axis { color: $foreground 60%; }
-    MetricChart > .metric-chart--raw { color: $primary 90%; }
+    MetricChart > .metric-chart--raw { color: $primary 65%; }
     MetricChart > .metric-chart--mean { color: $accent; text-style: bold; }
     """
 
@@ -84,8 +85,7 @@ class MetricChart(Widget):
             drawing = self._drawing = self._draw(*self.size)
         base = self.visual_style.rich_style
         styles = [base] + [
-            self.get_component_rich_style(f"metric-chart--{part}")
-            for part in ("title", "axis", "raw", "mean")
+            self.get_component_rich_style(f"metric-chart--{part}") for part in ("title", "axis", "raw", "mean")
         ]
         return Strip([Segment(text, styles[ink]) for text, ink in drawing.runs(y)], drawing.width)
 
@@ -148,18 +148,21 @@ class MetricChart(Widget):
         return drawing
 
     def _draw_title(self, drawing: "_Drawing") -> None:
-        column = drawing.put(0, 0, self._title, _TITLE)
-        if self._mean_points:
-            mean = f"mean {format_value(self._mean_points[-1][1])}"
-            if column + 1 + len(mean) > drawing.width:
-                mean = mean.removeprefix("mean ")
-            column = drawing.put(0, column + 1, mean, _MEAN)
-            if self._points:
-                last = f"last {format_value(self._points[-1][1])}"
-                if column + 2 + len(last) <= drawing.width:
-                    drawing.put(0, column + 2, last, _RAW)
-        elif self._points:
-            drawing.put(0, column + 1, format_value(self._points[-1][1]), _MEAN)
+        """The title gives way to the newest value, the word "mean" to the title, and the newest raw value to both."""
+        newest = (self._mean_points or self._points)[-1:]
+        value = format_value(newest[0][1]) if newest else ""
+        if self._mean_points and len(self._title) + len(value) + len(" mean ") <= drawing.width:
+            value = f"mean {value}"
+        title = self._title
+        space = drawing.width - len(value) - 1 if value else drawing.width
+        if len(title) > space:
+            title = title[: max(0, space - 1)] + "…"
+        column = drawing.put(0, 0, title, _TITLE)
+        column = drawing.put(0, column + 1, value, _MEAN)
+        if self._mean_points and self._points:
+            last = f"last {format_value(self._points[-1][1])}"
+            if column + 2 + len(last) <= drawing.width:
+                drawing.put(0, column + 2, last, _RAW)
 
     def _draw_x_axis(
         self,
@@ -218,7 +221,7 @@ class _Drawing:
         inks = self.inks[row]
         text = "".join(map(chr, self.codes[row].tolist()))
         starts = [0, *(np.flatnonzero(inks[1:] != inks[:-1]) + 1).tolist(), self.width]
-        return [(text[a:b], int(inks[a])) for a, b in zip(starts, starts[1:], strict=False) if b > a]
+        return [(text[a:b], int(inks[a])) for a, b in pairwise(starts) if b > a]
 
 
 class _Scale:
@@ -303,6 +306,8 @@ def _round_step(step: float) -> float:
 
 def _draw_line(dots: NDArray[np.bool_], points: NDArray[np.float64], x_dots: _Scale, y_dots: _Scale) -> None:
     """Joins the points: in each column of dots, everything between the line's height there and in the next one."""
+    if not len(points):
+        return
     first, last = int(x_dots(points[0, 0])), int(x_dots(points[-1, 0]))
     columns = np.arange(first, last + 1)
     heights = y_dots(np.interp(x_dots.value(columns), points[:, 0], points[:, 1]))

@@ -24,9 +24,12 @@ class TopBar(Widget):
     TopBar { height: 1; dock: top; background: $panel; color: $foreground; padding: 0 1; }
     """
 
-    heading: reactive[str] = reactive("")
     status: reactive[str] = reactive("")
     details: reactive[tuple[str, ...]] = reactive(())
+
+    def __init__(self, heading: str) -> None:
+        super().__init__()
+        self.heading = heading
 
     def render(self) -> Content:
         left = Content.assemble(("mario-tui", "bold $primary"), "  ", (self.heading, "bold"))

@@ -40,8 +40,8 @@ class TrainForm(Vertical):
 
     BINDINGS = [
         Binding("f5,ctrl+s", "start", "Start", tooltip="Start training with these settings"),
-        Binding("down", "next", "Next setting", show=False, tooltip="Go to the next setting (tab does it too)"),
-        Binding("up", "previous", "Previous setting", show=False, tooltip="Go to the previous setting"),
+        Binding("down,tab", "next", "Next setting", show=False, tooltip="Go to the next setting"),
+        Binding("up,shift+tab", "previous", "Previous setting", show=False, tooltip="Go to the previous setting"),
     ]
 
     class Start(Message):

@@ -1,0 +1,497 @@
+"""Videos of what was played: what players and browsers find in them, and that a failure leaves nothing behind."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import imageio.v2 as imageio
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from mario_tui.errors import InputError, RecordingError
+from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.episode import EndReason
+from mario_tui.play import recorder
+from mario_tui.play.recorder import (
+    RecordingCancelledError,
+    VideoWriter,
+    check_video,
+    record_moments,
+    record_replay,
+)
+
+SKY, BRICK = (104, 136, 252), (200, 76, 12)
+LOG = ActionLog("1-1", 4, (130, 131, 131, 131, 130) * 4)
+
+
+def picture(number: int, height: int = 240, width: int = 256) -> np.ndarray:
+    """A frame that tells its number by the place of a block."""
+    frame = np.full((height, width, 3), SKY, np.uint8)
+    left = number * 3 % (width - 32)
+    frame[100:132, left : left + 32] = BRICK
+    return frame
+
+
+def write(path: Path, frames: int, *, fps: int | None = None, scale: int = 2) -> None:
+    write_all(path, map(picture, range(frames)), fps=fps, scale=scale)
+
+
+def write_all(path: Path, frames: Iterable[np.ndarray], *, fps: int | None = None, scale: int = 2) -> None:
+    with VideoWriter(path, fps=fps, scale=scale) as video:
+        for frame in frames:
+            video.add(frame)
+
+
+def enlarged(frame: np.ndarray, scale: int) -> np.ndarray:
+    return frame.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def assert_looks_like(decoded: np.ndarray, frame: np.ndarray, scale: int = 2) -> None:
+    difference = np.abs(decoded.astype(int) - enlarged(frame, scale))
+    assert difference.mean() < 3
+    assert np.percentile(difference, 99) < 30
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def encoders() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+
+
+def probe(path: Path) -> dict[str, str]:
+    ffprobe = shutil.which("ffprobe")
+    if ffprobe is None:
+        pytest.skip("ffprobe is not installed: what other programs find in the video is not checked")
+    command = [ffprobe, "-v", "error", "-count_frames", "-show_streams", "-of", "json", str(path)]
+    (stream,) = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["streams"]
+    return stream
+
+
+@dataclass(frozen=True)
+class Step:
+    """The part of a rollout's moment that recordings use."""
+
+    step: int
+    frames: tuple[np.ndarray, ...]
+    buttons: int = 130
+    q_values: tuple[float, ...] = (1.0, 2.0)
+    reward: float = 1.0
+    total_reward: float = 10.0
+    x: int = 40
+    max_x: int = 40
+    end: EndReason | None = None
+
+
+def steps(count: int) -> Iterator[Step]:
+    yield Step(0, (), buttons=0, q_values=())
+    for step in range(1, count + 1):
+        frames = tuple(picture(4 * step - 4 + frame) for frame in range(4))
+        end = EndReason.CLEAR if step == count else None
+        yield Step(step, frames, buttons=130 + step % 2, x=40 + step, max_x=40 + step, end=end)
+
+
+# --- MP4 --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fps", "scale", "frames"), [(60, 2, 90), (30, 1, 45), (15, 3, 23), (None, 2, 90)])
+def test_an_mp4_is_what_browsers_play(tmp_path: Path, fps: int | None, scale: int, frames: int) -> None:
+    path = tmp_path / "a.mp4"
+    write(path, 90, fps=fps, scale=scale)
+    assert files(tmp_path) == ["a.mp4"]
+    stream = probe(path)
+    assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
+    assert (stream["width"], stream["height"]) == (256 * scale, 240 * scale)
+    assert stream["r_frame_rate"] == f"{fps or 60}/1"
+    assert (stream["nb_read_frames"], stream["nb_frames"]) == (str(frames), str(frames))
+    assert (stream["color_space"], stream["color_range"]) == ("bt709", "tv")
+    content = path.read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat"), "it plays while it is being loaded"
+
+
+@pytest.mark.parametrize(("fps", "every"), [(60, 1), (30, 2)])
+def test_mp4_frames_are_the_frames_that_were_played(tmp_path: Path, fps: int, every: int) -> None:
+    write(tmp_path / "a.mp4", 90, fps=fps)
+    decoded = imageio.mimread(tmp_path / "a.mp4", memtest=False)
+    assert len(decoded) == 90 // every
+    for index in (0, 1, len(decoded) // 2, len(decoded) - 1):
+        assert_looks_like(decoded[index], picture(index * every))
+
+
+# --- GIF --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fps", "every", "delays"), [(None, 2, {30, 40}), (30, 2, {30, 40}), (15, 4, {60, 70})])
+def test_a_gif_has_the_colours_the_time_and_no_end(
+    tmp_path: Path, fps: int | None, every: int, delays: set[int]
+) -> None:
+    path = tmp_path / "a.gif"
+    write(path, 120, fps=fps)
+    assert files(tmp_path) == ["a.gif"]
+    with Image.open(path) as gif:
+        assert gif.info["loop"] == 0
+        assert gif.size == (512, 480)
+        assert gif.n_frames == 120 // every
+        durations = []
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            durations.append(gif.info["duration"])
+            assert np.array_equal(np.asarray(gif.convert("RGB")), enlarged(picture(index * every), 2))
+    assert set(durations) == delays
+    assert sum(durations) == 2000
+
+
+def test_every_frame_of_a_gif_is_exact_when_colours_come_and_go(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    colours = random.integers(0, 256, (6, 3), np.uint8)
+    frames = []
+    for _ in range(200):
+        frame = np.full((48, 64, 3), random.choice(colours), np.uint8)
+        for top, left in random.integers(0, 40, (2, 2)):
+            frame[top : top + 20, left : left + 20] = random.choice(colours)
+        frames += [frame, frame]
+    write_all(tmp_path / "a.gif", frames, scale=1)
+    with Image.open(tmp_path / "a.gif") as gif:
+        for index in range(200):
+            gif.seek(index)
+            assert np.array_equal(np.asarray(gif.convert("RGB")), frames[2 * index]), index
+
+
+def test_equal_frames_stay_frames(tmp_path: Path) -> None:
+    write_all(tmp_path / "a.gif", [picture(0)] * 20)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 10
+
+
+def test_one_frame_makes_a_video(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.gif"):
+        write(tmp_path / name, 1)
+    assert files(tmp_path) == ["a.gif", "a.mp4"]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_memory_does_not_grow_with_the_length(tmp_path: Path, name: str) -> None:
+    def resident_bytes() -> int:
+        process = psutil.Process()
+        return sum(each.memory_info().rss for each in [process, *process.children()])
+
+    with VideoWriter(tmp_path / name) as video:
+        for number in range(900):
+            if number == 300:
+                before = resident_bytes()
+            video.add(picture(number))
+        after = resident_bytes()
+        video.abort()
+    assert after - before < 50e6, "600 frames more are 110 MB as they come, and 442 MB as they are shown"
+
+
+# --- what cannot be recorded --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "fps", "scale"),
+    [
+        ("a.avi", None, 2),
+        ("a", None, 2),
+        ("a.mp4", 24, 2),
+        ("a.mp4", 0, 2),
+        ("a.gif", 60, 2),
+        ("a.mp4", None, 0),
+        ("a.mp4", None, 9),
+        ("a.mp4", None, -1),
+        ("folder.mp4", None, 2),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, name: str, fps: int | None, scale: int) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    for refuse in (check_video, VideoWriter):
+        with pytest.raises(InputError) as caught:
+            refuse(tmp_path / name, fps=fps, scale=scale)
+        assert "\n" not in str(caught.value)
+    assert files(tmp_path) == ["folder.mp4"]
+
+
+def test_odd_sizes_are_refused_for_mp4_alone(tmp_path: Path) -> None:
+    odd = picture(0, 241, 255)
+    with pytest.raises(RecordingError, match="even"):
+        write_all(tmp_path / "a.mp4", [odd], scale=1)
+    assert files(tmp_path) == []
+    write_all(tmp_path / "a.mp4", [odd], scale=2)
+    write_all(tmp_path / "a.gif", [odd], scale=1)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.size == (255, 241)
+    assert imageio.get_reader(tmp_path / "a.mp4").get_meta_data()["size"] == (510, 482)
+
+
+@pytest.mark.parametrize("bad", [picture(0, 240, 240), picture(0)[..., :2], picture(0).astype(float)])
+def test_frames_that_do_not_fit_end_the_recording(tmp_path: Path, bad: np.ndarray) -> None:
+    for frames in ([bad, picture(0)], [picture(0), bad]):
+        with pytest.raises(RecordingError):
+            write_all(tmp_path / "a.mp4", frames)
+        assert files(tmp_path) == []
+
+
+def test_a_video_without_frames_is_none(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no frame"):
+        VideoWriter(tmp_path / "a.mp4").close()
+    assert files(tmp_path) == []
+
+
+# --- faults -------------------------------------------------------------------------------------------------------
+
+FAULTY_ENCODERS = {
+    "is missing": None,
+    "is no program": "just text",
+    "ends at once": "#!/bin/sh\nexit 1\n",
+    "ends after a while": "#!/bin/sh\nhead -c 500000 > /dev/null\nexit 1\n",
+    "reads all and writes nothing": "#!/bin/sh\ncat > /dev/null\n",
+    "writes garbage": '#!/bin/sh\nfor last; do :; done\ncat > /dev/null\n[ "$last" = - ] || echo garbage > "$last"\n',
+}
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+@pytest.mark.parametrize("fault", FAULTY_ENCODERS)
+def test_a_faulty_encoder_is_one_line_and_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, name: str
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    (folder / name).write_text("an older recording")
+    encoder = tmp_path / "ffmpeg"
+    if (script := FAULTY_ENCODERS[fault]) is not None:
+        encoder.write_text(script)
+        encoder.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(encoder))
+    with pytest.raises(RecordingError, match="was not written") as caught:
+        write(folder / name, 20)
+    assert "\n" not in str(caught.value)
+    assert files(folder) == [name]
+    assert (folder / name).read_text() == "an older recording"
+
+
+def test_an_encoder_killed_in_the_middle_is_noticed(tmp_path: Path) -> None:
+    def frames() -> Iterator[np.ndarray]:
+        yield from map(picture, range(50))
+        for encoder in encoders():
+            encoder.kill()
+        yield from map(picture, range(50, 200))
+
+    with pytest.raises(RecordingError):
+        write_all(tmp_path / "a.mp4", frames())
+    assert files(tmp_path) == []
+
+
+def test_a_video_with_a_frame_too_few_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder.imageio_ffmpeg, "count_frames_and_secs", lambda path: (19, 0.3))
+    with pytest.raises(RecordingError, match="19 of its 20 frames"):
+        write(tmp_path / "a.mp4", 20)
+    assert files(tmp_path) == []
+
+
+def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small file system can be mounted here: a full disk is not tried")
+    try:
+        noise = np.random.default_rng(0).integers(0, 256, (8, 240, 256, 3), np.uint8)
+        with pytest.raises(RecordingError, match="the disk is full"):
+            write_all(folder / "a.gif", noise, scale=1)
+        assert files(folder) == []
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match="cannot be written"):
+        VideoWriter(tmp_path / "file" / "a.mp4")
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    if os.geteuid() != 0:
+        with pytest.raises(RecordingError, match="Permission denied"):
+            VideoWriter(locked / "a.mp4")
+
+
+def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    write(tmp_path / "new" / "folder" / "a.mp4", 2)
+    assert files(tmp_path / "new" / "folder") == ["a.mp4"]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_an_older_file_is_replaced_at_the_end_and_not_before(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("old")
+    with VideoWriter(path) as video:
+        for number in range(100):
+            video.add(picture(number))
+        assert path.read_text() == "old"
+    assert path.read_bytes()[:3] != b"old"
+    assert files(tmp_path) == [name]
+
+
+def test_abort_and_close_may_come_again(tmp_path: Path) -> None:
+    video = VideoWriter(tmp_path / "a.mp4")
+    video.add(picture(0))
+    video.abort()
+    video.abort()
+    video.close()
+    assert files(tmp_path) == []
+    video = VideoWriter(tmp_path / "b.mp4")
+    video.add(picture(0))
+    video.close()
+    video.close()
+    video.abort()
+    assert files(tmp_path) == ["b.mp4"]
+
+
+def test_nothing_is_left_when_the_work_inside_fails(tmp_path: Path) -> None:
+    def frames() -> Iterator[np.ndarray]:
+        yield picture(0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_all(tmp_path / "a.mp4", frames())
+    assert files(tmp_path) == []
+    _, alive = psutil.wait_procs(encoders(), timeout=30)
+    assert not alive
+
+
+# --- episodes -----------------------------------------------------------------------------------------------------
+
+
+def record(path: Path, count: int = 10, **options: object) -> recorder.Recording:
+    names = ("right", "right+A")
+    return record_moments(
+        steps(count),
+        path,
+        stage="1-1",
+        frame_skip=4,
+        action_names=names,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_an_episode_becomes_a_video_and_an_action_log(tmp_path: Path) -> None:
+    progress: list[int] = []
+    recording = record(tmp_path / "a.mp4", progress=progress.append)
+    assert files(tmp_path) == ["a.json", "a.mp4"]
+    assert recording == recorder.Recording(
+        tmp_path / "a.mp4", 40, 40 / 60, max_x=50, cleared=True, action_log=tmp_path / "a.json"
+    )
+    assert progress == list(range(4, 41, 4))
+    assert ActionLog.load(tmp_path / "a.json") == ActionLog("1-1", 4, (131, 130) * 5)
+    decoded = imageio.mimread(tmp_path / "a.mp4", memtest=False)
+    assert len(decoded) == 40, "the frame before the first step was not played"
+    assert_looks_like(decoded[0], picture(0))
+    assert_looks_like(decoded[-1], picture(39))
+    assert json.loads(json.dumps(recording.as_json())) == {
+        "path": str(tmp_path / "a.mp4"),
+        "frames": 40,
+        "seconds": 40 / 60,
+        "max_x": 50,
+        "cleared": True,
+        "action_log": str(tmp_path / "a.json"),
+    }
+
+
+def test_fewer_frames_a_second_are_the_same_play(tmp_path: Path) -> None:
+    recording = record(tmp_path / "a.gif", fps=15)
+    assert (recording.frames, recording.seconds) == (40, 40 / 60)
+    with Image.open(recording.path) as gif:
+        assert gif.n_frames == 10
+
+
+def test_the_overlay_lies_under_the_game(tmp_path: Path) -> None:
+    record(tmp_path / "a.gif", overlay=True)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 20
+        assert gif.height > 480
+        assert np.array_equal(np.asarray(gif.convert("RGB"))[:480], enlarged(picture(0), 2))
+
+
+def test_a_cancelled_recording_leaves_nothing(tmp_path: Path) -> None:
+    done: list[int] = []
+    with pytest.raises(RecordingCancelledError):
+        record(tmp_path / "a.mp4", progress=done.append, cancelled=lambda: len(done) == 3)
+    assert done == [4, 8, 12]
+    assert files(tmp_path) == []
+
+
+def test_a_game_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def failing() -> Iterator[Step]:
+        yield from steps(3)
+        raise RecordingError("the game failed")
+
+    with pytest.raises(RecordingError, match="the game failed"):
+        record_moments(failing(), tmp_path / "a.mp4", stage="1-1", frame_skip=4)
+    assert files(tmp_path) == []
+
+
+def test_moments_without_all_their_frames_are_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="all_frames"):
+        record_moments([replace(step, frames=()) for step in steps(2)], tmp_path / "a.mp4", stage="1-1", frame_skip=4)
+    assert files(tmp_path) == []
+
+
+def test_a_replay_on_the_real_game_shows_the_emulators_frames(tmp_path: Path) -> None:
+    seen: list[np.ndarray] = []
+    expected = replay(LOG, lambda emulator: seen.append(emulator.screen))
+    recording = record_replay(LOG, tmp_path / "a.mp4")
+    assert recording.frames == expected.frames == len(seen) == 80
+    assert (recording.max_x, recording.cleared) == (expected.max_x, False)
+    again = replay(ActionLog.load(recording.action_log))
+    assert (again.ram_crc32, again.screen_crc32) == (expected.ram_crc32, expected.screen_crc32)
+    decoded = imageio.mimread(recording.path, memtest=False)
+    assert len(decoded) == 80
+    for index in (0, 40, 79):
+        assert_looks_like(decoded[index], seen[index])
+
+
+def test_a_replay_in_a_gif_is_exact(tmp_path: Path) -> None:
+    seen: list[np.ndarray] = []
+    replay(LOG, lambda emulator: seen.append(emulator.screen))
+    record_replay(LOG, tmp_path / "a.gif", scale=1)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 40
+        for index in (0, 1, 20, 39):
+            gif.seek(index)
+            assert np.array_equal(np.asarray(gif.convert("RGB")), seen[2 * index])
+
+
+def test_the_log_that_is_replayed_is_left_alone(tmp_path: Path) -> None:
+    text = '{"format":1,"stage":"1-1","frame_skip":4,"buttons":[130,131],"note":"my best"}'
+    (tmp_path / "a.json").write_text(text)
+    record_replay(ActionLog.load(tmp_path / "a.json"), tmp_path / "a.mp4", overlay=True)
+    assert (tmp_path / "a.json").read_text() == text
+
+
+def test_a_log_of_something_else_is_replaced(tmp_path: Path) -> None:
+    ActionLog("1-2", 4, (130, 131)).save(tmp_path / "a.json")
+    log = ActionLog("1-1", 4, (130, 131))
+    record_replay(log, tmp_path / "a.mp4")
+    assert ActionLog.load(tmp_path / "a.json") == log
+
+
+def test_the_free_space_is_asked_only_about_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def usage(path: Path) -> SimpleNamespace:
+        asked.append(path)
+        return SimpleNamespace(free=10)
+
+    monkeypatch.setattr(recorder.shutil, "disk_usage", usage)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/bin/false")
+    with pytest.raises(RecordingError, match="the disk is full"):
+        write(tmp_path / "a.mp4", 20)
+    assert asked
+    assert set(asked) == {tmp_path}
