@@ -187,7 +187,8 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "value_error":
         reason = first["msg"].removeprefix("Value error, ")
     else:
-        kind = {int: "a whole number, ", float: "a number, "}.get(TrainingConfig.model_fields[name].annotation, "")
+        annotation = TrainingConfig.model_fields[name].annotation
+        kind = "a whole number, " if annotation is int else "a number, " if annotation is float else ""
         reason = f"it takes {kind}{field_range(name)}"
     return f"{name} = {first['input']!r} cannot be used: {reason}"
 

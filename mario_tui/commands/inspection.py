@@ -184,7 +184,7 @@ def _ffmpeg() -> Check:
         found = f"{importlib.metadata.version('imageio-ffmpeg')}, {Path(imageio_ffmpeg.get_ffmpeg_exe()).name}"
         return "ffmpeg", True, f"imageio-ffmpeg {found}", ""
     except (ImportError, RuntimeError) as error:
-        return "ffmpeg", False, str(error).splitlines()[0], "pip install imageio-ffmpeg; GIFs work without it"
+        return "ffmpeg", False, str(error).splitlines()[0], "pip install imageio-ffmpeg: recordings need it"
 
 
 def _disk() -> Check:

@@ -54,7 +54,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def record(arguments: argparse.Namespace) -> int:
     path = _found(arguments)
-    from mario_tui.play.recording import check_video, default_output, record_checkpoint
+    from mario_tui.play.recorder import check_video
+    from mario_tui.play.recording import default_output, record_checkpoint
 
     output = Path(arguments.output) if arguments.output else default_output(path, ".mp4")
     check_video(output, scale=arguments.scale, fps=arguments.fps)
@@ -82,7 +83,8 @@ def record(arguments: argparse.Namespace) -> int:
 def replay(arguments: argparse.Namespace) -> int:
     log = ActionLog.load(Path(arguments.log))
     if arguments.output:
-        from mario_tui.play.recording import check_video, record_log
+        from mario_tui.play.recorder import check_video
+        from mario_tui.play.recording import record_log
 
         output = Path(arguments.output)
         check_video(output, scale=arguments.scale, fps=arguments.fps)

@@ -1,8 +1,8 @@
 """Writes what was played to MP4 and GIF files, frame by frame, with the action log beside them.
 
-Both formats go through imageio's ffmpeg: its Pillow writer for GIFs holds every frame until the end, and its FFMPEG
-writer takes no GIFs, so this uses the stream beneath the latter, which keeps nothing. Frames are piped at their own
-size; ffmpeg enlarges them.
+Both formats go through imageio's ffmpeg and are read back with imageio. Its Pillow writer for GIFs holds every frame
+until the end, and its FFMPEG writer takes no GIFs, so this uses the stream beneath the latter, which keeps nothing.
+Frames are piped at their own size; ffmpeg enlarges them.
 """
 
 from __future__ import annotations
@@ -204,8 +204,8 @@ class VideoWriter:
     def _verify(self) -> None:
         """imageio does not say when ffmpeg died: count what a decoder finds in the file."""
         try:
-            found, _ = imageio_ffmpeg.count_frames_and_secs(self._partial)
-        except (OSError, RuntimeError, ValueError) as error:
+            found = _count_frames(self._partial)
+        except (OSError, RuntimeError, ValueError, EOFError, SyntaxError) as error:  # Pillow raises the last two
             raise self._failure("ffmpeg wrote no video that can be read back") from error
         if found != self._frames_written:
             raise self._failure(f"{found} of its {self._frames_written} frames can be read back")
@@ -219,6 +219,17 @@ class VideoWriter:
 
 class _Abort(BaseException):
     pass
+
+
+def _count_frames(video: Path) -> int:
+    """How many frames imageio reads from a file: ffmpeg's decoder for MP4, Pillow's for GIF."""
+    import imageio.v2
+    import imageio.v3
+
+    if video.suffix.lower() == ".gif":
+        return int(imageio.v3.improps(video, plugin="pillow", index=...).n_images)
+    with imageio.v2.get_reader(video, format="FFMPEG") as reader:
+        return int(reader.count_frames())
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -335,6 +346,14 @@ def record_moments(
 
     Raises InputError or RecordingError; then nothing is left of the video.
     """
+    log_path = Path(path).with_suffix(".json")
+    if log_path.exists():
+        try:
+            ActionLog.load(log_path)
+        except InputError:
+            raise InputError(
+                f"{path} cannot be recorded to: its action log would replace {log_path}, which is something else"
+            ) from None
     buttons: list[int] = []
     max_x, cleared = 0, False
     with VideoWriter(path, fps=fps, scale=scale) as video:
@@ -372,7 +391,7 @@ def record_moments(
         seconds=video.frames / EMULATOR_FPS,
         max_x=max_x,
         cleared=cleared,
-        action_log=_save_log(log, video.path.with_suffix(".json")),
+        action_log=_save_log(log, log_path),
     )
 
 

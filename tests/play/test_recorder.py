@@ -495,3 +495,10 @@ def test_the_free_space_is_asked_only_about_the_folder(tmp_path: Path, monkeypat
         write(tmp_path / "a.mp4", 20)
     assert asked
     assert set(asked) == {tmp_path}
+
+
+def test_a_json_file_that_is_no_action_log_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"settings": 1}')
+    with pytest.raises(InputError, match="something else"):
+        record_replay(ActionLog("1-1", 4, (130, 130)), tmp_path / "x.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
