@@ -24,6 +24,7 @@ from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.services import ROBUST_EPISODES, Services, Verdict
+from mario_tui.tui.terminal import TerminalDriver, let_go_if_gone
 from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class MarioTuiApp(App[int]):
         watch: a checkpoint to watch at once; leaving that screen leaves the app.
         stage: where to watch it; the stage it was trained on by default.
         start_screen: `train` or `checkpoints` to begin there instead of Home.
-        handle_signals: stop, save and restore the terminal on SIGTERM, SIGHUP and SIGINT.
+        handle_signals: stop, save and restore the terminal on SIGTERM, SIGHUP and SIGINT, also where it is gone.
     """
 
     TITLE = "mario-tui"
@@ -81,7 +82,7 @@ class MarioTuiApp(App[int]):
         start_screen: str | None = None,
         handle_signals: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver if handle_signals else None)
         self.services = services or Services()
         self.session: TrainingSession | None = None
         self.session_is_loading = False
@@ -297,7 +298,7 @@ class MarioTuiApp(App[int]):
         self.notify("Press ctrl+c again, or ctrl+q, to quit" + (" (saves first)" if self.is_training else ""))
 
     def _on_signal(self, code: int) -> None:
-        _let_go_of_a_dead_terminal()
+        let_go_if_gone()
         self.leave(code)
 
     def leave(self, code: int) -> None:
@@ -328,19 +329,6 @@ class MarioTuiApp(App[int]):
 
 def _short(checkpoint: Path) -> str:
     return f"{checkpoint.parent.name}/{checkpoint.name}" if not checkpoint.suffix else checkpoint.name
-
-
-def _let_go_of_a_dead_terminal() -> None:
-    """Sends what the app draws to nowhere once its terminal has gone; otherwise the writing thread fails and blocks."""
-    import termios
-
-    try:
-        termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
-    except (termios.error, OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (1, 2):
-            os.dup2(nowhere, descriptor)
-        os.close(nowhere)
 
 
 def run_app(

@@ -1,0 +1,98 @@
+"""Makes the README's pictures from a real run: the app itself, its real screens, a real training.
+
+    MARIO_TUI_HOME=FOLDER python docs/make_pictures.py RUN
+
+RUN is a run in FOLDER/checkpoints with some hundred episodes; it is continued for as long as the picture takes. Needs
+a Chromium to turn the app's SVG screenshots into PNG.
+"""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from mario_tui import paths
+from mario_tui.tui.app import MarioTuiApp
+
+IMAGES = Path(__file__).parent / "images"
+SIZE = (120, 36)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def save_png(svg: str, path: Path) -> None:
+    """Draws an SVG with a browser, in its own size."""
+    width, height = svg.split('viewBox="0 0 ', 1)[1].split('"', 1)[0].split()
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.html"
+        page.write_text(f"<body style='margin:0;background:#111'>{svg}</body>")
+        for browser in BROWSERS:
+            try:
+                subprocess.run(
+                    [
+                        browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                        "--disable-background-networking", "--no-first-run", f"--user-data-dir={folder}/profile",
+                        f"--window-size={round(float(width))},{round(float(height))}",
+                        f"--screenshot={path}", page.as_uri(),
+                    ],
+                    check=True, capture_output=True,
+                )  # fmt: skip
+            except FileNotFoundError:
+                continue
+            break
+        else:
+            raise SystemExit(f"no browser found: install one of {', '.join(BROWSERS)}")
+    from PIL import Image
+
+    Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(path, optimize=True)
+
+
+async def until(pilot: Pilot, condition: Callable[[], object]) -> None:
+    for _ in range(1200):
+        if condition():
+            return
+        await pilot.pause(0.1)
+    raise SystemExit(f"the app did not get where the picture is taken: {pilot.app.snapshot}")  # type: ignore[attr-defined]
+
+
+async def main(run: str) -> None:
+    resource_tracker.ensure_running()  # as run_app does
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    checkpoint = paths.find_checkpoint(run)
+    app = MarioTuiApp()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(2)
+
+        def take(name: str) -> None:
+            save_png(app.export_screenshot(title="mario-tui"), IMAGES / f"{name}.png")
+
+        await pilot.press("c")
+        await pilot.pause(2)
+        take("checkpoints")
+        app.continue_training(checkpoint)
+        await until(pilot, lambda: app.snapshot and app.snapshot.steps_per_second and app.snapshot.frame is not None)
+        step = app.snapshot.step if app.snapshot else 0
+        await until(pilot, lambda: app.snapshot and app.snapshot.step > step + 300)
+        await pilot.press("space")
+        await until(pilot, lambda: app.snapshot and app.snapshot.status == "paused")
+        await pilot.press("space")
+        await until(pilot, lambda: app.snapshot and app.snapshot.status == "running")
+        await pilot.pause(1)
+        take("train")
+        await pilot.press("h")
+        await pilot.pause(2)
+        take("home")
+        app.watch_checkpoint(checkpoint)
+        await until(pilot, lambda: (app.screen.query_one("GameView").frame) is not None)  # type: ignore[attr-defined]
+        await pilot.pause(4)
+        take("watch")
+        app.leave(0)
+        await until(pilot, lambda: app.session is not None and not app.session.alive)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

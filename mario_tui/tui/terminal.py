@@ -1,0 +1,74 @@
+"""The terminal under the app, and what happens when it goes away while training runs.
+
+A terminal that was closed sends SIGHUP, and writing to it fails. Textual's writing thread would end there, and the app
+would wait for it for ever with the training not saved; so what cannot be written any more is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import termios
+from typing import Any, TextIO, cast
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+
+class _Droppable:
+    """A text file whose writing fails once and is then given up in silence."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._gone = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, text: str) -> int:
+        if not self._gone:
+            try:
+                return self._file.write(text)
+            except OSError:
+                self._gone = True
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._gone:
+            try:
+                self._file.flush()
+            except OSError:
+                self._gone = True
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's driver, for a terminal that may disappear."""
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._file = cast(Any, _Droppable(cast(TextIO, self._file)))
+
+    def _sigcont_application(self, *_: Any) -> None:
+        # A hang-up is followed by SIGCONT. The driver takes that for the end of a suspension, and would start its
+        # threads a second time; nobody stops the first ones then.
+        if self._must_signal_resume:
+            super()._sigcont_application()
+
+    def run_input_thread(self) -> None:
+        with contextlib.suppress(OSError):  # no keys come from a terminal that is gone; SIGHUP says what to do
+            super().run_input_thread()
+
+
+def let_go_if_gone() -> None:
+    """Puts files that always work in the place of a terminal that is gone."""
+    try:
+        termios.tcgetattr(0)
+    except (termios.error, OSError):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        silent, _never_written = os.pipe()  # reading a dead terminal would return at once, again and again
+        os.set_blocking(silent, False)  # a thread may be about to read that was told of keys a moment ago
+        os.dup2(silent, 0)
+        for descriptor in (1, 2):
+            os.dup2(nowhere, descriptor)
