@@ -1,5 +1,6 @@
 """The app around its screens: ways between them, help, palette, notices, background work, and leaving."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -247,7 +248,8 @@ async def test_watching_from_the_command_line_leaves_with_escape() -> None:
         assert world.player.calls[0] == "open step-000000001 1-2"
         await pilot.press("escape")
         await until(pilot, lambda: app.return_code is not None)
-    await until(pilot, lambda: "close" in world.player.calls)
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert world.player.calls[-1] == "close"
 
 
 async def test_continuing_a_checkpoint_shows_the_training() -> None:
