@@ -20,7 +20,7 @@ from mario_tui import paths
 from mario_tui.tui.app import MarioTuiApp
 
 IMAGES = Path(__file__).parent / "images"
-SIZE = (120, 36)
+SIZE = (150, 46)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -77,18 +77,12 @@ async def main(run: str) -> None:
         await until(pilot, lambda: app.snapshot and app.snapshot.steps_per_second and app.snapshot.frame is not None)
         step = app.snapshot.step if app.snapshot else 0
         await until(pilot, lambda: app.snapshot and app.snapshot.step > step + 300)
-        await pilot.press("space")
-        await until(pilot, lambda: app.snapshot and app.snapshot.status == "paused")
-        await pilot.press("space")
-        await until(pilot, lambda: app.snapshot and app.snapshot.status == "running")
-        await pilot.pause(1)
         take("train")
         await pilot.press("h")
         await pilot.pause(2)
         take("home")
-        app.watch_checkpoint(checkpoint)
-        await until(pilot, lambda: (app.screen.query_one("GameView").frame) is not None)  # type: ignore[attr-defined]
-        await pilot.pause(4)
+        await pilot.press("w")
+        await pilot.pause(6)
         take("watch")
         app.leave(0)
         await until(pilot, lambda: app.session is not None and not app.session.alive)

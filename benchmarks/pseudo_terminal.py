@@ -1,0 +1,92 @@
+"""The app in a pseudo-terminal, as benchmarks and tests drive it."""
+
+import contextlib
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fcntl import ioctl
+from pathlib import Path
+from termios import TIOCSWINSZ
+from types import TracebackType
+
+import pyte
+
+
+class Terminal:
+    """The app in a pseudo-terminal, and the screen that a person would see."""
+
+    def __init__(self, arguments: list[str], home: str | Path, *, width: int = 120, height: int = 40) -> None:
+        self.master, slave = pty.openpty()
+        ioctl(self.master, TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mario_tui", *arguments],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "MARIO_TUI_HOME": str(home)},
+        )  # fmt: skip
+        os.close(slave)
+        self.screen = pyte.Screen(width, height)
+        self.stream = pyte.ByteStream(self.screen)
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def drain(self) -> None:
+        """Reads until the app has ended; it would wait for ever for a terminal that nobody reads."""
+        with contextlib.suppress(OSError):
+            while os.read(self.master, 1 << 16):
+                pass
+        self.process.wait()
+
+    def wait_for_bytes(self, expected: bytes, seconds: float = 30.0) -> float:
+        """Reads, without emulating the screen, until these bytes were written; returns the time when they came."""
+        deadline = time.perf_counter() + seconds
+        seen = b""
+        while time.perf_counter() < deadline:
+            if select.select([self.master], [], [], 0.5)[0]:
+                seen = seen[-len(expected) :] + os.read(self.master, 1 << 16)
+                if expected in seen:
+                    return time.perf_counter()
+        raise AssertionError(f"{expected!r} was not written")
+
+    def skip(self, seconds: float) -> None:
+        """Reads what is written in this time, without looking at it."""
+        deadline = time.perf_counter() + seconds
+        while (left := deadline - time.perf_counter()) > 0:
+            if select.select([self.master], [], [], left)[0]:
+                os.read(self.master, 1 << 16)
+
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+    def wait(self, condition: Callable[[str], object], seconds: float = 60.0) -> float:
+        """Reads until the screen meets the condition; returns the time when the bytes that did it came."""
+        deadline = time.perf_counter() + seconds
+        while True:
+            if select.select([self.master], [], [], 0.5)[0]:
+                data = os.read(self.master, 1 << 16)
+                arrived = time.perf_counter()
+                # Screen emulation knows neither kitty keys nor synchronised output; both are of no matter here.
+                self.stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-z$]+", b"", data))
+                if condition(self.text()):
+                    return arrived
+            elif condition(self.text()):
+                return time.perf_counter()
+            if time.perf_counter() > deadline:
+                raise AssertionError(f"the screen did not change as expected:\n{self.text()}")
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)

@@ -1,0 +1,74 @@
+"""One whole session in a real terminal, on the real game: train, pause, save, watch, go on, stop, quit, resume."""
+
+import json
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import psutil
+import pytest
+from pseudo_terminal import Terminal
+
+from mario_tui import checkpoint, paths
+
+# the first import of PyTorch on a busy machine takes long
+PATIENCE_SECONDS = 150
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 50)])
+def test_a_whole_session(home: Path, width: int, height: int) -> None:
+    with Terminal([], home, width=width, height=height) as terminal:
+        before = termios.tcgetattr(terminal.master)
+        wait = lambda *texts: terminal.wait(  # noqa: E731
+            lambda screen: all(text in screen for text in texts), PATIENCE_SECONDS
+        )
+        wait("No run yet", "t Train")
+        terminal.press("t")
+        wait("run name", "Start training")
+        terminal.press("\x13")  # ctrl+s
+        wait("running", "Pause")
+        wait("last: ")  # an episode has ended
+        children = psutil.Process(terminal.process.pid).children(recursive=True)
+        assert len(children) >= 1
+
+        terminal.press(" ")
+        wait("paused")
+        (run,) = paths.runs()
+        assert paths.step_folders(run) == []
+        terminal.press("s")
+        wait("saved")
+        (saved,) = paths.step_folders(run)
+        checkpoint.verify(saved)
+
+        terminal.press("c")
+        wait("Checkpoints", "whole", "paused")
+        terminal.press("\r")
+        wait("Watch", "right+A", "farthest x")
+        wait("again")  # the greedy episode has ended
+        terminal.press("q")
+        wait("whole")
+        terminal.press("t")
+        wait("Pause", "means over")
+        terminal.press(" ")
+        terminal.wait(lambda screen: "running" in screen and "paused" not in screen, PATIENCE_SECONDS)
+        terminal.press("q")
+        wait("Stop training?")
+        terminal.press("q")
+        wait("Training has ended")
+        assert len(paths.step_folders(run)) == 2
+
+        terminal.press("\x11")  # ctrl+q
+        terminal.drain()
+        assert terminal.process.returncode == 0
+        assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == [], "no process is left"
+        assert termios.tcgetattr(terminal.master) == before, "the terminal is as it was"
+
+    if width == 80:
+        step = checkpoint.read_manifest(paths.step_folders(run)[-1])["step"]
+        resumed = subprocess.run(
+            [sys.executable, "-m", "mario_tui", "train", "--resume", run.name, "--steps", str(step + 5), "--json"],
+            capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+        )  # fmt: skip
+        assert resumed.returncode == 0, resumed.stderr
+        assert json.loads(resumed.stdout.splitlines()[0])["step"] == step
