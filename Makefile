@@ -2,7 +2,7 @@
 #
 #   make setup                    a virtual environment in .venv with everything
 #   make setup TORCH_BACKEND=cpu  the same without CUDA (through uv; other values: auto, cu126, ...)
-#   make run / test / check / clean
+#   make run / test / check / coverage / clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +10,7 @@ TORCH_BACKEND ?=
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: setup run test check clean
+.PHONY: setup run test check coverage clean
 
 setup: $(READY)
 
@@ -36,6 +36,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+coverage: setup
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov

@@ -172,6 +172,7 @@ class Trainer:
             self.clock = PhaseClock()
             self.latest_frame: np.ndarray | None = None
             self.last_checkpoint: Path | None = None
+            self._saved_step = -1
             self.first_greedy_clear: FirstClear | None = None
             self._greedy_best = (False, -1)
             self._seconds_before = 0.0  # trained before this sitting
@@ -375,7 +376,7 @@ class Trainer:
     def _finish(self) -> Finished:
         if self.logger.episode and (self.logger.episode - 1) % self.config.log_every:
             self._record()
-        if self.last_checkpoint is None or checkpoint.read_manifest(self.last_checkpoint)["step"] != self.step:
+        if self.last_checkpoint is None or self._saved_step != self.step or not self.last_checkpoint.is_dir():
             self.save()
         save_curves(self.run_dir, self.logger.curves)
         assert self.last_checkpoint is not None
@@ -424,7 +425,7 @@ class Trainer:
             for older in paths.step_folders(self.run_dir):
                 if older != path:
                     checkpoint.drop_parts(older, state_files.REPLAY_PARTS)
-            self.last_checkpoint = path
+            self.last_checkpoint, self._saved_step = path, self.step
         return path
 
     def _state(self) -> dict[str, Any]:
@@ -456,7 +457,7 @@ class Trainer:
             self.first_greedy_clear = FirstClear(**clear) if clear else None
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise CheckpointError(f"{path} cannot be continued by this version: {error}") from None
-        self.last_checkpoint = path
+        self.last_checkpoint, self._saved_step = path, self.step
 
     def _start_from_tutorial(self, path: Path) -> None:
         policy = load_policy(path)

@@ -181,6 +181,19 @@ def test_a_checkpoint_without_replay_waits_for_the_replay_to_fill(small) -> None
     assert resumed.mario.updates - updates == 80 // 4 - 69 // 4 - 1
 
 
+def test_a_checkpoint_that_was_taken_away_is_written_again_at_the_end(small) -> None:
+    trainer = Trainer(small(steps=40), run="taken")
+    running = trainer.run()
+    for event in running:
+        if isinstance(event, Stepped) and event.step == 40:
+            trainer.control.save()
+        elif isinstance(event, Saved):
+            checkpoint.trash(event.path)
+        last = event
+    assert isinstance(last, Finished)
+    checkpoint.verify(last.checkpoint)
+
+
 def test_only_the_newest_full_checkpoint_keeps_the_replay(small) -> None:
     run_to_end(Trainer(small(steps=90, save_every=30), run="rotate"))
     folders = paths.step_folders(paths.run_dir("rotate"))
