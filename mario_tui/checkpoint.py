@@ -1,7 +1,7 @@
 """Checkpoints: folders of named parts, written whole or not at all, and verified before they are used.
 
 A checkpoint is written into a hidden folder beside its place, every file is flushed to the disk, and the folder is then
-renamed once, to a name that none has had before. `manifest.json` holds the size and SHA-256 of every part. Nothing in
+renamed once, to a name that no other has. `manifest.json` holds the size and SHA-256 of every part. Nothing in
 a checkpoint is a pickle: tensors are safetensors, the rest is JSON.
 
 Files in a run's folder that say something about several checkpoints (evaluations, the `best` link) are replaced
@@ -15,11 +15,14 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from mario_tui import __version__, paths
 from mario_tui.errors import CheckpointError
@@ -42,7 +45,7 @@ def fsync(path: Path) -> None:
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Replaces a file in one step: whoever reads it sees the old content or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
         fsync(temporary)
@@ -206,8 +209,13 @@ def trash(path: Path) -> Path:
         number += 1
     folder.parent.mkdir(parents=True, exist_ok=True)
     os.rename(path, folder)
-    if len(inside.parts) > 1:
-        _link_best(path.parent)
+    run = path.parent
+    if len(inside.parts) > 1 and (run / EVALUATIONS).exists():
+        with _evaluations_lock(run):  # a later checkpoint of the same name must not inherit what was measured of it
+            content = evaluations(run)
+            content.pop(path.name, None)
+            write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
+            _link_best(run)
     return folder
 
 
@@ -228,10 +236,16 @@ def evaluations(run: Path) -> dict[str, dict[str, Any]]:
 def note_evaluation(folder: Path, **measured: Any) -> None:
     """Keeps what was measured of a checkpoint (`greedy_clear`, `greedy_x`, `robust_clear_rate`), and moves `best`."""
     run = folder.parent
-    content = evaluations(run)
-    content[folder.name] = {**content.get(folder.name, {}), **measured}
-    write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
-    _link_best(run)
+    with _evaluations_lock(run):
+        content = evaluations(run)
+        content[folder.name] = {**content.get(folder.name, {}), **measured}
+        write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
+        _link_best(run)
+
+
+def _evaluations_lock(run: Path) -> FileLock:
+    """Held while what is known of a run's checkpoints changes: a training and an evaluation may want to at once."""
+    return FileLock(run / ".evaluations.lock")
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:

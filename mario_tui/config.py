@@ -33,7 +33,7 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    stage: str = _field("1-1", "stage to train on, 1-1 to 8-4", group="Game")
+    stage: str = _field("1-1", "stage to train on", group="Game")
     action_set: Literal["tutorial", "right_only", "simple", "complex"] = _field(
         "tutorial", "button combinations the agent chooses from", group="Game"
     )
@@ -109,13 +109,13 @@ class TrainingConfig(BaseModel):
     )
     log_every: int = _field(
         20,
-        "episodes between lines in the log and new curve pictures",
+        "episodes between lines in the log; ten times that between curve pictures",
         group="Run",
         unit="episodes",
         ge=1,
         le=10**6,
     )
-    seed: int = _field(0, "seed of every random choice", group="Run", ge=0, lt=2**63)
+    seed: int = _field(0, "seed of every random choice", group="Run", ge=0, le=2**63 - 1)
     device: Literal["auto", "cpu", "cuda"] = _field("auto", "where the networks run", group="Run")
     threads: int = _field(
         0,
@@ -194,10 +194,14 @@ def _explain(error: ValidationError) -> str:
 
 
 def load_toml(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file, unchecked; raises InputError where it cannot be read."""
+    """The settings in a TOML file; raises InputError where it cannot be read or holds something else."""
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            content = tomllib.load(file)
+        TrainingConfig.model_validate(content, strict=True)  # a file has types, so "150" is no number here
+        return content
+    except ValidationError as error:
+        raise InputError(f"{path}: {_explain(error)}") from None
     except FileNotFoundError:
         raise InputError(f"no settings file at {path}: check the path") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -218,6 +222,8 @@ def field_range(name: str) -> str:
     from typing import get_args
 
     field = TrainingConfig.model_fields[name]
+    if name == "stage":
+        return "1-1 to 8-4"
     if get_args(field.annotation):
         return ", ".join(map(str, get_args(field.annotation)))
     low = high = None

@@ -4,10 +4,10 @@ Everything sits under one home folder: the one named by the environment variable
 that `mario-tui` was started in.
 """
 
+import json
 import os
 import re
-from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from mario_tui.errors import CheckpointError, InputError
@@ -17,7 +17,11 @@ STEP_FOLDER = re.compile(r"step-(\d{9,})(?:-(\d+))?")
 
 
 def home() -> Path:
-    return Path(os.environ.get("MARIO_TUI_HOME") or Path.cwd())
+    """The folder that holds everything; raises InputError where MARIO_TUI_HOME names a file."""
+    folder = Path(os.environ.get("MARIO_TUI_HOME") or Path.cwd())
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"MARIO_TUI_HOME = {str(folder)!r} cannot be used: it is no folder")
+    return folder
 
 
 def checkpoints_dir() -> Path:
@@ -78,17 +82,27 @@ def checkpoint_name(step: int, run: Path) -> str:
 
 
 def step_folders(run: Path) -> list[Path]:
-    """The checkpoints of a run, the oldest first (by step, then by the number of the save at that step)."""
+    """The checkpoints of a run in the order in which they were saved, the oldest first.
 
-    def numbered(folders: Iterator[Path]) -> Iterator[tuple[int, int, Path]]:
-        for folder in folders:
-            match = STEP_FOLDER.fullmatch(folder.name)
-            if match and folder.is_dir():
-                yield int(match[1]), int(match[2] or 1), folder
+    That is not the order of their steps where a run was continued from an earlier checkpoint.
+    """
+    found = []
+    for folder in run.iterdir() if run.is_dir() else ():
+        match = STEP_FOLDER.fullmatch(folder.name)
+        if match and folder.is_dir():
+            found.append((_created(folder), int(match[1]), int(match[2] or 1), folder))
+    return [folder for *_, folder in sorted(found)]
 
-    if not run.is_dir():
-        return []
-    return [folder for _, _, folder in sorted(numbered(run.iterdir()))]
+
+def _created(folder: Path) -> str:
+    """When a checkpoint was saved; where its manifest cannot be read, when its folder was changed last."""
+    try:
+        created = json.loads((folder / "manifest.json").read_bytes())["created"]
+        if isinstance(created, str):
+            return created
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return datetime.fromtimestamp(folder.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
 
 
 def runs() -> list[Path]:
@@ -99,28 +113,52 @@ def runs() -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and (p / "config.toml").is_file())
 
 
+def find_run(text: str | Path) -> Path | None:
+    """The run folder that a user means by a path or a name, if it is one and has a checkpoint."""
+    path = _existing(text)
+    if not path.is_dir() or _is_checkpoint(path):
+        return None
+    return path if step_folders(path) else None
+
+
 def find_checkpoint(text: str | Path) -> Path:
     """The checkpoint that a user means by a path or a name.
 
     Accepts a checkpoint folder, a run folder (its newest checkpoint, which may be damaged), `best` inside a run, each
     also as seen from the folder of runs, e.g. `my-run` or `my-run/best`; or a tutorial checkpoint (a `.chkpt` file).
 
-    Raises CheckpointError where there is none.
+    Returns an absolute path. Raises CheckpointError where there is none.
     """
-    path = Path(text).expanduser()
-    if not path.exists() and (checkpoints_dir() / path).is_dir():
-        path = checkpoints_dir() / path
-    if not path.exists():
-        raise CheckpointError(f"no checkpoint at {path}: 'mario-tui checkpoints' lists the ones there are")
+    path = _existing(text)
     if path.is_file():
         if path.name == "manifest.json":
             return path.parent
         if path.suffix == ".chkpt":
             return path
         raise CheckpointError(f"{path} is no checkpoint: name a folder step-*, a run, or a tutorial .chkpt file")
-    if (path / "manifest.json").is_file() or STEP_FOLDER.fullmatch(path.name):
-        return path.resolve() if path.is_symlink() else path
+    if _is_checkpoint(path):
+        return path
     folders = step_folders(path)
     if not folders:
         raise CheckpointError(f"{path} holds no checkpoint yet: train and save first, or name another folder")
     return folders[-1]
+
+
+def _existing(text: str | Path) -> Path:
+    """The file or folder at a path, or at that path in the folder of runs; links are followed."""
+    missing = f"no checkpoint at {str(text)!r}: 'mario-tui checkpoints' lists the ones there are"
+    if not str(text):
+        raise CheckpointError("no checkpoint was named: 'mario-tui checkpoints' lists the ones there are")
+    try:
+        path = Path(text).expanduser()
+        if not path.exists():
+            path = checkpoints_dir() / path
+        if path.exists():
+            return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a name that no file can have
+        pass
+    raise CheckpointError(missing)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return (path / "manifest.json").is_file() or bool(STEP_FOLDER.fullmatch(path.name))

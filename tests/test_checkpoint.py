@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,50 @@ def test_checkpoints_are_found_by_folder_run_name_and_link(run: Path) -> None:
     for missing in ("nothing", run / "step-000000009", run / "config.toml"):
         with pytest.raises(CheckpointError):
             paths.find_checkpoint(missing)
+
+
+def test_evaluations_noted_at_once_are_all_kept(run: Path) -> None:
+    folders = [write(run, step) for step in range(1, 5)]
+
+    def note(folder: Path) -> None:
+        for x in range(25):
+            checkpoint.note_evaluation(folder, greedy_x=x)
+
+    threads = [threading.Thread(target=note, args=(folder,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert checkpoint.evaluations(run) == {folder.name: {"greedy_x": 24} for folder in folders}
+
+
+def test_a_new_checkpoint_inherits_no_measurements_of_a_deleted_one(run: Path) -> None:
+    folder = write(run)
+    checkpoint.note_evaluation(folder, greedy_clear=True, robust_clear_rate=1.0)
+    checkpoint.trash(folder)
+    assert write(run) == folder
+    (info,) = checkpoint.list_checkpoints()
+    assert (info.greedy_clear, info.robust_clear_rate, info.best) == (None, None, False)
+
+
+def test_a_run_is_told_from_a_checkpoint(run: Path) -> None:
+    folder = write(run)
+    checkpoint.note_evaluation(folder, greedy_clear=True)
+    assert paths.find_run("a-run") == run
+    assert paths.find_run(run) == run
+    for one in (folder, run / "best", "a-run/best", folder / "manifest.json"):
+        assert paths.find_run(one) is None
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300, "~nobody-of-this-name/x", "a\0b"])
+def test_names_that_no_file_can_have_are_one_line(name: str) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        paths.find_checkpoint(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_home_that_is_a_file_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "file").touch()
+    monkeypatch.setenv("MARIO_TUI_HOME", str(home / "file"))
+    with pytest.raises(InputError, match="no folder"):
+        checkpoint.list_checkpoints()

@@ -13,7 +13,7 @@ def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
     group, _, description = field_help(name)
     assert group in {"Game", "Agent", "Run"}
     assert len(description) > 10
-    assert field_range(name) or name == "stage"
+    assert field_range(name)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,13 @@ def test_files_that_are_no_settings_are_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             load_toml(path)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["envs = true", 'steps = "150"', 'until_clear = "yes"', "stage = 5", "gamma = 2"])
+def test_a_file_with_values_of_the_wrong_type_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "odd.toml").write_text(line)
+    with pytest.raises(InputError, match=f"{line.split(maxsplit=1)[0]} = .* cannot be used: .*[0-9yes]"):
+        load_toml(tmp_path / "odd.toml")
 
 
 def test_presets() -> None:

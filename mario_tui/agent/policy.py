@@ -45,7 +45,7 @@ class Policy:
 
 
 def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
-    """The policy in a checkpoint folder, a run (its newest whole checkpoint) or a tutorial `.chkpt` file.
+    """The policy in a checkpoint folder, a run (its newest checkpoint) or a tutorial `.chkpt` file.
 
     Raises CheckpointError where there is none or it is damaged, foreign or of another format.
     """
@@ -77,8 +77,8 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{file} is not a tutorial checkpoint, or not a safe one: {first_line}") from None
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise CheckpointError(f"{file} is not a tutorial checkpoint, or not a safe one ({reason})") from None
     try:
         state = content["model"]
         actions, frame_stack = state["online.9.weight"].shape[0], state["online.0.weight"].shape[1]

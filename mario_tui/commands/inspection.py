@@ -26,6 +26,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
         print(f"No checkpoints in {paths.checkpoints_dir()} yet: 'mario-tui train' makes some, or t in the app.")
         return 0
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
@@ -36,7 +37,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
         table.add_row(
             "best" if info.best else "",
             info.stage,
-            f"{info.run}/{info.path.name}" + ("" if info.whole else " [red]damaged[/]"),
+            escape(f"{info.run}/{info.path.name}") + ("" if info.whole else " [red]damaged[/]"),
             greedy,
             "" if info.robust_clear_rate is None else f"{info.robust_clear_rate:.0%}",
             f"{info.size_bytes / 1e6:.1f} MB",
@@ -84,14 +85,13 @@ def bench(arguments: argparse.Namespace) -> int:
 
 def _measure(config: Any, steps: int) -> dict[str, Any]:
     import numpy as np
-    import psutil
 
     from mario_tui.training.trainer import Stepped, Trainer
 
     trainer = Trainer(config)
     running = trainer.run()
     warm_up = config.burn_in + 100
-    peak = 0
+    peak = 0.0
     started, step_started, updates_started = 0.0, 0, 0
     for event in running:
         if not isinstance(event, Stepped):
@@ -99,14 +99,13 @@ def _measure(config: Any, steps: int) -> dict[str, Any]:
         if not started and event.step >= warm_up:
             started, step_started, updates_started = time.perf_counter(), event.step, trainer.mario.updates
             trainer.clock.clear()
+        if event.step % 100 < config.envs:
+            peak = max(peak, _memory_mb())
         if started and event.step >= step_started + steps:
             break
     seconds = time.perf_counter() - started
     step_count, updates = trainer.step - step_started, trainer.mario.updates - updates_started
     phases = {name: round(spent / seconds, 4) for name, spent in trainer.clock.items()}
-    process = psutil.Process()
-    for one in [process, *process.children(recursive=True)]:
-        peak += one.memory_info().rss
     assert trainer.fleet is not None
     fleet, last = trainer.fleet, np.zeros(config.envs, dtype=np.uint8)
     emulated, emulator_started = 0, time.perf_counter()
@@ -122,9 +121,17 @@ def _measure(config: Any, steps: int) -> dict[str, Any]:
         "emulator_steps_per_second": round(emulated / emulator_seconds, 2),
         "update_ms": round(1000 * learn_seconds / max(updates, 1), 3),
         "replay_bytes_per_transition": round(bytes_per_transition, 1),
-        "peak_rss_mb": round(peak / 2**20, 1),
+        "peak_rss_mb": round(peak, 1),
         "phases": phases,
     }
+
+
+def _memory_mb() -> float:
+    """Resident memory of this process and those it started, in MiB."""
+    import psutil
+
+    process = psutil.Process()
+    return sum(float(one.memory_info().rss) for one in [process, *process.children(recursive=True)]) / 2**20
 
 
 def doctor(arguments: argparse.Namespace) -> int:

@@ -57,7 +57,7 @@ def record(arguments: argparse.Namespace) -> int:
     from mario_tui.play.recorder import check_video
     from mario_tui.play.recording import default_output, record_checkpoint
 
-    output = Path(arguments.output) if arguments.output else default_output(path, ".mp4")
+    output = default_output(path, ".mp4") if arguments.output is None else Path(arguments.output)
     check_video(output, scale=arguments.scale, fps=arguments.fps)
     with _counting(arguments.json) as progress:
         recording = record_checkpoint(
@@ -82,7 +82,7 @@ def record(arguments: argparse.Namespace) -> int:
 
 def replay(arguments: argparse.Namespace) -> int:
     log = ActionLog.load(Path(arguments.log))
-    if arguments.output:
+    if arguments.output is not None:
         from mario_tui.play.recorder import check_video
         from mario_tui.play.recording import record_log
 
@@ -130,7 +130,7 @@ def watch(arguments: argparse.Namespace) -> int:
 
 def _found(arguments: argparse.Namespace) -> Path:
     """The checkpoint named, with the arguments checked before anything slow is imported."""
-    if arguments.stage:
+    if arguments.stage is not None:
         check_stage(arguments.stage)
     return paths.find_checkpoint(arguments.checkpoint)
 

@@ -58,16 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in TrainingConfig.model_fields if hasattr(arguments, name)}
-    if arguments.config:
+    if arguments.config is not None:
         given = {**load_toml(Path(arguments.config)), **given}
-    resume = _checkpoint_to_resume(arguments.resume) if arguments.resume else None
+    resume = _checkpoint_to_resume(arguments.resume) if arguments.resume is not None else None
     if resume is not None and resume.is_dir():
-        if arguments.name or arguments.preset:
+        if arguments.name is not None or arguments.preset is not None:
             raise InputError("--name and --preset are for new runs: leave them out with --resume")
         config = resume_config(resume, given)
     else:
-        config = make_config(**{**preset(arguments.preset or "tutorial").model_dump(), **given})
-    if arguments.name:
+        base = preset("tutorial" if arguments.preset is None else arguments.preset)
+        config = make_config(**{**base.model_dump(), **given})
+    if arguments.name is not None:
         paths.check_run_name(arguments.name)
 
     from mario_tui.training.control import TrainingControl
@@ -91,7 +92,7 @@ def train(arguments: argparse.Namespace) -> int:
 def _checkpoint_to_resume(text: str) -> Path:
     """The checkpoint meant; of a run whose newest is damaged, the newest whole one, which is said."""
     found = paths.find_checkpoint(text)
-    if found.is_file() or Path(text).name == found.name:
+    if paths.find_run(text) is None:
         return found
     newest = checkpoint.newest_whole(found.parent)
     if newest != found:
@@ -134,7 +135,7 @@ class _Reporter(Protocol):
 
 
 class _JsonLines:
-    """One JSON object a line: started, episode, saved, evaluated, paused, resumed, finished."""
+    """One JSON object a line: started, episode, saved, evaluated, finished."""
 
     def __enter__(self) -> _JsonLines:
         return self
@@ -226,7 +227,8 @@ class _ProgressBar:
 
     def __enter__(self) -> _ProgressBar:
         self._progress.start()
-        self._progress.console.print(f"Training [bold]{self._trainer.run_dir}[/]; Ctrl+C saves and stops.")
+        # without markup, as a folder's name may look like it
+        self._progress.console.print(f"Training {self._trainer.run_dir}; Ctrl+C saves and stops.", markup=False)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -246,7 +248,7 @@ class _ProgressBar:
                 ),
             )
         elif text := _describe(event):
-            self._progress.console.print(text, highlight=False)
+            self._progress.console.print(text, highlight=False, markup=False)
 
 
 def _describe(event: Event) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -191,8 +191,10 @@ class MetricLogger:
         episode = int(state["episode"])
         records = read_metrics(self.folder / "metrics.csv")
         kept = [record for record in records if record.episode < episode]
-        if len(kept) < len(records):
-            self._set_aside(kept)
+        path = self.folder / "metrics.csv"
+        given_up = len(kept) < len(records)
+        if given_up or (path.exists() and not path.read_bytes().endswith(b"\n")):
+            self._rewrite(kept, keep_old=given_up)
         for record in kept:
             self._count(record)
         self.episode = episode
@@ -200,9 +202,10 @@ class MetricLogger:
         self._length[:] = state["length"]
         self._updates[:] = state["updates"]
 
-    def _set_aside(self, kept: list[EpisodeRecord]) -> None:
+    def _rewrite(self, kept: list[EpisodeRecord], *, keep_old: bool) -> None:
         path = self.folder / "metrics.csv"
-        os.rename(path, self.folder / f"metrics.until-{paths.timestamp()}.csv")
+        if keep_old:
+            shutil.copy2(path, self.folder / f"metrics.until-{paths.timestamp()}.csv")
         names = [field.name for field in fields(EpisodeRecord)]
         lines = [
             ",".join(names),

@@ -19,6 +19,8 @@ FIXED = (
     "envs",
     "replay_size",
     "seed",
+    "burn_in",
+    "exploration_rate",
 )
 """Settings that a run keeps: its replay, its games and its random states are made for them."""
 

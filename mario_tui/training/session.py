@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -81,7 +81,6 @@ class TrainingSession:
 
     Args:
         config, run, resume: as for Trainer.
-        on_event: called in the thread with every event, e.g. by the command line's progress bar.
     """
 
     def __init__(
@@ -90,12 +89,11 @@ class TrainingSession:
         *,
         run: str | None = None,
         resume: Path | None = None,
-        on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.snapshot = TrainingSnapshot(status="starting", run=run or "", config=config)
         self.result: Finished | None = None
         self.error: BaseException | None = None
-        self._config, self._run_name, self._resume, self._on_event = config, run, resume, on_event
+        self._config, self._run_name, self._resume = config, run, resume
         self._control = TrainingControl()
         self._notices: deque[Notice] = deque(maxlen=1000)
         self._speed: deque[tuple[float, int]] = deque()
@@ -145,8 +143,6 @@ class TrainingSession:
             trainer = Trainer(self._config, run=self._run_name, resume=self._resume, control=self._control)
             for event in trainer.run():
                 self._watch(trainer, event)
-                if self._on_event:
-                    self._on_event(event)
         except BaseException as error:
             self.error = error
             problem = str(error) if isinstance(error, MarioTuiError) else f"{type(error).__name__}: {error}"

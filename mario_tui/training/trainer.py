@@ -151,19 +151,17 @@ class Trainer:
             self.run_dir = resume.parent
         else:
             self.run_dir = paths.run_dir(run or paths.new_run_name(config.stage))
-            if (self.run_dir / "config.toml").exists():
-                raise InputError(
-                    f"a run named {self.run_dir.name!r} exists: continue it with --resume, or choose another name"
-                )
         self.buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
         self.mario = Mario(config, len(self.buttons), self.device)
         self._lock = self._take_lock()
         try:
+            if not going_on and (paths.step_folders(self.run_dir) or (self.run_dir / "metrics.csv").exists()):
+                raise InputError(
+                    f"a run named {self.run_dir.name!r} exists: continue it with --resume, or choose another name"
+                )
             self.run_dir.mkdir(parents=True, exist_ok=True)
             checkpoint.sweep(self.run_dir)
-            checkpoint.write_atomically(self.run_dir / "config.toml", config.to_toml())
             self.logger = MetricLogger(self.run_dir, config.stage, config.envs)
-            self.tensorboard = TensorBoardLog(self.run_dir) if config.tensorboard else None
             self.stacks = FrameStacks(config.envs, config.frame_stack, self.device)
             self.fleet: Fleet | None = None
             self.first = self.last = np.zeros(config.envs, dtype=bool)
@@ -181,6 +179,9 @@ class Trainer:
             self._start_step = 0
             if resume is not None:
                 self._load(resume)
+            self.tensorboard = TensorBoardLog(self.run_dir) if config.tensorboard else None
+            # last, so that a start that fails leaves no run behind
+            checkpoint.write_atomically(self.run_dir / "config.toml", config.to_toml())
         except BaseException:
             self._lock.release()
             raise
@@ -461,10 +462,12 @@ class Trainer:
 
     def _start_from_tutorial(self, path: Path) -> None:
         policy = load_policy(path)
-        if policy.action_set != self.config.action_set or policy.frame_stack != self.config.frame_stack:
+        if policy.action_set != self.config.action_set:
             raise InputError(
                 f"{path} was trained with the action set {policy.action_set!r}: add --action-set {policy.action_set}"
             )
+        if policy.frame_stack != self.config.frame_stack:
+            raise InputError(f"{path} sees {policy.frame_stack} frames: add --frame-stack {policy.frame_stack}")
         self.mario.net.load_state_dict(policy.net.state_dict())
         rate = torch.load(path, map_location="cpu", weights_only=True).get("exploration_rate")
         if isinstance(rate, float) and 0 <= rate <= 1:

@@ -82,7 +82,7 @@ def test_a_session_goes_on_from_a_checkpoint_with_its_curves(small) -> None:
 
 def test_what_cannot_start_fails_in_one_line(small, home) -> None:
     (paths.run_dir("taken")).mkdir(parents=True)
-    (paths.run_dir("taken") / "config.toml").touch()
+    (paths.run_dir("taken") / "metrics.csv").touch()
     session = TrainingSession(small(), run="taken")
     session.start()
     assert session.join(120)

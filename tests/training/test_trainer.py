@@ -226,9 +226,12 @@ def test_two_trainers_do_not_share_a_run(small) -> None:
     trainer = Trainer(small(steps=30), run="shared")
     running = trainer.run()
     next(running)
-    with pytest.raises(InputError, match="exists"):
+    with pytest.raises(InputError, match="another mario-tui"):
         Trainer(small(), run="shared")
     running.close()
+    run_to_end(Trainer(small(steps=30), run="shared"))  # nothing of the first was saved
+    with pytest.raises(InputError, match="exists"):
+        Trainer(small(), run="shared")
     run_to_end(Trainer(small(steps=30), run="other"))
     first = paths.step_folders(paths.run_dir("other"))[0]
     one = Trainer(resume_config(first, {"steps": 60}), resume=first)
@@ -273,6 +276,8 @@ def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Pa
     run_to_end(trainer)
     with pytest.raises(InputError, match="--action-set tutorial"):
         Trainer(small(action_set="simple"), run="x", resume=path)
+    assert "x" not in [run.name for run in paths.runs()], "a start that failed leaves no run"
+    Trainer(small(steps=10), run="x", resume=path).close()
 
 
 def test_tensorboard_events_are_written_where_asked_for(small) -> None:
@@ -284,3 +289,26 @@ def test_tensorboard_events_are_written_where_asked_for(small) -> None:
     accumulator = EventAccumulator(str(events.parent))
     accumulator.Reload()
     assert {"episode/reward", "episode/q", "episode/max_x"} <= set(accumulator.Tags()["scalars"])
+
+
+def test_a_run_continued_from_an_earlier_checkpoint_goes_on_from_there(small) -> None:
+    run_to_end(Trainer(small(steps=60, save_every=30), run="branch"))
+    for folder in paths.step_folders(paths.run_dir("branch")):  # saved long ago, as far as the names of days tell
+        manifest = folder / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"created": "20', '"created": "19'))
+    early = paths.step_folders(paths.run_dir("branch"))[0]
+    run_to_end(Trainer(resume_config(early, {"steps": 40}), resume=early))
+    newest = paths.find_checkpoint("branch")
+    assert checkpoint.read_manifest(newest)["step"] == 40, "the last one saved, not the one with the most steps"
+    assert checkpoint.newest_whole(newest.parent) == newest
+    assert (newest / "replay.frames").exists()
+
+
+def test_a_torn_line_in_the_metrics_is_mended_on_resume(small) -> None:
+    run_to_end(Trainer(small(episodes=2), run="torn"))
+    metrics = paths.run_dir("torn") / "metrics.csv"
+    metrics.write_bytes(metrics.read_bytes()[:-20])
+    newest = paths.find_checkpoint("torn")
+    run_to_end(Trainer(resume_config(newest, {"episodes": 3}), resume=newest))
+    with metrics.open(newline="") as file:
+        assert [row["episode"] for row in csv.DictReader(file)] == ["0", "2"]
