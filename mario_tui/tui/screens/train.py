@@ -72,7 +72,7 @@ class TrainScreen(MarioScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.every(1 / 30, self.refresh_game)
+        self.every(1 / 15, self.refresh_game)
         self.every(1 / 10, self.refresh_numbers)
         self.every(1 / 3, self.refresh_charts)
 
