@@ -44,11 +44,6 @@ class Batch:
     done: Tensor
 
 
-def replay_bytes(replay_size: int) -> int:
-    """Bytes that a replay of this many rows takes when it is full."""
-    return replay_size * ROW_BYTES
-
-
 class _TransitionSampler(Sampler):
     """Uniform over the rows that begin a whole transition, with a generator of its own."""
 

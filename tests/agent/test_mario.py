@@ -155,13 +155,10 @@ def test_greedy_when_epsilon_is_0_and_random_when_it_is_1() -> None:
 
 def test_epsilon_decays_by_step_down_to_its_floor() -> None:
     decay = ExponentialDecay(1.0, 0.9, 0.5)
-    assert decay.steps_to_minimum() == 7
     decay.advance(3)
     assert decay.rate == pytest.approx(0.729)
     decay.advance(100)
     assert decay.rate == 0.5
-    assert decay.steps_to_minimum() == 0
-    assert ExponentialDecay(1.0, 1.0, 0.1).steps_to_minimum() is None
 
 
 @pytest.mark.parametrize(("envs", "burn_in", "learn_every"), [(1, 10, 3), (4, 10, 3), (3, 0, 1), (4, 7, 8)])
