@@ -34,7 +34,7 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     stage: str = _field("1-1", "stage to train on", group="Game")
-    action_set: Literal["tutorial", "right_only", "simple", "complex"] = _field(
+    action_set: Literal["tutorial", "run", "right_only", "simple", "complex"] = _field(
         "tutorial", "button combinations the agent chooses from", group="Game"
     )
     frame_skip: int = _field(4, "frames that one action is held for", group="Game", unit="frames", ge=1, le=16)
@@ -54,6 +54,20 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=1_000_000,
     )
+    sticky: float = _field(
+        0.0, "chance at each step that the game holds the buttons before once more", group="Game", ge=0, lt=1
+    )
+    noops: int = _field(
+        0,
+        "an episode begins with up to this many frames of no button, chosen at random",
+        group="Game",
+        unit="frames",
+        ge=0,
+        le=1000,
+    )
+    show_buttons: bool = _field(
+        False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game"
+    )
     envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=256)
     workers: int = _field(
         0,
@@ -63,7 +77,17 @@ class TrainingConfig(BaseModel):
         le=256,
     )
 
+    network: Literal["nature", "small"] = _field(
+        "nature", "convolutional network: three layers (as in the tutorial), or two smaller ones", group="Agent"
+    )
+    dueling: bool = _field(False, "value and advantages in separate heads of the network", group="Agent")
     gamma: float = _field(0.9, "discount factor of future rewards", group="Agent", ge=0, lt=1)
+    n_steps: int = _field(
+        1, "steps whose rewards are summed before the target network is asked", group="Agent", unit="steps", ge=1, le=50
+    )
+    reward_scale: float = _field(
+        1.0, "rewards are divided by this before they are learned from", group="Agent", gt=0, le=1e6
+    )
     learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Agent", gt=0, le=1)
     batch_size: int = _field(32, "transitions in one update", group="Agent", unit="transitions", ge=1, le=4096)
     frame_stack: int = _field(4, "frames in one state", group="Agent", unit="frames", ge=1, le=8)
@@ -74,6 +98,12 @@ class TrainingConfig(BaseModel):
         unit="transitions",
         ge=100,
         le=10_000_000_000,
+    )
+    priority_exponent: float = _field(
+        0.0, "how much transitions with a larger TD error are learned from more often (0: all alike)", group="Agent", ge=0, le=1
+    )
+    priority_correction: float = _field(
+        0.4, "how far an update makes up for drawing some transitions more often", group="Agent", ge=0, le=1
     )
     burn_in: int = _field(10_000, "steps before learning starts", group="Agent", unit="steps", ge=0, le=100_000_000)
     learn_every: int = _field(
@@ -90,6 +120,29 @@ class TrainingConfig(BaseModel):
     exploration_rate: float = _field(1.0, "chance of a random action at the start (epsilon)", group="Agent", ge=0, le=1)
     exploration_rate_decay: float = _field(0.99999975, "factor on epsilon per step", group="Agent", gt=0, le=1)
     exploration_rate_min: float = _field(0.1, "epsilon's floor", group="Agent", ge=0, le=1)
+    exploration_steps: int = _field(
+        0,
+        "steps over which epsilon falls in a straight line to its floor (0: by the factor instead)",
+        group="Agent",
+        unit="steps",
+        ge=0,
+        le=10**12,
+    )
+    exploration_ladder: float = _field(
+        0.0,
+        "how much less the later games explore: the last with epsilon to the power of 1 plus this (0: all alike)",
+        group="Agent",
+        ge=0,
+        le=20,
+    )
+    average_updates: int = _field(
+        0,
+        "updates over which the greedy policy's weights are averaged (0: the newest weights)",
+        group="Agent",
+        unit="updates",
+        ge=0,
+        le=10**9,
+    )
 
     steps: int = _field(0, "stop after this many steps (0: no limit)", group="Run", unit="steps", ge=0, le=10**12)
     episodes: int = _field(

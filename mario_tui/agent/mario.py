@@ -11,11 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mario_tui.agent.exploration import ExponentialDecay
+from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, ladder
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.replay import Batch, Replay
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
+
+
+AVERAGE_EVERY = 10
+"""Updates between two steps of the averaged network, whose cost they share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +55,37 @@ class Mario:
         seeds = np.random.SeedSequence(config.seed).generate_state(3)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seeds[0]))
-            self.net = MarioNet((config.frame_stack, 84, 84), action_dim).to(self.device)
-        self.optimizer = torch.optim.Adam(self.net.online.parameters(), lr=config.learning_rate)
-        self.loss_fn = nn.SmoothL1Loss()
+            self.net = MarioNet(
+                (config.frame_stack, 84, 84),
+                action_dim,
+                network=config.network,
+                dueling=config.dueling,
+                averaged=config.average_updates > 0,
+            ).to(self.device)
+        self.optimizer = torch.optim.Adam(self.net.online.parameters(), lr=config.learning_rate, fused=True)
+        self.loss_fn = nn.SmoothL1Loss(reduction="none")
         self.memory = Replay(
             config.replay_size,
             envs=config.envs,
             depth=config.frame_stack,
             batch_size=config.batch_size,
+            n_steps=config.n_steps,
+            gamma=config.gamma,
+            alpha=config.priority_exponent,
+            beta=config.priority_correction,
             device=self.device,
             seed=int(seeds[1]),
         )
-        self.exploration = ExponentialDecay(
-            config.exploration_rate, config.exploration_rate_decay, config.exploration_rate_min
-        )
+        self.exploration: ExponentialDecay | LinearDecay
+        if config.exploration_steps:
+            self.exploration = LinearDecay(
+                config.exploration_rate, config.exploration_steps, config.exploration_rate_min
+            )
+        else:
+            self.exploration = ExponentialDecay(
+                config.exploration_rate, config.exploration_rate_decay, config.exploration_rate_min
+            )
+        self._ladder = ladder(config.envs, config.exploration_ladder)
         self.curr_step = 0
         self.updates = 0
         self.burn_in_until = config.burn_in  # the step that learning starts at
@@ -72,6 +93,7 @@ class Mario:
 
     @property
     def exploration_rate(self) -> float:
+        """Epsilon; with a ladder, that of the first game."""
         return self.exploration.rate
 
     @torch.no_grad()
@@ -84,7 +106,7 @@ class Mario:
         Returns:
             (E,) int64, one action index for each game.
         """
-        explore = self._rng.random(len(states)) < self.exploration_rate
+        explore = self._rng.random(len(states)) < self.exploration_rate**self._ladder
         actions = self._rng.integers(self.action_dim, size=len(states))
         if not explore.all():
             greedy = self.net(states, model="online").argmax(dim=1).cpu().numpy()
@@ -118,15 +140,25 @@ class Mario:
         return q_values.gather(1, action.unsqueeze(1)).squeeze(1)
 
     @torch.no_grad()
-    def td_target(self, reward: Tensor, next_state: Tensor, done: Tensor) -> Tensor:
-        """r + gamma Q_target(s', argmax_a' Q_online(s', a')), and r alone where s' is terminal: (B,) float32."""
+    def td_target(
+        self, reward: Tensor, next_state: Tensor, done: Tensor, discount: Tensor | float | None = None
+    ) -> Tensor:
+        """r + discount Q_target(s', argmax_a' Q_online(s', a')), and r alone where s' is terminal: (B,) float32.
+
+        `discount` is gamma by default; for n-step returns gamma to the power of n, (B,) float32.
+        """
+        discount = self.config.gamma if discount is None else discount
         best_action = self.net(next_state, model="online").argmax(dim=1, keepdim=True)
         next_q: Tensor = self.net(next_state, model="target").gather(1, best_action).squeeze(1)
-        return (reward + (1 - done.float()) * self.config.gamma * next_q).float()
+        return (reward + (1 - done.float()) * discount * next_q).float()
 
-    def update_q_online(self, td_estimate: Tensor, td_target: Tensor) -> float:
-        """One step of Adam on the smooth L1 loss between the two; returns the loss."""
-        loss: Tensor = self.loss_fn(td_estimate, td_target)
+    def update_q_online(self, td_estimate: Tensor, td_target: Tensor, weight: Tensor | None = None) -> float:
+        """One step of Adam on the smooth L1 loss between the two, (B,) float32 each; returns the loss.
+
+        With `weight`, (B,) float32, each transition's loss counts that much.
+        """
+        losses: Tensor = self.loss_fn(td_estimate, td_target)
+        loss = (losses if weight is None else losses * weight).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -135,6 +167,13 @@ class Mario:
     def sync_q_target(self) -> None:
         """Copies the online network to the target network."""
         self.net.target.load_state_dict(self.net.online.state_dict())
+
+    @torch.no_grad()
+    def average(self) -> None:
+        """Moves the averaged network towards the online one: an exponential mean over `average_updates` updates."""
+        assert self.net.average is not None
+        weight = min(1.0, AVERAGE_EVERY / min(self.config.average_updates, self.updates))
+        torch._foreach_lerp_(list(self.net.average.parameters()), list(self.net.online.parameters()), weight)
 
     def learn(self, steps: int = 1) -> list[Update]:
         """What is due after the last `steps` steps: a sync every `sync_every`, an update every `learn_every`.
@@ -151,9 +190,14 @@ class Mario:
     def _update(self) -> Update:
         batch = self.recall()
         td_estimate = self.td_estimate(batch.state, batch.action)
-        td_target = self.td_target(batch.reward, batch.next_state, batch.done)
-        loss = self.update_q_online(td_estimate, td_target)
+        td_target = self.td_target(
+            batch.reward / self.config.reward_scale, batch.next_state, batch.done, batch.discount
+        )
+        loss = self.update_q_online(td_estimate, td_target, batch.weight)
+        self.memory.update_priorities(batch, td_target - td_estimate)
         self.updates += 1
+        if self.config.average_updates and self.updates % AVERAGE_EVERY == 0:
+            self.average()
         return Update(q=td_estimate.detach().mean().item(), loss=loss)
 
     def state_dict(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Policy:
         action_set: name of the button combinations that its outputs stand for.
         frame_skip: frames for which it holds an action.
         frame_stack: frames in a state.
+        show_buttons: whether its frames show the pressed buttons.
         stage: the stage it was trained on.
         step: training steps behind it; 0 where unknown.
         source: how to call it on a screen, e.g. `my-run, step 120,000`.
@@ -36,12 +37,13 @@ class Policy:
     stage: str
     step: int
     source: str
+    show_buttons: bool = False
 
     @torch.no_grad()
     def q_values(self, stack: Tensor) -> tuple[float, ...]:
         """Q of every action in a state, (depth, 84, 84) uint8 on any device."""
         device = next(self.net.parameters()).device
-        return tuple(self.net(stack.to(device).unsqueeze(0), model="online")[0].tolist())
+        return tuple(self.net.greedy(stack.to(device).unsqueeze(0))[0].tolist())
 
 
 def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
@@ -58,7 +60,14 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
     try:
         state = load_file(folder / "agent.safetensors", device="cpu")
         agent = manifest["agent"]
-        net = _build(state, agent["frame_stack"], agent["actions"])
+        net = MarioNet(
+            (agent["frame_stack"], 84, 84),
+            agent["actions"],
+            network=agent.get("network", "nature"),
+            dueling=agent.get("dueling", False),
+            averaged=agent.get("averaged", False),
+        )
+        _load(net, state)
         return Policy(
             net=net.to(device).eval(),
             action_set=manifest["action_set"],
@@ -67,6 +76,7 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
             stage=manifest["stage"],
             step=manifest["step"],
             source=f"{folder.parent.name}, step {manifest['step']:,}",
+            show_buttons=agent.get("show_buttons", False),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, OSError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{folder} does not hold an agent that this version can load: {error}") from None
@@ -82,7 +92,8 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
     try:
         state = content["model"]
         actions, frame_stack = state["online.9.weight"].shape[0], state["online.0.weight"].shape[1]
-        net = _build(state, frame_stack, actions)
+        net = MarioNet((frame_stack, 84, 84), actions)
+        _load(net, state)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
         raise CheckpointError(
             f"{file} is not a tutorial checkpoint: it should hold 'model', a MarioNet's state dict ({error})"
@@ -93,9 +104,7 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
     return Policy(net.to(device).eval(), action_set, 4, frame_stack, "1-1", 0, file.name)
 
 
-def _build(state: dict[str, Tensor], frame_stack: int, actions: int) -> MarioNet:
-    net = MarioNet((frame_stack, 84, 84), actions)
+def _load(net: MarioNet, state: dict[str, Tensor]) -> None:
     if any(not torch.isfinite(tensor).all() for tensor in state.values()):
         raise ValueError("its weights are not all finite")
     net.load_state_dict(state)
-    return net

@@ -6,9 +6,13 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 FRAME_SHAPE = (84, 84)
+_SCORE_ROWS = 12  # of the 84: the score, coins, world and time
+_PAD = torch.kron(torch.eye(8), torch.ones(10)).bool()  # (8, 80): where in a row each of the eight buttons is drawn
 
 
-def preprocess(frames: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
+def preprocess(
+    frames: np.ndarray | Tensor, device: torch.device | str = "cpu", buttons: np.ndarray | None = None
+) -> Tensor:
     """Grey frames of 84x84.
 
     The tutorial's wrappers in one batched step: luminance (ITU-R 601-2), bilinear resize with antialiasing. Values stay
@@ -16,6 +20,9 @@ def preprocess(frames: np.ndarray | Tensor, device: torch.device | str = "cpu") 
 
     Args:
         frames: (N, 240, 256, 3) uint8 RGB; copied to the device before anything else is done.
+        buttons: (N,) uint8, what was pressed in the step that led to each frame: drawn over the score rows, a white
+            block for each button held. Without it a state does not tell whether A is held, and with A held Mario
+            cannot jump: at a wall the same picture then calls for opposite actions. None draws nothing.
 
     Returns:
         (N, 84, 84) uint8, on the device.
@@ -23,7 +30,13 @@ def preprocess(frames: np.ndarray | Tensor, device: torch.device | str = "cpu") 
     rgb = torch.as_tensor(frames).to(device).permute(0, 3, 1, 2).float()
     grey = transforms.rgb_to_grayscale(rgb)
     small = transforms.resize(grey, list(FRAME_SHAPE), antialias=True)
-    return small.squeeze(1).round().clamp(0, 255).to(torch.uint8)
+    grey_frames = small.squeeze(1).round_().clamp_(0, 255).to(torch.uint8)
+    if buttons is not None:
+        bits = torch.from_numpy(np.unpackbits(np.asarray(buttons, dtype=np.uint8)[:, None], axis=1)).bool()
+        rows = (bits[:, :, None] & _PAD).any(dim=1).to(torch.uint8) * 255
+        grey_frames[:, :_SCORE_ROWS] = 0
+        grey_frames[:, :_SCORE_ROWS, 2:82] = rows.unsqueeze(1).to(grey_frames.device)
+    return grey_frames
 
 
 class FrameStacks:

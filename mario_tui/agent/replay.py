@@ -6,6 +6,9 @@ the frame an agent saw, what it did there and what came of it; the state of a ro
 Rows come in ticks: at every tick each of the `envs` games adds one row, so the row before row `i` in the same game is
 `i - envs`. An episode's final frame is a row too (`last`): no action was taken in it, it is there to be the next state
 of the row before. The storage, its cursor and the sampling protocol are torchrl's.
+
+With n-step returns (Sutton 1988, Learning to Predict by the Methods of Temporal Differences) a sample's reward is the
+discounted sum of the next n rewards, and its next state the one n steps on, or the episode's final one.
 """
 
 import logging
@@ -17,6 +20,7 @@ import psutil
 import torch
 from tensordict import TensorDict
 from torch import Tensor
+from torchrl._torchrl import SumSegmentTreeFp32
 from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.data.replay_buffers.samplers import Sampler
 
@@ -33,8 +37,10 @@ ROW_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1] + 1 + 4 + 1 + 1 + 1 + 8
 class Batch:
     """Transitions, as the update takes them: s_tm1, a_tm1, r_t, s_t in the usual notation.
 
-    state, next_state: (B, depth, 84, 84) uint8; action: (B,) int64; reward: (B,) float32;
-    done: (B,) bool, whether the next state is terminal, so that nothing can be expected after it.
+    state, next_state: (B, depth, 84, 84) uint8; action: (B,) int64; reward: (B,) float32, the discounted sum of up to n;
+    done: (B,) bool, whether the next state is terminal, so that nothing can be expected after it; discount: (B,)
+    float32, what the next state's value counts, gamma to the power of the steps between the two states; index: (B,)
+    int64 on the CPU, the rows they begin in; weight: (B,) float32, what each counts in the loss.
     """
 
     state: Tensor
@@ -42,10 +48,76 @@ class Batch:
     action: Tensor
     reward: Tensor
     done: Tensor
+    discount: Tensor
+    index: Tensor
+    weight: Tensor
+
+
+class Priorities:
+    """What chance each row has of being drawn: prioritised replay (Schaul et al. 2016, Prioritized Experience Replay).
+
+    A row's chance is proportional to |TD error| ** alpha, and what it counts in the loss to (rows x chance) ** -beta, the
+    largest of a batch being 1. The sum tree is torchrl's.
+
+    Args:
+        rows: how many there are.
+        alpha: exponent of the TD error, more than 0.
+        beta: exponent of the correction.
+    """
+
+    _SMALLEST = 1e-3  # |TD error| added to every row's, so that none is never drawn again
+
+    def __init__(self, rows: int, alpha: float, beta: float) -> None:
+        self.rows, self.alpha, self.beta = rows, alpha, beta
+        self.values = np.zeros(rows, dtype=np.float32)  # |TD error| ** alpha
+        self.largest = np.float32(1.0)  # of all so far: what a new row gets
+        self._tree = SumSegmentTreeFp32(rows)
+
+    def enter(self, rows: np.ndarray) -> None:
+        """Makes rows as likely as the likeliest so far."""
+        self._set(rows, np.full(len(rows), self.largest, dtype=np.float32))
+
+    def leave(self, rows: np.ndarray) -> None:
+        """Makes rows impossible to draw."""
+        self._set(rows, np.zeros(len(rows), dtype=np.float32))
+
+    def update(self, rows: np.ndarray, td_errors: np.ndarray) -> None:
+        """Takes note of the TD errors, (B,) float32, that rows were found to have."""
+        values = ((np.abs(td_errors) + self._SMALLEST) ** self.alpha).astype(np.float32)
+        self.largest = max(self.largest, values.max())
+        still_there = self.values[rows] > 0
+        self._set(rows[still_there], values[still_there])
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> np.ndarray:
+        """Rows by their chances, one from each of `batch_size` equal parts of the sum: (B,) int64."""
+        total = self._tree.query(0, self.rows)
+        part = torch.rand(batch_size, generator=generator, dtype=torch.float64) + torch.arange(batch_size)
+        index = self._tree.scan_lower_bound((part * (total / batch_size)).float().numpy())
+        rows = np.minimum(np.asarray(index, dtype=np.int64), self.rows - 1)
+        missed = self.values[rows] == 0  # by rounding: the nearest row with a chance takes its place
+        if missed.any():
+            possible = np.flatnonzero(self.values)
+            rows[missed] = possible[np.searchsorted(possible, rows[missed]).clip(max=len(possible) - 1)]
+        return rows
+
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """What drawn rows count in the loss: (B,) float32."""
+        weights = self.values[rows] ** -self.beta
+        return np.asarray(weights / weights.max(), dtype=np.float32)
+
+    def load(self, values: np.ndarray, largest: float) -> None:
+        """Takes up the `values` and `largest` of an earlier one."""
+        self.largest = np.float32(largest)
+        self._set(np.arange(self.rows), np.asarray(values, dtype=np.float32))
+
+    def _set(self, rows: np.ndarray, values: np.ndarray) -> None:
+        if len(rows):
+            self.values[rows] = values
+            self._tree[rows] = values
 
 
 class _TransitionSampler(Sampler):
-    """Uniform over the rows that begin a whole transition, with a generator of its own."""
+    """Draws rows that begin a whole transition, with a generator of its own."""
 
     def __init__(self, replay: "Replay") -> None:
         super().__init__()
@@ -71,7 +143,7 @@ class _TransitionSampler(Sampler):
 
 
 class Replay:
-    """The most recent transitions of `envs` games, sampled uniformly.
+    """The most recent transitions of `envs` games, sampled uniformly or by priority.
 
     Args:
         size: rows to keep, over all games; each takes ROW_BYTES bytes.
@@ -79,6 +151,9 @@ class Replay:
         depth: frames in a state.
         device: where rows are kept.
         batch_size: transitions in a sample.
+        n_steps: rewards that a sample sums.
+        gamma: discount factor of that sum.
+        alpha, beta: exponents of prioritised replay, see Priorities; alpha 0 samples uniformly.
         seed: of the sampling.
 
     Raises:
@@ -92,14 +167,20 @@ class Replay:
         envs: int = 1,
         depth: int = 4,
         batch_size: int = 32,
+        n_steps: int = 1,
+        gamma: float = 0.9,
+        alpha: float = 0.0,
+        beta: float = 0.4,
         device: torch.device | str = "cpu",
         seed: int = 0,
     ) -> None:
         self.envs = envs
         self.depth = depth
+        self.n_steps = n_steps
+        self._powers = (gamma ** np.arange(n_steps + 1)).astype(np.float32)
         self.device = torch.device(device)
         # the oldest rows lack their history and the newest their next state, so a few ticks come on top
-        self.ticks = max(-(-size // envs), 1) + depth
+        self.ticks = max(-(-size // envs), 1) + depth + n_steps - 1
         self.rows = self.ticks * envs
         self._check_memory(size)
         self.tick = 0  # ticks added so far
@@ -113,6 +194,9 @@ class Replay:
         # small mirrors, so that sampling looks rows up without going through the storage or the device
         self._first = np.zeros((self.ticks, envs), dtype=bool)
         self._last = np.zeros((self.ticks, envs), dtype=bool)
+        self._reward = np.zeros((self.ticks, envs), dtype=np.float32)
+        self._terminated = np.zeros((self.ticks, envs), dtype=bool)
+        self.priorities = Priorities(self.rows, alpha, beta) if alpha else None
 
     def _check_memory(self, size: int) -> None:
         if self.device.type == "cuda":
@@ -161,6 +245,8 @@ class Replay:
             self.transitions -= int((~self._last[slot]).sum())
         self._first[slot] = first
         self._last[slot] = last
+        self._reward[slot] = reward
+        self._terminated[slot] = terminated
         self.transitions += int((~self._last[slot]).sum())
         self._buffer.extend(
             TensorDict(
@@ -176,7 +262,23 @@ class Replay:
                 device=self.device,
             )
         )
+        low, _ = self._sampling_range()
         self.tick += 1
+        if self.priorities:
+            self._move_priorities(low)
+
+    def _move_priorities(self, low_before: int) -> None:
+        """After a tick was added: the ticks that can no longer be sampled leave, the one that can now enters."""
+        low, high = self._sampling_range()
+        assert self.priorities
+        for tick in range(low_before, low):
+            self.priorities.leave(self._tick_rows(tick))
+        if high:
+            rows = self._tick_rows(high - 1)
+            self.priorities.enter(rows[~self._last.reshape(-1)[rows]])
+
+    def _tick_rows(self, tick: int) -> np.ndarray:
+        return tick % self.ticks * self.envs + np.arange(self.envs)
 
     def sample(self) -> Batch:
         """Transitions drawn uniformly, with replacement; raises ValueError where there is none yet."""
@@ -197,6 +299,8 @@ class Replay:
 
     def draw(self, batch_size: int) -> Tensor:
         """Rows of `batch_size` transitions; final frames, being no transitions, are drawn again."""
+        if self.priorities:
+            return torch.from_numpy(self.priorities.draw(batch_size, self._generator))
         low, high = self._sampling_range()
         index = np.empty(batch_size, dtype=np.int64)
         missing = np.arange(batch_size)
@@ -207,9 +311,9 @@ class Replay:
         return torch.from_numpy(index)
 
     def _sampling_range(self) -> tuple[int, int]:
-        """The ticks that transitions can begin at: the newest has no next state, the oldest lack their history."""
+        """The ticks that transitions can begin at: the newest have no next state, the oldest lack their history."""
         oldest = self.tick - self.ticks + self.depth - 1 if self.tick > self.ticks else 0
-        return oldest, max(self.tick - 1, 0)
+        return oldest, max(self.tick - self.n_steps, 0)
 
     @property
     def ready(self) -> bool:
@@ -225,22 +329,51 @@ class Replay:
         return ~self._last[order % self.ticks] & ((order >= low) & (order < high))[:, None]
 
     def _assemble(self, index: np.ndarray, rows: TensorDict) -> Batch:
-        """States and next states of the rows at `index`: (B,) int64."""
-        first = self._first.reshape(-1)
-        history = np.empty((len(index), self.depth + 1), dtype=np.int64)
-        history[:, self.depth] = (index + self.envs) % self.rows
-        history[:, self.depth - 1] = index
-        for k in range(self.depth - 2, -1, -1):
-            newer = history[:, k + 1]
-            history[:, k] = np.where(first[newer], newer, (newer - self.envs) % self.rows)
-        frames = self._frames()[torch.as_tensor(history, device=self.device)]
+        """The transitions that begin in the rows at `index`: (B,) int64."""
+        last, rewards, terminated = (mirror.reshape(-1) for mirror in (self._last, self._reward, self._terminated))
+        row, going_on = index, np.ones(len(index), dtype=bool)
+        reward = np.zeros(len(index), dtype=np.float32)
+        done = np.zeros(len(index), dtype=bool)
+        steps = np.zeros(len(index), dtype=np.int64)
+        for power in self._powers[:-1]:
+            reward += power * rewards[row] * going_on
+            done |= terminated[row] & going_on
+            steps += going_on
+            row = np.where(going_on, (row + self.envs) % self.rows, row)
+            going_on &= ~last[row]
+        stacks = torch.from_numpy(np.concatenate((self._stack_rows(index), self._stack_rows(row))))
+        frames = self._frames().index_select(0, stacks.reshape(-1).to(self.device))
+        states = frames.reshape(2, len(index), self.depth, *FRAME_SHAPE)
         return Batch(
-            state=frames[:, :-1],
-            next_state=frames[:, 1:],
+            state=states[0],
+            next_state=states[1],
             action=rows["action"].long(),
-            reward=rows["reward"],
-            done=rows["terminated"],
+            reward=torch.from_numpy(reward).to(self.device),
+            done=torch.from_numpy(done).to(self.device),
+            discount=torch.from_numpy(self._powers[steps]).to(self.device),
+            index=torch.from_numpy(index),
+            weight=self._weights(index),
         )
+
+    def _weights(self, index: np.ndarray) -> Tensor:
+        if not self.priorities:
+            return torch.ones(len(index), device=self.device)
+        return torch.from_numpy(self.priorities.weights(index)).to(self.device)
+
+    def update_priorities(self, batch: Batch, td_errors: Tensor) -> None:
+        """Makes the transitions of a batch the likelier the larger their TD errors, (B,) float32, were."""
+        if self.priorities:
+            self.priorities.update(batch.index.numpy(), td_errors.detach().cpu().numpy())
+
+    def _stack_rows(self, index: np.ndarray) -> np.ndarray:
+        """The rows whose frames make up the states at `index`: (B,) -> (B, depth) int64, the oldest first."""
+        first = self._first.reshape(-1)
+        stack = np.empty((len(index), self.depth), dtype=np.int64)
+        stack[:, -1] = index
+        for k in range(self.depth - 2, -1, -1):
+            newer = stack[:, k + 1]
+            stack[:, k] = np.where(first[newer], newer, (newer - self.envs) % self.rows)
+        return stack
 
     def _frames(self) -> Tensor:
         frames: Tensor = self._buffer.storage.get(slice(None)).get("frame")
@@ -253,6 +386,9 @@ class Replay:
         state: dict[str, Any] = {name: rows[name].cpu() for name in rows.keys()}  # noqa: SIM118
         state["tick"] = torch.tensor(self.tick)
         state["generator"] = self._generator.get_state()
+        if self.priorities:
+            state["priorities"] = torch.from_numpy(self.priorities.values.copy())
+            state["largest_priority"] = torch.tensor(float(self.priorities.largest))
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -273,4 +409,8 @@ class Replay:
         self._buffer.writer._cursor = tick * self.envs % self.rows  # torchrl has no public way to set it
         self._first.reshape(-1)[:held] = state["first"].cpu().numpy()
         self._last.reshape(-1)[:held] = state["last"].cpu().numpy()
+        self._reward.reshape(-1)[:held] = state["reward"].cpu().numpy()
+        self._terminated.reshape(-1)[:held] = state["terminated"].cpu().numpy()
         self.transitions = int((~self._last.reshape(-1)[:held]).sum())
+        if self.priorities:
+            self.priorities.load(state["priorities"].numpy(), float(state["largest_priority"]))

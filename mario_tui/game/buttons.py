@@ -23,6 +23,7 @@ _COMPLEX = (*_SIMPLE, LEFT | A, LEFT | B, LEFT | A | B, DOWN, UP)
 
 ACTION_SETS: dict[str, tuple[int, ...]] = {
     "tutorial": (RIGHT, RIGHT | A),
+    "run": (RIGHT | B, RIGHT | A | B),
     "right_only": _RIGHT_ONLY,
     "simple": _SIMPLE,
     "complex": _COMPLEX,

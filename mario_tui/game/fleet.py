@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ class FleetStep:
     last: bool, the episode is over and the frame is its final one (terminated or truncated).
     first: bool, the frame is the first of an episode: this was a reset, reward 0, the buttons were ignored.
     end: why the episode is over; None while it is not.
+    buttons: uint8, what was held in the step: what was sent, or with sticky buttons the ones before; 0 in a reset.
     x, max_x: int32, where Mario is and the farthest he was in this episode, pixels.
     time, coins, score, life: int32, as in MarioEmulator.
     steps: int32, of this episode so far.
@@ -48,6 +50,7 @@ class FleetStep:
     last: NDArray[np.bool_]
     first: NDArray[np.bool_]
     end: list[EndReason | None]
+    buttons: NDArray[np.uint8]
     x: NDArray[np.int32]
     max_x: NDArray[np.int32]
     time: NDArray[np.int32]
@@ -63,16 +66,31 @@ class Fleet:
 
     A game whose episode ended at one step is reset by the next: see FleetStep.first.
 
+    With `sticky`, a game holds the buttons before once more with that probability, whatever is sent (Machado et al.
+    2018, Revisiting the Arcade Learning Environment). With `noops`, an episode begins with up to that many frames of
+    no button, rounded up to whole steps. Both depend on `seed` alone, not on the number of workers.
+
     After an EmulatorError the fleet is closed; button_logs still tell how to restore its games in a new one.
 
     Attributes:
         frames: (E, 240, 256, 3) uint8, the newest pictures: shared memory, valid from receive() to send().
-        button_logs: for each game, the button byte of every step of its episode, up to the last receive().
+        button_logs: for each game, the button byte of every step of its episode, up to the last receive(), without
+            the steps of no button that it began with.
         pids: of the worker processes.
     """
 
     def __init__(
-        self, stage: str, *, envs: int, workers: int, frame_skip: int, stall_steps: int, max_steps: int
+        self,
+        stage: str,
+        *,
+        envs: int,
+        workers: int,
+        frame_skip: int,
+        stall_steps: int,
+        max_steps: int,
+        sticky: float = 0.0,
+        noops: int = 0,
+        seed: int = 0,
     ) -> None:
         """Starts the processes without waiting for them; more workers than games are not started.
 
@@ -98,8 +116,12 @@ class Fleet:
             raise EmulatorError(f"the emulator processes cannot be started: {error.strerror}") from error
         self.frames = self._shared.frames
         self.button_logs: list[list[int]] = [[] for _ in range(envs)]
+        self._noop_steps = [0] * envs
+        self._ended = np.zeros(envs, dtype=bool)
+        self._frame_skip, self._sticky, self._noops = frame_skip, sticky, noops
+        self._rng = np.random.Generator(np.random.PCG64(seed))
         self.pids = tuple(worker.pid for worker in self._workers)
-        self._sent: list[int] | None = None
+        self._sent: list[tuple[bool, int]] | None = None
 
     def start(self, timeout_seconds: float = START_SECONDS) -> FleetStep:
         """Waits until every game stands at the start of the stage (`first` is True for all).
@@ -112,12 +134,22 @@ class Fleet:
         """Begins a step with these buttons, (E,) uint8, and returns at once."""
         if self._sent is not None:
             raise RuntimeError("a step is under way: receive() its results first")
-        sent = bytes(buttons.tolist())
-        if len(sent) != len(self.frames):
-            raise ValueError(f"there are {len(self.frames)} games and buttons for {len(sent)}")
+        chosen = buttons.tolist()
+        if len(chosen) != len(self.frames):
+            raise ValueError(f"there are {len(self.frames)} games and buttons for {len(chosen)}")
+        orders = [self._order(env, byte) for env, byte in enumerate(chosen)]
         for worker in self._workers:
-            worker.tell(("step", sent[worker.envs]))
-        self._sent = list(sent)
+            worker.tell(("step", orders[worker.envs]))
+        self._sent = orders
+
+    def _order(self, env: int, chosen: int) -> tuple[bool, int]:
+        """What the game does next: whether it begins an episode, and its steps of no button, or the buttons it holds."""
+        if self._ended[env]:
+            return True, -(-int(self._rng.integers(self._noops + 1)) // self._frame_skip) if self._noops else 0
+        log = self.button_logs[env]
+        if self._sticky and self._rng.random() < self._sticky and log:
+            return False, log[-1]
+        return False, chosen
 
     def receive(self, timeout_seconds: float = REPLY_SECONDS) -> FleetStep:
         """Waits for the end of the step that `send` began.
@@ -126,31 +158,43 @@ class Fleet:
         """
         if self._sent is None:
             raise RuntimeError("no step is under way: send() one first")
-        step = self._collect(timeout_seconds)
-        for env, buttons in enumerate(self._sent):
-            if step.first[env]:
-                self.button_logs[env] = []
+        for env, (begins, number) in enumerate(self._sent):
+            if begins:
+                self.button_logs[env], self._noop_steps[env] = [], number
             else:
-                self.button_logs[env].append(buttons)
+                self.button_logs[env].append(number)
         self._sent = None
-        return step
+        return self._collect(timeout_seconds)
 
-    def restore(self, button_logs: Sequence[Sequence[int]], timeout_seconds: float = RESTORE_SECONDS) -> FleetStep:
-        """Brings every game to where it was when a fleet had these `button_logs`; call it between steps.
+    def state_dict(self) -> dict[str, Any]:
+        """What `restore` takes to bring every game back to where the last receive() left it: lists and numbers."""
+        return {
+            "button_logs": [list(log) for log in self.button_logs],
+            "noop_steps": list(self._noop_steps),
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def restore(self, state: Mapping[str, Any], timeout_seconds: float = RESTORE_SECONDS) -> FleetStep:
+        """Brings every game to where it was when a fleet had this `state_dict`; call it between steps.
+
+        The game is deterministic: the same buttons bring an episode back. `noop_steps` and `rng` may be missing.
 
         Returns what that fleet's last receive() did. Raises EmulatorError like receive(), and for a log that
-        goes on after its episode's end.
+        goes on after its episode's end; KeyError, TypeError or ValueError for a state that is none.
         """
         if self._sent is not None:
             raise RuntimeError("a step is under way: receive() its results first")
-        logs = [bytes(log) for log in button_logs]
-        if len(logs) != len(self.frames):
+        logs = [bytes(log) for log in state["button_logs"]]
+        noop_steps = [int(steps) for steps in state.get("noop_steps", [0] * len(logs))]
+        if len(logs) != len(self.frames) or len(noop_steps) != len(logs):
             raise ValueError(f"there are {len(self.frames)} games and logs for {len(logs)}")
+        if "rng" in state:
+            self._rng.bit_generator.state = state["rng"]
+        episodes = list(zip(noop_steps, logs, strict=True))
         for worker in self._workers:
-            worker.tell(("restore", logs[worker.envs]))
-        step = self._collect(timeout_seconds)
-        self.button_logs = [list(log) for log in logs]
-        return step
+            worker.tell(("restore", episodes[worker.envs]))
+        self.button_logs, self._noop_steps = [list(log) for log in logs], noop_steps
+        return self._collect(timeout_seconds)
 
     def close(self) -> None:
         """Ends the processes; closing again does nothing. The last frames can still be read."""
@@ -180,9 +224,11 @@ class Fleet:
             self.close()
             raise
         results = self._shared.results
+        self._ended = results["terminated"] | results["truncated"]
         return FleetStep(
             **{name: results[name].copy() for name in _COPIED_FIELDS},
-            last=results["terminated"] | results["truncated"],
+            last=self._ended,
+            buttons=np.array([log[-1] if log else 0 for log in self.button_logs], dtype=np.uint8),
             end=[ENDS[number] for number in results["end"]],
             status=[STATUSES[number] for number in results["status"]],
         )

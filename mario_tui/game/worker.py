@@ -104,20 +104,32 @@ class Game:
         self._publish(None)
 
     def step(self, buttons: int) -> None:
-        """Plays one step, or begins the next episode if the last step was this one's last."""
-        if self._episode.end is None:
-            self._publish(self._episode.step(buttons))
-        else:
-            self._episode.reset()
-            self._publish(None)
+        """Plays one step."""
+        self._publish(self._episode.step(buttons))
 
-    def restore(self, button_log: bytes) -> None:
-        """Brings the game to where it was when these buttons had been pressed."""
+    def reset(self, noop_steps: int) -> None:
+        """Begins an episode, whose first steps are played with no button held."""
         self._episode.reset()
+        for _ in range(noop_steps):
+            self._episode.step(0)
+            if self._episode.end is not None:
+                self._episode.reset()
+        self._publish(None)
+
+    def obey(self, order: tuple[bool, int]) -> None:
+        """Begins an episode with that many steps of no button, or plays a step with those buttons."""
+        begins, number = order
+        (self.reset if begins else self.step)(number)
+
+    def restore(self, episode: tuple[int, bytes]) -> None:
+        """Brings the game to where it was after that many steps of no button and then the steps of this log."""
+        noop_steps, button_log = episode
+        self.reset(noop_steps)
         result = None
         for buttons in button_log:
             result = self._episode.step(buttons)
-        self._publish(result)
+        if result:
+            self._publish(result)
 
     def _publish(self, result: StepResult | None) -> None:
         episode, emulator = self._episode, self._episode.emulator
@@ -140,9 +152,9 @@ class Game:
 
 
 Order = tuple[Literal["step", "restore"], Sequence[Any]]
-"""What to do, and for each game with what: a button byte, or a button log."""
+"""What to do, and for each game with what: see Game.obey and Game.restore."""
 
-_ORDERS: dict[str, Callable[[Game, Any], None]] = {"step": Game.step, "restore": Game.restore}
+_ORDERS: dict[str, Callable[[Game, Any], None]] = {"step": Game.obey, "restore": Game.restore}
 
 
 def serve(orders: Connection, descriptor: int) -> None:

@@ -91,7 +91,8 @@ def rollout(
         def moment(action: int | None, byte: int, q_values: tuple[float, ...], reward: float) -> Moment:
             screen = emulator.screen
             first = np.array([episode.steps == 0])
-            stack = stacks.push(preprocess(screen[None]), first)[0]
+            pressed = np.array([byte], dtype=np.uint8) if policy.show_buttons else None
+            stack = stacks.push(preprocess(screen[None], buttons=pressed), first)[0]
             return Moment(
                 step=episode.steps,
                 frame=screen,

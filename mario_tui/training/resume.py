@@ -15,12 +15,20 @@ FIXED = (
     "frame_skip",
     "frame_stack",
     "stall_steps",
+    "sticky",
+    "noops",
+    "show_buttons",
+    "network",
+    "dueling",
+    "average_updates",
+    "n_steps",
     "max_episode_steps",
     "envs",
     "replay_size",
     "seed",
     "burn_in",
     "exploration_rate",
+    "exploration_steps",
 )
 """Settings that a run keeps: its replay, its games and its random states are made for them."""
 

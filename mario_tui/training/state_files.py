@@ -81,8 +81,12 @@ def _optimizer_tensors(mario: Mario) -> dict[str, Tensor]:
 
 def _load_optimizer(mario: Mario, tensors: Mapping[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = list(mario.net.online.parameters())
     for key, value in tensors.items():
         index, _, name = key.partition(".")
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape:  # the fused optimizer goes through both in the order they have in memory
+            value = torch.empty_like(parameter).copy_(value)
         state.setdefault(int(index), {})[name] = value
     groups = mario.optimizer.state_dict()["param_groups"]
     mario.optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -22,6 +22,7 @@ from mario_tui import checkpoint, paths
 from mario_tui.agent.mario import Mario, resolve_device
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.agent.processor import prepare_processor
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
 from mario_tui.game.buttons import ACTION_SETS
@@ -144,7 +145,7 @@ class Trainer:
         self.config = config
         self.control = control or TrainingControl()
         self.device = resolve_device(config.device)
-        torch.set_num_threads(config.threads or max(1, min(4, (os.cpu_count() or 1) // 2)))
+        prepare_processor(config.threads)
         going_on = resume is not None and resume.is_dir()
         if going_on:
             assert resume is not None
@@ -165,7 +166,7 @@ class Trainer:
             self.stacks = FrameStacks(config.envs, config.frame_stack, self.device)
             self.fleet: Fleet | None = None
             self.first = self.last = np.zeros(config.envs, dtype=bool)
-            self._saved_button_logs: list[list[int]] | None = None  # of the episodes to take up again
+            self._saved_games: dict[str, Any] | None = None  # the fleet's state to take up again
             self.learn_due = 0  # steps that were taken and not yet learned from
             self.clock = PhaseClock()
             self.latest_frame: np.ndarray | None = None
@@ -219,6 +220,7 @@ class Trainer:
             stage=self.config.stage,
             step=self.step,
             source=f"{self.run_dir.name}, step {self.step:,}",
+            show_buttons=self.config.show_buttons,
         )
 
     # The loop.
@@ -263,12 +265,15 @@ class Trainer:
             frame_skip=config.frame_skip,
             stall_steps=config.stall_steps,
             max_steps=config.max_episode_steps,
+            sticky=config.sticky,
+            noops=config.noops,
+            seed=config.seed,
         )
         observed = fleet.start()
-        if self._saved_button_logs is None:
-            self.stacks.push(preprocess(fleet.frames, self.device), observed.first)
-        else:  # the game is deterministic: the same buttons bring the running episodes back
-            observed = fleet.restore(self._saved_button_logs)
+        if self._saved_games is None:
+            self._see(fleet, observed)
+        else:
+            observed = fleet.restore(self._saved_games)
         self.first, self.last = observed.first, observed.last
         self.latest_frame = fleet.frames[0].copy()
         self._active_since = time.monotonic()
@@ -316,10 +321,15 @@ class Trainer:
         self.logger.log_step(observed.reward, stepped)
 
         self.first, self.last = observed.first, observed.last
-        self.stacks.push(preprocess(fleet.frames, self.device), self.first)
+        self._see(fleet, observed)
         self.latest_frame = fleet.frames[0].copy()
         self.clock.mark("preprocess")
         return [self._end_episode(env, observed) for env in np.flatnonzero(observed.last)]
+
+    def _see(self, fleet: Fleet, observed: FleetStep) -> None:
+        """Adds the games' newest frames to what the agent sees."""
+        buttons = observed.buttons if self.config.show_buttons else None
+        self.stacks.push(preprocess(fleet.frames, self.device, buttons), observed.first)
 
     def _end_episode(self, env: int, observed: FleetStep) -> EpisodeRecord:
         end = observed.end[env]
@@ -408,7 +418,14 @@ class Trainer:
             "stage": self.config.stage,
             "action_set": self.config.action_set,
             "frame_skip": self.config.frame_skip,
-            "agent": {"actions": len(self.buttons), "frame_stack": self.config.frame_stack},
+            "agent": {
+                "actions": len(self.buttons),
+                "frame_stack": self.config.frame_stack,
+                "network": self.config.network,
+                "dueling": self.config.dueling,
+                "averaged": self.config.average_updates > 0,
+                "show_buttons": self.config.show_buttons,
+            },
             "reward": "7.4.0",
             "episodes": self.logger.episode,
             "greedy_clear": self.first_greedy_clear is not None,
@@ -435,7 +452,7 @@ class Trainer:
             "mario": self.mario.state_dict(),
             "metrics": self.logger.state_dict(),
             "learn_due": self.learn_due,
-            "button_logs": self.fleet.button_logs if self.fleet else self._saved_button_logs,
+            "games": self.fleet.state_dict() if self.fleet else self._saved_games,
             "seconds": self._seconds_before + self.seconds,
             "greedy_best": list(self._greedy_best),
             "first_greedy_clear": asdict(clear) if clear else None,
@@ -450,7 +467,7 @@ class Trainer:
             state, stacks = state_files.read(path, self.mario, manifest)
             self.logger.load_state_dict(state["metrics"])
             self.learn_due = int(state["learn_due"])
-            self._saved_button_logs = [[int(byte) for byte in log] for log in state["button_logs"]]
+            self._saved_games = dict(state["games"])
             self.stacks.stacks = stacks.to(self.device)
             self._seconds_before = float(state["seconds"])
             self._greedy_best = (bool(state["greedy_best"][0]), int(state["greedy_best"][1]))
