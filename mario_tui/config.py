@@ -177,6 +177,17 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=256,
     )
+    graph: bool = _field(
+        True, "on a GPU, record an update once as a CUDA graph and start it with one call", group="Run"
+    )
+    robust_episodes: int = _field(
+        0,
+        "after greedy play cleared the stage, also play this many episodes with sticky buttons and no-op starts (0: none)",
+        group="Run",
+        unit="episodes",
+        ge=0,
+        le=10_000,
+    )
     tensorboard: bool = _field(False, "write TensorBoard events too (extra 'tensorboard')", group="Run")
 
     @field_validator("stage")

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, ladder
-from mario_tui.agent.network import MarioNet
+from mario_tui.agent.graph import CudaGraphs, GraphedUpdate
+from mario_tui.agent.network import MarioNet, scale
 from mario_tui.agent.replay import Batch, Replay
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
@@ -24,10 +25,13 @@ AVERAGE_EVERY = 10
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What one update of the online network was: the mean TD estimate of its batch, and the loss."""
+    """What one update of the online network was: the mean TD estimate of its batch, and the loss.
 
-    q: float
-    loss: float
+    0-d tensors on the device: to read them makes the program wait for it.
+    """
+
+    q: Tensor
+    loss: Tensor
 
 
 def resolve_device(name: str) -> torch.device:
@@ -62,7 +66,13 @@ class Mario:
                 dueling=config.dueling,
                 averaged=config.average_updates > 0,
             ).to(self.device)
-        self.optimizer = torch.optim.Adam(self.net.online.parameters(), lr=config.learning_rate, fused=True)
+        self._graphed = config.graph and self.device.type == "cuda"
+        self.optimizer = torch.optim.Adam(
+            self.net.online.parameters(), lr=config.learning_rate, fused=True, capturable=self._graphed
+        )
+        self._update_networks = (
+            GraphedUpdate(self.update_networks, CudaGraphs()) if self._graphed else self.update_networks
+        )
         self.loss_fn = nn.SmoothL1Loss(reduction="none")
         self.memory = Replay(
             config.replay_size,
@@ -148,12 +158,13 @@ class Mario:
         `discount` is gamma by default; for n-step returns gamma to the power of n, (B,) float32.
         """
         discount = self.config.gamma if discount is None else discount
+        next_state = scale(next_state)
         best_action = self.net(next_state, model="online").argmax(dim=1, keepdim=True)
         next_q: Tensor = self.net(next_state, model="target").gather(1, best_action).squeeze(1)
         return (reward + (1 - done.float()) * discount * next_q).float()
 
-    def update_q_online(self, td_estimate: Tensor, td_target: Tensor, weight: Tensor | None = None) -> float:
-        """One step of Adam on the smooth L1 loss between the two, (B,) float32 each; returns the loss.
+    def update_q_online(self, td_estimate: Tensor, td_target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """One step of Adam on the smooth L1 loss between the two, (B,) float32 each; returns the loss, 0-d.
 
         With `weight`, (B,) float32, each transition's loss counts that much.
         """
@@ -162,7 +173,7 @@ class Mario:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return loss.item()
+        return loss.detach()
 
     def sync_q_target(self) -> None:
         """Copies the online network to the target network."""
@@ -189,16 +200,35 @@ class Mario:
 
     def _update(self) -> Update:
         batch = self.recall()
-        td_estimate = self.td_estimate(batch.state, batch.action)
-        td_target = self.td_target(
-            batch.reward / self.config.reward_scale, batch.next_state, batch.done, batch.discount
+        loss, td_estimate, td_error = self._update_networks(
+            batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight
         )
-        loss = self.update_q_online(td_estimate, td_target, batch.weight)
-        self.memory.update_priorities(batch, td_target - td_estimate)
+        self.memory.update_priorities(batch, td_error)
         self.updates += 1
         if self.config.average_updates and self.updates % AVERAGE_EVERY == 0:
             self.average()
-        return Update(q=td_estimate.detach().mean().item(), loss=loss)
+        return Update(q=td_estimate.mean(), loss=loss)
+
+    def update_networks(
+        self,
+        state: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        next_state: Tensor,
+        done: Tensor,
+        discount: Tensor,
+        weight: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The whole update with a batch of transitions, shapes as in `Batch`.
+
+        Returns the loss, 0-d, and of each transition the TD estimate before the update and the TD error, (B,) float32.
+        Nothing in it waits for the device, so that a CUDA graph can hold it.
+        """
+        td_estimate = self.td_estimate(state, action)
+        td_target = self.td_target(reward / self.config.reward_scale, next_state, done, discount)
+        loss = self.update_q_online(td_estimate, td_target, weight)
+        td_estimate = td_estimate.detach()
+        return loss, td_estimate, td_target - td_estimate
 
     def state_dict(self) -> dict[str, Any]:
         """Counters, epsilon and the random state; the networks, optimizer and replay have state dicts of their own."""

@@ -6,6 +6,13 @@ import torch
 from torch import Tensor, nn
 
 
+def scale(states: Tensor) -> Tensor:
+    """States (B, C, 84, 84), uint8 in 0..255, as float32 in 0..1 in the networks' layout; float32 ones as they are."""
+    if states.dtype != torch.uint8:
+        return states
+    return states.contiguous(memory_format=torch.channels_last).float().div_(255)
+
+
 class DuelingHead(nn.Module):
     """Q = V + A - mean(A), value and advantages each with a hidden layer of its own.
 
@@ -67,9 +74,7 @@ class MarioNet(nn.Module):
 
     def forward(self, states: Tensor, model: Literal["online", "target", "average"]) -> Tensor:
         """Q values, (B, actions) float32, of states (B, C, 84, 84): uint8 in 0..255, or float32 in 0..1."""
-        if states.dtype == torch.uint8:
-            states = states.contiguous(memory_format=torch.channels_last).float().div_(255)
-        q_values: Tensor = getattr(self, model)(states)
+        q_values: Tensor = getattr(self, model)(scale(states))
         return q_values
 
     def greedy(self, states: Tensor) -> Tensor:

@@ -33,17 +33,22 @@ _TICKS_AT_ONCE = 1024
 def writers(
     mario: Mario, state: Mapping[str, Any], stacks: Tensor, *, replay: bool
 ) -> dict[str, Callable[[Path], None]]:
-    """File name -> function that writes it, for `checkpoint.write`."""
+    """File name -> function that writes it, for `checkpoint.write`.
+
+    All but the replay is copied here and now, so that training may go on before it is written.
+    """
+    agent, optimizer = _copies(mario.net.state_dict()), _copies(_optimizer_tensors(mario))
+    actors, text = _copies({"stacks": stacks}), json.dumps(state) + "\n"
     parts: dict[str, Callable[[Path], None]] = {
-        "agent.safetensors": lambda path: _save(mario.net.state_dict(), path),
-        "optimizer.safetensors": lambda path: _save(_optimizer_tensors(mario), path),
-        "actors.safetensors": lambda path: _save({"stacks": stacks}, path),
-        "trainer.json": lambda path: _write_text(path, json.dumps(state) + "\n"),
+        "agent.safetensors": lambda path: save_file(agent, path),
+        "optimizer.safetensors": lambda path: save_file(optimizer, path),
+        "actors.safetensors": lambda path: save_file(actors, path),
+        "trainer.json": lambda path: _write_text(path, text),
     }
     if replay:
         rows = mario.memory.state_dict()
         frames = rows.pop("frame", torch.empty((0, *FRAME_SHAPE), dtype=torch.uint8))
-        parts["replay.safetensors"] = lambda path: _save(rows, path)
+        parts["replay.safetensors"] = lambda path: save_file(_copies(rows), path)
         parts["replay.frames"] = lambda path: _save_frames(frames.numpy(), path, mario.memory.envs)
     return parts
 
@@ -66,8 +71,10 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
     return state, load_file(folder / "actors.safetensors")["stacks"]
 
 
-def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, path)
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
 
 
 def _write_text(path: Path, text: str) -> None:

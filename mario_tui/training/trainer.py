@@ -6,11 +6,13 @@ the weights of before, so that a run depends on its seed alone, neither on timin
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from mario_tui import checkpoint, paths
-from mario_tui.agent.mario import Mario, resolve_device
+from mario_tui.agent.mario import Mario, Update, resolve_device
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.agent.processor import prepare_processor
@@ -28,7 +30,7 @@ from mario_tui.errors import CheckpointError, EmulatorError, InputError
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
 from mario_tui.game.fleet import Fleet, FleetStep
-from mario_tui.play.evaluation import Evaluation, evaluate, note
+from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
 from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.metrics import EpisodeRecord, MetricLogger, TensorBoardLog
@@ -63,10 +65,11 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Greedy play was tried."""
+    """The weights of step `step` were tried: by greedy play, or by the protocol of the robust clear rate."""
 
     step: int
     evaluation: Evaluation
+    robust: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,33 @@ class Finished:
 
 
 Event = Started | Stepped | EpisodeEnded | Saved | Evaluated | Paused | Resumed | Finished
+
+
+EVALUATION_STEPS = 2_000
+"""Steps after which the result of a greedy evaluation is waited for, if it is not there yet: a fixed number, so that
+a run depends on its seed alone."""
+
+_UNREAD_UPDATES = 100  # results of updates are read this many at a time, since on a GPU that waits for it
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """A step's agent, which is evaluated while training goes on, and saved if it turns out to be the best so far."""
+
+    step: int
+    policy: Policy
+    parts: dict[str, Callable[[Path], None]]
+    header: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _PendingEvaluation:
+    """An evaluation under way, and the step at which its result is taken."""
+
+    snapshot: _Snapshot
+    robust: bool
+    result: Future[Evaluation]
+    due: int
 
 
 class PhaseClock(Counter[str]):
@@ -173,7 +203,12 @@ class Trainer:
             self.last_checkpoint: Path | None = None
             self._saved_step = -1
             self.first_greedy_clear: FirstClear | None = None
-            self._greedy_best = (False, -1)
+            self._best: tuple[float, bool, int] = (-1.0, False, -1)  # robust clear rate, greedy clear, greedy x
+            self._pending: list[_PendingEvaluation] = []
+            self._evaluator = ThreadPoolExecutor(1, thread_name_prefix="evaluation")
+            self._stop_evaluating = False
+            self._saved_snapshots: dict[int, Path] = {}  # the newest, by step
+            self._unread: list[Update] = []
             self._seconds_before = 0.0  # trained before this sitting
             self._active_since: float | None = None
             self._active_seconds = 0.0
@@ -233,7 +268,10 @@ class Trainer:
             yield Started(self.run_dir, self.step)
             while True:
                 yield from self._obey()
-                if self.control.stopping or self._limit_reached():
+                if self.control.stopping:
+                    break
+                if self._limit_reached():
+                    yield from self._take_evaluations()
                     break
                 try:
                     ended = self._tick(fleet)
@@ -250,6 +288,8 @@ class Trainer:
 
     def close(self) -> None:
         """Ends the games and lets go of the run's folder; `run` does it itself."""
+        self._stop_evaluating = True
+        self._evaluator.shutdown(cancel_futures=True)
         if self.fleet:
             self.fleet.close()
         if self.tensorboard:
@@ -282,7 +322,7 @@ class Trainer:
     def _obey(self) -> Iterator[Event]:
         """Does what was asked for; nothing but saving happens while paused."""
         if self.control.take_save():
-            yield self._saved(self.save())
+            yield from self._save()
         if not self.control.paused or self.control.stopping:
             return
         self._pause_clock()
@@ -290,7 +330,7 @@ class Trainer:
         while self.control.paused and not self.control.stopping:
             self.control.wait_while_paused()
             if self.control.take_save():
-                yield self._saved(self.save())
+                yield from self._save()
         self._active_since = time.monotonic()
         yield Resumed(self.step)
 
@@ -300,8 +340,7 @@ class Trainer:
         actions = self.mario.act(self.stacks.stacks)
         fleet.send(self.buttons[actions])
         self.clock.mark("act")
-        for update in self.mario.learn(self.learn_due):
-            self.logger.log_update(update.loss, update.q)
+        self._unread += self.mario.learn(self.learn_due)
         self.clock.mark("learn")
         observed = fleet.receive()
         self.clock.mark("wait")
@@ -324,7 +363,18 @@ class Trainer:
         self._see(fleet, observed)
         self.latest_frame = fleet.frames[0].copy()
         self.clock.mark("preprocess")
+        if observed.last.any() or len(self._unread) >= _UNREAD_UPDATES:
+            self._read_updates()
         return [self._end_episode(env, observed) for env in np.flatnonzero(observed.last)]
+
+    def _read_updates(self) -> None:
+        """Logs the updates since the last call."""
+        if self._unread:
+            losses = torch.stack([update.loss for update in self._unread]).tolist()
+            q_values = torch.stack([update.q for update in self._unread]).tolist()
+            self._unread.clear()
+            for loss, q in zip(losses, q_values, strict=True):
+                self.logger.log_update(loss, q)
 
     def _see(self, fleet: Fleet, observed: FleetStep) -> None:
         """Adds the games' newest frames to what the agent sees."""
@@ -354,10 +404,11 @@ class Trainer:
     def _periodic(self, ended: list[EpisodeRecord]) -> Iterator[Event]:
         """Evaluations and checkpoints that are due after the step just taken."""
         before = self.step - self.learn_due
+        yield from self._take_evaluations(self.step)
         if self._crossed(self.config.eval_every_steps, before):
-            yield self._evaluate_greedy()
+            self._evaluate(self._snapshot(full=False), robust=False)
         if self._crossed(self.config.save_every, before):
-            yield self._saved(self.save())
+            yield from self._save()
         if any(record.episode % (10 * self.config.log_every) == 0 for record in ended):
             save_curves(self.run_dir, self.logger.curves)
 
@@ -372,17 +423,49 @@ class Trainer:
             or (config.until_clear and self.first_greedy_clear)
         )
 
-    def _evaluate_greedy(self) -> Evaluated:
-        """Greedy play with the live weights; the best so far is saved, without the replay."""
-        evaluation = evaluate(self.policy())
-        result = (evaluation.clears > 0, evaluation.max_x)
-        if evaluation.clears and self.first_greedy_clear is None:
-            self.first_greedy_clear = FirstClear(self.step, round(self._seconds_before + self.seconds, 3))
-        if result > self._greedy_best:
-            self._greedy_best = result
-            saved = self.save(full=False)
-            note(saved, self.policy(), evaluation, stage=self.config.stage, sticky=0, noops=0)
-        return Evaluated(self.step, evaluation)
+    def _evaluate(self, snapshot: _Snapshot, *, robust: bool) -> None:
+        """Begins to play with a step's agent in a thread of its own; `_take_evaluations` has the result later."""
+        config = self.config
+        settings: dict[str, Any] = {}
+        if robust:
+            settings = {"episodes": config.robust_episodes, "sticky": ROBUST_STICKY, "noops": ROBUST_NOOPS}
+        result = self._evaluator.submit(
+            evaluate, snapshot.policy, cancelled=lambda: self._stop_evaluating, **settings
+        )
+        wait_steps = config.eval_every_steps if robust else min(EVALUATION_STEPS, config.eval_every_steps)
+        self._pending.append(_PendingEvaluation(snapshot, robust, result, self.step + wait_steps))
+
+    def _take_evaluations(self, step: int | None = None, *, robust: bool = True) -> Iterator[Evaluated]:
+        """The results that are due at this step, or all of them; the best agent so far is saved, without a replay.
+
+        Without `robust` those of the robust protocol, which may take a minute, are left for later.
+        """
+        due = [one for one in self._pending if (step is None or one.due <= step) and (robust or not one.robust)]
+        for pending in due:
+            self._pending.remove(pending)
+            evaluation, snapshot = pending.result.result(), pending.snapshot
+            if not pending.robust:
+                result = (-1.0, evaluation.clears > 0, evaluation.max_x)
+                if evaluation.clears and self.first_greedy_clear is None:
+                    self.first_greedy_clear = FirstClear(snapshot.step, round(self._seconds_before + self.seconds, 3))
+                if evaluation.clears and self.config.robust_episodes and not self.config.until_clear:
+                    self._evaluate(snapshot, robust=True)
+            else:
+                result = (evaluation.clear_rate, True, 0)
+            if result > self._best:
+                self._best = result
+                self._keep(pending, evaluation)
+            yield Evaluated(snapshot.step, evaluation, pending.robust)
+
+    def _keep(self, pending: _PendingEvaluation, evaluation: Evaluation) -> None:
+        """Saves the agent that was evaluated, unless it is there already, and notes how it did."""
+        snapshot = pending.snapshot
+        folder = self._saved_snapshots.get(snapshot.step)
+        if folder is None or not folder.is_dir():
+            folder = checkpoint.write(self.run_dir, snapshot.step, snapshot.parts, snapshot.header)
+            self._saved_snapshots = {snapshot.step: folder}
+        sticky, noops = (ROBUST_STICKY, ROBUST_NOOPS) if pending.robust else (0.0, 0)
+        note(folder, snapshot.policy, evaluation, stage=self.config.stage, sticky=sticky, noops=noops)
 
     def _finish(self) -> Finished:
         if self.logger.episode and (self.logger.episode - 1) % self.config.log_every:
@@ -408,11 +491,24 @@ class Trainer:
 
     # Saving and going on.
 
-    def _saved(self, path: Path) -> Saved:
-        return Saved(path, self.step)
+    def _save(self) -> Iterator[Event]:
+        yield from self._take_evaluations(robust=False)  # what greedy play showed is part of what is saved
+        yield Saved(self.save(), self.step)
 
-    def save(self, *, full: bool = True) -> Path:
-        """Writes a checkpoint; a full one has the replay too, and older ones then lose theirs."""
+    def save(self) -> Path:
+        """Writes a full checkpoint, with the replay; older ones then lose theirs."""
+        snapshot = self._snapshot(full=True)
+        path = checkpoint.write(self.run_dir, snapshot.step, snapshot.parts, snapshot.header)
+        checkpoint.verify(path)
+        for older in paths.step_folders(self.run_dir):
+            if older != path:
+                checkpoint.drop_parts(older, state_files.REPLAY_PARTS)
+        self.last_checkpoint, self._saved_step = path, self.step
+        return path
+
+    def _snapshot(self, *, full: bool) -> _Snapshot:
+        """The agent as it is now, with the replay (which is not copied) or without."""
+        self._read_updates()
         parts = state_files.writers(self.mario, self._state(), self.stacks.stacks, replay=full)
         header = {
             "stage": self.config.stage,
@@ -437,14 +533,10 @@ class Trainer:
                 "emulator": emulator_generation(),
             },
         }
-        path = checkpoint.write(self.run_dir, self.step, parts, header)
-        if full:
-            checkpoint.verify(path)
-            for older in paths.step_folders(self.run_dir):
-                if older != path:
-                    checkpoint.drop_parts(older, state_files.REPLAY_PARTS)
-            self.last_checkpoint, self._saved_step = path, self.step
-        return path
+        policy = self.policy()
+        if not full:
+            policy = replace(policy, net=copy.deepcopy(policy.net).eval())
+        return _Snapshot(self.step, policy, parts, header)
 
     def _state(self) -> dict[str, Any]:
         clear = self.first_greedy_clear
@@ -454,7 +546,7 @@ class Trainer:
             "learn_due": self.learn_due,
             "games": self.fleet.state_dict() if self.fleet else self._saved_games,
             "seconds": self._seconds_before + self.seconds,
-            "greedy_best": list(self._greedy_best),
+            "best": list(self._best),
             "first_greedy_clear": asdict(clear) if clear else None,
         }
 
@@ -470,7 +562,8 @@ class Trainer:
             self._saved_games = dict(state["games"])
             self.stacks.stacks = stacks.to(self.device)
             self._seconds_before = float(state["seconds"])
-            self._greedy_best = (bool(state["greedy_best"][0]), int(state["greedy_best"][1]))
+            rate, clear, x = state["best"]
+            self._best = (float(rate), bool(clear), int(x))
             clear = state["first_greedy_clear"]
             self.first_greedy_clear = FirstClear(**clear) if clear else None
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
