@@ -85,6 +85,13 @@ class TrainingConfig(BaseModel):
     n_steps: int = _field(
         1, "steps whose rewards are summed before the target network is asked", group="Agent", unit="steps", ge=1, le=50
     )
+    action_gap: float = _field(
+        0.0,
+        "how far the target of an action worse than the best is lowered, to set them apart (0: plain Double DQN)",
+        group="Agent",
+        ge=0,
+        lt=1,
+    )
     reward_scale: float = _field(
         1.0, "rewards are divided by this before they are learned from", group="Agent", gt=0, le=1e6
     )

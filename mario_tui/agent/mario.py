@@ -4,6 +4,7 @@ Double DQN (van Hasselt, Guez, Silver 2016, Deep Reinforcement Learning with Dou
 chooses the next action, the target network says what it is worth.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,6 +164,17 @@ class Mario:
         next_q: Tensor = self.net(next_state, model="target").gather(1, best_action).squeeze(1)
         return (reward + (1 - done.float()) * discount * next_q).float()
 
+    @torch.no_grad()
+    def disadvantage(self, state: Tensor, action: Tensor) -> Tensor:
+        """max_a Q_target(s, a) - Q_target(s, a) of the action taken: (B,) float32, 0 for the best one.
+
+        Advantage learning (Bellemare et al. 2016, Increasing the Action Gap, equation 9) lowers targets by a part of it.
+        At a wall it matters little when Mario jumps, so that both actions are worth almost the same, and the network's
+        errors are larger than the difference: greedy play then stays there.
+        """
+        q_values = self.net(state, model="target")
+        return q_values.amax(dim=1) - q_values.gather(1, action.unsqueeze(1)).squeeze(1)
+
     def update_q_online(self, td_estimate: Tensor, td_target: Tensor, weight: Tensor | None = None) -> Tensor:
         """One step of Adam on the smooth L1 loss between the two, (B,) float32 each; returns the loss, 0-d.
 
@@ -186,20 +198,22 @@ class Mario:
         weight = min(1.0, AVERAGE_EVERY / min(self.config.average_updates, self.updates))
         torch._foreach_lerp_(list(self.net.average.parameters()), list(self.net.online.parameters()), weight)
 
-    def learn(self, steps: int = 1) -> list[Update]:
+    def learn(self, steps: int = 1, mark: Callable[[str], None] = lambda phase: None) -> list[Update]:
         """What is due after the last `steps` steps: a sync every `sync_every`, an update every `learn_every`.
 
-        With several games a tick counts several steps; the number of updates per step stays the same.
+        With several games a tick counts several steps; the number of updates per step stays the same. `mark` is called
+        when a phase, "sample" or "update", is over.
         """
         before = self.curr_step - steps
         if self.curr_step // self.config.sync_every > before // self.config.sync_every:
             self.sync_q_target()
         learn_from = max(before, self.burn_in_until - 1)
         due = self.curr_step // self.config.learn_every - learn_from // self.config.learn_every
-        return [self._update() for _ in range(due) if self.memory.ready]
+        return [self._update(mark) for _ in range(due) if self.memory.ready]
 
-    def _update(self) -> Update:
+    def _update(self, mark: Callable[[str], None]) -> Update:
         batch = self.recall()
+        mark("sample")
         loss, td_estimate, td_error = self._update_networks(
             batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight
         )
@@ -207,6 +221,7 @@ class Mario:
         self.updates += 1
         if self.config.average_updates and self.updates % AVERAGE_EVERY == 0:
             self.average()
+        mark("update")
         return Update(q=td_estimate.mean(), loss=loss)
 
     def update_networks(
@@ -224,8 +239,11 @@ class Mario:
         Returns the loss, 0-d, and of each transition the TD estimate before the update and the TD error, (B,) float32.
         Nothing in it waits for the device, so that a CUDA graph can hold it.
         """
+        state = scale(state)
         td_estimate = self.td_estimate(state, action)
         td_target = self.td_target(reward / self.config.reward_scale, next_state, done, discount)
+        if self.config.action_gap:
+            td_target = td_target - self.config.action_gap * self.disadvantage(state, action)
         loss = self.update_q_online(td_estimate, td_target, weight)
         td_estimate = td_estimate.detach()
         return loss, td_estimate, td_target - td_estimate

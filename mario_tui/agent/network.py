@@ -70,7 +70,7 @@ class MarioNet(nn.Module):
         self.target = self._copy(channels, output_dim, network, dueling)
         self.average = self._copy(channels, output_dim, network, dueling) if averaged else None
         # the layout in which convolutions on a processor, and on a GPU's tensor cores, are fastest
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, states: Tensor, model: Literal["online", "target", "average"]) -> Tensor:
         """Q values, (B, actions) float32, of states (B, C, 84, 84): uint8 in 0..255, or float32 in 0..1."""

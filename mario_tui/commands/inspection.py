@@ -113,7 +113,7 @@ def _measure(config: Any, steps: int) -> dict[str, Any]:
         fleet.send(last + trainer.buttons[0])
         emulated += int((~fleet.receive().first).sum())
     emulator_seconds = time.perf_counter() - emulator_started
-    learn_seconds = trainer.clock.get("learn", 0.0)
+    learn_seconds = trainer.clock.get("sample", 0.0) + trainer.clock.get("update", 0.0)
     bytes_per_transition = trainer.mario.memory.bytes_per_transition
     running.close()
     return {

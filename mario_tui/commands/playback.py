@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from mario_tui.game.stages import check_stage
 def evaluate(arguments: argparse.Namespace) -> int:
     path = _found(arguments)
     from mario_tui.agent.policy import load_policy
+    from mario_tui.agent.processor import prepare_processor
     from mario_tui.play import evaluation
 
+    prepare_processor(1)
     policy = load_policy(path)
     stage = arguments.stage or policy.stage
 
@@ -38,6 +41,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         sticky=arguments.sticky,
         noops=arguments.noops,
         seed=arguments.seed,
+        threads=os.cpu_count() or 1,
         on_episode=report,
     )
     evaluation.note(path, policy, result, stage=stage, sticky=arguments.sticky, noops=arguments.noops)

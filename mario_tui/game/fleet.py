@@ -42,6 +42,7 @@ class FleetStep:
     time, coins, score, life: int32, as in MarioEmulator.
     steps: int32, of this episode so far.
     status: "small", "tall" or "fireball".
+    emulating_seconds: how long the busiest worker played.
     """
 
     reward: NDArray[np.float32]
@@ -59,6 +60,7 @@ class FleetStep:
     life: NDArray[np.int32]
     steps: NDArray[np.int32]
     status: list[str]
+    emulating_seconds: float
 
 
 class Fleet:
@@ -231,10 +233,11 @@ class Fleet:
             buttons=np.array([log[-1] if log else 0 for log in self.button_logs], dtype=np.uint8),
             end=[ENDS[number] for number in results["end"]],
             status=[STATUSES[number] for number in results["status"]],
+            emulating_seconds=max(float(results["seconds"][worker.envs].sum()) for worker in self._workers),
         )
 
 
-_COPIED_FIELDS = [name for name in RESULT.names or () if name not in ("end", "status")]
+_COPIED_FIELDS = [name for name in RESULT.names or () if name not in ("end", "status", "seconds")]
 
 
 class _Worker:

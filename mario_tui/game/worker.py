@@ -10,6 +10,7 @@ import mmap
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -42,6 +43,7 @@ RESULT = np.dtype(
         ("score", np.int32),
         ("life", np.int32),
         ("steps", np.int32),
+        ("seconds", np.float32),
     ]
 )
 
@@ -101,6 +103,7 @@ class Game:
         )
         self._frame = frame
         self._results = results
+        self._began = time.perf_counter()  # the order being obeyed
         self._publish(None)
 
     def step(self, buttons: int) -> None:
@@ -118,11 +121,13 @@ class Game:
 
     def obey(self, order: tuple[bool, int]) -> None:
         """Begins an episode with that many steps of no button, or plays a step with those buttons."""
+        self._began = time.perf_counter()
         begins, number = order
         (self.reset if begins else self.step)(number)
 
     def restore(self, episode: tuple[int, bytes]) -> None:
         """Brings the game to where it was after that many steps of no button and then the steps of this log."""
+        self._began = time.perf_counter()
         noop_steps, button_log = episode
         self.reset(noop_steps)
         result = None
@@ -148,6 +153,7 @@ class Game:
             emulator.score,
             emulator.life,
             episode.steps,
+            time.perf_counter() - self._began,
         )
 
 

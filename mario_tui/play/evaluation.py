@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,15 @@ def evaluate(
     sticky: float = 0.0,
     noops: int = 0,
     seed: int = 0,
+    threads: int = 1,
     on_episode: Callable[[EpisodeResult], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Evaluation:
     """Plays `episodes` episodes, seeded `seed`, `seed` + 1, ...; see `rollout` for the other arguments.
 
     Greedy play without sticky actions and no-op starts is the same every time, so it is played once only and the result
-    stands for all.
+    stands for all. With `threads` as many episodes are played at the same time (the emulator lets other threads run);
+    the result is the same. `on_episode` hears of them in their order.
 
     Raises:
         InputError: an argument is out of range.
@@ -102,31 +105,33 @@ def evaluate(
         raise InputError(f"noops = {noops} cannot be used: it should be 0 to 1,000 frames")
     if seed < 0:
         raise InputError(f"seed = {seed} cannot be used: it should be 0 or more")
-    deterministic = sticky == 0 and noops == 0
+    played = 1 if sticky == 0 and noops == 0 else episodes
     results: list[EpisodeResult] = []
-    for number in range(episodes):
-        if deterministic and results:
-            results.append(results[0])
-        else:
-            last = None
-            for moment in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=seed + number):
-                last = moment
-                if cancelled and cancelled():
-                    return Evaluation(tuple(results))
-            assert last is not None
-            assert last.end is not None
-            results.append(
-                EpisodeResult(
-                    seed=seed + number,
-                    reward=last.total_reward,
-                    length=last.step,
-                    max_x=last.max_x,
-                    end=last.end.value,
-                    cleared=last.end is EndReason.CLEAR,
-                )
-            )
-        if on_episode:
-            on_episode(results[-1])
+
+    def play(episode_seed: int) -> EpisodeResult | None:
+        moment = None
+        for moment in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed):
+            if cancelled and cancelled():
+                return None
+        assert moment is not None
+        assert moment.end is not None
+        return EpisodeResult(
+            seed=episode_seed,
+            reward=moment.total_reward,
+            length=moment.step,
+            max_x=moment.max_x,
+            end=moment.end.value,
+            cleared=moment.end is EndReason.CLEAR,
+        )
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="evaluation") as pool:
+        for result in pool.map(play, range(seed, seed + played)):
+            if result is None:
+                break
+            for repetition in range(episodes // played):
+                results.append(replace(result, seed=result.seed + repetition))
+                if on_episode:
+                    on_episode(results[-1])
     return Evaluation(tuple(results))
 
 

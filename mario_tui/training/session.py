@@ -39,6 +39,7 @@ class TrainingSnapshot:
         mean_reward, mean_length, mean_loss, mean_q: over the last 100 episodes.
         frame: (240, 256, 3) uint8, the game of the first actor.
         curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100.
+        phases: where the time of a step goes, as shares of it, see PhaseClock.
         problem: one line, where the status is `failed`.
     """
 
@@ -65,6 +66,7 @@ class TrainingSnapshot:
     curves: Mapping[str, Points] = field(default_factory=dict)
     last_episode: EpisodeRecord | None = None
     last_checkpoint: Path | None = None
+    phases: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -220,6 +222,7 @@ class TrainingSession:
             curves=self._curves,
             last_episode=self._last_episode,
             last_checkpoint=trainer.last_checkpoint,
+            phases=trainer.clock.shares(),
         )
 
 

@@ -138,7 +138,11 @@ class _PendingEvaluation:
 
 
 class PhaseClock(Counter[str]):
-    """Where the time of a step goes: phase -> seconds, each from the mark before to its own."""
+    """Where the time of a step goes: phase -> seconds, each from the mark before to its own.
+
+    `act`, `sample`, `update`, `wait` (for the emulators), `cache` and `preprocess` follow one another; `emulate`, the
+    time in which the busiest emulator process played, goes on beside them.
+    """
 
     def start(self) -> None:
         self._last = time.perf_counter()
@@ -147,6 +151,11 @@ class PhaseClock(Counter[str]):
         now = time.perf_counter()
         self[phase] += now - self._last  # type: ignore[assignment]
         self._last = now
+
+    def shares(self) -> dict[str, float]:
+        """Phase -> its share of the time since the first step."""
+        total = sum(seconds for phase, seconds in self.items() if phase != "emulate")
+        return {phase: seconds / total for phase, seconds in self.items()} if total else {}
 
 
 class Trainer:
@@ -340,10 +349,10 @@ class Trainer:
         actions = self.mario.act(self.stacks.stacks)
         fleet.send(self.buttons[actions])
         self.clock.mark("act")
-        self._unread += self.mario.learn(self.learn_due)
-        self.clock.mark("learn")
+        self._unread += self.mario.learn(self.learn_due, self.clock.mark)
         observed = fleet.receive()
         self.clock.mark("wait")
+        self.clock["emulate"] += observed.emulating_seconds  # type: ignore[assignment]
 
         stepped = ~self.last  # the other games began a new episode instead
         self.mario.cache(
