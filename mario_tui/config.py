@@ -107,7 +107,11 @@ class TrainingConfig(BaseModel):
         le=10_000_000_000,
     )
     priority_exponent: float = _field(
-        0.0, "how much transitions with a larger TD error are learned from more often (0: all alike)", group="Agent", ge=0, le=1
+        0.0,
+        "how much transitions with a larger TD error are learned from more often (0: all alike)",
+        group="Agent",
+        ge=0,
+        le=1,
     )
     priority_correction: float = _field(
         0.4, "how far an update makes up for drawing some transitions more often", group="Agent", ge=0, le=1
@@ -189,7 +193,7 @@ class TrainingConfig(BaseModel):
     )
     robust_episodes: int = _field(
         0,
-        "after greedy play cleared the stage, also play this many episodes with sticky buttons and no-op starts (0: none)",
+        "episodes with sticky buttons and no-op starts to play once greedy play cleared the stage (0: none)",
         group="Run",
         unit="episodes",
         ge=0,

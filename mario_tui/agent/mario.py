@@ -19,7 +19,6 @@ from mario_tui.agent.replay import Batch, Replay
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
 
-
 AVERAGE_EVERY = 10
 """Updates between two steps of the averaged network, whose cost they share."""
 
@@ -168,8 +167,8 @@ class Mario:
     def disadvantage(self, state: Tensor, action: Tensor) -> Tensor:
         """max_a Q_target(s, a) - Q_target(s, a) of the action taken: (B,) float32, 0 for the best one.
 
-        Advantage learning (Bellemare et al. 2016, Increasing the Action Gap, equation 9) lowers targets by a part of it.
-        At a wall it matters little when Mario jumps, so that both actions are worth almost the same, and the network's
+        Advantage learning (Bellemare et al. 2016, Increasing the Action Gap, equation 9) lowers targets by a part of
+        it. At a wall it matters little when Mario jumps, so that both actions are worth almost the same, and the network's
         errors are larger than the difference: greedy play then stays there.
         """
         q_values = self.net(state, model="target")

@@ -37,7 +37,7 @@ ROW_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1] + 1 + 4 + 1 + 1 + 1 + 8
 class Batch:
     """Transitions, as the update takes them: s_tm1, a_tm1, r_t, s_t in the usual notation.
 
-    state, next_state: (B, depth, 84, 84) uint8; action: (B,) int64; reward: (B,) float32, the discounted sum of up to n;
+    state, next_state: (B, depth, 84, 84) uint8; action: (B,) int64; reward: (B,) float32, a discounted sum of up to n;
     done: (B,) bool, whether the next state is terminal, so that nothing can be expected after it; discount: (B,)
     float32, what the next state's value counts, gamma to the power of the steps between the two states; index: (B,)
     int64 on the CPU, the rows they begin in; weight: (B,) float32, what each counts in the loss.
@@ -56,8 +56,8 @@ class Batch:
 class Priorities:
     """What chance each row has of being drawn: prioritised replay (Schaul et al. 2016, Prioritized Experience Replay).
 
-    A row's chance is proportional to |TD error| ** alpha, and what it counts in the loss to (rows x chance) ** -beta, the
-    largest of a batch being 1. The sum tree is torchrl's.
+    A row's chance is proportional to |TD error| ** alpha, and what it counts in the loss to (rows x chance) ** -beta,
+    the largest of a batch being 1. The sum tree is torchrl's.
 
     Args:
         rows: how many there are.

@@ -145,7 +145,7 @@ class Fleet:
         self._sent = orders
 
     def _order(self, env: int, chosen: int) -> tuple[bool, int]:
-        """What the game does next: whether it begins an episode, and its steps of no button, or the buttons it holds."""
+        """What the game does next: whether it begins an episode, then its steps of no button or the buttons to hold."""
         if self._ended[env]:
             return True, -(-int(self._rng.integers(self._noops + 1)) // self._frame_skip) if self._noops else 0
         log = self.button_logs[env]

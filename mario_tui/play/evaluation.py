@@ -109,19 +109,20 @@ def evaluate(
     results: list[EpisodeResult] = []
 
     def play(episode_seed: int) -> EpisodeResult | None:
-        moment = None
+        last = None
         for moment in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed):
+            last = moment
             if cancelled and cancelled():
                 return None
-        assert moment is not None
-        assert moment.end is not None
+        assert last is not None
+        assert last.end is not None
         return EpisodeResult(
             seed=episode_seed,
-            reward=moment.total_reward,
-            length=moment.step,
-            max_x=moment.max_x,
-            end=moment.end.value,
-            cleared=moment.end is EndReason.CLEAR,
+            reward=last.total_reward,
+            length=last.step,
+            max_x=last.max_x,
+            end=last.end.value,
+            cleared=last.end is EndReason.CLEAR,
         )
 
     with ThreadPoolExecutor(threads, thread_name_prefix="evaluation") as pool:

@@ -92,9 +92,10 @@ def _load_optimizer(mario: Mario, tensors: Mapping[str, Tensor]) -> None:
     for key, value in tensors.items():
         index, _, name = key.partition(".")
         parameter = parameters[int(index)]
-        if value.shape == parameter.shape:  # the fused optimizer goes through both in the order they have in memory
-            value = torch.empty_like(parameter).copy_(value)
-        state.setdefault(int(index), {})[name] = value
+        same_shape = value.shape == parameter.shape
+        # the fused optimizer goes through both in the order they have in memory
+        moment = torch.empty_like(parameter).copy_(value) if same_shape else value
+        state.setdefault(int(index), {})[name] = moment
     groups = mario.optimizer.state_dict()["param_groups"]
     mario.optimizer.load_state_dict({"state": state, "param_groups": groups})
 

@@ -438,9 +438,7 @@ class Trainer:
         settings: dict[str, Any] = {}
         if robust:
             settings = {"episodes": config.robust_episodes, "sticky": ROBUST_STICKY, "noops": ROBUST_NOOPS}
-        result = self._evaluator.submit(
-            evaluate, snapshot.policy, cancelled=lambda: self._stop_evaluating, **settings
-        )
+        result = self._evaluator.submit(evaluate, snapshot.policy, cancelled=lambda: self._stop_evaluating, **settings)
         wait_steps = config.eval_every_steps if robust else min(EVALUATION_STEPS, config.eval_every_steps)
         self._pending.append(_PendingEvaluation(snapshot, robust, result, self.step + wait_steps))
 
