@@ -168,8 +168,8 @@ class Mario:
         """max_a Q_target(s, a) - Q_target(s, a) of the action taken: (B,) float32, 0 for the best one.
 
         Advantage learning (Bellemare et al. 2016, Increasing the Action Gap, equation 9) lowers targets by a part of
-        it. At a wall it matters little when Mario jumps, so that both actions are worth almost the same, and the network's
-        errors are larger than the difference: greedy play then stays there.
+        it. At a wall it matters little when Mario jumps, so that both actions are worth almost the same, and the
+        network's errors are larger than the difference: greedy play then stays there.
         """
         q_values = self.net(state, model="target")
         return q_values.amax(dim=1) - q_values.gather(1, action.unsqueeze(1)).squeeze(1)

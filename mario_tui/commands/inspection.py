@@ -71,7 +71,15 @@ def bench(arguments: argparse.Namespace) -> int:
         raise InputError(f"--steps {arguments.steps} cannot be used: it should be 10 to 10,000,000")
     from mario_tui.config import preset
 
-    config = preset(arguments.preset).replace(burn_in=200, save_every=0, replay_size=max(10_000, arguments.steps))
+    given = {name: getattr(arguments, name) for name in ("device", "envs", "workers")}
+    config = preset(arguments.preset).replace(
+        burn_in=200,
+        save_every=0,
+        eval_every=0,
+        replay_size=max(10_000, arguments.steps),
+        graph=not arguments.no_graph,
+        **{name: value for name, value in given.items() if value is not None},
+    )
     with tempfile.TemporaryDirectory(prefix="mario-tui-bench-") as folder:
         os.environ["MARIO_TUI_HOME"] = folder
         result = _measure(config, arguments.steps)

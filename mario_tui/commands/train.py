@@ -154,7 +154,7 @@ class _JsonLines:
             case events.Saved(path, step):
                 content = {"event": "saved", "path": str(path), "step": step}
             case events.Evaluated(step, evaluation):
-                content = {"event": "evaluated", "step": step, **evaluation.as_json()}
+                content = {"event": "evaluated", "step": step, "robust": event.robust, **evaluation.as_json()}
             case events.Finished():
                 content = event.as_json()
             case _:
@@ -258,9 +258,8 @@ def _describe(event: Event) -> str:
     match event:
         case events.Saved(path, _):
             return f"Saved {path}"
-        case events.Evaluated(step, evaluation):
-            outcome = "clears the stage" if evaluation.clears else f"gets to x {evaluation.max_x}"
-            return f"Greedy play at step {step:,} {outcome}"
+        case events.Evaluated():
+            return f"{str(event).capitalize()}"
         case events.Finished():
             return (
                 f"Done: {event.steps:,} steps, {event.episodes:,} episodes, {event.clears:,} clears; "

@@ -43,6 +43,23 @@ class EpisodeRecord:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """One line of evaluations.csv: how the weights of a step played.
+
+    `protocol` is "greedy" or "robust"; `seconds` counts time trained until the result was there, without pauses.
+    """
+
+    step: int
+    seconds: float
+    protocol: str
+    episodes: int
+    clears: int
+    mean_reward: float
+    mean_x: float
+    max_x: int
+
+
 class Curve:
     """A series of points in bounded memory: when it is full, neighbours are merged into their mean."""
 
@@ -123,7 +140,7 @@ class MetricLogger:
         )
         self._reward[env] = self._length[env] = 0
         self._updates[env] = 0
-        self._append_csv(record)
+        _append_csv(self.folder / "metrics.csv", record)
         self._count(record)
         return record
 
@@ -165,14 +182,9 @@ class MetricLogger:
             file.write(header + line)
         return line
 
-    def _append_csv(self, record: EpisodeRecord) -> None:
-        path = self.folder / "metrics.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(EpisodeRecord)])
-            if new:
-                writer.writeheader()
-            writer.writerow(asdict(record))
+    def log_evaluation(self, record: EvaluationRecord) -> None:
+        """Appends a line to evaluations.csv."""
+        _append_csv(self.folder / "evaluations.csv", record)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs but the finished episodes, which are in metrics.csv."""
@@ -212,6 +224,15 @@ class MetricLogger:
             *(",".join(str(getattr(record, name)) for name in names) for record in kept),
         ]
         write_atomically(path, "\r\n".join(lines) + "\r\n")
+
+
+def _append_csv(path: Path, record: EpisodeRecord | EvaluationRecord) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(record)])
+        if new:
+            writer.writeheader()
+        writer.writerow(asdict(record))
 
 
 def read_metrics(path: Path) -> list[EpisodeRecord]:

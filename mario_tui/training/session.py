@@ -168,9 +168,8 @@ class TrainingSession:
             case events.Saved(path):
                 self._notices.append(Notice("saved", f"saved {path.parent.name}/{path.name}"))
                 self._publish(trainer, self.snapshot.status)
-            case events.Evaluated(_, evaluation):
-                outcome = "clears the stage" if evaluation.clears else f"gets to x {evaluation.max_x:,}"
-                self._notices.append(Notice("evaluated", f"greedy play {outcome} at step {event.step:,}"))
+            case events.Evaluated():
+                self._notices.append(Notice("evaluated", str(event)))
             case events.Paused():
                 self._notices.append(Notice("paused", "paused"))
                 self._publish(trainer, "paused")

@@ -33,7 +33,7 @@ from mario_tui.game.fleet import Fleet, FleetStep
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
 from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
-from mario_tui.training.metrics import EpisodeRecord, MetricLogger, TensorBoardLog
+from mario_tui.training.metrics import EpisodeRecord, EvaluationRecord, MetricLogger, TensorBoardLog
 from mario_tui.training.plots import save_curves
 
 
@@ -70,6 +70,13 @@ class Evaluated:
     step: int
     evaluation: Evaluation
     robust: bool = False
+
+    def __str__(self) -> str:
+        result = self.evaluation
+        if self.robust:
+            return f"step {self.step:,} clears {result.clears} of {result.episodes} robust episodes"
+        outcome = "clears the stage" if result.clears else f"gets to x {result.max_x:,}"
+        return f"greedy play at step {self.step:,} {outcome}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +469,18 @@ class Trainer:
             if result > self._best:
                 self._best = result
                 self._keep(pending, evaluation)
+            self.logger.log_evaluation(
+                EvaluationRecord(
+                    step=snapshot.step,
+                    seconds=round(self._seconds_before + self.seconds, 3),
+                    protocol="robust" if pending.robust else "greedy",
+                    episodes=evaluation.episodes,
+                    clears=evaluation.clears,
+                    mean_reward=evaluation.mean_reward,
+                    mean_x=evaluation.mean_x,
+                    max_x=evaluation.max_x,
+                )
+            )
             yield Evaluated(snapshot.step, evaluation, pending.robust)
 
     def _keep(self, pending: _PendingEvaluation, evaluation: Evaluation) -> None:
