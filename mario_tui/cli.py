@@ -74,6 +74,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_video(record)
     _add_json(record)
 
+    export = add("export", "copy a checkpoint's greedy network into a run of a few MB", "playback.export")
+    _add_checkpoint(export)
+    export.add_argument("--name", required=True, metavar="RUN", help="name of the new run")
+    _add_json(export)
+
     replay = add("replay", "play an action log again and print its checksums", "playback.replay")
     replay.add_argument("log", metavar="LOG", help="the .json beside a recording")
     replay.add_argument("-o", "--output", metavar="FILE", help="also write it to an .mp4 or .gif")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mario_tui import checkpoint, paths
 from mario_tui.agent.network import MarioNet
-from mario_tui.errors import CheckpointError
+from mario_tui.errors import CheckpointError, InputError
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,41 @@ def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
     """
     found = paths.find_checkpoint(path)
     return _from_tutorial(found, device) if found.is_file() else _from_folder(found, device)
+
+
+def export_policy(source: Path, name: str) -> Path:
+    """Copies what plays of a checkpoint folder into a new run: its greedy network, manifest, log and curves.
+
+    Such a checkpoint takes a few MB; it can be watched, evaluated and recorded, but not be trained on.
+
+    Args:
+        source: the checkpoint folder.
+        name: of the new run.
+
+    Returns:
+        The new checkpoint folder.
+
+    Raises:
+        InputError: the name cannot be used, or a run has it already.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    policy, manifest = load_policy(source), checkpoint.read_manifest(source)
+    run = paths.run_dir(name)
+    if run.exists():
+        raise InputError(f"a run named {name!r} exists: choose another name")
+    net = policy.net.average or policy.net.online
+    weights = {f"online.{key}": value.contiguous() for key, value in net.state_dict().items()}
+    dropped = ("format", "program", "python", "created", "step", "parts")
+    header = {key: value for key, value in manifest.items() if key not in dropped}
+    header |= {"agent": {**manifest["agent"], "averaged": False}, "full": False}
+    folder = checkpoint.write(run, policy.step, {"agent.safetensors": lambda path: save_file(weights, path)}, header)
+    for pattern in ("config.toml", "metrics.csv", "evaluations.csv", "log", "*_plot.png"):
+        for file in source.parent.glob(pattern):
+            shutil.copy2(file, run / file.name)
+    measured = checkpoint.evaluations(source.parent).get(source.name)
+    if measured:
+        checkpoint.note_evaluation(folder, **measured)
+    return folder
 
 
 def _from_folder(folder: Path, device: torch.device | str) -> Policy:
@@ -105,6 +141,9 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
 
 
 def _load(net: MarioNet, state: dict[str, Tensor]) -> None:
+    if not any(name.startswith("target.") for name in state):  # exported to play only
+        online = {name: tensor for name, tensor in state.items() if name.startswith("online.")}
+        state = state | {name.replace("online.", "target.", 1): tensor for name, tensor in online.items()}
     if any(not torch.isfinite(tensor).all() for tensor in state.values()):
         raise ValueError("its weights are not all finite")
     net.load_state_dict(state)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mario_tui import paths
+from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.action_log import replay as replay_log
 from mario_tui.game.stages import check_stage
@@ -53,6 +54,18 @@ def evaluate(arguments: argparse.Namespace) -> int:
             f"({result.clear_rate:.0%}), mean reward {result.mean_reward:.0f}, mean x {result.mean_x:.0f}, "
             f"farthest x {result.max_x}"
         )
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    path = paths.find_checkpoint(arguments.checkpoint)
+    if not path.is_dir():
+        raise InputError(f"{path} is no checkpoint folder: only one of those can be exported")
+    paths.check_run_name(arguments.name)
+    from mario_tui.agent.policy import export_policy
+
+    folder = export_policy(path, arguments.name)
+    print(json.dumps({"checkpoint": str(folder)}) if arguments.json else f"Wrote {folder}")
     return 0
 
 
