@@ -71,7 +71,7 @@ class TrainingConfig(BaseModel):
     envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=256)
     workers: int = _field(
         0,
-        "processes that run the games (0: as many as games or processor cores, whichever is fewer)",
+        "processes that run the games (0: one for each processor core but one, and no more than games)",
         group="Game",
         ge=0,
         le=256,

@@ -5,6 +5,7 @@ chooses the next action, the target network says what it is worth.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +67,13 @@ class Mario:
                 dueling=config.dueling,
                 averaged=config.average_updates > 0,
             ).to(self.device)
-        self._graphed = config.graph and self.device.type == "cuda"
+        graph = config.graph and self.device.type == "cuda"
         self.optimizer = torch.optim.Adam(
-            self.net.online.parameters(), lr=config.learning_rate, fused=True, capturable=self._graphed
+            self.net.online.parameters(), lr=config.learning_rate, fused=True, capturable=graph
         )
-        self._update_networks = (
-            GraphedUpdate(self.update_networks, CudaGraphs()) if self._graphed else self.update_networks
-        )
+        self.graphed_update = GraphedUpdate(self.update_networks, CudaGraphs()) if graph else None
+        # on a GPU everything waits in one queue anyway
+        self._beside = ThreadPoolExecutor(1, "td-target") if self.device.type == "cpu" else None
         self.loss_fn = nn.SmoothL1Loss(reduction="none")
         self.memory = Replay(
             config.replay_size,
@@ -213,7 +214,7 @@ class Mario:
     def _update(self, mark: Callable[[str], None]) -> Update:
         batch = self.recall()
         mark("sample")
-        loss, td_estimate, td_error = self._update_networks(
+        loss, td_estimate, td_error = (self.graphed_update or self.update_networks)(
             batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight
         )
         self.memory.update_priorities(batch, td_error)
@@ -238,9 +239,14 @@ class Mario:
         Returns the loss, 0-d, and of each transition the TD estimate before the update and the TD error, (B,) float32.
         Nothing in it waits for the device, so that a CUDA graph can hold it.
         """
-        state = scale(state)
-        td_estimate = self.td_estimate(state, action)
-        td_target = self.td_target(reward / self.config.reward_scale, next_state, done, discount)
+        state, reward = scale(state), reward / self.config.reward_scale
+        if self._beside is None:
+            td_target = self.td_target(reward, next_state, done, discount)
+            td_estimate = self.td_estimate(state, action)
+        else:  # neither needs the other, so that two cores can share the work
+            later = self._beside.submit(self.td_target, reward, next_state, done, discount)
+            td_estimate = self.td_estimate(state, action)
+            td_target = later.result()
         if self.config.action_gap:
             td_target = td_target - self.config.action_gap * self.disadvantage(state, action)
         loss = self.update_q_online(td_estimate, td_target, weight)

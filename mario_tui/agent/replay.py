@@ -197,6 +197,7 @@ class Replay:
         self._reward = np.zeros((self.ticks, envs), dtype=np.float32)
         self._terminated = np.zeros((self.ticks, envs), dtype=bool)
         self.priorities = Priorities(self.rows, alpha, beta) if alpha else None
+        self._unnoted: tuple[np.ndarray, Tensor] | None = None  # rows and TD errors of the last update
 
     def _check_memory(self, size: int) -> None:
         if self.device.type == "cuda":
@@ -240,6 +241,7 @@ class Replay:
         """
         if self.tick == 0:  # in the middle of episodes, where a run goes on without its replay: there is no row before
             first = np.ones_like(first)
+        self._note_priorities()
         slot = self.tick % self.ticks
         if self.tick >= self.ticks:
             self.transitions -= int((~self._last[slot]).sum())
@@ -300,6 +302,7 @@ class Replay:
     def draw(self, batch_size: int) -> Tensor:
         """Rows of `batch_size` transitions; final frames, being no transitions, are drawn again."""
         if self.priorities:
+            self._note_priorities()
             return torch.from_numpy(self.priorities.draw(batch_size, self._generator))
         low, high = self._sampling_range()
         index = np.empty(batch_size, dtype=np.int64)
@@ -361,9 +364,19 @@ class Replay:
         return torch.from_numpy(self.priorities.weights(index)).to(self.device)
 
     def update_priorities(self, batch: Batch, td_errors: Tensor) -> None:
-        """Makes the transitions of a batch the likelier the larger their TD errors, (B,) float32, were."""
+        """Makes the transitions of a batch the likelier the larger their TD errors, (B,) float32, were.
+
+        Done when the priorities are needed next, since reading the errors waits for the device.
+        """
         if self.priorities:
-            self.priorities.update(batch.index.numpy(), td_errors.detach().cpu().numpy())
+            self._note_priorities()
+            self._unnoted = (batch.index.numpy(), td_errors.detach())
+
+    def _note_priorities(self) -> None:
+        if self.priorities and self._unnoted:
+            index, td_errors = self._unnoted
+            self._unnoted = None
+            self.priorities.update(index, td_errors.cpu().numpy())
 
     def _stack_rows(self, index: np.ndarray) -> np.ndarray:
         """The rows whose frames make up the states at `index`: (B,) -> (B, depth) int64, the oldest first."""
@@ -387,6 +400,7 @@ class Replay:
         state["tick"] = torch.tensor(self.tick)
         state["generator"] = self._generator.get_state()
         if self.priorities:
+            self._note_priorities()
             state["priorities"] = torch.from_numpy(self.priorities.values.copy())
             state["largest_priority"] = torch.tensor(float(self.priorities.largest))
         return state

@@ -199,6 +199,8 @@ class Trainer:
         else:
             self.run_dir = paths.run_dir(run or paths.new_run_name(config.stage))
         self.buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
+        self._action_of = np.zeros(256, dtype=np.int64)  # button byte -> action index
+        self._action_of[self.buttons] = np.arange(len(self.buttons))
         self.mario = Mario(config, len(self.buttons), self.device)
         self._lock = self._take_lock()
         try:
@@ -317,7 +319,8 @@ class Trainer:
         fleet = self.fleet = Fleet(
             config.stage,
             envs=config.envs,
-            workers=config.workers or min(config.envs, os.cpu_count() or 1),
+            # one core is for learning
+            workers=config.workers or max(1, min(config.envs, (os.cpu_count() or 1) - 1)),
             frame_skip=config.frame_skip,
             stall_steps=config.stall_steps,
             max_steps=config.max_episode_steps,
@@ -364,7 +367,7 @@ class Trainer:
         stepped = ~self.last  # the other games began a new episode instead
         self.mario.cache(
             self.stacks.stacks[:, -1],
-            actions,
+            self._action_of[observed.buttons],  # what was done: with sticky buttons not always what was chosen
             observed.reward,
             observed.terminated & stepped,
             self.first,
