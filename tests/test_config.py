@@ -26,7 +26,7 @@ def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
         ({"gamma": 1.0}, "0 to less than 1"),
         ({"learning_rate": 0}, "more than 0 to 1"),
         ({"learning_rate": float("nan")}, "more than 0 to 1"),
-        ({"action_set": "all"}, "tutorial, right_only, simple, complex"),
+        ({"action_set": "all"}, "tutorial, run, right_only, simple, complex"),
         ({"envs": "many"}, "a whole number, 1 to 256"),
         ({"envs": 1.5}, "1 to 256"),
         ({"leerning_rate": 1e-4}, "unknown setting 'leerning_rate'"),

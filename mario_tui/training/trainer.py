@@ -199,8 +199,6 @@ class Trainer:
         else:
             self.run_dir = paths.run_dir(run or paths.new_run_name(config.stage))
         self.buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
-        self._action_of = np.zeros(256, dtype=np.int64)  # button byte -> action index
-        self._action_of[self.buttons] = np.arange(len(self.buttons))
         self.mario = Mario(config, len(self.buttons), self.device)
         self._lock = self._take_lock()
         try:
@@ -367,7 +365,7 @@ class Trainer:
         stepped = ~self.last  # the other games began a new episode instead
         self.mario.cache(
             self.stacks.stacks[:, -1],
-            self._action_of[observed.buttons],  # what was done: with sticky buttons not always what was chosen
+            actions,
             observed.reward,
             observed.terminated & stepped,
             self.first,

@@ -7,7 +7,6 @@ from tensordict import TensorDict
 from torchrl.modules import QValueActor
 from torchrl.objectives import DQNLoss
 
-from mario_tui.agent.exploration import ExponentialDecay
 from mario_tui.agent.mario import Mario, resolve_device
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.replay import Batch
@@ -32,6 +31,9 @@ def random_batch(seed: int, size: int = 32) -> Batch:
         action=torch.randint(0, 2, (size,), generator=g),
         reward=torch.randint(-15, 61, (size,), generator=g).float(),
         done=torch.rand(size, generator=g) < 0.3,
+        discount=torch.full((size,), 0.9),
+        index=torch.arange(size),
+        weight=torch.ones(size),
     )
 
 
@@ -56,7 +58,7 @@ def test_estimate_target_and_loss_equal_the_tutorials(seed: int) -> None:
     expected_estimate, expected_target, expected_loss = tutorial_loss(mario.net, batch)
     torch.testing.assert_close(estimate, expected_estimate, atol=1e-5, rtol=0)
     torch.testing.assert_close(target, expected_target, atol=1e-5, rtol=0)
-    assert mario.loss_fn(estimate, target).item() == pytest.approx(expected_loss.item(), abs=1e-5)
+    assert mario.loss_fn(estimate, target).mean().item() == pytest.approx(expected_loss.item(), abs=1e-5)
     assert not target.requires_grad
 
 
@@ -93,7 +95,7 @@ def test_loss_equals_torchrls(seed: int) -> None:
     expected = loss_module(data)["loss"].item()
     estimate = mario.td_estimate(batch.state, batch.action)
     target = mario.td_target(batch.reward, batch.next_state, batch.done)
-    assert mario.loss_fn(estimate, target).item() == pytest.approx(expected, abs=1e-5)
+    assert mario.loss_fn(estimate, target).mean().item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_an_update_moves_the_online_network_as_the_tutorials_does() -> None:
@@ -110,7 +112,7 @@ def test_an_update_moves_the_online_network_as_the_tutorials_does() -> None:
         optimizer.zero_grad()
         expected.backward()
         optimizer.step()
-        assert loss == pytest.approx(expected.item(), abs=1e-5)
+        assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
     for name, value in mario.net.state_dict().items():
         torch.testing.assert_close(value, theirs.state_dict()[name], atol=1e-6, rtol=0)
     assert all(torch.equal(value, frozen[name]) for name, value in mario.net.target.state_dict().items())
@@ -153,12 +155,12 @@ def test_greedy_when_epsilon_is_0_and_random_when_it_is_1() -> None:
     assert 0.45 < actions.mean() < 0.55
 
 
-def test_epsilon_decays_by_step_down_to_its_floor() -> None:
-    decay = ExponentialDecay(1.0, 0.9, 0.5)
-    decay.advance(3)
-    assert decay.rate == pytest.approx(0.729)
-    decay.advance(100)
-    assert decay.rate == 0.5
+def test_each_game_explores_by_its_rung_of_the_ladder() -> None:
+    mario = make_mario(envs=3, exploration_rate=0.6, exploration_ladder=2)
+    mario.net = lambda states, model: torch.tensor([[1.0, 0.0]]).expand(len(states), 2)  # always prefers action 0
+    states = torch.zeros((3, 4, 84, 84), dtype=torch.uint8)
+    explored = 2 * np.mean([mario.act(states) for _ in range(6000)], axis=0)
+    assert explored == pytest.approx([0.6, 0.6**2, 0.6**3], abs=0.03)
 
 
 @pytest.mark.parametrize(("envs", "burn_in", "learn_every"), [(1, 10, 3), (4, 10, 3), (3, 0, 1), (4, 7, 8)])
@@ -166,7 +168,7 @@ def test_updates_are_due_at_the_tutorials_steps(envs: int, burn_in: int, learn_e
     mario = make_mario(envs=envs, burn_in=burn_in, learn_every=learn_every, sync_every=10)
     updates, syncs = [], []
     monkeypatch.setattr(type(mario.memory), "ready", property(lambda _: True))
-    monkeypatch.setattr(mario, "_update", lambda: updates.append(mario.curr_step))
+    monkeypatch.setattr(mario, "_update", lambda *_: updates.append(mario.curr_step))
     monkeypatch.setattr(mario, "sync_q_target", lambda: syncs.append(mario.curr_step))
     for _ in range(60 // envs):
         mario.count_steps(envs)
@@ -185,6 +187,79 @@ def test_a_seed_fixes_the_first_weights_and_leaves_the_global_random_state_alone
     weights = [mario.net.online[0].weight for mario in (one, other, third)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_update_takes_discount_weight_and_reward_scale_of_each_transition() -> None:
+    mario, batch = make_mario(reward_scale=4.0), random_batch(3, size=8)
+    discount, weight = torch.linspace(0.1, 0.9, 8), torch.linspace(1.0, 0.2, 8)
+    state, next_state = batch.state.float() / 255, batch.next_state.float() / 255
+    with torch.no_grad():
+        estimate = mario.net(state, model="online")[torch.arange(8), batch.action]
+        best_action = mario.net(next_state, model="online").argmax(dim=1)
+        next_q = mario.net(next_state, model="target")[torch.arange(8), best_action]
+    target = batch.reward / 4 + ~batch.done * discount * next_q
+    expected = (torch.nn.functional.smooth_l1_loss(estimate, target, reduction="none") * weight).mean()
+    loss, td_estimate, td_error = mario.update_networks(
+        batch.state, batch.action, batch.reward, batch.next_state, batch.done, discount, weight
+    )
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+    torch.testing.assert_close(td_estimate, estimate, atol=1e-5, rtol=0)
+    torch.testing.assert_close(td_error, target - estimate, atol=1e-5, rtol=0)
+
+
+def learn_from(mario: Mario, batch: Batch) -> None:
+    mario.update_networks(
+        batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight
+    )
+
+
+def test_the_fused_optimizer_equals_plain_adam() -> None:
+    fused, plain = make_mario(), make_mario()
+    plain.optimizer = torch.optim.Adam(
+        plain.net.online.parameters(), lr=plain.config.learning_rate, foreach=False, fused=False
+    )
+    before = fused.net.online[0].weight.detach().clone()
+    for seed in range(6):
+        for mario in (fused, plain):
+            learn_from(mario, random_batch(seed, size=8))
+    for name, value in fused.net.state_dict().items():
+        torch.testing.assert_close(value, plain.net.state_dict()[name], atol=1e-6, rtol=0)
+    assert (fused.net.online[0].weight - before).abs().max() > 1e-4
+
+
+def weights_of(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().reshape(-1) for parameter in network.parameters()])
+
+
+def test_the_averaged_network_is_a_mean_over_the_last_updates() -> None:
+    mario = make_mario(network="small", average_updates=40)
+    mario.updates = 10
+    mario.average()
+    first = weights_of(mario.net.online)
+    assert torch.equal(weights_of(mario.net.average), first), "no mean over updates from before the first"
+    with torch.no_grad():
+        for parameter in mario.net.online.parameters():
+            parameter.add_(1)
+    mario.updates = 1000
+    mario.average()
+    torch.testing.assert_close(weights_of(mario.net.average), first + 10 / 40)
+    torch.testing.assert_close(weights_of(mario.net.online), first + 1, msg="the online network stays")
+
+
+def test_the_averaged_network_moves_at_every_tenth_update(monkeypatch) -> None:
+    mario = make_mario(network="small", average_updates=10, learn_every=1, burn_in=0)
+    monkeypatch.setattr(mario, "recall", lambda: random_batch(mario.updates, size=4))
+    monkeypatch.setattr(type(mario.memory), "ready", property(lambda _: True))
+    averages = [weights_of(mario.net.average)]
+    for _ in range(20):
+        mario.count_steps(1)
+        mario.learn(1)
+        averages.append(weights_of(mario.net.average))
+        if mario.updates % 10 == 0:
+            assert torch.equal(averages[-1], weights_of(mario.net.online))
+    assert mario.updates == 20
+    moved = [number for number in range(1, 21) if not torch.equal(averages[number], averages[number - 1])]
+    assert moved == [10, 20]
 
 
 def test_asking_for_a_gpu_where_there_is_none_is_one_line(monkeypatch) -> None:

@@ -6,7 +6,7 @@ import torch
 from torchvision import transforms as T  # noqa: N812
 
 from mario_tui.agent.preprocess import FrameStacks, preprocess
-from mario_tui.game.buttons import RIGHT, A
+from mario_tui.game.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import Episode
 
@@ -37,6 +37,26 @@ def test_within_one_grey_level_of_the_tutorials_wrappers(stage: str) -> None:
 def test_a_batch_is_its_frames_one_by_one() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, 240, 256, 3), dtype=np.uint8)
     assert torch.equal(preprocess(frames), torch.cat([preprocess(frame[None]) for frame in frames]))
+
+
+def test_pressed_buttons_are_white_blocks_over_the_score_rows() -> None:
+    frame = np.random.default_rng(0).integers(1, 255, (1, 240, 256, 3), dtype=np.uint8)
+    plain = preprocess(frame)[0]
+    columns = dict(zip((RIGHT, LEFT, DOWN, UP, START, SELECT, B, A), range(2, 82, 10), strict=True))
+    for held in ((), *((button,) for button in columns), (RIGHT, A), (LEFT, B, UP)):
+        shown = preprocess(frame, buttons=np.array([sum(held)], dtype=np.uint8))[0]
+        expected = plain.clone()
+        expected[:12] = 0
+        for button in held:
+            expected[:12, columns[button] : columns[button] + 10] = 255
+        assert torch.equal(shown, expected), held
+
+
+def test_each_frame_of_a_batch_shows_its_own_buttons() -> None:
+    frames = np.random.default_rng(1).integers(0, 256, (3, 240, 256, 3), dtype=np.uint8)
+    buttons = np.array([0, RIGHT, RIGHT | A], dtype=np.uint8)
+    one_by_one = [preprocess(frames[i : i + 1], buttons=buttons[i : i + 1]) for i in range(3)]
+    assert torch.equal(preprocess(frames, buttons=buttons), torch.cat(one_by_one))
 
 
 def test_stacks_hold_the_last_frames_and_begin_full_of_the_first() -> None:

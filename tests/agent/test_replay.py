@@ -1,6 +1,7 @@
 """The replay gives the same transitions as a plain list that stores each one whole."""
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,29 +12,50 @@ from hypothesis import strategies as st
 from mario_tui.agent.replay import ROW_BYTES, Replay
 from mario_tui.errors import InputError
 
+GAMMA = 0.5  # so that sums are exact
+
+
+class Row(NamedTuple):
+    """What a game showed at a tick, and what was done there."""
+
+    state: tuple[int, ...]
+    action: int
+    reward: float
+    terminated: bool
+    last: bool
+
 
 class NaiveReplay:
-    """Whole transitions in a list per game, made as the tutorial makes them: eight frames each."""
+    """Whole states in a list per game, made as the tutorial makes them, and transitions put together one by one."""
 
     def __init__(self, envs: int, depth: int) -> None:
-        self.transitions: dict[int, tuple] = {}  # by the tick and game they begin at
+        self.rows: list[list[Row]] = [[] for _ in range(envs)]
         self.depth = depth
         self.stacks: list[deque[int]] = [deque(maxlen=depth) for _ in range(envs)]
-        self.waiting: list[tuple | None] = [None] * envs
 
-    def add(self, tick, frames, actions, rewards, terminated, first, last) -> None:
+    def add(self, frames, actions, rewards, terminated, first, last) -> None:
         for env, frame in enumerate(frames):
-            if first[env]:
-                assert self.waiting[env] is None
-                self.stacks[env].extend([frame] * self.depth)
-            else:
-                self.stacks[env].append(frame)
-            state = tuple(self.stacks[env])
-            if self.waiting[env] is not None:
-                began, before, action, reward, done = self.waiting[env]
-                self.transitions[began, env] = (before, state, action, reward, done)
-            ends = bool(last[env])
-            self.waiting[env] = None if ends else (tick, state, actions[env], rewards[env], terminated[env])
+            self.stacks[env].extend([frame] * (self.depth if first[env] else 1))
+            row = Row(tuple(self.stacks[env]), actions[env], rewards[env], terminated[env], bool(last[env]))
+            self.rows[env].append(row)
+
+    def transitions(self, oldest: int, n_steps: int) -> list[tuple]:
+        """Those that begin at tick `oldest` or later and have n steps behind them, in or after their episode."""
+        return [
+            self.transition(rows, tick, n_steps)
+            for rows in self.rows
+            for tick in range(oldest, len(rows) - n_steps)
+            if not rows[tick].last
+        ]
+
+    @staticmethod
+    def transition(rows: list[Row], tick: int, n_steps: int) -> tuple:
+        reward, steps = 0.0, 0
+        while steps < n_steps and not rows[tick + steps].last:
+            reward += GAMMA**steps * rows[tick + steps].reward
+            steps += 1
+        done = rows[tick + steps - 1].terminated
+        return rows[tick].state, rows[tick + steps].state, rows[tick].action, reward, done, GAMMA**steps
 
 
 def play(seed: int, envs: int, ticks: int, end_chance: float):
@@ -46,22 +68,22 @@ def play(seed: int, envs: int, ticks: int, end_chance: float):
         rewards = rng.integers(-15, 16, envs).astype(float)
         ends = (rng.random(envs) < end_chance) & ~last
         terminated = ends & (rng.random(envs) < 0.7)
-        yield tick, frames, actions, rewards, terminated, first, last
+        yield frames, actions, rewards, terminated, first, last
         first, last = last, ends
 
 
 def fill(replay: Replay, naive: NaiveReplay, seed: int, ticks: int, end_chance: float) -> None:
-    for tick, frames, actions, rewards, terminated, first, last in play(seed, replay.envs, ticks, end_chance):
+    for frames, actions, rewards, terminated, first, last in play(seed, replay.envs, ticks, end_chance):
         pictures = torch.from_numpy(frames.astype(np.uint8))[:, None, None].expand(-1, 84, 84)
         replay.add(pictures, actions, rewards, terminated, first, last)
-        naive.add(tick, frames.tolist(), actions.tolist(), rewards.tolist(), terminated.tolist(), first, last)
+        naive.add(frames.tolist(), actions.tolist(), rewards.tolist(), terminated.tolist(), first, last)
 
 
 def as_tuples(batch) -> list[tuple]:
     assert (batch.state == batch.state[..., :1, :1]).all()
     rows = zip(
         batch.state[:, :, 0, 0].tolist(), batch.next_state[:, :, 0, 0].tolist(), batch.action.tolist(),
-        batch.reward.tolist(), batch.done.tolist(), strict=True,
+        batch.reward.tolist(), batch.done.tolist(), batch.discount.tolist(), strict=True,
     )  # fmt: skip
     return [(tuple(state), tuple(next_state), *rest) for state, next_state, *rest in rows]
 
@@ -72,29 +94,47 @@ def as_tuples(batch) -> list[tuple]:
     envs=st.integers(1, 3),
     size=st.integers(4, 40),
     depth=st.integers(1, 4),
+    n_steps=st.sampled_from([1, 3, 5]),
+    alpha=st.sampled_from([0.0, 0.6]),
     ticks=st.integers(1, 80),
     end_chance=st.sampled_from([0.0, 0.05, 0.3, 0.9]),
 )
-def test_equals_a_list_of_whole_transitions(seed, envs, size, depth, ticks, end_chance) -> None:
-    replay = Replay(size, envs=envs, depth=depth, seed=seed)
+def test_equals_a_list_of_whole_transitions(seed, envs, size, depth, n_steps, alpha, ticks, end_chance) -> None:
+    replay = Replay(size, envs=envs, depth=depth, n_steps=n_steps, gamma=GAMMA, alpha=alpha, seed=seed)
     naive = NaiveReplay(envs, depth)
     fill(replay, naive, seed, ticks, end_chance)
 
     index = replay.sampleable()
     held = as_tuples(replay.transitions_at(index)) if len(index) else []
     oldest = ticks - replay.ticks + depth - 1 if ticks > replay.ticks else 0
-    expected = {key: value for key, value in naive.transitions.items() if key[0] >= oldest}
-    assert sorted(held) == sorted(expected.values())
+    assert sorted(held) == sorted(naive.transitions(oldest, n_steps))
     assert len(replay) == len(held)
     assert replay.ready == bool(held)
     if held:
         assert set(as_tuples(replay.sample())) <= set(held)
 
 
-def test_keeps_as_many_transitions_as_asked_when_no_episode_ends() -> None:
-    replay = Replay(50, envs=2)
+@pytest.mark.parametrize("n_steps", [1, 5])
+def test_keeps_as_many_transitions_as_asked_when_no_episode_ends(n_steps: int) -> None:
+    replay = Replay(50, envs=2, n_steps=n_steps)
     fill(replay, NaiveReplay(2, 4), 0, 200, 0.0)
     assert len(replay) == 50
+
+
+def test_death_ends_the_sum_and_a_stall_only_cuts_it() -> None:
+    """Five rows of a game: rewards 1, 2, 4 and 8, and the final frame; then another episode."""
+    for terminated, done in ((True, True), (False, False)):
+        replay = Replay(100, n_steps=3, gamma=0.5)
+        for tick in range(9):
+            frame = torch.full((1, 84, 84), tick, dtype=torch.uint8)
+            flags = np.array([tick in (0, 5)]), np.array([tick == 4])
+            replay.add(frame, np.array([tick]), np.array([2.0**tick]), np.array([terminated and tick == 3]), *flags)
+        batch = replay.transitions_at(np.array([0, 1, 2, 3, 5]))
+        assert batch.reward.tolist() == [1 + 1 + 1, 2 + 2 + 2, 4 + 4, 8, 32 + 32 + 32]
+        assert batch.next_state[:, -1, 0, 0].tolist() == [3, 4, 4, 4, 8]
+        assert batch.done.tolist() == [False, done, done, done, False]
+        assert batch.discount.tolist() == [0.125, 0.125, 0.25, 0.5, 0.125]
+        assert batch.weight.tolist() == [1] * 5
 
 
 def test_every_transition_is_drawn_about_equally_often() -> None:
@@ -118,13 +158,51 @@ def test_at_most_7300_bytes_a_transition_with_short_episodes() -> None:
     assert replay.bytes_per_transition == pytest.approx(stored / replay.transitions)
 
 
-def test_state_dict_brings_back_rows_cursor_and_draws() -> None:
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    envs=st.integers(1, 3),
+    size=st.integers(4, 20),
+    depth=st.integers(1, 4),
+    n_steps=st.sampled_from([1, 3, 5]),
+    end_chance=st.sampled_from([0.0, 0.3, 0.9]),
+)
+def test_rows_have_a_chance_as_long_as_they_begin_a_whole_transition(
+    seed, envs, size, depth, n_steps, end_chance
+) -> None:
+    replay = Replay(size, envs=envs, depth=depth, n_steps=n_steps, alpha=0.6, batch_size=8, seed=seed)
+    rng = np.random.default_rng(seed)
+    for frames, *rest in play(seed, envs, 60, end_chance):
+        replay.add(torch.from_numpy(frames.astype(np.uint8))[:, None, None].expand(-1, 84, 84), *rest)
+        possible = set(replay.sampleable().tolist())
+        assert set(np.flatnonzero(replay.priorities.values).tolist()) == possible
+        if replay.ready:
+            batch = replay.sample()
+            assert set(batch.index.tolist()) <= possible
+            replay.update_priorities(batch, torch.from_numpy(rng.exponential(size=8).astype(np.float32)))
+
+
+def test_an_update_of_a_row_that_has_left_does_not_bring_it_back() -> None:
+    replay = Replay(20, envs=2, alpha=1.0, batch_size=4)
+    naive = NaiveReplay(2, 4)
+    fill(replay, naive, 0, 20, 0.0)
+    batch = replay.sample()
+    blank = np.zeros(2, bool)
+    for _ in range(8):
+        replay.add(torch.zeros((2, 84, 84), dtype=torch.uint8), np.zeros(2, int), np.zeros(2), blank, blank, blank)
+    replay.update_priorities(batch, torch.full((4,), 100.0))
+    assert set(np.flatnonzero(replay.priorities.values).tolist()) == set(replay.sampleable().tolist())
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6])
+def test_state_dict_brings_back_rows_cursor_and_draws(alpha: float) -> None:
     for ticks in (3, 30, 77):
-        one, other = Replay(40, envs=2, seed=1), Replay(40, envs=2, seed=99)
+        one, other = (Replay(40, envs=2, n_steps=3, alpha=alpha, seed=seed) for seed in (1, 99))
         naive = NaiveReplay(2, 4)
         fill(one, naive, 5, ticks, 0.1)
-        if one.ready:
-            one.sample()
+        for _ in range(4 if one.ready else 0):
+            batch = one.sample()
+            one.update_priorities(batch, batch.reward)
         other.load_state_dict(one.state_dict())
         assert len(other) == len(one)
         frame = torch.full((2, 84, 84), 7, dtype=torch.uint8)
@@ -132,7 +210,15 @@ def test_state_dict_brings_back_rows_cursor_and_draws() -> None:
             for _ in range(50):
                 off = np.zeros(2, bool)
                 replay.add(frame, np.ones(2, int), np.ones(2), off, off, off)
-        assert as_tuples(one.sample()) == as_tuples(other.sample())
+            for _ in range(3):
+                batch = replay.sample()
+                replay.update_priorities(batch, batch.reward)
+        ours, theirs = one.sample(), other.sample()
+        assert as_tuples(ours) == as_tuples(theirs)
+        for name in ("index", "weight"):
+            assert torch.equal(getattr(ours, name), getattr(theirs, name))
+        state = other.state_dict()
+        assert all(torch.equal(value, state[name]) for name, value in one.state_dict().items())
 
 
 def test_an_empty_replay_says_so() -> None:

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import json
 import os
 import signal
 import subprocess
@@ -43,7 +44,8 @@ def buttons_of_steps() -> np.ndarray:
 
 def seen(fleet: Fleet, step: FleetStep, env: int) -> dict[str, Any]:
     """All that a fleet shows of one game, as plain values."""
-    shown = {name: getattr(step, name)[env] for name in FleetStep.__dataclass_fields__}
+    names = set(FleetStep.__dataclass_fields__) - {"emulating_seconds"}
+    shown = {name: getattr(step, name)[env] for name in names}
     shown = {name: value.item() if isinstance(value, np.generic) else value for name, value in shown.items()}
     return shown | {"frame": fleet.frames[env].tobytes()}
 
@@ -54,10 +56,11 @@ def play_in_process(buttons: np.ndarray) -> list[dict[str, Any]]:
     with MarioEmulator("1-1") as emulator:
         episode = Episode(emulator, stall_steps=STALL_STEPS)
 
-        def show(reward: float, terminated: bool, truncated: bool, first: bool) -> None:
+        def show(reward: float, terminated: bool, truncated: bool, first: bool, held: int = 0) -> None:
             shown.append(
                 {
                     "reward": reward,
+                    "buttons": held,
                     "terminated": terminated,
                     "truncated": truncated,
                     "last": terminated or truncated,
@@ -79,7 +82,7 @@ def play_in_process(buttons: np.ndarray) -> list[dict[str, Any]]:
         for byte in buttons.tolist():
             if episode.end is None:
                 result = episode.step(byte)
-                show(result.reward, result.terminated, result.truncated, False)
+                show(result.reward, result.terminated, result.truncated, False, byte)
             else:
                 episode.reset()
                 show(0.0, False, False, True)
@@ -129,7 +132,9 @@ def advance(fleet: Fleet, *buttons: int) -> FleetStep:
 def test_the_arrays_of_a_step(fleet: Fleet) -> None:
     assert (fleet.frames.shape, fleet.frames.dtype) == ((2, 240, 256, 3), np.uint8)
     step = advance(fleet, 130, 0)
-    kinds = {"reward": np.float32} | dict.fromkeys(("terminated", "truncated", "last", "first"), np.bool_)
+    kinds = {"reward": np.float32, "buttons": np.uint8} | dict.fromkeys(
+        ("terminated", "truncated", "last", "first"), np.bool_
+    )
     kinds |= dict.fromkeys(("x", "max_x", "time", "coins", "score", "life", "steps"), np.int32)
     for name, kind in kinds.items():
         array = getattr(step, name)
@@ -149,7 +154,7 @@ def test_a_step_keeps_its_values(fleet: Fleet) -> None:
 
 
 def test_button_logs_are_those_of_the_running_episodes(fleet: Fleet) -> None:
-    fleet.restore([[], []])
+    fleet.restore({"button_logs": [[], []]})
     assert fleet.button_logs == [[], []]
     for _ in range(STALL_STEPS - 1):
         advance(fleet, 130, 0)
@@ -162,16 +167,17 @@ def test_button_logs_are_those_of_the_running_episodes(fleet: Fleet) -> None:
 
 
 def test_restore_brings_the_games_back(fleet: Fleet) -> None:
-    fleet.restore([[], []])
+    fleet.restore({"button_logs": [[], []]})
     for _ in range(STALL_STEPS):
         step = advance(fleet, 130, 0)
     assert step.last.tolist() == [False, True]
     there = [seen(fleet, step, env) for env in range(2)]
     logs = [list(log) for log in fleet.button_logs]
+    state = fleet.state_dict()
     after = advance(fleet, 131, 0)
     there_after = [seen(fleet, after, env) for env in range(2)]
 
-    step = fleet.restore(logs)
+    step = fleet.restore(state)
     assert [seen(fleet, step, env) for env in range(2)] == there
     assert fleet.button_logs == logs
     after = advance(fleet, 131, 0)
@@ -184,13 +190,105 @@ def test_calls_out_of_turn(fleet: Fleet) -> None:
     with pytest.raises(ValueError, match="2 games and buttons for 3"):
         fleet.send(np.zeros(3, np.uint8))
     with pytest.raises(ValueError, match="2 games and logs for 1"):
-        fleet.restore([[]])
+        fleet.restore({"button_logs": [[]]})
+    with pytest.raises(ValueError, match="2 games and logs for 2"):
+        fleet.restore({"button_logs": [[], []], "noop_steps": [0]})
+    with pytest.raises(KeyError):
+        fleet.restore({})
     fleet.send(np.zeros(2, np.uint8))
     with pytest.raises(RuntimeError, match="receive"):
         fleet.send(np.zeros(2, np.uint8))
     with pytest.raises(RuntimeError, match="receive"):
-        fleet.restore([[], []])
+        fleet.restore({"button_logs": [[], []]})
     fleet.receive()
+
+
+def other_buttons(fleet: Fleet) -> list[int]:
+    """For each game buttons that it does not hold, so that a step tells whether the ones before stuck."""
+    return [0 if log and log[-1] else 128 for log in fleet.button_logs]
+
+
+def test_sticky_buttons_stick_about_as_often_as_asked_and_are_told() -> None:
+    stuck, steps = 0, 0
+    with new_fleet(envs=4, workers=2, sticky=0.25, seed=3, stall_steps=0) as fleet:
+        observed = fleet.start()
+        for _ in range(100):
+            ended, before = observed.last, observed.buttons
+            chosen = other_buttons(fleet)
+            lengths = [len(log) for log in fleet.button_logs]
+            observed = advance(fleet, *chosen)
+            for env in np.flatnonzero(~ended):
+                assert observed.buttons[env] in (chosen[env], before[env])
+                assert fleet.button_logs[env][-1] == observed.buttons[env]
+                if lengths[env]:
+                    steps += 1
+                    stuck += int(observed.buttons[env] != chosen[env])
+                else:
+                    assert observed.buttons[env] == chosen[env], "there is nothing that could stick"
+    assert steps > 350
+    assert stuck / steps == pytest.approx(0.25, abs=0.06)
+
+
+def test_a_game_with_sticky_buttons_plays_what_it_says_it_held() -> None:
+    with new_fleet(sticky=0.5, seed=1, stall_steps=0) as fleet, MarioEmulator("1-1") as emulator:
+        fleet.start()
+        episode = Episode(emulator)
+        for _ in range(30):
+            observed = advance(fleet, *other_buttons(fleet))
+            episode.step(int(observed.buttons[0]))
+            assert np.array_equal(fleet.frames[0], emulator.screen)
+
+
+def noop_starts(*, workers: int, seed: int) -> list[tuple[int, int, int]]:
+    """The episodes' starts of a fleet that stands still: tick, game and the steps of no button that it began with."""
+    starts = []
+    with new_fleet(envs=3, workers=workers, noops=30, seed=seed, stall_steps=9) as fleet:
+        fleet.start()
+        for tick in range(28):
+            observed = advance(fleet, 0, 0, 0)
+            for env in np.flatnonzero(observed.first):
+                assert fleet.state_dict()["noop_steps"][env] == observed.steps[env]
+                starts.append((tick, int(env), int(observed.steps[env])))
+    return starts
+
+
+def test_episodes_begin_with_no_button_by_the_seed_alone() -> None:
+    starts = noop_starts(workers=1, seed=0)
+    noops = {steps for _, _, steps in starts}
+    assert len(starts) > 8
+    assert len(noops) > 3
+    assert noops <= set(range(9)), "30 frames are at most 8 steps"
+    for workers in (2, 3):
+        assert noop_starts(workers=workers, seed=0) == starts
+    assert noop_starts(workers=1, seed=1) != starts
+
+
+def test_random_games_go_on_from_a_state_in_the_middle_of_an_episode() -> None:
+    settings: dict[str, Any] = {"envs": 2, "sticky": 0.3, "noops": 30, "stall_steps": 12}
+    script = buttons_of_steps()[:, :2] & 0b1100_0011  # no select and no start
+
+    def play(fleet: Fleet, tick: int) -> list[dict[str, Any]]:
+        step = advance(fleet, *script[tick % STEPS].tolist())
+        return [seen(fleet, step, env) for env in range(2)]
+
+    with new_fleet(workers=1, seed=5, **settings) as fleet:
+        fleet.start()
+        tick = 0
+        state: dict[str, Any] = {}
+        while not (tick > 25 and all(state["noop_steps"]) and all(len(log) > 2 for log in state["button_logs"])):
+            there = play(fleet, tick)
+            tick += 1
+            state = fleet.state_dict()
+        saved = json.dumps(state)
+        whole = [play(fleet, tick + later) for later in range(25)]
+    assert any(shown["first"] and shown["steps"] for tick_shown in whole for shown in tick_shown), (
+        "episodes begin later on"
+    )
+    with new_fleet(workers=2, seed=99, **settings) as other:
+        other.start()
+        observed = other.restore(json.loads(saved))
+        assert [seen(other, observed, env) for env in range(2)] == there
+        assert [play(other, tick + later) for later in range(25)] == whole
 
 
 def test_the_step_limit() -> None:
@@ -386,24 +484,50 @@ def test_a_worker_plays_its_share_of_the_games() -> None:
         assert not shared.frames[0].any()
         assert np.array_equal(shared.frames[1], shared.frames[2])
         for steps, truncated, first in ((1, False, False), (2, True, False), (0, False, True)):
-            pipe.send(("step", bytes([130, 0])))
+            pipe.send(("step", [(steps == 0, 0), (steps == 0, 0)]))
             assert pipe.recv() == ""
             for field, value in (("steps", steps), ("truncated", truncated), ("first", first)):
                 assert shared.results[field].tolist() == [False, value, value], field
-        pipe.send(("restore", [b"\x82", b""]))
+        pipe.send(("restore", [(0, b"\x82"), (0, b"")]))
         assert pipe.recv() == ""
         assert shared.results["steps"].tolist() == [0, 1, 0]
         assert shared.results["first"].tolist() == [False, False, True]
 
 
+def test_a_worker_begins_an_episode_with_steps_of_no_button() -> None:
+    with worker_in_a_thread(Task("1-1", 2, 0, 2, 4, 0, 0)) as (pipe, shared):
+        assert pipe.recv() == ""
+        pipe.send(("step", [(True, 3), (True, 0)]))
+        assert pipe.recv() == ""
+        assert shared.results["steps"].tolist() == [3, 0]
+        assert shared.results["first"].tolist() == [True, True]
+        began_late = shared.frames[0].copy()
+        for _ in range(3):
+            pipe.send(("step", [(False, 0), (False, 0)]))
+            assert pipe.recv() == ""
+        assert np.array_equal(shared.frames[1], began_late)
+        pipe.send(("restore", [(3, b""), (0, b"")]))
+        assert pipe.recv() == ""
+        assert np.array_equal(shared.frames[0], began_late)
+        assert shared.results["steps"].tolist() == [3, 0]
+
+
+def test_no_button_until_after_an_episodes_end_begins_another() -> None:
+    with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 2)) as (pipe, shared):
+        assert pipe.recv() == ""
+        pipe.send(("step", [(True, 3)]))
+        assert pipe.recv() == ""
+        assert (shared.results["steps"][0], shared.results["end"][0], shared.results["first"][0]) == (1, 0, True)
+
+
 def test_a_worker_says_what_went_wrong() -> None:
     with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 2)) as (pipe, _):
         assert pipe.recv() == ""
-        pipe.send(("restore", [bytes(3)]))
+        pipe.send(("restore", [(0, bytes(3))]))
         assert pipe.recv() == "the episode is over: reset it before the next step"
     with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 0)) as (pipe, _):
         assert pipe.recv() == ""
-        pipe.send(("dance", b"\0"))
+        pipe.send(("dance", [(False, 0)]))
         assert pipe.recv() == "KeyError: 'dance'"
 
 

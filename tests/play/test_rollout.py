@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from mario_tui import checkpoint
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy, load_policy
-from mario_tui.agent.preprocess import preprocess
+from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog, replay
 from mario_tui.game.buttons import ACTION_SETS
+from mario_tui.game.fleet import Fleet
 from mario_tui.play import evaluation
 from mario_tui.play.evaluation import EpisodeResult, Evaluation, evaluate
 from mario_tui.play.player import RolloutPlayer
@@ -56,6 +58,34 @@ def test_the_state_is_the_last_four_frames() -> None:
     assert np.array_equal(moments[0].stack, np.stack([frames[0]] * 4))
     assert np.array_equal(moments[2].stack, np.stack([frames[0], frames[0], frames[1], frames[2]]))
     assert np.array_equal(moments[7].stack, np.stack(frames[4:8]))
+
+
+def test_a_policy_that_sees_the_buttons_gets_frames_that_show_the_ones_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = replace(make_policy(), show_buttons=True)
+    turn = itertools.cycle([(1.0, 0.0), (0.0, 1.0)])
+    monkeypatch.setattr(Policy, "q_values", lambda self, stack: next(turn))
+    moments = list(itertools.islice(rollout(policy), 7))
+    assert [moment.buttons for moment in moments] == [0, 128, 129, 128, 129, 128, 129]
+    frames = [
+        preprocess(moment.frame[None], buttons=np.array([moment.buttons], dtype=np.uint8))[0].numpy()
+        for moment in moments
+    ]
+    assert np.array_equal(moments[0].stack, np.stack([frames[0]] * 4))
+    assert np.array_equal(moments[2].stack, np.stack([frames[0], frames[0], frames[1], frames[2]]))
+    assert np.array_equal(moments[6].stack, np.stack(frames[3:7]))
+
+
+@pytest.mark.parametrize("show_buttons", [False, True])
+def test_a_rollout_sees_what_the_agent_saw_in_training(show_buttons: bool) -> None:
+    moments = list(itertools.islice(rollout(replace(make_policy(1), show_buttons=show_buttons)), 12))
+    stacks = FrameStacks(1)
+    with Fleet("1-1", envs=1, workers=1, frame_skip=4, stall_steps=0, max_steps=0) as fleet:
+        observed = fleet.start()
+        for moment in moments:
+            seen = preprocess(fleet.frames, buttons=observed.buttons if show_buttons else None)
+            assert np.array_equal(stacks.push(seen, observed.first)[0].numpy(), moment.stack), moment.step
+            fleet.send(np.array([ACTION_SETS["tutorial"][1]], dtype=np.uint8))
+            observed = fleet.receive()
 
 
 def test_greedy_rollouts_are_all_the_same_and_their_action_log_replays() -> None:
@@ -105,10 +135,15 @@ def test_a_policy_that_always_jumps_right_clears_nothing_but_gets_on() -> None:
     }  # fmt: skip
 
 
-def test_deterministic_play_is_played_once_and_counted_as_often_as_asked() -> None:
+def test_deterministic_play_is_played_once_and_counted_as_often_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = []
+    monkeypatch.setattr(
+        evaluation, "rollout", lambda *args, **kwargs: played.append(kwargs) or rollout(*args, **kwargs)
+    )
     outcome = evaluate(make_policy(), episodes=5)
     assert outcome.episodes == 5
-    assert len(set(outcome.per_episode)) == 1
+    assert len({replace(result, seed=0) for result in outcome.per_episode}) == 1
+    assert len(played) == 1
 
 
 def test_evaluation_counts_clears() -> None:

@@ -24,6 +24,7 @@ def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], None]
 def full_state(trainer: Trainer) -> dict[str, Any]:
     """Parameters, optimizer, replay, random states, counters, episodes: everything that a run is."""
     mario = trainer.mario
+    trainer._read_updates()  # updates made and not yet logged, which a save reads too
     state: dict[str, Any] = {f"net.{name}": value.clone() for name, value in mario.net.state_dict().items()}
     for index, entry in mario.optimizer.state_dict()["state"].items():
         state.update({f"adam.{index}.{name}": value.clone() for name, value in entry.items()})
@@ -31,6 +32,7 @@ def full_state(trainer: Trainer) -> dict[str, Any]:
     state["mario"] = mario.state_dict()
     state["metrics"] = trainer.logger.state_dict()
     state["stacks"] = trainer.stacks.stacks.clone()
+    state["games"] = trainer.fleet.state_dict() if trainer.fleet else None
     state["curves"] = {name: curve.points() for name, curve in trainer.logger.curves.items()}
     return state
 

@@ -1,6 +1,7 @@
 """The training loop on the real game: what it writes, and that a run depends on its seed alone."""
 
 import csv
+import json
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ import pytest
 from mario_tui import checkpoint, paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
+from mario_tui.play.evaluation import EpisodeResult, Evaluation
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import (
     EpisodeEnded,
@@ -154,6 +156,26 @@ def test_a_resumed_run_equals_the_one_that_went_on(small, envs: int) -> None:
     assert differences(full_state(whole), full_state(resumed)) == []
 
 
+def test_a_resumed_run_with_everything_on_equals_the_one_that_went_on(small) -> None:
+    config = small(
+        steps=240, envs=3, max_episode_steps=18, replay_size=150, n_steps=3, priority_exponent=0.5, dueling=True,
+        network="small", average_updates=20, sticky=0.25, noops=20, show_buttons=True, exploration_steps=150,
+        exploration_ladder=3, action_gap=0.5, reward_scale=15,
+    )  # fmt: skip
+    whole = Trainer(config, run="whole")
+    run_to_end(whole)
+    part = Trainer(config.replace(steps=120), run="part")
+    run_to_end(part)
+    saved = paths.step_folders(paths.run_dir("part"))[-1]
+    games = json.loads((saved / "trainer.json").read_text())["games"]
+    assert any(games["noop_steps"]), "saved in an episode that began with no button"
+    assert any(games["button_logs"]), "and in the middle of one"
+    resumed = Trainer(resume_config(saved, {"steps": 240}), resume=saved)
+    run_to_end(resumed)
+    assert resumed.mario.updates > 50
+    assert differences(full_state(whole), full_state(resumed)) == []
+
+
 def test_resume_takes_up_the_log_and_sets_given_up_episodes_aside(small) -> None:
     run_to_end(Trainer(small(episodes=4), run="again"), {60: lambda control: control.save()})
     run = paths.run_dir("again")
@@ -169,13 +191,14 @@ def test_resume_takes_up_the_log_and_sets_given_up_episodes_aside(small) -> None
     assert len(aside[0].read_text().splitlines()) == 5
 
 
-def test_a_checkpoint_without_replay_waits_for_the_replay_to_fill(small) -> None:
-    trainer = Trainer(small(steps=60), run="light")
-    for event in trainer.run():
-        if isinstance(event, Stepped) and event.step == 50:
-            light = trainer.save(full=False)
+def test_a_checkpoint_without_replay_waits_for_the_replay_to_fill(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = Evaluation((EpisodeResult(0, 0.0, 1, 300, "death", False),))
+    monkeypatch.setattr("mario_tui.training.trainer.evaluate", lambda *args, **settings: result)
+    run_to_end(Trainer(small(steps=60, eval_every=50), run="light"))
+    light = paths.run_dir("light") / "best"
     assert "replay.frames" not in checkpoint.verify(light)["parts"]
-    resumed = Trainer(resume_config(light, {"steps": 80}), resume=light)
+    resumed = Trainer(resume_config(light.resolve(), {"steps": 80, "eval_every": 0}), resume=light.resolve())
+    assert resumed.step == 50
     updates = resumed.mario.updates
     run_to_end(resumed)
     assert resumed.mario.updates - updates == 80 // 4 - 69 // 4 - 1
