@@ -207,6 +207,18 @@ def test_the_update_takes_discount_weight_and_reward_scale_of_each_transition() 
     torch.testing.assert_close(td_error, target - estimate, atol=1e-5, rtol=0)
 
 
+def test_an_action_gap_lowers_the_targets_of_the_worse_actions() -> None:
+    plain, gapped, batch = make_mario(), make_mario(action_gap=0.5), random_batch(5, size=8)
+    arguments = (batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight)
+    with torch.no_grad():
+        q_values = plain.net(batch.state, model="target")
+    disadvantage = q_values.max(dim=1).values - q_values[torch.arange(8), batch.action]
+    assert (disadvantage > 0).any()
+    assert (disadvantage == 0).any()
+    lowered = plain.update_networks(*arguments)[2] - gapped.update_networks(*arguments)[2]
+    torch.testing.assert_close(lowered, 0.5 * disadvantage, atol=1e-5, rtol=0)
+
+
 def learn_from(mario: Mario, batch: Batch) -> None:
     mario.update_networks(
         batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight

@@ -191,6 +191,7 @@ def test_an_update_of_a_row_that_has_left_does_not_bring_it_back() -> None:
     for _ in range(8):
         replay.add(torch.zeros((2, 84, 84), dtype=torch.uint8), np.zeros(2, int), np.zeros(2), blank, blank, blank)
     replay.update_priorities(batch, torch.full((4,), 100.0))
+    replay.sample()  # which takes note of them
     assert set(np.flatnonzero(replay.priorities.values).tolist()) == set(replay.sampleable().tolist())
 
 

@@ -7,8 +7,10 @@ import signal
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
@@ -86,6 +88,24 @@ def test_another_seed_is_another_run(small) -> None:
         states.append(full_state(trainer))
     assert "net.online.0.weight" in differences(*states)
     assert "replay.action" in differences(*states)
+
+
+def test_the_replay_keeps_what_was_chosen_also_where_other_buttons_were_held(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StuckFleet(FakeFleet):
+        def send(self, buttons: np.ndarray) -> None:
+            super().send(np.full_like(buttons, 129))
+
+    actions = []
+    for fleet in (FakeFleet, StuckFleet):
+        monkeypatch.setattr("mario_tui.training.trainer.Fleet", fleet)
+        trainer = Trainer(small(steps=50, envs=2), run=fleet.__name__)  # with epsilon 1 chosen by the seed alone
+        run_to_end(trainer)
+        memory = trainer.mario.memory
+        actions.append(memory.transitions_at(memory.sampleable()).action.tolist())
+    assert actions[0] == actions[1]
+    assert set(actions[0]) == {0, 1}
 
 
 def test_a_run_that_was_paused_and_saved_equals_one_that_was_not(small) -> None:

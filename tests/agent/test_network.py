@@ -1,0 +1,80 @@
+"""The shapes of the networks, and what a dueling head is."""
+
+import pytest
+import torch
+
+from mario_tui.agent.mario import Mario
+from mario_tui.agent.network import DuelingHead, MarioNet
+from mario_tui.agent.policy import Policy
+from mario_tui.config import TrainingConfig
+
+
+def some_states(count: int, depth: int = 4) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, depth, 84, 84), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("network", ["nature", "small"])
+@pytest.mark.parametrize("dueling", [False, True])
+@pytest.mark.parametrize(("depth", "actions"), [(4, 2), (1, 7)])
+def test_a_q_value_for_each_action(network: str, dueling: bool, depth: int, actions: int) -> None:
+    net = MarioNet((depth, 84, 84), actions, network=network, dueling=dueling)
+    states = some_states(3, depth)
+    q_values = net(states, model="online")
+    assert q_values.shape == (3, actions)
+    assert q_values.dtype == torch.float32
+    assert torch.equal(q_values, net(states, model="target")), "the target begins as a copy"
+    torch.testing.assert_close(q_values, net(states.float() / 255, model="online"))
+
+
+def test_the_small_network_has_the_layers_of_2013() -> None:
+    shapes = {
+        name: tuple(value.shape)
+        for name, value in MarioNet((4, 84, 84), 2, network="small").online.state_dict().items()
+    }
+    layers = {"0": (16, 4, 8, 8), "2": (32, 16, 4, 4), "5": (256, 32 * 9 * 9), "7": (2, 256)}
+    assert shapes == {
+        f"{layer}.{kind}": shape if kind == "weight" else shape[:1]
+        for layer, shape in layers.items()
+        for kind in ("weight", "bias")
+    }
+
+
+@pytest.mark.parametrize("network", ["nature", "small"])
+def test_the_advantages_of_a_dueling_head_have_the_mean_0(network: str) -> None:
+    net = MarioNet((4, 84, 84), 5, network=network, dueling=True)
+    head = net.online[-1]
+    assert isinstance(head, DuelingHead)
+    states = some_states(6)
+    value = head.value(net.online[:-1](states.float() / 255))
+    advantage = net(states, model="online") - value
+    assert advantage.abs().max() > 1e-3
+    torch.testing.assert_close(advantage.mean(dim=1), torch.zeros(6), atol=1e-6, rtol=0)
+
+
+def test_an_averaged_network_has_the_online_ones_names_and_leaves_the_others_as_they_are() -> None:
+    plain, averaged = MarioNet((4, 84, 84), 2), MarioNet((4, 84, 84), 2, averaged=True)
+    names = {name.partition(".")[2] for name in plain.state_dict()}
+    assert set(averaged.state_dict()) == {f"{net}.{name}" for net in ("online", "target", "average") for name in names}
+    assert [name for name, value in averaged.named_parameters() if value.requires_grad] == [
+        name for name, _ in plain.named_parameters() if name.startswith("online.")
+    ]
+
+
+def test_greedy_play_asks_the_averaged_network_where_there_is_one() -> None:
+    states = some_states(2)
+    for averaged in (False, True):
+        net = MarioNet((4, 84, 84), 2, network="small", averaged=averaged)
+        with torch.no_grad():
+            net.online[-1].bias.copy_(torch.tensor([7.0, -7.0]))
+        assert torch.equal(net.greedy(states), net(states, model="average" if averaged else "online"))
+        policy = Policy(net.eval(), "tutorial", 4, 4, "1-1", 0, "made for a test")
+        assert (policy.q_values(states[0])[0] > 6) == (not averaged)
+
+
+def test_the_settings_choose_the_network() -> None:
+    mario = Mario(TrainingConfig(replay_size=100, network="small", dueling=True, average_updates=5), 3)
+    assert mario.net.average is not None
+    assert mario.net.online[0].out_channels == 16
+    assert isinstance(mario.net.online[-1], DuelingHead)
+    assert Mario(TrainingConfig(replay_size=100), 3).net.average is None

@@ -1,0 +1,59 @@
+"""Games without an emulator: their episodes end by chance, and their frames tell step and buttons."""
+
+from typing import Any
+
+import numpy as np
+
+from mario_tui.game.episode import EndReason
+from mario_tui.game.fleet import FleetStep
+
+
+class FakeFleet:
+    """Takes the place of a Fleet whose games are not restored."""
+
+    screen_shape = (240, 256, 3)
+
+    def __init__(self, stage: str, *, envs: int, seed: int = 0, **settings: Any) -> None:
+        self.frames = np.zeros((envs, *self.screen_shape), dtype=np.uint8)
+        self._steps = np.zeros(envs, dtype=np.int32)
+        self._ended = np.ones(envs, dtype=bool)
+        self._buttons = np.zeros(envs, dtype=np.uint8)
+        self._rng = np.random.default_rng(seed)
+
+    def start(self) -> FleetStep:
+        return self.receive()
+
+    def send(self, buttons: np.ndarray) -> None:
+        self._buttons = buttons.copy()
+
+    def receive(self) -> FleetStep:
+        first = self._ended
+        held = np.where(first, 0, self._buttons).astype(np.uint8)
+        self._steps = np.where(first, 0, self._steps + 1).astype(np.int32)
+        self._ended = ~first & (self._rng.random(len(first)) < 1 / 40)
+        self.frames[:] = (self._steps % 200 + held // 5)[:, None, None, None]
+        x = 40 + 3 * self._steps
+        return FleetStep(
+            reward=np.where(first, 0, held % 7).astype(np.float32),
+            terminated=self._ended.copy(),
+            truncated=np.zeros_like(first),
+            last=self._ended.copy(),
+            first=first.copy(),
+            end=[EndReason.DEATH if ended else None for ended in self._ended],
+            buttons=held,
+            x=x,
+            max_x=x,
+            time=400 - self._steps,
+            coins=np.zeros_like(x),
+            score=np.zeros_like(x),
+            life=np.zeros_like(x),
+            steps=self._steps.copy(),
+            status=["small"] * len(x),
+            emulating_seconds=0.0,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"button_logs": [[] for _ in self._steps]}
+
+    def close(self) -> None:
+        pass

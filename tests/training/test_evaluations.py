@@ -1,0 +1,177 @@
+"""Evaluations run beside training: what comes of them depends on the seed, not on how long they take."""
+
+import csv
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fake_fleet import FakeFleet
+from mario_tui import checkpoint, paths
+from mario_tui.agent.policy import Policy, load_policy
+from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
+from mario_tui.training import trainer as trainer_module
+from mario_tui.training.trainer import EpisodeEnded, Evaluated, Event, Finished, Stepped, Trainer
+from runs import run_to_end
+
+EVALUATE = "mario_tui.training.trainer.evaluate"
+
+
+@pytest.fixture(autouse=True)
+def fake_games(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Games without an emulator, and results that are waited for 20 steps after an evaluation began."""
+    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "EVALUATION_STEPS", 20)
+
+
+def fingerprint(net: nn.Module) -> float:
+    return float(sum(parameter.detach().double().abs().sum() for parameter in net.parameters()))
+
+
+def outcome(clears: int = 0, *, episodes: int = 1, x: int = 300, reward: float = 0.0) -> Evaluation:
+    ends = ["clear"] * clears + ["death"] * (episodes - clears)
+    return Evaluation(tuple(EpisodeResult(i, reward, 9, x, end, end == "clear") for i, end in enumerate(ends)))
+
+
+def told(event: Event) -> Any:
+    """What an event says, without times."""
+    if isinstance(event, Evaluated):
+        return "evaluated", event.step, event.evaluation, event.robust
+    if isinstance(event, EpisodeEnded):
+        return "ended", event.record.step, event.record.reward, event.record.loss, event.record.q
+    return type(event).__name__, getattr(event, "step", None)
+
+
+def best_of(run: str) -> Path:
+    return (paths.run_dir(run) / "best").resolve()
+
+
+def test_a_slow_evaluation_changes_nothing_but_how_long_is_waited(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[list[Any]] = []
+    for held_back in (False, True):
+        release = threading.Event()
+
+        def evaluate(policy: Policy, release=release, held_back=held_back, **_: Any) -> Evaluation:
+            assert not held_back or release.wait(60)
+            return outcome(reward=fingerprint(policy.net))
+
+        monkeypatch.setattr(EVALUATE, evaluate)
+        weights, events = {}, []
+        trainer = Trainer(small(network="small", steps=130, eval_every=50), run=f"held-back-{held_back}")
+        for event in trainer.run():
+            events.append(told(event))
+            if isinstance(event, Stepped):
+                weights[event.step] = fingerprint(trainer.mario.net)
+                release.clear() if event.step == 75 else None
+                release.set() if event.step in (69, 119) else None
+        for step in (50, 100):
+            at = events.index(("evaluated", step, outcome(reward=weights[step]), False))
+            assert events[at - 1] == ("Stepped", step + 20)
+        assert weights[50] != weights[70] != weights[100]
+        runs.append(events)
+    assert runs[0] == runs[1]
+
+
+def test_the_best_checkpoint_holds_the_weights_that_were_evaluated(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome(x={50: 500, 100: 700, 150: 600}[policy.step]))
+    trainer = Trainer(small(network="small", steps=180, eval_every=50, average_updates=20), run="best")
+    weights: dict[int, dict[str, torch.Tensor]] = {}
+    for event in trainer.run():
+        if isinstance(event, Stepped) and event.step in (100, 120):
+            weights[event.step] = {name: value.clone() for name, value in trainer.mario.net.state_dict().items()}
+    folder = best_of("best")
+    assert checkpoint.verify(folder)["step"] == 100
+    state = load_policy(folder).net.state_dict()
+    assert all(torch.equal(value, weights[100][name]) for name, value in state.items())
+    assert not torch.equal(state["online.0.weight"], weights[120]["online.0.weight"])
+    assert json.loads((folder / "trainer.json").read_text())["mario"]["curr_step"] == 100
+    assert [step.name for step in paths.step_folders(paths.run_dir("best"))] == [
+        "step-000000050", "step-000000100", "step-000000180",
+    ], "what is no better than the best so far is not kept"  # fmt: skip
+
+
+def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, Any]] = []
+
+    def evaluate(policy: Policy, *, cancelled: Callable[[], bool], **settings: Any) -> Evaluation:
+        assert not cancelled()
+        asked.append((policy.step, settings))
+        if settings:
+            return outcome({100: 5, 150: 9, 200: 2}[policy.step], episodes=settings["episodes"])
+        return outcome(int(policy.step in (100, 150, 200)), x=policy.step)
+
+    monkeypatch.setattr(EVALUATE, evaluate)
+    events = run_to_end(Trainer(small(network="small", steps=290, eval_every=50, robust_episodes=10), run="robust"))
+    protocol = {"episodes": 10, "sticky": ROBUST_STICKY, "noops": ROBUST_NOOPS}
+    assert sorted(asked, key=lambda one: (one[0], len(one[1]))) == [
+        (50, {}), (100, {}), (100, protocol), (150, {}), (150, protocol), (200, {}), (200, protocol), (250, {}),
+    ]  # fmt: skip
+    taken = [(events[at - 1], event) for at, event in enumerate(events) if isinstance(event, Evaluated)]
+    robust = {one.step: before for before, one in taken if one.robust}
+    assert robust == {100: Stepped(170), 150: Stepped(220), 200: Stepped(270)}, "50 steps after the greedy result"
+    assert checkpoint.read_manifest(best_of("robust"))["step"] == 150
+    infos = {info.step: info for info in checkpoint.list_checkpoints()}
+    assert infos[150].robust_clear_rate == 0.9
+    assert infos[100].robust_clear_rate == 0.5
+    assert infos[100].greedy_clear is True
+    with (paths.run_dir("robust") / "evaluations.csv").open(newline="") as file:
+        lines = [(int(row["step"]), row["protocol"], int(row["clears"])) for row in csv.DictReader(file)]
+    assert lines == [(one.step, "robust" if one.robust else "greedy", one.evaluation.clears) for _, one in taken]
+
+
+def test_until_clear_stops_at_the_first_greedy_clear(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def evaluate(policy: Policy, **settings: Any) -> Evaluation:
+        asked.append(set(settings))
+        return outcome(int(policy.step >= 100))
+
+    monkeypatch.setattr(EVALUATE, evaluate)
+    config = small(network="small", steps=1000, eval_every=50, until_clear=True, robust_episodes=10)
+    finished = run_to_end(Trainer(config, run="until"))[-1]
+    assert isinstance(finished, Finished)
+    assert finished.steps == 120
+    assert finished.first_greedy_clear is not None
+    assert finished.first_greedy_clear.step == 100
+    assert asked == [{"cancelled"}] * 2, "who waits for a clear does not wait for the robust protocol"
+    assert checkpoint.read_manifest(best_of("until"))["step"] == 100
+
+
+def test_what_is_under_way_at_the_last_step_is_waited_for(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome())
+    events = run_to_end(Trainer(small(network="small", steps=55, eval_every=50), run="last"))
+    assert [(event.step, event.robust) for event in events if isinstance(event, Evaluated)] == [(50, False)]
+
+
+def test_a_checkpoint_knows_what_greedy_play_showed_before_it(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome(1))
+    events = run_to_end(Trainer(small(network="small", steps=70, eval_every=50, save_every=60), run="saved"))
+    evaluated = next(at for at, event in enumerate(events) if isinstance(event, Evaluated))
+    assert [told(event) for event in events[evaluated - 1 :][:3:2]] == [("Stepped", 60), ("Saved", 60)]
+    folders = paths.step_folders(paths.run_dir("saved"))
+    assert [checkpoint.read_manifest(folder)["greedy_clear"] for folder in folders] == [False, True, True]
+
+
+def test_an_evaluation_is_told_to_end_when_training_stops(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    def evaluate(policy: Policy, *, cancelled: Callable[[], bool], **_: Any) -> Evaluation:
+        while not cancelled():
+            threading.Event().wait(0.01)
+        ended.append(policy.step)
+        return Evaluation(())
+
+    monkeypatch.setattr(EVALUATE, evaluate)
+    events = run_to_end(
+        Trainer(small(network="small", eval_every=50), run="stop"), {60: lambda control: control.stop()}
+    )
+    assert isinstance(events[-1], Finished)
+    assert ended == [50]
+    assert not [event for event in events if isinstance(event, Evaluated)]

@@ -1,0 +1,39 @@
+"""A long training takes no more memory than its replay."""
+
+import gc
+import tracemalloc
+
+import psutil
+import pytest
+import torch
+
+from fake_fleet import FakeFleet
+from mario_tui.training import trainer as trainer_module
+from mario_tui.training.trainer import Stepped, Trainer
+
+ENVS = 128
+
+
+def test_memory_does_not_grow_once_the_replay_is_full(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(FakeFleet, "screen_shape", (1, 1, 3))
+    frames = torch.zeros((ENVS, 84, 84), dtype=torch.uint8)
+    monkeypatch.setattr(trainer_module, "preprocess", lambda *_: frames.clone())
+    config = small(
+        steps=200_000, envs=ENVS, replay_size=2_000, learn_every=1_000, sync_every=10_000, log_every=10**6,
+        network="small", n_steps=3, priority_exponent=0.5, average_updates=20, exploration_rate_min=1.0,
+    )  # fmt: skip
+    trainer = Trainer(config, run="long")
+    measured: list[tuple[int, int]] = []
+    for event in trainer.run():
+        if isinstance(event, Stepped) and event.step >= (40_000, 50_000, 199_000, 10**9)[len(measured)]:
+            if not measured:
+                tracemalloc.start()  # counts what is made from here on and kept
+            gc.collect()
+            measured.append((tracemalloc.get_traced_memory()[0], psutil.Process().memory_info().rss))
+    tracemalloc.stop()
+    assert trainer.mario.updates > 150
+    assert trainer.mario.memory.transitions < 3_000
+    (_, _), (objects, resident), (objects_later, resident_later) = measured
+    assert objects_later - objects < 0.5e6, "objects and arrays"
+    assert resident_later - resident < 30e6, "tensors too"
