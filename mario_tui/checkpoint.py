@@ -70,7 +70,8 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], hea
         run: the run's folder, made if it is missing.
         step: training steps so far, which name the folder.
         parts: file name -> function that writes that file.
-        header: what else the manifest says (stage, action set, ...); must be JSON.
+        header: what else the manifest says (stage, action set, ...); must be JSON. Its `created` stands in the place of
+            the present time.
 
     Returns:
         The new folder.
@@ -91,7 +92,7 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], hea
             "format": FORMAT,
             "program": f"mario-tui {__version__}",
             "python": ".".join(map(str, sys.version_info[:3])),
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "created": now(),
             "step": step,
             **header,
             "parts": listed,
@@ -105,6 +106,11 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], hea
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return final
+
+
+def now() -> str:
+    """The time as manifests have it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def drop_parts(folder: Path, names: Collection[str]) -> None:

@@ -69,8 +69,8 @@ class Fleet:
     A game whose episode ended at one step is reset by the next: see FleetStep.first.
 
     With `sticky`, a game holds the buttons before once more with that probability, whatever is sent (Machado et al.
-    2018, Revisiting the Arcade Learning Environment). With `noops`, an episode begins with up to that many frames of
-    no button, rounded up to whole steps. Both depend on `seed` alone, not on the number of workers.
+    2018, Revisiting the Arcade Learning Environment). With `noops`, every episode but each game's first begins with up
+    to that many frames of no button, rounded up to whole steps. Both depend on `seed` alone, not on the workers.
 
     After an EmulatorError the fleet is closed; button_logs still tell how to restore its games in a new one.
 

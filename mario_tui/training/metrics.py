@@ -182,6 +182,16 @@ class MetricLogger:
             file.write(header + line)
         return line
 
+    def forget_evaluations_after(self, step: int) -> None:
+        """Takes lines of later steps out of evaluations.csv: they belong to a continuation that is now given up."""
+        path = self.folder / "evaluations.csv"
+        if not path.exists():
+            return
+        header, *lines = path.read_text().splitlines()
+        kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= step]
+        if len(kept) < len(lines):
+            write_atomically(path, "\r\n".join([header, *kept]) + "\r\n")
+
     def log_evaluation(self, record: EvaluationRecord) -> None:
         """Appends a line to evaluations.csv."""
         _append_csv(self.folder / "evaluations.csv", record)

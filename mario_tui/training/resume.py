@@ -22,6 +22,7 @@ FIXED = (
     "dueling",
     "average_updates",
     "n_steps",
+    "priority_exponent",
     "max_episode_steps",
     "envs",
     "replay_size",

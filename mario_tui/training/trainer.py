@@ -455,8 +455,14 @@ class Trainer:
 
         Without `robust` those of the robust protocol, which may take a minute, are left for later.
         """
-        due = [one for one in self._pending if (step is None or one.due <= step) and (robust or not one.robust)]
-        for pending in due:
+
+        def due() -> _PendingEvaluation | None:
+            for one in self._pending:
+                if (step is None or one.due <= step) and (robust or not one.robust):
+                    return one
+            return None
+
+        while pending := due():  # taking one may begin another
             self._pending.remove(pending)
             evaluation, snapshot = pending.result.result(), pending.snapshot
             if not pending.robust:
@@ -538,6 +544,7 @@ class Trainer:
         self._read_updates()
         parts = state_files.writers(self.mario, self._state(), self.stacks.stacks, replay=full)
         header = {
+            "created": checkpoint.now(),  # not when it is written, which for an evaluated agent is later
             "stage": self.config.stage,
             "action_set": self.config.action_set,
             "frame_skip": self.config.frame_skip,
@@ -587,6 +594,7 @@ class Trainer:
             self.logger.load_state_dict(state["metrics"])
             self.learn_due = int(state["learn_due"])
             self._saved_games = dict(state["games"])
+            self.logger.forget_evaluations_after(self.mario.curr_step)
             self.stacks.stacks = stacks.to(self.device)
             self._seconds_before = float(state["seconds"])
             rate, clear, x = state["best"]

@@ -150,6 +150,50 @@ def test_what_is_under_way_at_the_last_step_is_waited_for(small, monkeypatch: py
     assert [(event.step, event.robust) for event in events if isinstance(event, Evaluated)] == [(50, False)]
 
 
+def test_a_robust_evaluation_that_the_last_greedy_one_calls_for_is_waited_for_too(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EVALUATE, lambda policy, **settings: outcome(settings.get("episodes", 1), episodes=10))
+    events = run_to_end(Trainer(small(network="small", steps=55, eval_every=50, robust_episodes=10), run="last"))
+    assert [(event.step, event.robust) for event in events if isinstance(event, Evaluated)] == [(50, False), (50, True)]
+
+
+def test_an_agent_kept_late_is_not_the_newest_checkpoint(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(f"2026-01-01T00:00:{second:02d}+00:00" for second in range(60))
+    monkeypatch.setattr(checkpoint, "now", lambda: next(clock))
+
+    def evaluate(policy: Policy, **settings: Any) -> Evaluation:
+        clears = {50: 5, 100: 9, 150: 0}[policy.step] if "episodes" in settings else 10
+        return outcome(clears, episodes=10, x=900 - policy.step)
+
+    monkeypatch.setattr(EVALUATE, evaluate)
+    config = small(network="small", steps=180, eval_every=50, save_every=160, robust_episodes=10)
+    run = paths.run_dir("late")
+    for event in Trainer(config, run="late").run():
+        if isinstance(event, Evaluated) and event.robust and event.step == 100:
+            # greedy play of step 100 was no better than that of 50, so that it is written now, after step 160
+            assert best_of("late").name == "step-000000100"
+            newest = paths.step_folders(run)[-1]
+            assert newest.name == "step-000000160"
+            assert "replay.frames" in checkpoint.verify(newest)["parts"]
+            return
+    raise AssertionError("the robust evaluation of step 100 was not taken")
+
+
+def test_a_run_taken_up_from_an_earlier_step_forgets_the_evaluations_after_it(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome(x=900 - policy.step))
+    config = small(network="small", steps=140, eval_every=50, save_every=80)
+    run_to_end(Trainer(config, run="given-up"))
+    run = paths.run_dir("given-up")
+    first = next(folder for folder in paths.step_folders(run) if folder.name == "step-000000080")
+    trainer = Trainer(config, resume=first)
+    steps = [int(row["step"]) for row in csv.DictReader((run / "evaluations.csv").open(newline=""))]
+    trainer.close()
+    assert steps == [50]
+
+
 def test_a_checkpoint_knows_what_greedy_play_showed_before_it(small, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome(1))
     events = run_to_end(Trainer(small(network="small", steps=70, eval_every=50, save_every=60), run="saved"))

@@ -289,6 +289,8 @@ def test_what_a_run_keeps_cannot_be_changed_on_resume(small) -> None:
     folder = paths.step_folders(paths.run_dir("fixed"))[0]
     with pytest.raises(InputError, match="envs cannot change"):
         resume_config(folder, {"envs": 2})
+    with pytest.raises(InputError, match="priority_exponent cannot change"):
+        resume_config(folder, {"priority_exponent": 0.5})
     assert resume_config(folder, {"learning_rate": 1e-3}).learning_rate == 1e-3
     assert resume_config(folder).steps == 0, "a limit that was reached is lifted"
     assert resume_config(folder, {"steps": 50}).steps == 50
