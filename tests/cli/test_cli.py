@@ -48,7 +48,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "eval", "record", "replay", "watch", "checkpoints", "verify", "bench", "doctor"]
+    "command", ["train", "eval", "export", "record", "replay", "watch", "checkpoints", "verify", "bench", "doctor"]
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as end:
@@ -98,6 +98,11 @@ BAD = [
     ("verify", "missing"),
     ("bench", "--steps", "-1"),
     ("bench", "--preset", "slow"),
+    ("bench", "--envs", "0"),
+    ("bench", "--device", "tpu"),
+    ("export", "mario_net_0.chkpt", "--name", "shared"),
+    ("export", "missing", "--name", "shared"),
+    ("export", "foreign", "--name", "../escape"),
 ]  # fmt: skip
 
 

@@ -135,6 +135,14 @@ def test_a_policy_that_always_jumps_right_clears_nothing_but_gets_on() -> None:
     }  # fmt: skip
 
 
+def test_episodes_played_at_the_same_time_are_the_same() -> None:
+    chances = {"episodes": 4, "sticky": 0.25, "noops": 30}
+    heard: list[int] = []
+    at_once = evaluate(make_policy(1), **chances, threads=3, on_episode=lambda result: heard.append(result.seed))
+    assert at_once == evaluate(make_policy(1), **chances)
+    assert heard == [0, 1, 2, 3]
+
+
 def test_deterministic_play_is_played_once_and_counted_as_often_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     played = []
     monkeypatch.setattr(

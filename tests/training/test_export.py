@@ -1,0 +1,53 @@
+"""A checkpoint's greedy network, copied into a run of its own."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fake_fleet import FakeFleet
+from mario_tui import checkpoint, paths
+from mario_tui.agent.policy import export_policy, load_policy
+from mario_tui.errors import CheckpointError, InputError
+from mario_tui.training import trainer as trainer_module
+from mario_tui.training.resume import resume_config
+from mario_tui.training.trainer import Trainer
+from runs import run_to_end
+
+
+@pytest.fixture
+def saved(small, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint whose greedy network is not its online one."""
+    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    run_to_end(Trainer(small(network="small", dueling=True, show_buttons=True, average_updates=50, steps=150), run="a"))
+    return paths.step_folders(paths.run_dir("a"))[-1]
+
+
+def test_an_exported_agent_plays_as_its_checkpoint_does_and_is_small(saved: Path) -> None:
+    checkpoint.note_evaluation(saved, greedy_clear=True, greedy_x=3161)
+    exported = export_policy(saved, "shared")
+    assert exported == paths.run_dir("shared") / saved.name
+    before, after = load_policy(saved), load_policy(exported)
+    stack = torch.randint(0, 256, (4, 84, 84), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert before.net.average is not None
+    assert before.q_values(stack) == after.q_values(stack)
+    assert before.q_values(stack) != tuple(before.net(stack.unsqueeze(0), model="online")[0].tolist())
+    assert (after.show_buttons, after.action_set, after.step) == (True, before.action_set, before.step)
+    assert sorted(checkpoint.verify(exported)["parts"]) == ["agent.safetensors"]
+    weights = load_file(exported / "agent.safetensors")
+    assert all(name.startswith("online.") for name in weights)
+    assert (paths.run_dir("shared") / "metrics.csv").read_bytes() == (saved.parent / "metrics.csv").read_bytes()
+    (info,) = [info for info in checkpoint.list_checkpoints() if info.run == "shared"]
+    assert info.greedy_clear is True
+
+
+def test_an_exported_agent_cannot_be_trained_on(saved: Path) -> None:
+    exported = export_policy(saved, "shared")
+    with pytest.raises(CheckpointError, match="exported to play only"):
+        Trainer(resume_config(exported), resume=exported)
+
+
+def test_an_export_never_goes_into_a_run_that_exists(saved: Path) -> None:
+    with pytest.raises(InputError, match="a run named 'a' exists"):
+        export_policy(saved, "a")
