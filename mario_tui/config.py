@@ -2,7 +2,8 @@
 
 The command line's flags, the TOML file of a run, the form in the Train screen, the range checks and the checkpoint's
 header all derive from `TrainingConfig`. A preset is a named set of values: `tutorial` has the constants of the
-"Train a Mario-playing RL Agent" tutorial, `fast` the ones that suit several emulators at once.
+"Train a Mario-playing RL Agent" tutorial, with three games side by side, and `fast` those that docs/experiments.md tells
+of.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ class TrainingConfig(BaseModel):
 
 
 _PRESET_VALUES: dict[str, dict[str, Any]] = {
-    "tutorial": {},
+    "tutorial": {"envs": 3},  # so that each tick has one update, which the games run beside
     "fast": {
         "action_set": "run",
         "stall_steps": 80,

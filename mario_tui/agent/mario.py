@@ -5,7 +5,6 @@ chooses the next action, the target network says what it is worth.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +71,6 @@ class Mario:
             self.net.online.parameters(), lr=config.learning_rate, fused=True, capturable=graph
         )
         self.graphed_update = GraphedUpdate(self.update_networks, CudaGraphs()) if graph else None
-        # on a GPU everything waits in one queue anyway
-        self._beside = ThreadPoolExecutor(1, "td-target") if self.device.type == "cpu" else None
         self.loss_fn = nn.SmoothL1Loss(reduction="none")
         self.memory = Replay(
             config.replay_size,
@@ -240,13 +237,8 @@ class Mario:
         Nothing in it waits for the device, so that a CUDA graph can hold it.
         """
         state, reward = scale(state), reward / self.config.reward_scale
-        if self._beside is None:
-            td_target = self.td_target(reward, next_state, done, discount)
-            td_estimate = self.td_estimate(state, action)
-        else:  # neither needs the other, so that two cores can share the work
-            later = self._beside.submit(self.td_target, reward, next_state, done, discount)
-            td_estimate = self.td_estimate(state, action)
-            td_target = later.result()
+        td_estimate = self.td_estimate(state, action)
+        td_target = self.td_target(reward, next_state, done, discount)
         if self.config.action_gap:
             td_target = td_target - self.config.action_gap * self.disadvantage(state, action)
         loss = self.update_q_online(td_estimate, td_target, weight)

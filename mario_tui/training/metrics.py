@@ -138,11 +138,15 @@ class MetricLogger:
             end=end,
             seconds=round(seconds, 3),
         )
-        self._reward[env] = self._length[env] = 0
-        self._updates[env] = 0
+        self.forget_episode(env)
         _append_csv(self.folder / "metrics.csv", record)
         self._count(record)
         return record
+
+    def forget_episode(self, env: int) -> None:
+        """Marks the end of an episode that is not counted."""
+        self._reward[env] = self._length[env] = 0
+        self._updates[env] = 0
 
     def _count(self, record: EpisodeRecord) -> None:
         self.episode = record.episode + 1

@@ -382,7 +382,11 @@ class Trainer:
         self.clock.mark("preprocess")
         if observed.last.any() or len(self._unread) >= _UNREAD_UPDATES:
             self._read_updates()
-        return [self._end_episode(env, observed) for env in np.flatnonzero(observed.last)]
+        ended = np.flatnonzero(observed.last)
+        counted = max(self.config.episodes - self.logger.episode, 0) if self.config.episodes else len(ended)
+        for env in ended[counted:]:  # ended in the same tick as the last one asked for
+            self.logger.forget_episode(env)
+        return [self._end_episode(env, observed) for env in ended[:counted]]
 
     def _read_updates(self) -> None:
         """Logs the updates since the last call."""

@@ -12,6 +12,7 @@ import pytest
 
 from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
+from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
 from mario_tui.play.evaluation import EpisodeResult, Evaluation
@@ -357,3 +358,21 @@ def test_a_torn_line_in_the_metrics_is_mended_on_resume(small) -> None:
     run_to_end(Trainer(resume_config(newest, {"episodes": 3}), resume=newest))
     with metrics.open(newline="") as file:
         assert [row["episode"] for row in csv.DictReader(file)] == ["0", "2"]
+
+
+@pytest.mark.parametrize("episodes", [2, 4])
+def test_a_run_ends_after_exactly_as_many_episodes_as_asked(
+    small, episodes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All three games end in the same tick here, as they are cut after the same number of steps."""
+    monkeypatch.setattr(Mario, "act", lambda self, states: np.zeros(len(states), dtype=np.int64))
+    config = small(envs=3, max_episode_steps=10, steps=0, episodes=episodes)
+    events = run_to_end(Trainer(config, run="episodes"))
+    assert sum(isinstance(event, EpisodeEnded) for event in events) == episodes
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert finished.episodes == episodes
+    resumed = Trainer(resume_config(paths.step_folders(paths.run_dir("episodes"))[-1], {"episodes": episodes + 3}),
+                      resume=paths.step_folders(paths.run_dir("episodes"))[-1])  # fmt: skip
+    lengths = [event.record.length for event in run_to_end(resumed) if isinstance(event, EpisodeEnded)]
+    assert lengths == [10, 10, 10], "what was not counted is not part of the next episode"
