@@ -2,8 +2,8 @@
 
 The command line's flags, the TOML file of a run, the form in the Train screen, the range checks and the checkpoint's
 header all derive from `TrainingConfig`. A preset is a named set of values: `tutorial` has the constants of the
-"Train a Mario-playing RL Agent" tutorial, with three games side by side, and `fast` those that docs/experiments.md tells
-of.
+"Train a Mario-playing RL Agent" tutorial, with three games side by side, and `fast` the ones that experiments favoured
+(docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -228,8 +228,6 @@ _PRESET_VALUES: dict[str, dict[str, Any]] = {
     "fast": {
         "action_set": "run",
         "stall_steps": 80,
-        "sticky": 0.25,
-        "noops": 30,
         "show_buttons": True,
         "envs": 4,
         "network": "small",

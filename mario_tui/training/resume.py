@@ -15,8 +15,6 @@ FIXED = (
     "frame_skip",
     "frame_stack",
     "stall_steps",
-    "sticky",
-    "noops",
     "show_buttons",
     "network",
     "dueling",
