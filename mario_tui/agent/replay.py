@@ -30,7 +30,11 @@ from mario_tui.errors import InputError
 logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every storage it makes, on the terminal
 
 # frame, action, reward, terminated, first, last, and the index that torchrl adds
-ROW_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1] + 1 + 4 + 1 + 1 + 1 + 8
+STORED_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1] + 1 + 4 + 1 + 1 + 1 + 8
+# and the mirrors of reward, terminated, first and last, in which sampling looks rows up
+ROW_BYTES = STORED_BYTES + 4 + 1 + 1 + 1
+# a row's priority, and its part of a sum tree of at most four times as many nodes
+PRIORITY_BYTES = 4 + 4 * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class Replay:
     """The most recent transitions of `envs` games, sampled uniformly or by priority.
 
     Args:
-        size: rows to keep, over all games; each takes ROW_BYTES bytes.
+        size: rows to keep, over all games; each takes ROW_BYTES bytes, and PRIORITY_BYTES more with priorities.
         envs: games that add a row at each tick.
         depth: frames in a state.
         device: where rows are kept.
@@ -182,6 +186,7 @@ class Replay:
         # the oldest rows lack their history and the newest their next state, so a few ticks come on top
         self.ticks = max(-(-size // envs), 1) + depth + n_steps - 1
         self.rows = self.ticks * envs
+        self.row_bytes = ROW_BYTES + (PRIORITY_BYTES if alpha else 0)
         self._check_memory(size)
         self.tick = 0  # ticks added so far
         self.transitions = 0  # rows in the storage that begin a transition
@@ -204,9 +209,9 @@ class Replay:
             available = torch.cuda.mem_get_info(self.device)[0]
         else:
             available = psutil.virtual_memory().available
-        if self.rows * ROW_BYTES > available:
+        if self.rows * self.row_bytes > available:
             raise InputError(
-                f"a replay of {size:,} transitions needs {self.rows * ROW_BYTES / 1e9:,.1f} GB and "
+                f"a replay of {size:,} transitions needs {self.rows * self.row_bytes / 1e9:,.1f} GB and "
                 f"{available / 1e9:,.1f} GB are available: choose a smaller replay_size"
             )
 
@@ -218,7 +223,7 @@ class Replay:
     def bytes_per_transition(self) -> float:
         """Bytes of storage in use for each transition held."""
         rows = min(self.tick, self.ticks) * self.envs
-        return rows * ROW_BYTES / max(self.transitions, 1)
+        return rows * self.row_bytes / max(self.transitions, 1)
 
     def add(
         self,

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mario_tui.agent.replay import ROW_BYTES, Replay
+from mario_tui.agent.replay import PRIORITY_BYTES, ROW_BYTES, STORED_BYTES, Replay
 from mario_tui.errors import InputError
 
 GAMMA = 0.5  # so that sums are exact
@@ -153,9 +153,11 @@ def test_at_most_7300_bytes_a_transition_with_short_episodes() -> None:
     fill(replay, NaiveReplay(1, 4), 1, 3500, 1 / 40)
     storage = replay._buffer.storage.get(slice(None))
     stored = sum(tensor.numel() * tensor.element_size() for tensor in storage.values())
-    assert stored == replay.rows * ROW_BYTES
-    assert stored / replay.transitions <= 7300
-    assert replay.bytes_per_transition == pytest.approx(stored / replay.transitions)
+    assert stored == replay.rows * STORED_BYTES
+    mirrors = (replay._first, replay._last, replay._reward, replay._terminated)
+    held = stored + sum(mirror.nbytes for mirror in mirrors)
+    assert replay.bytes_per_transition == pytest.approx(held / replay.transitions)
+    assert replay.rows * (ROW_BYTES + PRIORITY_BYTES) / replay.transitions <= 7300
 
 
 @settings(max_examples=40, deadline=None)
@@ -230,4 +232,4 @@ def test_an_empty_replay_says_so() -> None:
 def test_a_replay_that_does_not_fit_is_refused_with_both_sizes() -> None:
     with pytest.raises(InputError, match=r"needs 7,0\d\d,\d\d\d\.\d GB and [\d,.]+ GB are available"):
         Replay(10**9 * 1000)
-    assert 100_000 * ROW_BYTES < 0.75e9
+    assert 100_000 * (ROW_BYTES + PRIORITY_BYTES) < 0.75e9
