@@ -89,7 +89,7 @@ async def test_start_hands_over_what_was_typed() -> None:
         await until(pilot, lambda: app.session is not None)
         config, run = world.started[0]
         assert run == "my-run"
-        assert config == TrainingConfig(replay_size=20_000, burn_in=500)
+        assert config == preset("tutorial").replace(replay_size=20_000, burn_in=500)
         await until(pilot, lambda: app.screen.has_class("-live"))
         world.session.end()
 
