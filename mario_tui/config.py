@@ -81,6 +81,9 @@ class TrainingConfig(BaseModel):
     network: Literal["nature", "small"] = _field(
         "nature", "convolutional network: three layers (as in the tutorial), or two smaller ones", group="Agent"
     )
+    centered: bool = _field(
+        False, "the network sees grey levels as -1 to 1, and not as 0 to 1: it learns faster", group="Agent"
+    )
     dueling: bool = _field(False, "value and advantages in separate heads of the network", group="Agent")
     gamma: float = _field(0.9, "discount factor of future rewards", group="Agent", ge=0, lt=1)
     n_steps: int = _field(
@@ -189,6 +192,11 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=256,
     )
+    precision: Literal["auto", "float32", "bfloat16"] = _field(
+        "float32",
+        "number format that updates are computed in (auto: bfloat16 where the processor has units for it)",
+        group="Run",
+    )
     graph: bool = _field(
         True, "on a GPU, record an update once as a CUDA graph and start it with one call", group="Run"
     )
@@ -224,13 +232,15 @@ class TrainingConfig(BaseModel):
 
 
 _PRESET_VALUES: dict[str, dict[str, Any]] = {
-    "tutorial": {"envs": 3},  # so that each tick has one update, which the games run beside
+    "tutorial": {"envs": 3, "precision": "auto"},  # so that each tick has one update, which the games run beside
     "fast": {
         "action_set": "run",
         "stall_steps": 80,
         "show_buttons": True,
         "envs": 4,
         "network": "small",
+        "centered": True,
+        "precision": "auto",
         "gamma": 0.95,
         "n_steps": 5,
         "action_gap": 0.8,

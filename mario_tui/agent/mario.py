@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, ladder
 from mario_tui.agent.graph import CudaGraphs, GraphedUpdate
-from mario_tui.agent.network import MarioNet, scale
+from mario_tui.agent.network import MarioNet
+from mario_tui.agent.processor import resolve_precision
 from mario_tui.agent.replay import Batch, Replay
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
@@ -64,12 +65,19 @@ class Mario:
                 action_dim,
                 network=config.network,
                 dueling=config.dueling,
+                centered=config.centered,
                 averaged=config.average_updates > 0,
             ).to(self.device)
         graph = config.graph and self.device.type == "cuda"
         self.optimizer = torch.optim.Adam(
             self.net.online.parameters(), lr=config.learning_rate, fused=True, capturable=graph
         )
+        self.learning_net = self.net  # the one that updates are computed with
+        if resolve_precision(config.precision, self.device) == torch.bfloat16:
+            self.learning_net = self.net.low_precision()
+            for parameter in self.net.online.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+            self.net.register_load_state_dict_post_hook(lambda *_: self._refresh_learning_net())
         self.graphed_update = GraphedUpdate(self.update_networks, CudaGraphs()) if graph else None
         self.loss_fn = nn.SmoothL1Loss(reduction="none")
         self.memory = Replay(
@@ -144,7 +152,7 @@ class Mario:
 
     def td_estimate(self, state: Tensor, action: Tensor) -> Tensor:
         """Q_online(s, a): (B,) float32."""
-        q_values: Tensor = self.net(state, model="online")
+        q_values: Tensor = self.learning_net(state, model="online")
         return q_values.gather(1, action.unsqueeze(1)).squeeze(1)
 
     @torch.no_grad()
@@ -156,9 +164,9 @@ class Mario:
         `discount` is gamma by default; for n-step returns gamma to the power of n, (B,) float32.
         """
         discount = self.config.gamma if discount is None else discount
-        next_state = scale(next_state)
-        best_action = self.net(next_state, model="online").argmax(dim=1, keepdim=True)
-        next_q: Tensor = self.net(next_state, model="target").gather(1, best_action).squeeze(1)
+        next_state = self.learning_net.scale(next_state)
+        best_action = self.learning_net(next_state, model="online").argmax(dim=1, keepdim=True)
+        next_q: Tensor = self.learning_net(next_state, model="target").gather(1, best_action).squeeze(1)
         return (reward + (1 - done.float()) * discount * next_q).float()
 
     @torch.no_grad()
@@ -169,7 +177,7 @@ class Mario:
         it. At a wall it matters little when Mario jumps, so that both actions are worth almost the same, and the
         network's errors are larger than the difference: greedy play then stays there.
         """
-        q_values = self.net(state, model="target")
+        q_values = self.learning_net(state, model="target")
         return q_values.amax(dim=1) - q_values.gather(1, action.unsqueeze(1)).squeeze(1)
 
     def update_q_online(self, td_estimate: Tensor, td_target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -179,14 +187,37 @@ class Mario:
         """
         losses: Tensor = self.loss_fn(td_estimate, td_target)
         loss = (losses if weight is None else losses * weight).mean()
-        self.optimizer.zero_grad()
+        self.learning_net.zero_grad()
         loss.backward()
-        self.optimizer.step()
+        if self.learning_net is self.net:
+            self.optimizer.step()
+        else:
+            self._step_in_float32()
         return loss.detach()
+
+    @torch.no_grad()
+    def _step_in_float32(self) -> None:
+        """A step of Adam with the gradients of the low-precision network.
+
+        Parameters and moments stay float32: in bfloat16 small steps would be lost (Micikevicius et al. 2018, Mixed
+        Precision Training, section 3.1).
+        """
+        parameters = list(self.net.online.parameters())
+        low = list(self.learning_net.online.parameters())
+        torch._foreach_copy_([p.grad for p in parameters], [p.grad for p in low])
+        self.optimizer.step()
+        torch._foreach_copy_(low, parameters)
+
+    @torch.no_grad()
+    def _refresh_learning_net(self) -> None:
+        for low, high in ((self.learning_net.online, self.net.online), (self.learning_net.target, self.net.target)):
+            torch._foreach_copy_(list(low.parameters()), list(high.parameters()))
 
     def sync_q_target(self) -> None:
         """Copies the online network to the target network."""
         self.net.target.load_state_dict(self.net.online.state_dict())
+        if self.learning_net is not self.net:
+            self._refresh_learning_net()
 
     @torch.no_grad()
     def average(self) -> None:
@@ -236,7 +267,7 @@ class Mario:
         Returns the loss, 0-d, and of each transition the TD estimate before the update and the TD error, (B,) float32.
         Nothing in it waits for the device, so that a CUDA graph can hold it.
         """
-        state, reward = scale(state), reward / self.config.reward_scale
+        state, reward = self.learning_net.scale(state), reward / self.config.reward_scale
         td_estimate = self.td_estimate(state, action)
         td_target = self.td_target(reward, next_state, done, discount)
         if self.config.action_gap:

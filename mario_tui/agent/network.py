@@ -1,16 +1,17 @@
 """MarioNet: the two convolutional networks of Double DQN."""
 
+import copy
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 
-def scale(states: Tensor) -> Tensor:
-    """States (B, C, 84, 84), uint8 in 0..255, as float32 in 0..1 in the networks' layout; float32 ones as they are."""
-    if states.dtype != torch.uint8:
-        return states
-    return states.contiguous(memory_format=torch.channels_last).float().div_(255)
+class Head(nn.Linear):
+    """The last layer: always float32, so that actions of almost the same value can be told apart."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features.float())
 
 
 class DuelingHead(nn.Module):
@@ -31,6 +32,7 @@ class DuelingHead(nn.Module):
         self.advantage = nn.Sequential(nn.Linear(features, hidden // 2), nn.ReLU(), nn.Linear(hidden // 2, actions))
 
     def forward(self, features: Tensor) -> Tensor:
+        features = features.float()
         advantage: Tensor = self.advantage(features)
         value: Tensor = self.value(features)
         return value + advantage - advantage.mean(dim=1, keepdim=True)
@@ -49,6 +51,8 @@ class MarioNet(nn.Module):
             as the tutorial's; "small" those of Mnih et al. 2013 (Playing Atari with Deep Reinforcement Learning), with
             two convolutions and a third of the arithmetic.
         dueling: whether the head is a DuelingHead.
+        centered: whether the networks see grey levels as -1..1, and not as 0..1: they then learn several times faster
+            to tell apart states that differ in a few pixels.
         averaged: whether there is a third copy, `average`: the mean of the online network over its last updates, which
             then plays in its stead (see `Mario.average`).
     """
@@ -60,9 +64,12 @@ class MarioNet(nn.Module):
         *,
         network: Literal["nature", "small"] = "nature",
         dueling: bool = False,
+        centered: bool = False,
         averaged: bool = False,
     ) -> None:
         super().__init__()
+        self.centered = centered
+        self.dtype = torch.float32
         channels, height, width = input_dim
         if (height, width) != (84, 84):
             raise ValueError(f"MarioNet takes frames of 84x84, not {height}x{width}")
@@ -72,10 +79,30 @@ class MarioNet(nn.Module):
         # the layout in which convolutions on a processor, and on a GPU's tensor cores, are fastest
         self.to(memory_format=torch.channels_last)
 
+    def scale(self, states: Tensor) -> Tensor:
+        """States (B, C, 84, 84), uint8 in 0..255, as the networks take them: floats, channels last, from 0 to 1.
+
+        From -1 to 1 where inputs are centered. Those that are floats already are returned as they are.
+        """
+        if states.dtype != torch.uint8:
+            return states
+        levels = states.contiguous(memory_format=torch.channels_last).to(self.dtype)
+        return levels.sub_(127.5).div_(127.5) if self.centered else levels.div_(255)
+
     def forward(self, states: Tensor, model: Literal["online", "target", "average"]) -> Tensor:
-        """Q values, (B, actions) float32, of states (B, C, 84, 84): uint8 in 0..255, or float32 in 0..1."""
-        q_values: Tensor = getattr(self, model)(scale(states))
+        """Q values, (B, actions) float32, of states (B, C, 84, 84): uint8 in 0..255, or as `scale` returns them."""
+        q_values: Tensor = getattr(self, model)(self.scale(states))
         return q_values
+
+    @torch.no_grad()
+    def low_precision(self) -> "MarioNet":
+        """A copy, without the averaged network, that computes in bfloat16 all but its heads."""
+        low = copy.deepcopy(self)
+        low.average = None
+        low.dtype = torch.bfloat16
+        for network in (low.online, low.target):
+            network[:-1].to(torch.bfloat16)
+        return low
 
     def greedy(self, states: Tensor) -> Tensor:
         """Q values of the network that plays: the averaged one where there is one, else the online one."""
@@ -109,5 +136,5 @@ class MarioNet(nn.Module):
         if dueling:
             return nn.Sequential(*convolutions, nn.Flatten(), DuelingHead(features, hidden, output_dim))
         return nn.Sequential(
-            *convolutions, nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, output_dim)
+            *convolutions, nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), Head(hidden, output_dim)
         )

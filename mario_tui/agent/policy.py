@@ -101,6 +101,7 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
             agent["actions"],
             network=agent.get("network", "nature"),
             dueling=agent.get("dueling", False),
+            centered=agent.get("centered", False),
             averaged=agent.get("averaged", False),
         )
         _load(net, state)

@@ -18,6 +18,7 @@ FIXED = (
     "show_buttons",
     "network",
     "dueling",
+    "centered",
     "average_updates",
     "n_steps",
     "priority_exponent",

@@ -557,6 +557,7 @@ class Trainer:
                 "frame_stack": self.config.frame_stack,
                 "network": self.config.network,
                 "dueling": self.config.dueling,
+                "centered": self.config.centered,
                 "averaged": self.config.average_updates > 0,
                 "show_buttons": self.config.show_buttons,
             },

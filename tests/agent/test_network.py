@@ -27,6 +27,16 @@ def test_a_q_value_for_each_action(network: str, dueling: bool, depth: int, acti
     torch.testing.assert_close(q_values, net(states.float() / 255, model="online"))
 
 
+def test_centered_inputs_are_from_minus_1_to_1() -> None:
+    net = MarioNet((4, 84, 84), 2, network="small", centered=True)
+    states = some_states(2)
+    scaled = net.scale(states)
+    assert (scaled.min(), scaled.max()) == (-1, 1)
+    torch.testing.assert_close(scaled, states.float() / 255 * 2 - 1)
+    assert torch.equal(net.scale(scaled), scaled), "scaled once only"
+    assert torch.equal(net(states, model="online"), net.online(scaled))
+
+
 def test_the_small_network_has_the_layers_of_2013() -> None:
     shapes = {
         name: tuple(value.shape)
@@ -73,8 +83,9 @@ def test_greedy_play_asks_the_averaged_network_where_there_is_one() -> None:
 
 
 def test_the_settings_choose_the_network() -> None:
-    mario = Mario(TrainingConfig(replay_size=100, network="small", dueling=True, average_updates=5), 3)
+    mario = Mario(TrainingConfig(replay_size=100, network="small", dueling=True, centered=True, average_updates=5), 3)
     assert mario.net.average is not None
     assert mario.net.online[0].out_channels == 16
+    assert mario.net.centered
     assert isinstance(mario.net.online[-1], DuelingHead)
     assert Mario(TrainingConfig(replay_size=100), 3).net.average is None

@@ -20,7 +20,12 @@ from runs import run_to_end
 def saved(small, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint whose greedy network is not its online one."""
     monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
-    run_to_end(Trainer(small(network="small", dueling=True, show_buttons=True, average_updates=50, steps=150), run="a"))
+    run_to_end(
+        Trainer(
+            small(network="small", dueling=True, centered=True, show_buttons=True, average_updates=50, steps=150),
+            run="a",
+        )
+    )
     return paths.step_folders(paths.run_dir("a"))[-1]
 
 
@@ -34,6 +39,8 @@ def test_an_exported_agent_plays_as_its_checkpoint_does_and_is_small(saved: Path
     assert before.q_values(stack) == after.q_values(stack)
     assert before.q_values(stack) != tuple(before.net(stack.unsqueeze(0), model="online")[0].tolist())
     assert (after.show_buttons, after.action_set, after.step) == (True, before.action_set, before.step)
+    assert before.net.centered
+    assert after.net.centered
     assert sorted(checkpoint.verify(exported)["parts"]) == ["agent.safetensors"]
     weights = load_file(exported / "agent.safetensors")
     assert all(name.startswith("online.") for name in weights)

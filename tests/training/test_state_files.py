@@ -27,7 +27,9 @@ def everything(mario: Mario) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"network": "small", "dueling": True, "average_updates": 20}], ids=["tutorial", "all"]
+    "settings",
+    [{}, {"network": "small", "dueling": True, "average_updates": 20, "precision": "bfloat16"}],
+    ids=["tutorial", "all"],
 )
 def test_a_restored_optimizer_goes_on_to_the_bit(home: Path, settings: dict) -> None:
     one, other = (Mario(TrainingConfig(replay_size=100, seed=seed, **settings), 2) for seed in (1, 2))
