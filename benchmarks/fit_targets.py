@@ -1,0 +1,82 @@
+"""How fast settings of the learner fit fixed targets: a look at the network alone, without play or bootstrap.
+
+    python benchmarks/fit_targets.py RUN "" "centered=true" "centered=true reward_scale=150 learning_rate=5e-4"
+
+RUN is a run with a saved replay. Its n-step targets are computed once, with its own target network; then a fresh network
+for each group of settings (the run's own, with those named changed) regresses on them with uniform batches. Printed of
+3,000 transitions that are held out, in units of the run's scaled reward: the root mean square error, and how much too
+high the values are of those that end with Mario's death.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+
+HELD_OUT = 3000
+CHUNK = 250
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="name of a run with a saved replay")
+    parser.add_argument("settings", nargs="+", help='changed settings, "name=value name=value"; "" for none')
+    parser.add_argument("--updates", type=int, default=3200, help="updates for each group (default 3200)")
+    arguments = parser.parse_args()
+
+    import tomllib
+
+    from mario_tui import checkpoint, paths
+    from mario_tui.agent.mario import Mario
+    from mario_tui.agent.processor import prepare_processor
+    from mario_tui.game.buttons import ACTION_SETS
+    from mario_tui.training import state_files
+    from mario_tui.training.resume import resume_config
+
+    folder = paths.find_checkpoint(arguments.run)
+    config = resume_config(folder)
+    prepare_processor(1)
+    teacher = Mario(config, len(ACTION_SETS[config.action_set]))
+    state_files.read(folder, teacher, checkpoint.verify(folder))
+    memory = teacher.memory
+    rows = np.random.default_rng(0).permutation(memory.sampleable())
+    targets = torch.zeros(int(rows.max()) + 1)
+    died = torch.zeros(len(targets), dtype=torch.bool)
+    for start in range(0, len(rows), CHUNK):
+        index = rows[start : start + CHUNK]
+        batch = memory.transitions_at(index)
+        reward = batch.reward / config.reward_scale
+        targets[index] = teacher.td_target(reward, batch.next_state, batch.done, batch.discount)
+        died[index] = batch.done
+    held_out, seen = rows[:HELD_OUT], rows[HELD_OUT:]
+    print(f"{folder}: {len(rows):,} transitions, targets {targets[rows].mean():.2f} ± {targets[rows].std():.2f}")
+
+    for text in arguments.settings:
+        changes = tomllib.loads("\n".join(text.split()))
+        student = Mario(config.replace(**{"precision": "float32", **changes, "replay_size": 100}), teacher.action_dim)
+        units = student.config.reward_scale / config.reward_scale
+        rng, seconds = np.random.default_rng(1), 0.0
+        for _ in range(arguments.updates):
+            began = time.perf_counter()
+            index = rng.choice(seen, student.config.batch_size)
+            batch = memory.transitions_at(index)
+            estimate = student.td_estimate(student.learning_net.scale(batch.state), batch.action)
+            student.update_q_online(estimate, targets[index] / units)
+            seconds += time.perf_counter() - began
+        errors = []
+        with torch.no_grad():
+            for start in range(0, HELD_OUT, CHUNK):
+                index = held_out[start : start + CHUNK]
+                batch = memory.transitions_at(index)
+                errors.append(student.td_estimate(batch.state, batch.action) * units - targets[index])
+        error = torch.cat(errors)
+        print(
+            f"{text or 'as it is':60s} {seconds:4.0f} s  rms {error.square().mean().sqrt():.2f}"
+            f"  before a death {error[died[held_out]].mean():+.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
