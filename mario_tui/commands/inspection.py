@@ -71,7 +71,7 @@ def bench(arguments: argparse.Namespace) -> int:
         raise InputError(f"--steps {arguments.steps} cannot be used: it should be 10 to 10,000,000")
     from mario_tui.config import preset
 
-    given = {name: getattr(arguments, name) for name in ("device", "envs", "workers")}
+    given = {name: getattr(arguments, name) for name in ("device", "envs", "workers", "precision")}
     config = preset(arguments.preset).replace(
         burn_in=200,
         save_every=0,

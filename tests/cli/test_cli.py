@@ -100,6 +100,7 @@ BAD = [
     ("bench", "--preset", "slow"),
     ("bench", "--envs", "0"),
     ("bench", "--device", "tpu"),
+    ("bench", "--precision", "half"),
     ("export", "mario_net_0.chkpt", "--name", "shared"),
     ("export", "missing", "--name", "shared"),
     ("export", "foreign", "--name", "../escape"),
