@@ -101,9 +101,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     bench.add_argument("--device", metavar="D", help="auto, cpu or cuda (default: the preset's)")
     bench.add_argument("--envs", type=int, metavar="N", help="games at the same time (default: the preset's)")
     bench.add_argument("--workers", type=int, metavar="N", help="processes that run them (default: the preset's)")
-    bench.add_argument(
-        "--precision", metavar="P", help="of updates: auto, float32 or bfloat16 (default: the preset's)"
-    )
+    bench.add_argument("--precision", metavar="P", help="of updates: auto, float32 or bfloat16 (default: the preset's)")
     bench.add_argument("--no-graph", action="store_true", help="on a GPU, without a CUDA graph of the update")
     _add_json(bench)
     _add_json(add("doctor", "check Python, PyTorch, emulator, display, ffmpeg and disk", "inspection.doctor"))

@@ -202,9 +202,12 @@ class Mario:
         Parameters and moments stay float32: in bfloat16 small steps would be lost (Micikevicius et al. 2018, Mixed
         Precision Training, section 3.1).
         """
-        parameters = list(self.net.online.parameters())
-        low = list(self.learning_net.online.parameters())
-        torch._foreach_copy_([p.grad for p in parameters], [p.grad for p in low])
+        parameters: list[Tensor] = list(self.net.online.parameters())
+        low: list[Tensor] = list(self.learning_net.online.parameters())
+        for parameter, low_parameter in zip(parameters, low, strict=True):
+            assert parameter.grad is not None
+            assert low_parameter.grad is not None
+            parameter.grad.copy_(low_parameter.grad)
         self.optimizer.step()
         torch._foreach_copy_(low, parameters)
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from mario_tui import checkpoint, paths
 from mario_tui.agent.mario import Mario, Update, resolve_device
@@ -225,6 +226,7 @@ class Trainer:
             self._stop_evaluating = False
             self._saved_snapshots: dict[int, Path] = {}  # the newest, by step
             self._unread: list[Update] = []
+            self._uncached: tuple[Tensor, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
             self._seconds_before = 0.0  # trained before this sitting
             self._active_since: float | None = None
             self._active_seconds = 0.0
@@ -357,21 +359,16 @@ class Trainer:
         actions = self.mario.act(self.stacks.stacks)
         fleet.send(self.buttons[actions])
         self.clock.mark("act")
+        self.cache_last_tick()
+        self.clock.mark("cache")
         self._unread += self.mario.learn(self.learn_due, self.clock.mark)
         observed = fleet.receive()
         self.clock.mark("wait")
         self.clock["emulate"] += observed.emulating_seconds  # type: ignore[assignment]
 
         stepped = ~self.last  # the other games began a new episode instead
-        self.mario.cache(
-            self.stacks.stacks[:, -1],
-            actions,
-            observed.reward,
-            observed.terminated & stepped,
-            self.first,
-            self.last,
-        )
-        self.clock.mark("cache")
+        frame, terminated = self.stacks.stacks[:, -1], observed.terminated & stepped
+        self._uncached = (frame, actions, observed.reward, terminated, self.first, self.last)
         self.learn_due = int(stepped.sum())
         self.mario.count_steps(self.learn_due)
         self.logger.log_step(observed.reward, stepped)
@@ -387,6 +384,12 @@ class Trainer:
         for env in ended[counted:]:  # ended in the same tick as the last one asked for
             self.logger.forget_episode(env)
         return [self._end_episode(env, observed) for env in ended[:counted]]
+
+    def cache_last_tick(self) -> None:
+        """Stores the experiences of the last tick: not in it, but while the games play the next one."""
+        if self._uncached:
+            self.mario.cache(*self._uncached)
+            self._uncached = None
 
     def _read_updates(self) -> None:
         """Logs the updates since the last call."""
@@ -546,6 +549,7 @@ class Trainer:
     def _snapshot(self, *, full: bool) -> _Snapshot:
         """The agent as it is now, with the replay (which is not copied) or without."""
         self._read_updates()
+        self.cache_last_tick()
         parts = state_files.writers(self.mario, self._state(), self.stacks.stacks, replay=full)
         header = {
             "created": checkpoint.now(),  # not when it is written, which for an evaluated agent is later
