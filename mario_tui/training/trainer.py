@@ -121,6 +121,8 @@ Event = Started | Stepped | EpisodeEnded | Saved | Evaluated | Paused | Resumed 
 EVALUATION_STEPS = 2_000
 """Steps after which the result of a greedy evaluation is waited for, if it is not there yet: a fixed number, so that
 a run depends on its seed alone."""
+ROBUST_WAIT = 4
+"""Greedy evaluations from the begin of a robust one, which takes a core a minute, to its result; one at a time."""
 
 _UNREAD_UPDATES = 100  # results of updates are read this many at a time, since on a GPU that waits for it
 
@@ -140,9 +142,14 @@ class _PendingEvaluation:
     """An evaluation under way, and the step at which its result is taken."""
 
     snapshot: _Snapshot
-    robust: bool
+    greedy: Evaluation | None
+    """The greedy clear that called for the robust protocol; None in an evaluation of greedy play."""
     result: Future[Evaluation]
     due: int
+
+    @property
+    def robust(self) -> bool:
+        return self.greedy is not None
 
 
 class PhaseClock(Counter[str]):
@@ -430,7 +437,7 @@ class Trainer:
         before = self.step - self.learn_due
         yield from self._take_evaluations(self.step)
         if self._crossed(self.config.eval_every_steps, before):
-            self._evaluate(self._snapshot(full=False), robust=False)
+            self._evaluate(self._snapshot(full=False))
         if self._crossed(self.config.save_every, before):
             yield from self._save()
         if any(record.episode % (10 * self.config.log_every) == 0 for record in ended):
@@ -447,15 +454,16 @@ class Trainer:
             or (config.until_clear and self.first_greedy_clear)
         )
 
-    def _evaluate(self, snapshot: _Snapshot, *, robust: bool) -> None:
+    def _evaluate(self, snapshot: _Snapshot, *, greedy: Evaluation | None = None) -> None:
         """Begins to play with a step's agent in a thread of its own; `_take_evaluations` has the result later."""
         config = self.config
         settings: dict[str, Any] = {}
-        if robust:
+        if greedy:
             settings = {"episodes": config.robust_episodes, "sticky": ROBUST_STICKY, "noops": ROBUST_NOOPS}
         result = self._evaluator.submit(evaluate, snapshot.policy, cancelled=lambda: self._stop_evaluating, **settings)
-        wait_steps = config.eval_every_steps if robust else min(EVALUATION_STEPS, config.eval_every_steps)
-        self._pending.append(_PendingEvaluation(snapshot, robust, result, self.step + wait_steps))
+        every = config.eval_every_steps
+        wait_steps = ROBUST_WAIT * every if greedy else min(EVALUATION_STEPS, every)
+        self._pending.append(_PendingEvaluation(snapshot, greedy, result, self.step + wait_steps))
 
     def _take_evaluations(self, step: int | None = None, *, robust: bool = True) -> Iterator[Evaluated]:
         """The results that are due at this step, or all of them; the best agent so far is saved, without a replay.
@@ -476,8 +484,9 @@ class Trainer:
                 result = (-1.0, evaluation.clears > 0, evaluation.max_x)
                 if evaluation.clears and self.first_greedy_clear is None:
                     self.first_greedy_clear = FirstClear(snapshot.step, round(self._seconds_before + self.seconds, 3))
-                if evaluation.clears and self.config.robust_episodes and not self.config.until_clear:
-                    self._evaluate(snapshot, robust=True)
+                wanted = self.config.robust_episodes and not self.config.until_clear
+                if evaluation.clears and wanted and not any(one.robust for one in self._pending):
+                    self._evaluate(snapshot, greedy=evaluation)
             else:
                 result = (evaluation.clear_rate, True, 0)
             if result > self._best:
@@ -504,8 +513,10 @@ class Trainer:
         if folder is None or not folder.is_dir():
             folder = checkpoint.write(self.run_dir, snapshot.step, snapshot.parts, snapshot.header)
             self._saved_snapshots = {snapshot.step: folder}
-        sticky, noops = (ROBUST_STICKY, ROBUST_NOOPS) if pending.robust else (0.0, 0)
-        note(folder, snapshot.policy, evaluation, stage=self.config.stage, sticky=sticky, noops=noops)
+        stage = self.config.stage
+        note(folder, snapshot.policy, pending.greedy or evaluation, stage=stage, sticky=0, noops=0)
+        if pending.robust:
+            note(folder, snapshot.policy, evaluation, stage=stage, sticky=ROBUST_STICKY, noops=ROBUST_NOOPS)
 
     def _finish(self) -> Finished:
         if self.logger.episode and (self.logger.episode - 1) % self.config.log_every:

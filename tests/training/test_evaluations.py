@@ -104,21 +104,21 @@ def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(
         assert not cancelled()
         asked.append((policy.step, settings))
         if settings:
-            return outcome({100: 5, 150: 9, 200: 2}[policy.step], episodes=settings["episodes"])
-        return outcome(int(policy.step in (100, 150, 200)), x=policy.step)
+            return outcome({100: 5, 300: 9, 500: 2}[policy.step], episodes=settings["episodes"])
+        return outcome(int(policy.step in (100, 150, 300, 500)), x=1000 - policy.step)
 
     monkeypatch.setattr(EVALUATE, evaluate)
-    events = run_to_end(Trainer(small(network="small", steps=290, eval_every=50, robust_episodes=10), run="robust"))
+    events = run_to_end(Trainer(small(network="small", steps=730, eval_every=50, robust_episodes=10), run="robust"))
     protocol = {"episodes": 10, "sticky": ROBUST_STICKY, "noops": ROBUST_NOOPS}
-    assert sorted(asked, key=lambda one: (one[0], len(one[1]))) == [
-        (50, {}), (100, {}), (100, protocol), (150, {}), (150, protocol), (200, {}), (200, protocol), (250, {}),
-    ]  # fmt: skip
+    assert [step for step, settings in asked if not settings] == list(range(50, 730, 50))
+    assert [one for one in asked if one[1]] == [(100, protocol), (300, protocol), (500, protocol)], "one at a time"
     taken = [(events[at - 1], event) for at, event in enumerate(events) if isinstance(event, Evaluated)]
     robust = {one.step: before for before, one in taken if one.robust}
-    assert robust == {100: Stepped(170), 150: Stepped(220), 200: Stepped(270)}, "50 steps after the greedy result"
-    assert checkpoint.read_manifest(best_of("robust"))["step"] == 150
+    assert robust == {100: Stepped(320), 300: Stepped(520), 500: Stepped(720)}, "200 steps after the greedy result"
+    assert checkpoint.read_manifest(best_of("robust"))["step"] == 300
     infos = {info.step: info for info in checkpoint.list_checkpoints()}
-    assert infos[150].robust_clear_rate == 0.9
+    assert infos[300].robust_clear_rate == 0.9
+    assert infos[300].greedy_clear is True, "which was no better than that of step 100, and is known all the same"
     assert infos[100].robust_clear_rate == 0.5
     assert infos[100].greedy_clear is True
     with (paths.run_dir("robust") / "evaluations.csv").open(newline="") as file:
@@ -163,21 +163,21 @@ def test_an_agent_kept_late_is_not_the_newest_checkpoint(small, monkeypatch: pyt
     monkeypatch.setattr(checkpoint, "now", lambda: next(clock))
 
     def evaluate(policy: Policy, **settings: Any) -> Evaluation:
-        clears = {50: 5, 100: 9, 150: 0}[policy.step] if "episodes" in settings else 10
+        clears = {50: 5, 250: 9}[policy.step] if "episodes" in settings else 10
         return outcome(clears, episodes=10, x=900 - policy.step)
 
     monkeypatch.setattr(EVALUATE, evaluate)
-    config = small(network="small", steps=180, eval_every=50, save_every=160, robust_episodes=10)
+    config = small(network="small", steps=480, eval_every=50, save_every=160, robust_episodes=10)
     run = paths.run_dir("late")
     for event in Trainer(config, run="late").run():
-        if isinstance(event, Evaluated) and event.robust and event.step == 100:
-            # greedy play of step 100 was no better than that of 50, so that it is written now, after step 160
-            assert best_of("late").name == "step-000000100"
+        if isinstance(event, Evaluated) and event.robust and event.step == 250:
+            # greedy play of step 250 was no better than that of 50, so that it is written now, after step 320
+            assert best_of("late").name == "step-000000250"
             newest = paths.step_folders(run)[-1]
-            assert newest.name == "step-000000160"
+            assert newest.name == "step-000000320"
             assert "replay.frames" in checkpoint.verify(newest)["parts"]
             return
-    raise AssertionError("the robust evaluation of step 100 was not taken")
+    raise AssertionError("the robust evaluation of step 250 was not taken")
 
 
 def test_a_run_taken_up_from_an_earlier_step_forgets_the_evaluations_after_it(
