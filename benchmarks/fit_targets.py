@@ -4,8 +4,8 @@
 
 RUN is a run with a saved replay. Its n-step targets are computed once, with its own target network; then a fresh
 network for each group of settings (the run's own, with those named changed) regresses on them with uniform batches.
-Printed of 3,000 transitions that are held out, in units of the run's scaled reward: the root mean square error, and how much too
-high the values are of those that end with Mario's death.
+Printed of 3,000 transitions that are held out, in units of the run's scaled reward: the root mean square error, and how
+much too high the values are of those that end with Mario's death.
 """
 
 import argparse
