@@ -1,15 +1,17 @@
 """How fast settings of the learner fit fixed targets: a look at the network alone, without play or bootstrap.
 
-    python benchmarks/fit_targets.py RUN "" "centered=true" "centered=true reward_scale=150 learning_rate=5e-4"
+    python benchmarks/fit_targets.py RUN "" "centered=True" "centered=True reward_scale=150 learning_rate=5e-4"
 
 RUN is a run with a saved replay. Its n-step targets are computed once, with its own target network; then a fresh
-network for each group of settings (the run's own, with those named changed) regresses on them with uniform batches.
-Printed of 3,000 transitions that are held out, in units of the run's scaled reward: the root mean square error, and how
-much too high the values are of those that end with Mario's death.
+network for each group of settings (the run's own, with those named changed) regresses on them with uniform batches, so
+that gamma and n_steps, which make targets, change nothing. Printed of 3,000 transitions that are held out, in units of
+the run's scaled reward: the root mean square error, and how much too high the values are of those that end with
+Mario's death.
 """
 
 import argparse
 import time
+from ast import literal_eval
 
 import numpy as np
 import torch
@@ -25,8 +27,6 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3200, help="updates for each group (default 3200)")
     arguments = parser.parse_args()
 
-    import tomllib
-
     from mario_tui import checkpoint, paths
     from mario_tui.agent.mario import Mario
     from mario_tui.agent.processor import prepare_processor
@@ -35,7 +35,7 @@ def main() -> None:
     from mario_tui.training.resume import resume_config
 
     folder = paths.find_checkpoint(arguments.run)
-    config = resume_config(folder)
+    config = resume_config(folder, {"precision": "float32"})
     prepare_processor(1)
     teacher = Mario(config, len(ACTION_SETS[config.action_set]))
     state_files.read(folder, teacher, checkpoint.verify(folder))
@@ -53,15 +53,15 @@ def main() -> None:
     print(f"{folder}: {len(rows):,} transitions, targets {targets[rows].mean():.2f} ± {targets[rows].std():.2f}")
 
     for text in arguments.settings:
-        changes = tomllib.loads("\n".join(text.split()))
-        student = Mario(config.replace(**{"precision": "float32", **changes, "replay_size": 100}), teacher.action_dim)
+        changes = {name: literal_eval(value) for name, _, value in (part.partition("=") for part in text.split())}
+        student = Mario(config.replace(**{**changes, "replay_size": 100}), teacher.action_dim)
         units = student.config.reward_scale / config.reward_scale
         rng, seconds = np.random.default_rng(1), 0.0
         for _ in range(arguments.updates):
             began = time.perf_counter()
             index = rng.choice(seen, student.config.batch_size)
             batch = memory.transitions_at(index)
-            estimate = student.td_estimate(student.learning_net.scale(batch.state), batch.action)
+            estimate = student.td_estimate(batch.state, batch.action)
             student.update_q_online(estimate, targets[index] / units)
             seconds += time.perf_counter() - began
         errors = []

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import tomllib
 from matplotlib.figure import Figure
+
+from mario_tui.config import load_toml
 
 OUT = Path(__file__).parent / "images" / "learning-curves.png"
 WINDOW = 50  # episodes
@@ -26,9 +27,12 @@ def main() -> int:
     figure = Figure(figsize=(9, 9), layout="constrained")
     axes = figure.subplots(4, sharex=True)
     for number, folder in enumerate(folders):
-        seed = tomllib.loads((folder / "config.toml").read_text())["seed"]
+        seed = load_toml(folder / "config.toml")["seed"]
         colour = f"C{number}"
         episodes, evaluations = table(folder / "metrics.csv"), table(folder / "evaluations.csv")
+        if len(episodes) < WINDOW:
+            print(f"{folder}: fewer than {WINDOW} episodes", file=sys.stderr)
+            return 2
         step = mean([float(row["step"]) for row in episodes])
         axes[0].plot(step, mean([float(row["max_x"]) for row in episodes]), color=colour, label=f"seed {seed}")
         greedy = [row for row in evaluations if row["protocol"] == "greedy"]

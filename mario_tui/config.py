@@ -232,7 +232,8 @@ class TrainingConfig(BaseModel):
 
 
 _PRESET_VALUES: dict[str, dict[str, Any]] = {
-    "tutorial": {"envs": 3, "precision": "auto"},  # so that each tick has one update, which the games run beside
+    # three games, so that each tick has one update, which the games play beside
+    "tutorial": {"envs": 3, "precision": "auto"},
     "fast": {
         "action_set": "run",
         "stall_steps": 80,

@@ -204,10 +204,8 @@ class Mario:
         """
         parameters: list[Tensor] = list(self.net.online.parameters())
         low: list[Tensor] = list(self.learning_net.online.parameters())
-        for parameter, low_parameter in zip(parameters, low, strict=True):
-            assert parameter.grad is not None
-            assert low_parameter.grad is not None
-            parameter.grad.copy_(low_parameter.grad)
+        gradients, low_gradients = ([p.grad for p in those if p.grad is not None] for those in (parameters, low))
+        torch._foreach_copy_(gradients, low_gradients)
         self.optimizer.step()
         torch._foreach_copy_(low, parameters)
 

@@ -34,12 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per event")
     groups: dict[str, Any] = {}
+    start = preset(PRESETS[0])  # where no preset is named
     for name, field in TrainingConfig.model_fields.items():
         group, unit, description = field_help(name)
         if group not in groups:
             groups[group] = parser.add_argument_group(f"{group.lower()} settings")
         flag = f"--{name.replace('_', '-')}"
-        text = f"{description} ({field_range(name)}; default {field.default})".replace("%", "%%")
+        text = f"{description} ({field_range(name)}; default {getattr(start, name)})".replace("%", "%%")
         if field.annotation is bool:
             groups[group].add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=description, dest=name

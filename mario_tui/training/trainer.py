@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
 from mario_tui import checkpoint, paths
 from mario_tui.agent.mario import Mario, Update, resolve_device
@@ -122,7 +122,7 @@ EVALUATION_STEPS = 2_000
 """Steps after which the result of a greedy evaluation is waited for, if it is not there yet: a fixed number, so that
 a run depends on its seed alone."""
 ROBUST_WAIT = 4
-"""Greedy evaluations from the begin of a robust one, which takes a core a minute, to its result; one at a time."""
+"""Greedy evaluations from the beginning of a robust one, which takes a core a minute, to its result; one at a time."""
 
 _UNREAD_UPDATES = 100  # results of updates are read this many at a time, since on a GPU that waits for it
 
@@ -155,8 +155,8 @@ class _PendingEvaluation:
 class PhaseClock(Counter[str]):
     """Where the time of a step goes: phase -> seconds, each from the mark before to its own.
 
-    `act`, `sample`, `update`, `wait` (for the emulators), `cache` and `preprocess` follow one another; `emulate`, the
-    time in which the busiest emulator process played, goes on beside them.
+    `act`, `cache`, `sample`, `update`, `wait` (for the emulators) and `preprocess` follow one another; `emulate`, the
+    time in which the busiest emulator process played, goes on beside all but the first and the last.
     """
 
     def start(self) -> None:
@@ -229,11 +229,11 @@ class Trainer:
             self.first_greedy_clear: FirstClear | None = None
             self._best: tuple[float, bool, int] = (-1.0, False, -1)  # robust clear rate, greedy clear, greedy x
             self._pending: list[_PendingEvaluation] = []
-            self._evaluator = ThreadPoolExecutor(1, thread_name_prefix="evaluation")
+            self._evaluator = ThreadPoolExecutor(2, thread_name_prefix="evaluation")  # a greedy and a robust one
             self._stop_evaluating = False
-            self._saved_snapshots: dict[int, Path] = {}  # the newest, by step
+            self._saved_snapshots: dict[int, Path] = {}  # of evaluated agents, by step
             self._unread: list[Update] = []
-            self._uncached: tuple[Tensor, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
+            self._uncached: Callable[[], None] | None = None
             self._seconds_before = 0.0  # trained before this sitting
             self._active_since: float | None = None
             self._active_seconds = 0.0
@@ -366,7 +366,7 @@ class Trainer:
         actions = self.mario.act(self.stacks.stacks)
         fleet.send(self.buttons[actions])
         self.clock.mark("act")
-        self.cache_last_tick()
+        self._cache()
         self.clock.mark("cache")
         self._unread += self.mario.learn(self.learn_due, self.clock.mark)
         observed = fleet.receive()
@@ -375,7 +375,8 @@ class Trainer:
 
         stepped = ~self.last  # the other games began a new episode instead
         frame, terminated = self.stacks.stacks[:, -1], observed.terminated & stepped
-        self._uncached = (frame, actions, observed.reward, terminated, self.first, self.last)
+        reward, first, last = observed.reward, self.first, self.last
+        self._uncached = partial(self.mario.cache, frame, actions, reward, terminated, first, last)
         self.learn_due = int(stepped.sum())
         self.mario.count_steps(self.learn_due)
         self.logger.log_step(observed.reward, stepped)
@@ -392,11 +393,16 @@ class Trainer:
             self.logger.forget_episode(env)
         return [self._end_episode(env, observed) for env in ended[:counted]]
 
-    def cache_last_tick(self) -> None:
+    def _cache(self) -> None:
         """Stores the experiences of the last tick: not in it, but while the games play the next one."""
         if self._uncached:
-            self.mario.cache(*self._uncached)
+            self._uncached()
             self._uncached = None
+
+    def settle(self) -> None:
+        """Stores the last experiences and logs the last updates, both of which are put off while training runs."""
+        self._cache()
+        self._read_updates()
 
     def _read_updates(self) -> None:
         """Logs the updates since the last call."""
@@ -512,7 +518,7 @@ class Trainer:
         folder = self._saved_snapshots.get(snapshot.step)
         if folder is None or not folder.is_dir():
             folder = checkpoint.write(self.run_dir, snapshot.step, snapshot.parts, snapshot.header)
-            self._saved_snapshots = {snapshot.step: folder}
+            self._saved_snapshots[snapshot.step] = folder
         stage = self.config.stage
         note(folder, snapshot.policy, pending.greedy or evaluation, stage=stage, sticky=0, noops=0)
         if pending.robust:
@@ -559,8 +565,7 @@ class Trainer:
 
     def _snapshot(self, *, full: bool) -> _Snapshot:
         """The agent as it is now, with the replay (which is not copied) or without."""
-        self._read_updates()
-        self.cache_last_tick()
+        self.settle()
         parts = state_files.writers(self.mario, self._state(), self.stacks.stacks, replay=full)
         header = {
             "created": checkpoint.now(),  # not when it is written, which for an evaluated agent is later
@@ -583,6 +588,7 @@ class Trainer:
             "config": self.config.model_dump(),
             "versions": {
                 "torch": torch.__version__,
+                "precision": str(self.mario.learning_net.dtype).removeprefix("torch."),
                 "numpy": np.__version__,
                 "emulator": emulator_generation(),
             },
@@ -633,6 +639,12 @@ class Trainer:
             )
         if policy.frame_stack != self.config.frame_stack:
             raise InputError(f"{path} sees {policy.frame_stack} frames: add --frame-stack {policy.frame_stack}")
+        for name in ("network", "dueling", "centered", "show_buttons", "average_updates"):
+            theirs = TrainingConfig.model_fields[name].default
+            if getattr(self.config, name) != theirs:
+                flag = f"--{name.replace('_', '-')}"
+                flag = flag.replace("--", "--no-") if theirs is False else f"{flag} {theirs}"
+                raise InputError(f"{path} is an agent of the tutorial, with other inputs and layers: add {flag}")
         self.mario.net.load_state_dict(policy.net.state_dict())
         rate = torch.load(path, map_location="cpu", weights_only=True).get("exploration_rate")
         if isinstance(rate, float) and 0 <= rate <= 1:

@@ -23,9 +23,8 @@ def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], None]
 
 def full_state(trainer: Trainer) -> dict[str, Any]:
     """Parameters, optimizer, replay, random states, counters, episodes: everything that a run is."""
-    trainer.cache_last_tick()
     mario = trainer.mario
-    trainer._read_updates()  # updates made and not yet logged, which a save reads too
+    trainer.settle()  # as a save does
     state: dict[str, Any] = {f"net.{name}": value.clone() for name, value in mario.net.state_dict().items()}
     for index, entry in mario.optimizer.state_dict()["state"].items():
         state.update({f"adam.{index}.{name}": value.clone() for name, value in entry.items()})

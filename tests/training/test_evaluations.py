@@ -16,7 +16,7 @@ from mario_tui import checkpoint, paths
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
 from mario_tui.training import trainer as trainer_module
-from mario_tui.training.trainer import EpisodeEnded, Evaluated, Event, Finished, Stepped, Trainer
+from mario_tui.training.trainer import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped, Trainer
 from runs import run_to_end
 
 EVALUATE = "mario_tui.training.trainer.evaluate"
@@ -124,6 +124,28 @@ def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(
     with (paths.run_dir("robust") / "evaluations.csv").open(newline="") as file:
         lines = [(int(row["step"]), row["protocol"], int(row["clears"])) for row in csv.DictReader(file)]
     assert lines == [(one.step, "robust" if one.robust else "greedy", one.evaluation.clears) for _, one in taken]
+
+
+def test_a_robust_evaluation_under_way_holds_up_neither_greedy_ones_nor_a_save(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+
+    def evaluate(policy: Policy, **settings: Any) -> Evaluation:
+        assert "episodes" not in settings or release.wait(60)
+        return outcome(10, episodes=10)
+
+    monkeypatch.setattr(EVALUATE, evaluate)
+    config = small(network="small", steps=330, eval_every=50, save_every=150, robust_episodes=10)
+    before: list[Any] = []
+    for event in Trainer(config, run="long").run():
+        before.append(event)
+        if isinstance(event, Stepped) and event.step == 260:
+            release.set()
+    robust = [at for at, event in enumerate(before) if isinstance(event, Evaluated) and event.robust]
+    greedy = [event.step for event in before[: robust[0]] if isinstance(event, Evaluated)]
+    assert greedy == [50, 100, 150, 200]
+    assert any(isinstance(event, Saved) for event in before[: robust[0]])
 
 
 def test_until_clear_stops_at_the_first_greedy_clear(small, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,7 +181,7 @@ def test_a_resumed_run_with_everything_on_equals_the_one_that_went_on(small) -> 
     config = small(
         steps=240, envs=3, max_episode_steps=18, replay_size=150, n_steps=3, priority_exponent=0.5, dueling=True,
         network="small", average_updates=20, sticky=0.25, noops=20, show_buttons=True, exploration_steps=150,
-        exploration_ladder=3, action_gap=0.5, reward_scale=15,
+        exploration_ladder=3, action_gap=0.5, reward_scale=15, centered=True, precision="bfloat16",
     )  # fmt: skip
     whole = Trainer(config, run="whole")
     run_to_end(whole)
@@ -322,6 +322,15 @@ def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Pa
     run_to_end(trainer)
     with pytest.raises(InputError, match="--action-set tutorial"):
         Trainer(small(action_set="simple"), run="x", resume=path)
+    for settings, flag in (
+        ({"network": "small"}, "--network nature"),
+        ({"dueling": True}, "--no-dueling"),
+        ({"centered": True}, "--no-centered"),
+        ({"show_buttons": True}, "--no-show-buttons"),
+        ({"average_updates": 20}, "--average-updates 0"),
+    ):
+        with pytest.raises(InputError, match=f"add {flag}"):
+            Trainer(small(**settings), run="x", resume=path)
     assert "x" not in [run.name for run in paths.runs()], "a start that failed leaves no run"
     Trainer(small(steps=10), run="x", resume=path).close()
 
