@@ -63,7 +63,7 @@ def test_a_file_with_values_of_the_wrong_type_is_refused(tmp_path: Path, line: s
 
 
 def test_presets() -> None:
-    assert preset("tutorial") == TrainingConfig(envs=3)
+    assert preset("tutorial") == TrainingConfig(envs=3, precision="auto")
     assert preset("fast").envs > 1
     with pytest.raises(InputError, match="tutorial, fast"):
         preset("slow")
