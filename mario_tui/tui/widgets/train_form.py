@@ -27,7 +27,7 @@ FIRST = ("stage", "envs", "steps", "episodes", "until_clear", "device", "replay_
 REPLAY_BYTES_PER_TRANSITION = 7_100
 """What the replay keeps of a transition: one 84x84 frame and a few numbers, rounded up."""
 
-_PRESET_HELP = "tutorial: as published, one game; fast: four games, learns sooner"
+_PRESET_HELP = "tutorial: as published, three games; fast: clears 1-1 sooner"
 _NAME_HELP = "its folder in checkpoints/ (empty: stage and time)"
 
 
