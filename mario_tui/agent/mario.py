@@ -77,7 +77,7 @@ class Mario:
             self.learning_net = self.net.low_precision()
             for parameter in self.net.online.parameters():
                 parameter.grad = torch.zeros_like(parameter)
-            self.net.register_load_state_dict_post_hook(lambda *_: self._refresh_learning_net())
+            self.net.register_load_state_dict_post_hook(self._load_learning_net)
         self.graphed_update = GraphedUpdate(self.update_networks, CudaGraphs()) if graph else None
         self.loss_fn = nn.SmoothL1Loss(reduction="none")
         self.memory = Replay(
@@ -209,16 +209,13 @@ class Mario:
         self.optimizer.step()
         torch._foreach_copy_(low, parameters)
 
-    @torch.no_grad()
-    def _refresh_learning_net(self) -> None:
-        for low, high in ((self.learning_net.online, self.net.online), (self.learning_net.target, self.net.target)):
-            torch._foreach_copy_(list(low.parameters()), list(high.parameters()))
+    def _load_learning_net(self, *_: object) -> None:
+        self.learning_net.load_state_dict(self.net.state_dict(), strict=False)  # which has an average besides
 
     def sync_q_target(self) -> None:
         """Copies the online network to the target network."""
-        self.net.target.load_state_dict(self.net.online.state_dict())
-        if self.learning_net is not self.net:
-            self._refresh_learning_net()
+        for net in {self.net, self.learning_net}:
+            net.target.load_state_dict(net.online.state_dict())
 
     @torch.no_grad()
     def average(self) -> None:

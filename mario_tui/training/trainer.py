@@ -633,18 +633,15 @@ class Trainer:
 
     def _start_from_tutorial(self, path: Path) -> None:
         policy = load_policy(path)
-        if policy.action_set != self.config.action_set:
-            raise InputError(
-                f"{path} was trained with the action set {policy.action_set!r}: add --action-set {policy.action_set}"
-            )
-        if policy.frame_stack != self.config.frame_stack:
-            raise InputError(f"{path} sees {policy.frame_stack} frames: add --frame-stack {policy.frame_stack}")
-        for name in ("network", "dueling", "centered", "show_buttons", "average_updates"):
-            theirs = TrainingConfig.model_fields[name].default
-            if getattr(self.config, name) != theirs:
-                flag = f"--{name.replace('_', '-')}"
-                flag = flag.replace("--", "--no-") if theirs is False else f"{flag} {theirs}"
-                raise InputError(f"{path} is an agent of the tutorial, with other inputs and layers: add {flag}")
+        tutorial = TrainingConfig()
+        names = ("network", "dueling", "centered", "show_buttons", "average_updates")
+        theirs = {"action_set": policy.action_set, "frame_stack": policy.frame_stack}
+        theirs |= {name: getattr(tutorial, name) for name in names}
+        for name, value in theirs.items():
+            if getattr(self.config, name) != value:
+                flag = name.replace("_", "-")
+                flag = f"--no-{flag}" if value is False else f"--{flag} {value}"
+                raise InputError(f"{path} was trained with other inputs or layers: add {flag}")
         self.mario.net.load_state_dict(policy.net.state_dict())
         rate = torch.load(path, map_location="cpu", weights_only=True).get("exploration_rate")
         if isinstance(rate, float) and 0 <= rate <= 1:

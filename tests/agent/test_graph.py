@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from mario_tui.agent.graph import GraphedUpdate
@@ -30,8 +31,9 @@ class NoGpu:
         return replay
 
 
-def test_a_graphed_update_equals_the_plain_one() -> None:
-    plain, graphed = (Mario(TrainingConfig(replay_size=100, network="small"), 2) for _ in range(2))
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_graphed_update_equals_the_plain_one(precision: str) -> None:
+    plain, graphed = (Mario(TrainingConfig(replay_size=100, network="small", precision=precision), 2) for _ in range(2))
     recorder = NoGpu()
     update = GraphedUpdate(graphed.update_networks, recorder)
     for seed in range(10):

@@ -3,11 +3,9 @@
 import pytest
 import torch
 
-from mario_tui.agent.graph import GraphedUpdate
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.processor import resolve_precision
 from mario_tui.config import TrainingConfig
-from test_graph import NoGpu
 from test_mario import random_batch, weights_of
 
 SETTINGS = {"network": "small", "centered": True, "action_gap": 0.5}
@@ -88,20 +86,6 @@ def test_the_copies_follow_a_sync_and_a_load() -> None:
     mario.net.load_state_dict(other.net.state_dict())
     assert torch.equal(weights_of(mario.net.online), weights_of(other.net.online))
     assert_rounded_copies(mario)
-
-
-def test_a_graphed_update_equals_the_plain_one_in_bfloat16_too() -> None:
-    plain, graphed = (Mario(TrainingConfig(replay_size=100, precision="bfloat16", **SETTINGS), 2) for _ in range(2))
-    recorded = GraphedUpdate(graphed.update_networks, NoGpu())
-    for seed in range(6):
-        batch = random_batch(seed, size=4)
-        arguments = (
-            batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight,
-        )  # fmt: skip
-        for ours, theirs in zip(recorded(*arguments), plain.update_networks(*arguments), strict=True):
-            assert torch.equal(ours, theirs), f"update {seed}"
-        assert torch.equal(weights_of(graphed.net.online), weights_of(plain.net.online)), f"update {seed}"
-        assert_rounded_copies(graphed)
 
 
 def test_auto_means_bfloat16_only_on_a_processor_with_units_for_it(monkeypatch) -> None:
