@@ -59,7 +59,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_stage(evaluate)
     evaluate.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (default 1)")
     evaluate.add_argument(
-        "--sticky", type=float, default=0.0, metavar="P", help="chance per step that the last action is repeated"
+        "--sticky", type=float, default=0.0, metavar="P", help="chance per frame that the buttons before stay held"
     )
     evaluate.add_argument(
         "--noops", type=int, default=0, metavar="N", help="start with up to N frames without a button, drawn at random"

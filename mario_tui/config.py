@@ -56,7 +56,11 @@ class TrainingConfig(BaseModel):
         le=1_000_000,
     )
     sticky: float = _field(
-        0.0, "chance at each step that the game holds the buttons before once more", group="Game", ge=0, lt=1
+        0.0,
+        "chance at each frame that the game still holds the buttons before, and not yet the chosen ones",
+        group="Game",
+        ge=0,
+        lt=1,
     )
     noops: int = _field(
         0,
@@ -202,7 +206,7 @@ class TrainingConfig(BaseModel):
     )
     robust_episodes: int = _field(
         0,
-        "episodes with sticky buttons and no-op starts to play once greedy play cleared the stage (0: none)",
+        "episodes with sticky buttons and no-op starts to play after greedy play that may be worth it (0: none)",
         group="Run",
         unit="episodes",
         ge=0,

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -28,6 +28,14 @@ class ActionLog:
     stage: str
     frame_skip: int
     buttons: tuple[int, ...]
+
+    @classmethod
+    def of_frames(cls, stage: str, frame_skip: int, buttons: Sequence[int]) -> ActionLog:
+        """Of one button byte per frame, in whole steps: by step, if none changes its buttons, otherwise by frame."""
+        steps = [buttons[frame : frame + frame_skip] for frame in range(0, len(buttons), frame_skip)]
+        if all(len(set(step)) == 1 for step in steps):
+            return cls(stage, frame_skip, tuple(step[0] for step in steps))
+        return cls(stage, 1, tuple(buttons))
 
     def to_json(self) -> str:
         return json.dumps(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mario_tui.errors import EmulatorError
 from mario_tui.game.emulator import MarioEmulator
@@ -49,7 +51,7 @@ class Episode:
         total_reward: the rewards so far, summed.
         max_x: the farthest x position so far, pixels.
         end: why the episode is over; None while it is not.
-        buttons: the button byte of every step so far.
+        buttons: the button byte of every frame that was asked for so far, those after the end of the episode included.
     """
 
     def __init__(
@@ -72,17 +74,21 @@ class Episode:
         self.buttons: list[int] = []
         self._steps_at_max_x = 0
 
-    def step(self, buttons: int, on_frame: Callable[[MarioEmulator], None] | None = None) -> StepResult:
-        """Holds the buttons of this byte for `frame_skip` frames, or until the game is over.
+    def step(self, buttons: int | Sequence[int], on_frame: Callable[[MarioEmulator], None] | None = None) -> StepResult:
+        """Plays `frame_skip` frames, or fewer until the game is over.
 
-        `on_frame` is called after every frame. Raises EmulatorError if the episode is over.
+        `buttons` is the byte to hold all the while, or one byte for each of the frames. `on_frame` is called after
+        every frame. Raises EmulatorError if the episode is over, ValueError for too many or too few bytes.
         """
         if self.end is not None:
             raise EmulatorError("the episode is over: reset it before the next step")
+        held = list(buttons) if isinstance(buttons, Sequence) else [int(buttons)] * self.frame_skip
+        if len(held) != self.frame_skip:
+            raise ValueError(f"a step has {self.frame_skip} frames, and there are buttons for {len(held)}")
         emulator = self.emulator
         reward, frames, max_x = 0.0, 0, self.max_x
         while frames < self.frame_skip and not emulator.done:
-            reward += emulator.frame(buttons)
+            reward += emulator.frame(held[frames])
             frames += 1
             max_x = max(max_x, emulator.x_position)
             if on_frame is not None:
@@ -91,7 +97,7 @@ class Episode:
         self.steps += 1
         self.frames += frames
         self.total_reward += reward
-        self.buttons.append(int(buttons))
+        self.buttons += held
         if max_x > self.max_x:
             self.max_x, self._steps_at_max_x = max_x, self.steps
         self.end = self._end_reason()
@@ -107,7 +113,7 @@ class Episode:
         """What was pressed so far: replaying it gives the same episode again."""
         from mario_tui.game.action_log import ActionLog  # which replays through Episode
 
-        return ActionLog(self.emulator.stage, self.frame_skip, tuple(self.buttons))
+        return ActionLog.of_frames(self.emulator.stage, self.frame_skip, self.buttons)
 
     def _end_reason(self) -> EndReason | None:
         if self.emulator.flag_get:
@@ -119,3 +125,19 @@ class Episode:
         if self.max_steps and self.steps >= self.max_steps:
             return EndReason.TIME
         return None
+
+
+def stick(chosen: int, held: int, *, sticky: float, frames: int, rng: np.random.Generator) -> list[int]:
+    """The button byte of each of a step's frames in a sticky game, which is slow to take up what was chosen.
+
+    At each frame the buttons before stay held with probability `sticky`; once taken up, the chosen ones stay. So does
+    the Arcade Learning Environment, frame by frame within its frame skip (Machado et al. 2018, Revisiting the Arcade
+    Learning Environment, section 5.2).
+
+    Args:
+        chosen, held: the button byte of this step, and the one that the frame before it had.
+        sticky: 0 to less than 1.
+        frames: in a step.
+    """
+    late = min(int(rng.geometric(1 - sticky)) - 1, frames)
+    return [held] * late + [chosen] * (frames - late)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mario_tui.errors import EmulatorError, InputError
 from mario_tui.game.emulator import STATUSES
-from mario_tui.game.episode import EndReason
+from mario_tui.game.episode import EndReason, stick
 from mario_tui.game.stages import check_stage
 from mario_tui.game.worker import ENDS, RESULT, Order, SharedGames, Task
 
@@ -37,7 +37,8 @@ class FleetStep:
     last: bool, the episode is over and the frame is its final one (terminated or truncated).
     first: bool, the frame is the first of an episode: this was a reset, reward 0, the buttons were ignored.
     end: why the episode is over; None while it is not.
-    buttons: uint8, what was held in the step: what was sent, or with sticky buttons the ones before; 0 in a reset.
+    buttons: uint8, what was held at the end of the step: what was sent, or with sticky buttons perhaps still the ones
+        before; 0 in a reset.
     x, max_x: int32, where Mario is and the farthest he was in this episode, pixels.
     time, coins, score, life: int32, as in MarioEmulator.
     steps: int32, of this episode so far.
@@ -68,16 +69,16 @@ class Fleet:
 
     A game whose episode ended at one step is reset by the next: see FleetStep.first.
 
-    With `sticky`, a game holds the buttons before once more with that probability, whatever is sent (Machado et al.
-    2018, Revisiting the Arcade Learning Environment). With `noops`, every episode but each game's first begins with up
-    to that many frames of no button, rounded up to whole steps. Both depend on `seed` alone, not on the workers.
+    With `sticky`, a game takes up other buttons late, see `stick`. With `noops`, every episode but each game's first
+    begins with up to that many frames of no button, rounded up to whole steps. Both depend on `seed` alone, not on the
+    workers.
 
     After an EmulatorError the fleet is closed; button_logs still tell how to restore its games in a new one.
 
     Attributes:
         frames: (E, 240, 256, 3) uint8, the newest pictures: shared memory, valid from receive() to send().
-        button_logs: for each game, the button byte of every step of its episode, up to the last receive(), without
-            the steps of no button that it began with.
+        button_logs: for each game, the button byte of every frame of its episode, up to the last receive(), without
+            the steps of no button that it began with, and with the frames of its last step that came after the end.
         pids: of the worker processes.
     """
 
@@ -123,7 +124,7 @@ class Fleet:
         self._frame_skip, self._sticky, self._noops = frame_skip, sticky, noops
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self.pids = tuple(worker.pid for worker in self._workers)
-        self._sent: list[tuple[bool, int]] | None = None
+        self._sent: list[int | list[int]] | None = None
 
     def start(self, timeout_seconds: float = START_SECONDS) -> FleetStep:
         """Waits until every game stands at the start of the stage (`first` is True for all).
@@ -144,14 +145,15 @@ class Fleet:
             worker.tell(("step", orders[worker.envs]))
         self._sent = orders
 
-    def _order(self, env: int, chosen: int) -> tuple[bool, int]:
-        """What the game does next: whether it begins an episode, then its steps of no button or the buttons to hold."""
+    def _order(self, env: int, chosen: int) -> int | list[int]:
+        """What the game does next: begin an episode with that many steps of no button, or hold these at each frame."""
         if self._ended[env]:
-            return True, -(-int(self._rng.integers(self._noops + 1)) // self._frame_skip) if self._noops else 0
+            return -(-int(self._rng.integers(self._noops + 1)) // self._frame_skip) if self._noops else 0
+        if not self._sticky:
+            return [chosen] * self._frame_skip
         log = self.button_logs[env]
-        if self._sticky and self._rng.random() < self._sticky and log:
-            return False, log[-1]
-        return False, chosen
+        held = log[-1] if log else 0
+        return stick(chosen, held, sticky=self._sticky, frames=self._frame_skip, rng=self._rng)
 
     def receive(self, timeout_seconds: float = REPLY_SECONDS) -> FleetStep:
         """Waits for the end of the step that `send` began.
@@ -160,18 +162,18 @@ class Fleet:
         """
         if self._sent is None:
             raise RuntimeError("no step is under way: send() one first")
-        for env, (begins, number) in enumerate(self._sent):
-            if begins:
-                self.button_logs[env], self._noop_steps[env] = [], number
+        for env, order in enumerate(self._sent):
+            if isinstance(order, int):
+                self.button_logs[env], self._noop_steps[env] = [], order
             else:
-                self.button_logs[env].append(number)
+                self.button_logs[env] += order
         self._sent = None
         return self._collect(timeout_seconds)
 
     def state_dict(self) -> dict[str, Any]:
         """What `restore` takes to bring every game back to where the last receive() left it: lists and numbers."""
         return {
-            "button_logs": [list(log) for log in self.button_logs],
+            "frame_logs": [list(log) for log in self.button_logs],
             "noop_steps": list(self._noop_steps),
             "rng": self._rng.bit_generator.state,
         }
@@ -179,14 +181,18 @@ class Fleet:
     def restore(self, state: Mapping[str, Any], timeout_seconds: float = RESTORE_SECONDS) -> FleetStep:
         """Brings every game to where it was when a fleet had this `state_dict`; call it between steps.
 
-        The game is deterministic: the same buttons bring an episode back. `noop_steps` and `rng` may be missing.
+        The game is deterministic: the same buttons bring an episode back. `noop_steps` and `rng` may be missing;
+        earlier versions kept `button_logs`, one byte per step, instead of `frame_logs`.
 
         Returns what that fleet's last receive() did. Raises EmulatorError like receive(), and for a log that
         goes on after its episode's end; KeyError, TypeError or ValueError for a state that is none.
         """
         if self._sent is not None:
             raise RuntimeError("a step is under way: receive() its results first")
-        logs = [bytes(log) for log in state["button_logs"]]
+        if "frame_logs" in state:
+            logs = [bytes(log) for log in state["frame_logs"]]
+        else:
+            logs = [bytes(byte for byte in log for _ in range(self._frame_skip)) for log in state["button_logs"]]
         noop_steps = [int(steps) for steps in state.get("noop_steps", [0] * len(logs))]
         if len(logs) != len(self.frames) or len(noop_steps) != len(logs):
             raise ValueError(f"there are {len(self.frames)} games and logs for {len(logs)}")

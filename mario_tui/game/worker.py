@@ -106,8 +106,8 @@ class Game:
         self._began = time.perf_counter()  # the order being obeyed
         self._publish(None)
 
-    def step(self, buttons: int) -> None:
-        """Plays one step."""
+    def step(self, buttons: Sequence[int]) -> None:
+        """Plays one step with these buttons, a byte for each of its frames."""
         self._publish(self._episode.step(buttons))
 
     def reset(self, noop_steps: int) -> None:
@@ -119,20 +119,23 @@ class Game:
                 self._episode.reset()
         self._publish(None)
 
-    def obey(self, order: tuple[bool, int]) -> None:
+    def obey(self, order: int | Sequence[int]) -> None:
         """Begins an episode with that many steps of no button, or plays a step with those buttons."""
         self._began = time.perf_counter()
-        begins, number = order
-        (self.reset if begins else self.step)(number)
+        if isinstance(order, int):
+            self.reset(order)
+        else:
+            self.step(order)
 
     def restore(self, episode: tuple[int, bytes]) -> None:
-        """Brings the game to where it was after that many steps of no button and then the steps of this log."""
+        """Brings the game to where it was after that many steps of no button and then the frames of this log."""
         self._began = time.perf_counter()
         noop_steps, button_log = episode
         self.reset(noop_steps)
         result = None
-        for buttons in button_log:
-            result = self._episode.step(buttons)
+        skip = self._episode.frame_skip
+        for frame in range(0, len(button_log), skip):
+            result = self._episode.step(button_log[frame : frame + skip])
         if result:
             self._publish(result)
 

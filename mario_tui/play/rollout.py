@@ -11,7 +11,7 @@ from mario_tui.agent.policy import Policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import MarioEmulator
-from mario_tui.game.episode import EndReason, Episode
+from mario_tui.game.episode import EndReason, Episode, stick
 
 STALL_STEPS = 300
 """Steps without getting farther after which a played-back episode is cut: 20 seconds at frame skip 4."""
@@ -25,8 +25,8 @@ class Moment:
         step: steps taken so far; 0 is the first frame, before anything was done.
         frame: (240, 256, 3) uint8, the screen after the step.
         frames: every frame of the step, the last one being `frame`; empty unless asked for.
-        action: index of the action that was played; None at step 0 and in no-op starts.
-        buttons: the NES button byte that was held.
+        action: index of the action that was chosen; None at step 0 and in no-op starts.
+        buttons: the NES button byte that was held at the end of the step, in a sticky game perhaps not the action's.
         q_values: Q of each action in the state that this step began in; empty where the policy was not asked.
         stack: (depth, 84, 84) uint8, the state after the step, as the network sees it.
         end: why the episode is over, or None while it goes on.
@@ -70,8 +70,7 @@ def rollout(
         policy: who plays.
         stage: where; the policy's own stage by default.
         epsilon: chance of a random action at each step.
-        sticky: chance at each step that the action before is played again, whatever the policy chose (after Machado
-            et al. 2018, Revisiting the Arcade Learning Environment; by step here, so that an action log holds it).
+        sticky: chance at each frame that the buttons before stay held, whatever the policy chose; see `stick`.
         noops: the episode starts with up to this many frames of no button, rounded up to whole steps.
         seed: of these random choices.
         stall_steps: end the episode after this many steps without getting farther; 0 for never.
@@ -115,7 +114,7 @@ def rollout(
 
         yield moment(None, 0, (), 0.0)
         noop_steps = -(-int(rng.integers(noops + 1)) // policy.frame_skip)
-        last_action: int | None = None
+        byte = 0
         while episode.end is None:
             frames.clear()
             q_values: tuple[float, ...] = ()
@@ -125,9 +124,9 @@ def rollout(
                 action = int(np.argmax(q_values))
                 if epsilon and rng.random() < epsilon:
                     action = int(rng.integers(len(buttons)))
-                if sticky and last_action is not None and rng.random() < sticky:
-                    action = last_action
-                last_action = action
-            byte = 0 if action is None else buttons[action]
-            result = episode.step(byte, keep if all_frames else None)
+            held = [0 if action is None else buttons[action]] * policy.frame_skip
+            if sticky and action is not None:
+                held = stick(held[-1], byte, sticky=sticky, frames=policy.frame_skip, rng=rng)
+            byte = held[-1]
+            result = episode.step(held, keep if all_frames else None)
             yield moment(action, byte, q_values, result.reward)

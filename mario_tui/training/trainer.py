@@ -143,7 +143,7 @@ class _PendingEvaluation:
 
     snapshot: _Snapshot
     greedy: Evaluation | None
-    """The greedy clear that called for the robust protocol; None in an evaluation of greedy play."""
+    """The greedy play that went before the robust protocol; None in an evaluation of greedy play."""
     result: Future[Evaluation]
     due: int
 
@@ -227,7 +227,7 @@ class Trainer:
             self.last_checkpoint: Path | None = None
             self._saved_step = -1
             self.first_greedy_clear: FirstClear | None = None
-            self._best: tuple[float, bool, int] = (-1.0, False, -1)  # robust clear rate, greedy clear, greedy x
+            self._best: tuple[float, bool, int] = (0.0, False, -1)  # robust clear rate, greedy clear, greedy x
             self._pending: list[_PendingEvaluation] = []
             self._evaluator = ThreadPoolExecutor(2, thread_name_prefix="evaluation")  # a greedy and a robust one
             self._stop_evaluating = False
@@ -487,15 +487,15 @@ class Trainer:
             self._pending.remove(pending)
             evaluation, snapshot = pending.result.result(), pending.snapshot
             if not pending.robust:
-                result = (-1.0, evaluation.clears > 0, evaluation.max_x)
+                result = (0.0, evaluation.clears > 0, evaluation.max_x)
                 if evaluation.clears and self.first_greedy_clear is None:
                     self.first_greedy_clear = FirstClear(snapshot.step, round(self._seconds_before + self.seconds, 3))
-                wanted = self.config.robust_episodes and not self.config.until_clear
-                if evaluation.clears and wanted and not any(one.robust for one in self._pending):
+                if self._robust_wanted(evaluation):
                     self._evaluate(snapshot, greedy=evaluation)
             else:
-                result = (evaluation.clear_rate, True, 0)
-            if result > self._best:
+                assert pending.greedy is not None
+                result = (evaluation.clear_rate, pending.greedy.clears > 0, pending.greedy.max_x)
+            if result > self._best or (result == self._best and pending.robust):
                 self._best = result
                 self._keep(pending, evaluation)
             self.logger.log_evaluation(
@@ -511,6 +511,14 @@ class Trainer:
                 )
             )
             yield Evaluated(snapshot.step, evaluation, pending.robust)
+
+    def _robust_wanted(self, greedy: Evaluation) -> bool:
+        """Whether the robust protocol should follow this greedy play: where there is something for it to find, which in
+        a game with chance in it may be so without a greedy clear, as that is one way through the stage of many."""
+        config = self.config
+        if config.until_clear or not config.robust_episodes or any(one.robust for one in self._pending):
+            return False
+        return greedy.clears > 0 or (config.sticky > 0 and self.logger.clears > 0)
 
     def _keep(self, pending: _PendingEvaluation, evaluation: Evaluation) -> None:
         """Saves the agent that was evaluated, unless it is there already, and notes how it did."""
@@ -624,7 +632,7 @@ class Trainer:
             self.stacks.stacks = stacks.to(self.device)
             self._seconds_before = float(state["seconds"])
             rate, clear, x = state["best"]
-            self._best = (float(rate), bool(clear), int(x))
+            self._best = (max(float(rate), 0.0), bool(clear), int(x))  # older versions: -1 for not measured
             clear = state["first_greedy_clear"]
             self.first_greedy_clear = FirstClear(**clear) if clear else None
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:

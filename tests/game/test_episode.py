@@ -1,12 +1,14 @@
+from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from mario_tui.errors import EmulatorError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import LEFT, RIGHT, A, B
 from mario_tui.game.emulator import MarioEmulator
-from mario_tui.game.episode import EndReason, Episode, StepResult
+from mario_tui.game.episode import EndReason, Episode, StepResult, stick
 from traces import LOGS
 
 
@@ -40,7 +42,7 @@ def test_a_step_sums_its_frames(emulator: MarioEmulator) -> None:
     assert all(result.frames == 4 and result.end is None for result in results)
     assert (episode.steps, episode.frames, episode.total_reward) == (10, 40, sum(rewards))
     assert episode.max_x == max(x)
-    assert episode.buttons == [RIGHT] * 10
+    assert episode.buttons == [RIGHT] * 40
 
 
 def test_the_farthest_x_may_lie_within_a_step(emulator: MarioEmulator) -> None:
@@ -86,7 +88,7 @@ def test_stepping_after_the_end_is_an_error(emulator: MarioEmulator) -> None:
     steps = episode.steps
     with pytest.raises(EmulatorError, match="over"):
         episode.step(RIGHT)
-    assert episode.steps == steps == len(episode.buttons)
+    assert episode.steps == steps == len(episode.buttons) / 4
     episode.reset()
     assert episode.step(RIGHT).end is None
 
@@ -158,6 +160,40 @@ def test_the_clock_running_out(emulator: MarioEmulator) -> None:
     assert (result.end, result.terminated, result.truncated) == (EndReason.TIME, True, False)
     assert emulator.dead
     assert emulator.time == 0
+
+
+def test_a_step_of_changing_buttons_is_its_frames(emulator: MarioEmulator) -> None:
+    x: list[int] = []
+    steps = [(RIGHT, RIGHT, 0), (A, RIGHT | A, RIGHT), RIGHT]
+    episode = Episode(emulator, frame_skip=3)
+    for buttons in steps:
+        episode.step(buttons, lambda emulator: x.append(emulator.x_position))
+    screen = emulator.screen
+    assert episode.action_log() == ActionLog("1-1", 1, (RIGHT, RIGHT, 0, A, RIGHT | A, RIGHT, RIGHT, RIGHT, RIGHT))
+
+    by_frame: list[int] = []
+    episode = Episode(emulator, frame_skip=1)
+    for byte in (RIGHT, RIGHT, 0, A, RIGHT | A, RIGHT, RIGHT, RIGHT, RIGHT):
+        episode.step(byte, lambda emulator: by_frame.append(emulator.x_position))
+    assert by_frame == x
+    assert np.array_equal(emulator.screen, screen)
+
+
+def test_a_step_has_a_byte_for_each_frame(emulator: MarioEmulator) -> None:
+    episode = Episode(emulator)
+    with pytest.raises(ValueError, match="4 frames, and there are buttons for 3"):
+        episode.step((0, 0, 0))
+
+
+def test_sticky_buttons_hold_on_by_frame() -> None:
+    rng = np.random.default_rng(0)
+    steps = [stick(7, 3, sticky=0.25, frames=4, rng=rng) for _ in range(4000)]
+    late = Counter(step.count(3) for step in steps)
+    assert all(step == [3] * step.count(3) + [7] * step.count(7) and len(step) == 4 for step in steps)
+    for frames in range(4):  # the chance of a first success after that many failures
+        assert late[frames] / 4000 == pytest.approx(0.75 * 0.25**frames, abs=0.02)
+    assert late[4] == pytest.approx(4000 * 0.25**4, abs=15)
+    assert stick(7, 3, sticky=0.0, frames=4, rng=rng) == [7] * 4
 
 
 def test_its_action_log(emulator: MarioEmulator) -> None:

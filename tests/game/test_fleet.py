@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from multiprocessing.connection import Connection, Pipe
@@ -154,20 +155,29 @@ def test_a_step_keeps_its_values(fleet: Fleet) -> None:
 
 
 def test_button_logs_are_those_of_the_running_episodes(fleet: Fleet) -> None:
-    fleet.restore({"button_logs": [[], []]})
+    fleet.restore({"frame_logs": [[], []]})
     assert fleet.button_logs == [[], []]
     for _ in range(STALL_STEPS - 1):
         advance(fleet, 130, 0)
     assert advance(fleet, 131, 0).end == [None, EndReason.STALL]
-    assert fleet.button_logs == [[130] * (STALL_STEPS - 1) + [131], [0] * STALL_STEPS]
+    assert fleet.button_logs == [[130] * 4 * (STALL_STEPS - 1) + [131] * 4, [0] * 4 * STALL_STEPS]
     assert advance(fleet, 131, 1).first.tolist() == [False, True]
     assert fleet.button_logs[1] == []
     advance(fleet, 131, 2)
-    assert fleet.button_logs[1] == [2]
+    assert fleet.button_logs[1] == [2] * 4
+
+
+def test_a_state_of_one_byte_per_step_can_still_be_restored(fleet: Fleet) -> None:
+    by_step = fleet.restore({"button_logs": [[130, 131, 130], [0, 1]]})
+    shown = [seen(fleet, by_step, env) for env in range(2)]
+    frames = [[130] * 4 + [131] * 4 + [130] * 4, [0] * 4 + [1] * 4]
+    assert fleet.button_logs == frames
+    by_frame = fleet.restore({"frame_logs": frames})
+    assert [seen(fleet, by_frame, env) for env in range(2)] == shown
 
 
 def test_restore_brings_the_games_back(fleet: Fleet) -> None:
-    fleet.restore({"button_logs": [[], []]})
+    fleet.restore({"frame_logs": [[], []]})
     for _ in range(STALL_STEPS):
         step = advance(fleet, 130, 0)
     assert step.last.tolist() == [False, True]
@@ -190,16 +200,16 @@ def test_calls_out_of_turn(fleet: Fleet) -> None:
     with pytest.raises(ValueError, match="2 games and buttons for 3"):
         fleet.send(np.zeros(3, np.uint8))
     with pytest.raises(ValueError, match="2 games and logs for 1"):
-        fleet.restore({"button_logs": [[]]})
+        fleet.restore({"frame_logs": [[]]})
     with pytest.raises(ValueError, match="2 games and logs for 2"):
-        fleet.restore({"button_logs": [[], []], "noop_steps": [0]})
+        fleet.restore({"frame_logs": [[], []], "noop_steps": [0]})
     with pytest.raises(KeyError):
         fleet.restore({})
     fleet.send(np.zeros(2, np.uint8))
     with pytest.raises(RuntimeError, match="receive"):
         fleet.send(np.zeros(2, np.uint8))
     with pytest.raises(RuntimeError, match="receive"):
-        fleet.restore({"button_logs": [[], []]})
+        fleet.restore({"frame_logs": [[], []]})
     fleet.receive()
 
 
@@ -208,34 +218,33 @@ def other_buttons(fleet: Fleet) -> list[int]:
     return [0 if log and log[-1] else 128 for log in fleet.button_logs]
 
 
-def test_sticky_buttons_stick_about_as_often_as_asked_and_are_told() -> None:
-    stuck, steps = 0, 0
+def test_sticky_buttons_are_taken_up_late_about_as_often_as_asked_and_are_told() -> None:
+    late: Counter[int] = Counter()
     with new_fleet(envs=4, workers=2, sticky=0.25, seed=3, stall_steps=0) as fleet:
         observed = fleet.start()
         for _ in range(100):
             ended, before = observed.last, observed.buttons
             chosen = other_buttons(fleet)
-            lengths = [len(log) for log in fleet.button_logs]
             observed = advance(fleet, *chosen)
             for env in np.flatnonzero(~ended):
-                assert observed.buttons[env] in (chosen[env], before[env])
-                assert fleet.button_logs[env][-1] == observed.buttons[env]
-                if lengths[env]:
-                    steps += 1
-                    stuck += int(observed.buttons[env] != chosen[env])
-                else:
-                    assert observed.buttons[env] == chosen[env], "there is nothing that could stick"
+                step = fleet.button_logs[env][-4:]
+                late[step.count(before[env])] += 1
+                assert step == [before[env]] * step.count(before[env]) + [chosen[env]] * step.count(chosen[env])
+                assert step[-1] == observed.buttons[env]
+    steps = late.total()
     assert steps > 350
-    assert stuck / steps == pytest.approx(0.25, abs=0.06)
+    assert late[0] / steps == pytest.approx(0.75, abs=0.06)
+    assert late[1] / steps == pytest.approx(0.75 * 0.25, abs=0.06)
 
 
 def test_a_game_with_sticky_buttons_plays_what_it_says_it_held() -> None:
     with new_fleet(sticky=0.5, seed=1, stall_steps=0) as fleet, MarioEmulator("1-1") as emulator:
         fleet.start()
-        episode = Episode(emulator)
+        episode = Episode(emulator, frame_skip=1)
         for _ in range(30):
-            observed = advance(fleet, *other_buttons(fleet))
-            episode.step(int(observed.buttons[0]))
+            advance(fleet, *other_buttons(fleet))
+            for byte in fleet.button_logs[0][-4:]:
+                episode.step(byte)
             assert np.array_equal(fleet.frames[0], emulator.screen)
 
 
@@ -275,7 +284,7 @@ def test_random_games_go_on_from_a_state_in_the_middle_of_an_episode() -> None:
         fleet.start()
         tick = 0
         state: dict[str, Any] = {}
-        while not (tick > 25 and all(state["noop_steps"]) and all(len(log) > 2 for log in state["button_logs"])):
+        while not (tick > 25 and all(state["noop_steps"]) and all(len(log) > 2 for log in state["frame_logs"])):
             there = play(fleet, tick)
             tick += 1
             state = fleet.state_dict()
@@ -484,11 +493,11 @@ def test_a_worker_plays_its_share_of_the_games() -> None:
         assert not shared.frames[0].any()
         assert np.array_equal(shared.frames[1], shared.frames[2])
         for steps, truncated, first in ((1, False, False), (2, True, False), (0, False, True)):
-            pipe.send(("step", [(steps == 0, 0), (steps == 0, 0)]))
+            pipe.send(("step", [[0] * 4 if steps else 0] * 2))
             assert pipe.recv() == ""
             for field, value in (("steps", steps), ("truncated", truncated), ("first", first)):
                 assert shared.results[field].tolist() == [False, value, value], field
-        pipe.send(("restore", [(0, b"\x82"), (0, b"")]))
+        pipe.send(("restore", [(0, b"\x82" * 4), (0, b"")]))
         assert pipe.recv() == ""
         assert shared.results["steps"].tolist() == [0, 1, 0]
         assert shared.results["first"].tolist() == [False, False, True]
@@ -497,13 +506,13 @@ def test_a_worker_plays_its_share_of_the_games() -> None:
 def test_a_worker_begins_an_episode_with_steps_of_no_button() -> None:
     with worker_in_a_thread(Task("1-1", 2, 0, 2, 4, 0, 0)) as (pipe, shared):
         assert pipe.recv() == ""
-        pipe.send(("step", [(True, 3), (True, 0)]))
+        pipe.send(("step", [3, 0]))
         assert pipe.recv() == ""
         assert shared.results["steps"].tolist() == [3, 0]
         assert shared.results["first"].tolist() == [True, True]
         began_late = shared.frames[0].copy()
         for _ in range(3):
-            pipe.send(("step", [(False, 0), (False, 0)]))
+            pipe.send(("step", [[0] * 4] * 2))
             assert pipe.recv() == ""
         assert np.array_equal(shared.frames[1], began_late)
         pipe.send(("restore", [(3, b""), (0, b"")]))
@@ -515,7 +524,7 @@ def test_a_worker_begins_an_episode_with_steps_of_no_button() -> None:
 def test_no_button_until_after_an_episodes_end_begins_another() -> None:
     with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 2)) as (pipe, shared):
         assert pipe.recv() == ""
-        pipe.send(("step", [(True, 3)]))
+        pipe.send(("step", [3]))
         assert pipe.recv() == ""
         assert (shared.results["steps"][0], shared.results["end"][0], shared.results["first"][0]) == (1, 0, True)
 
@@ -523,11 +532,11 @@ def test_no_button_until_after_an_episodes_end_begins_another() -> None:
 def test_a_worker_says_what_went_wrong() -> None:
     with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 2)) as (pipe, _):
         assert pipe.recv() == ""
-        pipe.send(("restore", [(0, bytes(3))]))
+        pipe.send(("restore", [(0, bytes(12))]))
         assert pipe.recv() == "the episode is over: reset it before the next step"
     with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 0)) as (pipe, _):
         assert pipe.recv() == ""
-        pipe.send(("dance", [(False, 0)]))
+        pipe.send(("dance", [0]))
         assert pipe.recv() == "KeyError: 'dance'"
 
 

@@ -2,8 +2,10 @@
 
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog, replay
 from mario_tui.game.buttons import ACTION_SETS
+from mario_tui.game.episode import Episode, StepResult
 from mario_tui.game.fleet import Fleet
 from mario_tui.play import evaluation
 from mario_tui.play.evaluation import EpisodeResult, Evaluation, evaluate
@@ -114,13 +117,29 @@ def test_seeds_decide_noops_sticky_actions_and_epsilon() -> None:
     assert 10 < actions(3, epsilon=1.0).count(1) < 50
 
 
-def test_sticky_actions_repeat_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sticky_buttons_are_taken_up_late(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = make_policy()
     turn = itertools.cycle([(1.0, 0.0), (0.0, 1.0)])  # wants 0, 1, 0, 1, ...
     monkeypatch.setattr(Policy, "q_values", lambda self, stack: next(turn))
-    chosen = [moment.action for moment in itertools.islice(rollout(policy, sticky=0.5, seed=1), 1, 30)]
-    repeats = sum(one == other for one, other in itertools.pairwise(chosen))
-    assert 5 < repeats < 24
+    steps: list[Sequence[int]] = []
+    step = Episode.step
+
+    def spy(episode: Episode, buttons: Sequence[int], *arguments: Any) -> StepResult:
+        steps.append(buttons)
+        return step(episode, buttons, *arguments)
+
+    monkeypatch.setattr(Episode, "step", spy)
+    moments = list(itertools.islice(rollout(policy, sticky=0.8, seed=1), 1, 60))
+    assert [moment.action for moment in moments] == [number % 2 for number in range(len(moments))]
+    assert [moment.buttons for moment in moments] == [held[-1] for held in steps], "what is held at the end"
+    held_before, lates = 0, set()
+    for moment, held in zip(moments, steps, strict=True):
+        chosen = ACTION_SETS["tutorial"][moment.action]
+        late = next((frame for frame, byte in enumerate(held) if byte == chosen), 4)
+        assert list(held) == [held_before] * late + [chosen] * (4 - late)
+        lates.add(late)
+        held_before = held[-1]
+    assert lates == {0, 1, 2, 3, 4}
 
 
 def test_a_policy_that_always_jumps_right_clears_nothing_but_gets_on() -> None:

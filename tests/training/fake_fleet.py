@@ -53,7 +53,7 @@ class FakeFleet:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"button_logs": [[] for _ in self._steps]}
+        return {"frame_logs": [[] for _ in self._steps]}
 
     def close(self) -> None:
         pass

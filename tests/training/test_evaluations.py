@@ -126,6 +126,37 @@ def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(
     assert lines == [(one.step, "robust" if one.robust else "greedy", one.evaluation.clears) for _, one in taken]
 
 
+@pytest.mark.parametrize("sticky", [0.0, 0.25])
+def test_where_games_are_sticky_the_robust_protocol_needs_no_greedy_clear(
+    small, monkeypatch: pytest.MonkeyPatch, sticky: float
+) -> None:
+    def evaluate(policy: Policy, **settings: Any) -> Evaluation:
+        if "episodes" in settings:
+            return outcome({200: 0, 400: 4, 600: 3}.get(policy.step, 1), episodes=10)
+        return outcome(x=1000 - policy.step)
+
+    monkeypatch.setattr(EVALUATE, evaluate)
+    trainer = Trainer(small(network="small", steps=830, eval_every=50, robust_episodes=10, sticky=sticky), run="none")
+    events = []
+    for event in trainer.run():
+        events.append(event)
+        if event == Stepped(200):
+            trainer.logger.clears = 1  # of training episodes: before, there is nothing to find
+    robust = [event.step for event in events if isinstance(event, Evaluated) and event.robust]
+    assert robust == ([200, 400, 600, 800] if sticky else [])
+    best = checkpoint.read_manifest(best_of("none"))["step"]
+    assert best == (400 if sticky else 50)
+
+
+def test_a_robust_rate_of_none_is_noted_and_no_better_than_a_greedy_clear(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EVALUATE, lambda policy, **settings: outcome(int("episodes" not in settings), episodes=10))
+    run_to_end(Trainer(small(network="small", steps=70, eval_every=50, robust_episodes=10), run="zero"))
+    (info,) = (info for info in checkpoint.list_checkpoints() if info.step == 50)
+    assert (info.greedy_clear, info.robust_clear_rate) == (True, 0.0)
+
+
 def test_a_robust_evaluation_under_way_holds_up_neither_greedy_ones_nor_a_save(
     small, monkeypatch: pytest.MonkeyPatch
 ) -> None:

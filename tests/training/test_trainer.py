@@ -190,7 +190,7 @@ def test_a_resumed_run_with_everything_on_equals_the_one_that_went_on(small) -> 
     saved = paths.step_folders(paths.run_dir("part"))[-1]
     games = json.loads((saved / "trainer.json").read_text())["games"]
     assert any(games["noop_steps"]), "saved in an episode that began with no button"
-    assert any(games["button_logs"]), "and in the middle of one"
+    assert any(games["frame_logs"]), "and in the middle of one"
     resumed = Trainer(resume_config(saved, {"steps": 240}), resume=saved)
     run_to_end(resumed)
     assert resumed.mario.updates > 50
