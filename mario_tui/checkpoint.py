@@ -255,10 +255,10 @@ def _evaluations_lock(run: Path) -> FileLock:
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
-    """Orders checkpoints: by robust clear rate, then greedy clear, then how far greedy play got."""
+    """Orders checkpoints: by robust clear rate (none measured counts as 0), greedy clear, how far greedy play got."""
     rate, distance = entry.get("robust_clear_rate"), entry.get("greedy_x")
     return (
-        float(rate) if isinstance(rate, int | float) else -1.0,
+        float(rate) if isinstance(rate, int | float) else 0.0,
         entry.get("greedy_clear") is True,
         float(distance) if isinstance(distance, int | float) else -1.0,
     )

@@ -1,5 +1,6 @@
 """Epsilon schedules: how the chance of a random action falls as training goes on."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,14 @@ class ExponentialDecay:
         for _ in range(steps):
             self.rate = max(self.minimum, self.rate * self.decay)
 
+    def steps_to_minimum(self) -> float:
+        """Steps until epsilon is at its floor; infinite where it never gets there."""
+        if self.rate <= self.minimum:
+            return 0
+        if self.decay >= 1 or self.minimum <= 0:
+            return math.inf
+        return math.ceil(math.log(self.minimum / self.rate) / math.log(self.decay))
+
 
 @dataclass
 class LinearDecay:
@@ -33,6 +42,12 @@ class LinearDecay:
     def advance(self, steps: int) -> None:
         """Moves on by a number of steps."""
         self.rate = max(self.minimum, self.rate - steps * self._slope)
+
+    def steps_to_minimum(self) -> float:
+        """Steps until epsilon is at its floor; infinite where it never gets there."""
+        if self.rate <= self.minimum:
+            return 0
+        return math.ceil((self.rate - self.minimum) / self._slope) if self._slope else math.inf
 
 
 def ladder(envs: int, alpha: float) -> np.ndarray:

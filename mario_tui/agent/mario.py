@@ -78,7 +78,8 @@ class Mario:
             for parameter in self.net.online.parameters():
                 parameter.grad = torch.zeros_like(parameter)
             self.net.register_load_state_dict_post_hook(self._load_learning_net)
-        self.graphed_update = GraphedUpdate(self.update_networks, CudaGraphs()) if graph else None
+        self._graph = graph
+        self.graphed_update = self._new_graph()
         self.loss_fn = nn.SmoothL1Loss(reduction="none")
         self.memory = Replay(
             config.replay_size,
@@ -111,6 +112,20 @@ class Mario:
     def exploration_rate(self) -> float:
         """Epsilon; with a ladder, that of the first game."""
         return self.exploration.rate
+
+    def _new_graph(self) -> GraphedUpdate | None:
+        return GraphedUpdate(self.update_networks, CudaGraphs()) if self._graph else None
+
+    def set_learning_rate(self, rate: float) -> None:
+        """From the next update on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.graphed_update = self._new_graph()  # a recording holds the rate that it was made with
+
+    def set_exploration_rate(self, rate: float) -> None:
+        """Epsilon from the next step on; the schedule goes on from there, and a floor above it comes down to it."""
+        self.exploration.rate = rate
+        self.exploration.minimum = min(self.exploration.minimum, rate)
 
     @torch.no_grad()
     def act(self, states: Tensor) -> np.ndarray:

@@ -222,8 +222,12 @@ class Replay:
     @property
     def bytes_per_transition(self) -> float:
         """Bytes of storage in use for each transition held."""
-        rows = min(self.tick, self.ticks) * self.envs
-        return rows * self.row_bytes / max(self.transitions, 1)
+        return (self.rows * self.row_bytes - self.missing_bytes) / max(self.transitions, 1)
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes of storage that will be in use besides when it is full."""
+        return (self.rows - min(self.tick, self.ticks) * self.envs) * self.row_bytes
 
     def add(
         self,

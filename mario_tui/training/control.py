@@ -1,6 +1,16 @@
-"""Pause, resume, save, stop: asked for by any thread, acted on by the trainer at a step boundary."""
+"""Pause, resume, save, stop, and requests: asked for by any thread, acted on by the trainer at a step boundary."""
+
+from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from mario_tui.errors import MarioTuiError
+
+T = TypeVar("T")
 
 
 class TrainingControl:
@@ -11,6 +21,8 @@ class TrainingControl:
         self._paused = False
         self._save = False
         self._stop = False
+        self._requests: deque[tuple[Callable[[Any], Any], Future[Any]]] = deque()
+        self._closed = False
 
     @property
     def paused(self) -> bool:
@@ -33,6 +45,40 @@ class TrainingControl:
     def stop(self) -> None:
         self._set(stop=True)
 
+    def ask(self, request: Callable[[Any], T]) -> Future[T]:
+        """Has the trainer call `request` with itself between two steps, also while it is paused.
+
+        The future has what it returned or raised; a MarioTuiError where the training ended before.
+        """
+        future: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                future.set_exception(_ended())
+            else:
+                self._requests.append((request, future))
+                self._changed.notify_all()
+        return future
+
+    def answer(self, trainer: object) -> None:
+        """Does what was asked for by `ask`; the trainer's own."""
+        while self._requests:
+            request, future = self._requests.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(request(trainer))
+            except Exception as error:
+                future.set_exception(error)
+
+    def close(self) -> None:
+        """Turns down what nobody will answer any more."""
+        with self._changed:
+            self._closed = True
+            waiting, self._requests = self._requests, deque()
+        for _, future in waiting:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(_ended())
+
     def take_save(self) -> bool:
         """Whether a checkpoint was asked for since the last call."""
         with self._changed:
@@ -40,9 +86,9 @@ class TrainingControl:
             return asked
 
     def wait_while_paused(self) -> None:
-        """Returns as soon as there is something to do: go on, save or stop."""
+        """Returns as soon as there is something to do: go on, answer, save or stop."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._paused or self._save or self._stop)
+            self._changed.wait_for(lambda: not self._paused or self._save or self._stop or self._requests)
 
     def _set(self, *, paused: bool | None = None, save: bool = False, stop: bool = False) -> None:
         with self._changed:
@@ -51,3 +97,7 @@ class TrainingControl:
             self._save = self._save or save
             self._stop = self._stop or stop
             self._changed.notify_all()
+
+
+def _ended() -> MarioTuiError:
+    return MarioTuiError("the training has ended")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -89,6 +89,55 @@ def _mean_point(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
 
 
+END_BUCKET_PIXELS = 64
+END_BUCKETS = 128
+"""Where episodes end is counted by parts of a stage of this many pixels; the last part holds what is beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where on the stage episodes ended, over time.
+
+    Attributes:
+        episodes: how many each column stands for; the last one may be incomplete.
+        deaths: (C, END_BUCKETS) int32, episodes that ended otherwise than by a clear, by column and farthest x.
+        clears: (C,) int32.
+    """
+
+    episodes: int
+    deaths: np.ndarray
+    clears: np.ndarray
+
+
+class EndMap:
+    """Counts where episodes end, in bounded memory: when it is full, neighbouring columns are added up."""
+
+    def __init__(self, columns: int = 128) -> None:
+        self._deaths = np.zeros((columns, END_BUCKETS), dtype=np.int32)
+        self._clears = np.zeros(columns, dtype=np.int32)
+        self._per_column = 1
+        self._count = 0
+
+    def add(self, x: int, clear: bool) -> None:
+        columns = len(self._clears)
+        if self._count == columns * self._per_column:
+            for array in (self._deaths, self._clears):
+                array[: columns // 2] = array[::2] + array[1::2]
+                array[columns // 2 :] = 0
+            self._per_column *= 2
+        column = self._count // self._per_column
+        self._count += 1
+        if clear:
+            self._clears[column] += 1
+        else:
+            self._deaths[column, min(max(x, 0) // END_BUCKET_PIXELS, END_BUCKETS - 1)] += 1
+
+    def ends(self) -> Ends:
+        """What was counted so far: copies."""
+        used = -(-self._count // self._per_column)
+        return Ends(self._per_column, self._deaths[:used].copy(), self._clears[:used].copy())
+
+
 class MetricLogger:
     """Statistics per episode, under the tutorial's names, for several games at once.
 
@@ -105,6 +154,7 @@ class MetricLogger:
         self.clears = 0
         self.best_x = 0
         self.curves = {name: Curve() for name in (*METRICS, "epsilon", *(f"{name}_mean" for name in METRICS))}
+        self.end_map = EndMap()
         self._recent: deque[EpisodeRecord] = deque(maxlen=WINDOW)
         self._reward = np.zeros(envs)
         self._length = np.zeros(envs, dtype=np.int64)
@@ -152,6 +202,7 @@ class MetricLogger:
         self.episode = record.episode + 1
         self.clears += record.end == "clear"
         self.best_x = max(self.best_x, record.max_x)
+        self.end_map.add(record.max_x, record.end == "clear")
         self._recent.append(record)
         self.curves["epsilon"].add(record.episode, record.epsilon)
         for name in METRICS:
@@ -164,6 +215,22 @@ class MetricLogger:
             return 0.0
         return float(np.mean([getattr(record, name) for record in self._recent]))
 
+    @property
+    def recent(self) -> tuple[EpisodeRecord, ...]:
+        """The last 100 episodes, the newest last."""
+        return tuple(self._recent)
+
+    @property
+    def clear_rate(self) -> float:
+        """Share of the last 100 episodes that cleared the stage; 0 before the first."""
+        return sum(record.end == "clear" for record in self._recent) / max(len(self._recent), 1)
+
+    def note(self, step: int, text: str) -> None:
+        """Appends a line to the log that begins with #: something that happened at this step, in words."""
+        words = " ".join(text.split())
+        with self._open_log() as log:
+            log.write(f"# step {step}, {datetime.now().strftime('%Y-%m-%dT%H:%M:%S')}: {words}\n")
+
     def record(self, episode: int, epsilon: float, step: int) -> str:
         """Appends a line to the log, with the tutorial's columns; returns it."""
         now = time.monotonic()
@@ -173,18 +240,19 @@ class MetricLogger:
             f"{self.mean('reward'):15.3f}{self.mean('length'):15.3f}{self.mean('loss'):15.3f}{self.mean('q'):15.3f}"
             f"{delta:15.3f}{datetime.now().strftime('%Y-%m-%dT%H:%M:%S'):>20}\n"
         )
-        log = self.folder / "log"
-        header = (
-            ""
-            if log.exists()
-            else (
+        with self._open_log() as log:
+            log.write(line)
+        return line
+
+    def _open_log(self) -> TextIO:
+        """The log, with its heading as the first line."""
+        log = (self.folder / "log").open("a", encoding="utf-8")
+        if not log.tell():
+            log.write(
                 f"{'Episode':>8}{'Step':>8}{'Epsilon':>10}{'MeanReward':>15}{'MeanLength':>15}"
                 f"{'MeanLoss':>15}{'MeanQValue':>15}{'TimeDelta':>15}{'Time':>20}\n"
             )
-        )
-        with log.open("a") as file:
-            file.write(header + line)
-        return line
+        return log
 
     def forget_evaluations_after(self, step: int) -> None:
         """Takes lines of later steps out of evaluations.csv: they belong to a continuation that is now given up."""

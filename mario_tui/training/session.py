@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import psutil
 
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
 from mario_tui.training.control import TrainingControl
+from mario_tui.training.warnings import warnings
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not whoever makes a session
-    from mario_tui.training.metrics import EpisodeRecord
+    from mario_tui.agent.policy import Policy
+    from mario_tui.training.metrics import Ends, EpisodeRecord
     from mario_tui.training.trainer import Event, Finished, Trainer
 
 Status = Literal["starting", "running", "paused", "stopping", "finished", "failed"]
@@ -25,6 +30,9 @@ Points = tuple[tuple[float, float], ...]
 
 _PUBLISH_SECONDS = 1 / 30
 _SPEED_WINDOW_SECONDS = 10.0
+_MEMORY_SECONDS = 2.0
+MOST_GAMES = 16
+"""How many games `frames` shows at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +41,15 @@ class TrainingSnapshot:
 
     Attributes:
         episode: episodes that have ended.
-        clears: of all episodes in training; `best_x`: the farthest any of them got.
+        clears: of all episodes in training; `best_x`: the farthest any of them got; `clear_rate`: of the last 100.
+        learning_rate, epsilon: as they are now.
+        floor_seconds: until epsilon is at its floor; None where it is there, or never will be.
+        ends: where on the stage episodes ended.
+        warnings: what should be seen to, one line each.
         seconds: trained in this sitting, pauses left out.
         eta_seconds: until the limit of steps or episodes; None where there is no limit or no speed yet.
         mean_reward, mean_length, mean_loss, mean_q: over the last 100 episodes.
-        frame: (240, 256, 3) uint8, the game of the first actor.
+        frame: (240, 256, 3) uint8, the game of the first actor; `frames`: those of all, where they were asked for.
         curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100.
         phases: where the time of a step goes, as shares of it, see PhaseClock.
         problem: one line, where the status is `failed`.
@@ -62,7 +74,13 @@ class TrainingSnapshot:
     mean_q: float = 0.0
     replay_transitions: int = 0
     replay_capacity: int = 0
+    clear_rate: float = 0.0
+    learning_rate: float = 0.0
+    floor_seconds: float | None = None
+    ends: Ends | None = None
+    warnings: tuple[str, ...] = ()
     frame: np.ndarray | None = None
+    frames: tuple[np.ndarray, ...] = ()
     curves: Mapping[str, Points] = field(default_factory=dict)
     last_episode: EpisodeRecord | None = None
     last_checkpoint: Path | None = None
@@ -103,6 +121,11 @@ class TrainingSession:
         self._curves: Mapping[str, Points] = {}
         self._last_episode: EpisodeRecord | None = None
         self._episode_count = -1
+        self._ends: Ends | None = None
+        self._warnings: tuple[str, ...] = ()
+        self._warned_at = 0.0
+        self.shows_all_games = False
+        """Whether snapshots should have the frames of all games, and not of the first alone."""
         self._thread = threading.Thread(target=self._train, name="training", daemon=True)
 
     def start(self) -> None:
@@ -120,6 +143,26 @@ class TrainingSession:
     def stop(self) -> None:
         """Asks the trainer to save and end."""
         self._control.stop()
+
+    def note(self, text: str) -> Future[None]:
+        """Puts a line into the run's log."""
+        return self._control.ask(lambda trainer: trainer.note(text))
+
+    def change(self, **changes: float) -> Future[None]:
+        """Goes on with another `learning_rate` or `exploration_rate`; the future has an InputError if it cannot be."""
+
+        def change(trainer: Trainer) -> None:
+            trainer.change(**changes)
+            self._publish(trainer, self.snapshot.status)
+
+        return self._control.ask(change)
+
+    def live_policy(self) -> Policy:
+        """The weights of now, as a policy to watch, evaluate or record while training goes on; waits for a step's end.
+
+        Raises MarioTuiError where the training ends before.
+        """
+        return self._control.ask(lambda trainer: trainer.live_policy()).result()
 
     def join(self, timeout: float | None = None) -> bool:
         """Waits for the thread; True when it has ended."""
@@ -150,6 +193,8 @@ class TrainingSession:
             problem = str(error) if isinstance(error, MarioTuiError) else f"{type(error).__name__}: {error}"
             self.snapshot = replace(self.snapshot, status="failed", problem=problem)
             self._notices.append(Notice("failed", problem))
+        finally:
+            self._control.close()
 
     def _watch(self, trainer: Trainer, event: Event) -> None:
         """Publishes what an event changed: at once where it is rare, otherwise 30 times a second."""
@@ -197,6 +242,10 @@ class TrainingSession:
         if logger.episode != self._episode_count:
             self._episode_count = logger.episode
             self._curves = {name: curve.points() for name, curve in logger.curves.items()}
+            self._ends = logger.end_map.ends()
+        if now - self._warned_at >= _MEMORY_SECONDS:
+            self._warned_at = now
+            self._warnings = _warnings(trainer)
         self.snapshot = TrainingSnapshot(
             status=status,
             run=trainer.run_dir.name,
@@ -217,7 +266,13 @@ class TrainingSession:
             mean_q=logger.mean("q"),
             replay_transitions=trainer.mario.memory.transitions,
             replay_capacity=trainer.config.replay_size,
+            clear_rate=logger.clear_rate,
+            learning_rate=trainer.config.learning_rate,
+            floor_seconds=_floor(trainer, speed),
+            ends=self._ends,
+            warnings=self._warnings,
             frame=trainer.latest_frame,
+            frames=trainer.copy_frames(MOST_GAMES) if self.shows_all_games else (),
             curves=self._curves,
             last_episode=self._last_episode,
             last_checkpoint=trainer.last_checkpoint,
@@ -236,3 +291,16 @@ def _eta(trainer: Trainer, speed: float) -> float | None:
     if config.episodes and logger.episode:
         steps_left.append((config.episodes - logger.episode) * logger.mean("length"))
     return max(0.0, min(steps_left)) / speed if steps_left else None
+
+
+def _floor(trainer: Trainer, speed: float) -> float | None:
+    """Seconds until epsilon is at its floor."""
+    steps = trainer.mario.exploration.steps_to_minimum()
+    return steps / speed if 0 < steps < math.inf and speed > 0 else None
+
+
+def _warnings(trainer: Trainer) -> tuple[str, ...]:
+    memory = trainer.mario.memory
+    missing = memory.missing_bytes if memory.device.type == "cpu" else 0
+    free = psutil.virtual_memory().available
+    return tuple(warnings(trainer.config, trainer.logger.recent, free_bytes=free, missing_bytes=missing))

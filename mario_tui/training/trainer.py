@@ -247,6 +247,40 @@ class Trainer:
             self._lock.release()
             raise
 
+    # What other threads ask for through `control`.
+
+    def live_policy(self) -> Policy:
+        """The weights of now as a policy that training does not change any more."""
+        policy = self.policy()
+        return replace(policy, net=copy.deepcopy(policy.net).eval())
+
+    def note(self, text: str) -> None:
+        """Puts a line of the user's own into the run's log."""
+        self.logger.note(self.step, text)
+
+    def change(self, *, learning_rate: float | None = None, exploration_rate: float | None = None) -> None:
+        """Goes on with another learning rate or epsilon; it is kept in the log and in the run's settings.
+
+        Raises InputError where the value cannot be.
+        """
+        changes = []
+        config = self.config
+        if learning_rate is not None:
+            config = config.replace(learning_rate=learning_rate)
+            changes.append(f"learning rate {self.config.learning_rate:g} -> {learning_rate:g}")
+        if exploration_rate is not None:
+            floor = min(config.exploration_rate_min, exploration_rate)
+            config = config.replace(exploration_rate_min=floor)
+            changes.append(f"epsilon {self.mario.exploration_rate:g} -> {exploration_rate:g}")
+        self.config = self.mario.config = config
+        if learning_rate is not None:
+            self.mario.set_learning_rate(learning_rate)
+        if exploration_rate is not None:
+            self.mario.set_exploration_rate(exploration_rate)
+        checkpoint.write_atomically(self.run_dir / "config.toml", config.to_toml())
+        for change in changes:
+            self.note(change)
+
     def _take_lock(self) -> FileLock:
         self.run_dir.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.run_dir.with_name(f".{self.run_dir.name}.lock"))
@@ -283,6 +317,10 @@ class Trainer:
             show_buttons=self.config.show_buttons,
         )
 
+    def copy_frames(self, most: int) -> tuple[np.ndarray, ...]:
+        """The pictures of the first `most` games, (240, 256, 3) uint8 each; called between steps."""
+        return tuple(self.fleet.frames[:most].copy()) if self.fleet else ()
+
     # The loop.
 
     def run(self) -> Generator[Event, None, None]:
@@ -313,6 +351,7 @@ class Trainer:
 
     def close(self) -> None:
         """Ends the games and lets go of the run's folder; `run` does it itself."""
+        self.control.close()
         self._stop_evaluating = True
         self._evaluator.shutdown(cancel_futures=True)
         if self.fleet:
@@ -346,7 +385,8 @@ class Trainer:
         return fleet
 
     def _obey(self) -> Iterator[Event]:
-        """Does what was asked for; nothing but saving happens while paused."""
+        """Does what was asked for; nothing else happens while paused."""
+        self.control.answer(self)
         if self.control.take_save():
             yield from self._save()
         if not self.control.paused or self.control.stopping:
@@ -355,6 +395,7 @@ class Trainer:
         yield Paused(self.step)
         while self.control.paused and not self.control.stopping:
             self.control.wait_while_paused()
+            self.control.answer(self)
             if self.control.take_save():
                 yield from self._save()
         self._active_since = time.monotonic()
@@ -601,9 +642,7 @@ class Trainer:
                 "emulator": emulator_generation(),
             },
         }
-        policy = self.policy()
-        if not full:
-            policy = replace(policy, net=copy.deepcopy(policy.net).eval())
+        policy = self.policy() if full else self.live_policy()
         return _Snapshot(self.step, policy, parts, header)
 
     def _state(self) -> dict[str, Any]:

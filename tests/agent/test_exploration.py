@@ -1,5 +1,7 @@
 """How the chance of a random action falls."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,15 @@ def test_a_schedule_goes_on_where_it_was_saved() -> None:
     for mario in (whole, resumed):
         mario.count_steps(10)
     assert whole.exploration_rate == resumed.exploration_rate
+
+
+def test_steps_to_the_floor() -> None:
+    for schedule in (ExponentialDecay(1.0, 0.99, 0.5), LinearDecay(1.0, 64, 0.25)):
+        steps = schedule.steps_to_minimum()
+        schedule.advance(int(steps) - 1)
+        assert schedule.rate > schedule.minimum
+        schedule.advance(1)
+        assert schedule.rate == schedule.minimum
+        assert schedule.steps_to_minimum() == 0
+    assert ExponentialDecay(1.0, 1.0, 0.5).steps_to_minimum() == math.inf
+    assert ExponentialDecay(1.0, 0.9, 0.0).steps_to_minimum() == math.inf

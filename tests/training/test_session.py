@@ -1,13 +1,18 @@
 """A session trains in a thread, and tells about it in snapshots that never change."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+import torch
 
+from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
+from mario_tui.config import load_toml
+from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.training import trainer as trainer_module
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession, TrainingSnapshot
 
@@ -93,3 +98,71 @@ def test_what_cannot_start_fails_in_one_line(small, home) -> None:
 
 def test_a_session_that_never_started_joins_at_once(small) -> None:
     assert TrainingSession(small()).join(0)
+
+
+@pytest.fixture
+def learning(small, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingSession]:
+    """A session with games without an emulator, two of them."""
+    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    session = TrainingSession(small(envs=2, learn_every=4, steps=10_000_000), run="live")
+    session.start()
+    until(session, lambda snapshot: snapshot.updates > 5)
+    yield session
+    session.stop()
+    assert session.join(120)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_live_weights_are_a_copy_that_training_does_not_change(learning: TrainingSession, paused: bool) -> None:
+    if paused:
+        learning.pause()
+        until(learning, lambda snapshot: snapshot.status == "paused")
+    policy = learning.live_policy()
+    assert policy.step >= learning.snapshot.step or not paused
+    before = [parameter.clone() for parameter in policy.net.parameters()]
+    learning.resume()
+    updates = learning.snapshot.updates
+    until(learning, lambda snapshot: snapshot.updates > updates + 5)
+    later = learning.live_policy()
+    assert all(torch.equal(old, new) for old, new in zip(before, policy.net.parameters(), strict=True))
+    assert not all(torch.equal(old, new) for old, new in zip(before, later.net.parameters(), strict=True))
+    assert policy.source == f"live, step {policy.step:,}"
+
+
+def test_changes_and_notes_are_kept_in_log_and_settings(learning: TrainingSession) -> None:
+    learning.change(learning_rate=1e-5).result(60)
+    learning.change(exploration_rate=0.04).result(60)
+    learning.note("it   stumbles").result(60)
+    now = until(learning, lambda snapshot: snapshot.epsilon <= 0.04)
+    assert now.learning_rate == 1e-5
+    assert now.floor_seconds is None, "the floor came down with it"
+    with pytest.raises(InputError, match="learning_rate"):
+        learning.change(learning_rate=-1.0).result(60)
+    learning.stop()
+    assert learning.join(120)
+    folder = paths.run_dir("live")
+    notes = [line.split(": ", 1)[1] for line in (folder / "log").read_text().splitlines() if line.startswith("#")]
+    assert notes[0] == "learning rate 0.00025 -> 1e-05"
+    assert notes[1].startswith("epsilon 0.")
+    assert notes[1].endswith(" -> 0.04")
+    assert notes[2] == "it stumbles"
+    config = resume_config(checkpoint.newest_whole(folder))
+    assert (config.learning_rate, config.exploration_rate_min) == (1e-5, 0.04)
+    assert load_toml(folder / "config.toml")["learning_rate"] == 1e-5
+    with pytest.raises(MarioTuiError, match="has ended"):
+        learning.live_policy()
+
+
+def test_a_snapshot_has_all_games_where_they_are_asked_for(learning: TrainingSession) -> None:
+    assert learning.snapshot.frames == ()
+    learning.shows_all_games = True
+    now = until(learning, lambda snapshot: snapshot.frames)
+    assert [frame.shape for frame in now.frames] == [(240, 256, 3)] * 2
+    frames = [frame.copy() for frame in now.frames]
+    until(learning, lambda snapshot: snapshot.step > now.step + 20)
+    assert all(np.array_equal(frame, old) for frame, old in zip(now.frames, frames, strict=True)), "copies"
+
+
+def test_a_snapshot_says_where_episodes_ended(learning: TrainingSession) -> None:
+    now = until(learning, lambda snapshot: snapshot.episode >= 5)
+    assert now.ends.deaths.sum() + now.ends.clears.sum() == now.episode

@@ -1,0 +1,65 @@
+"""What a person who trains should be told, before hours are lost: one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mario_tui.config import TrainingConfig
+from mario_tui.training.metrics import EpisodeRecord
+
+STUCK_EPISODES = 50
+STUCK_SHARE = 0.6
+STUCK_PIXELS = 48
+"""Stuck: more than this share of that many episodes ends within that many pixels."""
+
+EXPLODED = 5.0
+"""A loss that is this many times what it was before."""
+
+SHORT_BYTES = 500e6
+"""Free memory below which the system may begin to end programs."""
+
+
+def warnings(
+    config: TrainingConfig,
+    recent: Sequence[EpisodeRecord],
+    *,
+    free_bytes: float | None = None,
+    missing_bytes: float = 0.0,
+) -> Iterator[str]:
+    """What is wrong, the most pressing first.
+
+    Args:
+        recent: the last 100 episodes, the newest last.
+        free_bytes: of memory; None where it is not known.
+        missing_bytes: what the replay will take besides, until it is full.
+    """
+    if free_bytes is not None and free_bytes < SHORT_BYTES + missing_bytes:
+        needs = f", and the replay takes {missing_bytes / 1e9:.1f} GB more" if missing_bytes >= 1e8 else ""
+        yield f"memory is short: {free_bytes / 1e9:.1f} GB are free{needs}"
+    if config.steps and config.steps <= config.burn_in:
+        yield f"it ends at step {config.steps:,} and learns from step {config.burn_in:,} only: nothing will be learned"
+    yield from _exploding(recent)
+    yield from _stuck(recent)
+
+
+def _exploding(recent: Sequence[EpisodeRecord]) -> Iterator[str]:
+    losses = np.array([record.loss for record in recent if record.loss > 0])
+    if len(losses) < 40:
+        return
+    now, before = float(np.median(losses[-10:])), float(np.median(losses[:-20]))
+    if now > EXPLODED * before:
+        yield f"the loss grows: {now:.3g} now, {before:.3g} before; a lower learning rate may help"
+
+
+def _stuck(recent: Sequence[EpisodeRecord]) -> Iterator[str]:
+    newest = recent[-STUCK_EPISODES:]
+    x = np.array([record.max_x for record in newest if record.end != "clear"])
+    if len(newest) < STUCK_EPISODES or not len(x):
+        return
+    near = np.abs(x[:, None] - x) <= STUCK_PIXELS // 2
+    place = int(near.sum(axis=1).argmax())
+    share = near[place].sum() / len(newest)
+    if share > STUCK_SHARE:
+        yield f"{near[place].sum()} of the last {len(newest)} episodes ended near x {x[place]:,}"

@@ -1,0 +1,65 @@
+"""Where episodes end, and lines of the user's own in the log."""
+
+import numpy as np
+
+from mario_tui.training.metrics import END_BUCKET_PIXELS, END_BUCKETS, EndMap, MetricLogger
+
+
+def test_the_map_of_ends_counts_deaths_by_place_and_clears_beside_them() -> None:
+    ends = EndMap(columns=8)
+    for x, clear in ((10, False), (END_BUCKET_PIXELS, False), (END_BUCKET_PIXELS + 5, False), (3161, True)):
+        ends.add(x, clear)
+    ends.add(10**6, False)
+    now = ends.ends()
+    assert now.episodes == 1
+    assert now.clears.tolist() == [0, 0, 0, 1, 0]
+    assert [np.flatnonzero(column).tolist() for column in now.deaths] == [[0], [1], [1], [], [END_BUCKETS - 1]]
+
+
+def test_a_full_map_adds_neighbours_up_and_loses_none() -> None:
+    ends = EndMap(columns=8)
+    for episode in range(37):
+        ends.add(episode * END_BUCKET_PIXELS, episode % 5 == 0)
+        ends.ends().deaths[:] = 99  # a copy
+    now = ends.ends()
+    assert now.episodes == 8
+    assert len(now.clears) == len(now.deaths) == 5
+    assert (now.deaths.sum(axis=1) + now.clears).tolist() == [8, 8, 8, 8, 5]
+    clears = [sum(1 for n in range(start, min(start + 8, 37)) if n % 5 == 0) for start in range(0, 37, 8)]
+    assert now.clears.tolist() == clears
+    assert np.flatnonzero(now.deaths[1]).tolist() == [n for n in range(8, 16) if n % 5]
+
+
+def log_episodes(logger: MetricLogger, ends: str) -> None:
+    for step, end in enumerate(ends):
+        logger.log_episode(0, step=step, epsilon=1.0, max_x=100, end={"c": "clear", "d": "death"}[end], seconds=1.0)
+
+
+def test_the_clear_rate_is_that_of_the_last_hundred(tmp_path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    assert logger.clear_rate == 0
+    log_episodes(logger, "cdd")
+    assert logger.clear_rate == 1 / 3
+    log_episodes(logger, 60 * "d" + 40 * "c")
+    assert logger.clear_rate == 0.4
+    assert [record.end for record in logger.recent[-2:]] == ["clear", "clear"]
+    assert len(logger.recent) == 100
+
+
+def test_a_resumed_run_knows_where_its_episodes_ended(tmp_path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_episodes(logger, "cddcd")
+    again = MetricLogger(tmp_path, "1-1", 1)
+    again.load_state_dict(logger.state_dict())
+    assert again.end_map.ends().clears.tolist() == [1, 0, 0, 1, 0]
+
+
+def test_notes_stand_in_the_log_beneath_its_heading(tmp_path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    logger.note(1200, "now with\n a lower\tlearning rate")
+    logger.record(0, 0.5, 1300)
+    heading, note, line = (tmp_path / "log").read_text().splitlines()
+    assert heading.split()[:3] == ["Episode", "Step", "Epsilon"]
+    assert note.startswith("# step 1200, ")
+    assert note.endswith(": now with a lower learning rate")
+    assert line.split()[:2] == ["0", "1300"]
