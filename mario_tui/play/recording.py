@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mario_tui import paths
-from mario_tui.agent.policy import load_policy
+from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import action_names
 from mario_tui.play.recorder import Recording, check_video, record_moments, record_replay
@@ -38,7 +38,30 @@ def record_checkpoint(
     Raises CheckpointError, InputError or RecordingError; then nothing is left of the recording.
     """
     check_video(output, scale=scale, fps=fps)
-    policy = load_policy(checkpoint)
+    return record_policy(
+        load_policy(checkpoint),
+        output,
+        stage=stage,
+        scale=scale,
+        fps=fps,
+        overlay=overlay,
+        progress=progress,
+        cancelled=cancelled,
+    )
+
+
+def record_policy(
+    policy: Policy,
+    output: Path,
+    *,
+    stage: str | None = None,
+    scale: int = 2,
+    fps: int | None = None,
+    overlay: bool = False,
+    progress: Progress = None,
+    cancelled: Cancelled = None,
+) -> Recording:
+    """Writes a policy's greedy play; as `record_checkpoint`."""
     return record_moments(
         rollout(policy, stage=stage, all_frames=True),
         output,

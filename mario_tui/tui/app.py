@@ -30,6 +30,7 @@ from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
 if TYPE_CHECKING:
     from mario_tui.config import TrainingConfig
     from mario_tui.training.session import TrainingSession, TrainingSnapshot
+    from mario_tui.tui.services import Agent
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How often Python changes threads while training runs: a key is answered at once beside a busy trainer."""
@@ -127,8 +128,24 @@ class MarioTuiApp(App[int]):
         if self.screen is not target and name != "home":
             self.push_screen(name)
 
-    def watch_checkpoint(self, checkpoint: Path) -> None:
-        self.push_screen(WatchScreen(checkpoint))
+    def watch_agent(self, agent: Agent) -> None:
+        self.push_screen(WatchScreen(agent))
+
+    def with_live_agent(self, use: Callable[[Agent], object]) -> None:
+        """Calls `use` with the weights of the training that runs, as they are between two of its steps."""
+        session = self.session
+        if session is None:
+            return
+
+        async def take() -> None:
+            try:
+                agent = await asyncio.to_thread(session.live_policy)
+            except MarioTuiError as error:
+                self.notify(str(error), severity="warning", markup=False)
+            else:
+                use(agent)
+
+        self.run_worker(take(), group="live-agent")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "go":
@@ -233,21 +250,21 @@ class MarioTuiApp(App[int]):
 
     # work in the background
 
-    def record(self, checkpoint: Path, suffix: str, stage: str | None = None) -> None:
-        """Records the greedy episode of a checkpoint, `.mp4` or `.gif`, while the app goes on."""
+    def record(self, agent: Agent, suffix: str, stage: str | None = None) -> None:
+        """Records the greedy episode of an agent, `.mp4` or `.gif`, while the app goes on."""
 
         def work(job: Job) -> str:
             def progress(frames: int) -> None:
                 job.progress = f"{text.count(frames)} frames, {frames / 60:.0f} s of play"
 
-            made = self.services.record(checkpoint, stage, suffix, progress, job.is_cancelled)
+            made = self.services.record(agent, stage, suffix, progress, job.is_cancelled)
             outcome = "cleared" if made.cleared else f"got to x {text.count(made.max_x)}"
             return f"{made.seconds:.0f} s, {outcome}: {made.path.parent.name}/{made.path.name}"
 
-        self._run_job(Job(f"recording {suffix[1:].upper()}", _short(checkpoint)), work)
+        self._run_job(Job(f"recording {suffix[1:].upper()}", _short(agent)), work)
 
-    def evaluate(self, checkpoint: Path) -> None:
-        """Finds out how good a checkpoint is: one greedy episode, and several with noise."""
+    def evaluate(self, agent: Agent) -> None:
+        """Finds out how good an agent is: one greedy episode, and several with noise."""
 
         def work(job: Job) -> str:
             played: list[object] = []
@@ -256,12 +273,12 @@ class MarioTuiApp(App[int]):
                 played.append(result)
                 job.progress = f"{len(played)} of {1 + ROBUST_EPISODES} episodes"
 
-            verdict: Verdict = self.services.evaluate(checkpoint, on_episode, job.is_cancelled)
+            verdict: Verdict = self.services.evaluate(agent, on_episode, job.is_cancelled)
             greedy, robust = verdict.greedy, verdict.robust
             outcome = "clears the stage" if greedy.clears else f"gets to x {text.count(greedy.max_x)}"
             return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared"
 
-        self._run_job(Job("evaluating", _short(checkpoint)), work)
+        self._run_job(Job("evaluating", _short(agent)), work)
 
     def _run_job(self, job: Job, work: Callable[[Job], str]) -> None:
         self.jobs.append(job)
@@ -327,8 +344,10 @@ class MarioTuiApp(App[int]):
         self.exit(code, return_code=code)
 
 
-def _short(checkpoint: Path) -> str:
-    return f"{checkpoint.parent.name}/{checkpoint.name}" if not checkpoint.suffix else checkpoint.name
+def _short(agent: Agent) -> str:
+    if not isinstance(agent, Path):
+        return agent.source
+    return f"{agent.parent.name}/{agent.name}" if not agent.suffix else agent.name
 
 
 def run_app(

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING
 from mario_tui.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from mario_tui.agent.policy import Policy
     from mario_tui.checkpoint import CheckpointInfo, RunSummary
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
     from mario_tui.play.player import RolloutPlayer
     from mario_tui.play.recorder import Recording
     from mario_tui.training.session import TrainingSession
+
+    Agent = Path | Policy
+    """Who plays: a checkpoint, or the weights of a training that goes on."""
 
 ROBUST_EPISODES = 10
 
@@ -47,17 +51,17 @@ def resume_session(checkpoint: Path) -> TrainingSession:
     return TrainingSession(config, resume=checkpoint)
 
 
-def open_player(checkpoint: Path, stage: str | None) -> RolloutPlayer:
-    """A player for a checkpoint; the policy itself is loaded in the player's own thread."""
-    from mario_tui.agent.policy import Policy
+def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
+    """A player for an agent; a checkpoint is loaded in the player's own thread."""
     from mario_tui.play.player import RolloutPlayer
 
-    def load() -> Policy:
-        from mario_tui.agent.policy import load_policy
+    return RolloutPlayer(lambda: _policy(agent), stage=stage)
 
-        return load_policy(checkpoint)
 
-    return RolloutPlayer(load, stage=stage)
+def _policy(agent: Agent) -> Policy:
+    from mario_tui.agent.policy import load_policy
+
+    return load_policy(agent) if isinstance(agent, Path) else agent
 
 
 def list_checkpoints() -> Sequence[CheckpointInfo]:
@@ -78,19 +82,18 @@ def trash(path: Path) -> None:
     checkpoint.trash(path)
 
 
-def evaluate(path: Path, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]) -> Verdict:
+def evaluate(agent: Agent, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]) -> Verdict:
     """One greedy episode and ROBUST_EPISODES with sticky buttons and a random number of idle frames at the start."""
-    from mario_tui.agent.policy import load_policy
     from mario_tui.play import evaluation
 
-    policy = load_policy(path)
+    policy = _policy(agent)
 
     def measure(episodes: int, sticky: float, noops: int) -> Evaluation:
         found = evaluation.evaluate(
             policy, episodes=episodes, sticky=sticky, noops=noops, on_episode=on_episode, cancelled=cancelled
         )
-        if found.episodes == episodes:
-            evaluation.note(path, policy, found, stage=policy.stage, sticky=sticky, noops=noops)
+        if found.episodes == episodes and isinstance(agent, Path):
+            evaluation.note(agent, policy, found, stage=policy.stage, sticky=sticky, noops=noops)
         return found
 
     return Verdict(
@@ -100,17 +103,22 @@ def evaluate(path: Path, on_episode: Callable[[EpisodeResult], None], cancelled:
 
 
 def record(
-    path: Path,
+    agent: Agent,
     stage: str | None,
     suffix: str,
     progress: Callable[[int], None],
     cancelled: Callable[[], bool],
 ) -> Recording:
-    """Records the greedy episode of a checkpoint under a new name in the recordings folder."""
+    """Records the greedy episode of an agent under a new name in the recordings folder."""
+    from mario_tui import paths
     from mario_tui.play import recording
 
-    output = recording.default_output(path, suffix)
-    return recording.record_checkpoint(path, output, stage=stage, progress=progress, cancelled=cancelled)
+    if isinstance(agent, Path):
+        output = recording.default_output(agent, suffix)
+        return recording.record_checkpoint(agent, output, stage=stage, progress=progress, cancelled=cancelled)
+    run = agent.source.partition(",")[0]
+    output = paths.new_recording_path(f"{run}_step-{agent.step:09d}", suffix)
+    return recording.record_policy(agent, output, stage=stage, progress=progress, cancelled=cancelled)
 
 
 def free_memory_bytes() -> int:
@@ -147,12 +155,12 @@ class Services:
 
     new_session: Callable[[TrainingConfig, str | None], TrainingSession] = new_session
     resume_session: Callable[[Path], TrainingSession] = resume_session
-    open_player: Callable[[Path, str | None], RolloutPlayer] = open_player
+    open_player: Callable[[Agent, str | None], RolloutPlayer] = open_player
     list_checkpoints: Callable[[], Sequence[CheckpointInfo]] = list_checkpoints
     run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
     trash: Callable[[Path], None] = trash
-    evaluate: Callable[[Path, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
-    record: Callable[[Path, str | None, str, Callable[[int], None], Callable[[], bool]], Recording] = record
+    evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
+    record: Callable[[Agent, str | None, str, Callable[[int], None], Callable[[], bool]], Recording] = record
     free_memory_bytes: Callable[[], int] = free_memory_bytes
     stages: Callable[[], Sequence[str]] = stages
     next_stage: Callable[[str], str | None] = next_stage

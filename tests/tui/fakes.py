@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from mario_tui.checkpoint import CheckpointInfo, RunSummary
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
+from mario_tui.training.metrics import Ends
 from mario_tui.training.session import Notice, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.services import Services, Verdict
@@ -46,6 +47,18 @@ def curves() -> dict[str, tuple[tuple[float, float], ...]]:
     return {**made, **means, "epsilon": epsilon}
 
 
+def ends() -> Ends:
+    """321 episodes: at first most end at the first enemy, later at the pits, and some clear the stage."""
+    deaths, clears = np.zeros((81, 128), np.int32), np.zeros(81, np.int32)
+    for episode in range(321):
+        if episode % 100 == 99:
+            clears[episode // 4] += 1
+        else:
+            place = 4 + (episode * 7 % 11 * episode // 321 * 3) if episode % 3 else 11 + episode % 2
+            deaths[episode // 4, place] += 1
+    return Ends(4, deaths, clears)
+
+
 def running(**changes: Any) -> TrainingSnapshot:
     """A training that has been going for a while."""
     values: dict[str, Any] = {
@@ -68,6 +81,11 @@ def running(**changes: Any) -> TrainingSnapshot:
         "mean_q": 12.34,
         "replay_transitions": 100_000,
         "replay_capacity": 100_000,
+        "clear_rate": 0.03,
+        "learning_rate": 0.00025,
+        "floor_seconds": 36_000.0,
+        "phases": {"emulate": 0.71, "act": 0.06, "cache": 0.02, "sample": 0.08, "update": 0.55, "wait": 0.25},
+        "ends": ends(),
         "frame": picture(),
         "curves": curves(),
         "last_episode": SimpleNamespace(episode=321, stage="1-1", reward=640.0, length=83, max_x=722, end="death"),
@@ -92,6 +110,7 @@ class FakeSession:
         self.alive = False
         self.calls: list[str] = []
         self.stops_when_asked = True
+        self.shows_all_games = False
         self._notices: list[Notice] = []
 
     def start(self) -> None:
@@ -105,6 +124,19 @@ class FakeSession:
     def resume(self) -> None:
         self.calls.append("resume")
         self.snapshot = replace(self.snapshot, status="running")
+
+    def note(self, text: str) -> None:
+        self.calls.append(f"note {text}")
+
+    def change(self, **changes: float) -> None:
+        self.calls.append(f"change {changes}")
+        names = {"learning_rate": "learning_rate", "exploration_rate": "epsilon"}
+        values: dict[str, Any] = {names[name]: value for name, value in changes.items()}
+        self.snapshot = replace(self.snapshot, **values)
+
+    def live_policy(self) -> Any:
+        self.calls.append("live policy")
+        return SimpleNamespace(source=f"{RUN}, step 123,456", step=123_456, stage="1-1")
 
     def save(self) -> None:
         self.calls.append("save")
@@ -301,7 +333,8 @@ class World:
     def _open_player(self, path: Path, stage: str | None) -> Any:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
-        self.player.calls.append(f"open {path.name}" + (f" {stage}" if stage else ""))
+        name = path.name if isinstance(path, Path) else path.source
+        self.player.calls.append(f"open {name}" + (f" {stage}" if stage else ""))
         return self.player
 
     def _trash(self, path: Path) -> None:

@@ -5,17 +5,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Collapsible, Input, Static
 
 from mario_tui.config import TrainingConfig, field_help, field_range, preset
+from mario_tui.errors import MarioTuiError
 from mario_tui.tui.app import MarioTuiApp
-from mario_tui.tui.screens.dialogs import ConfirmScreen
+from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.screens.home import HomeScreen
-from mario_tui.tui.screens.train import TrainScreen
+from mario_tui.tui.screens.train import TrainScreen, side_by_side
 from mario_tui.tui.screens.watch import WatchScreen
-from mario_tui.tui.widgets.charts import CURVES, Charts
+from mario_tui.tui.widgets.charts import CHARTS, Charts
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
@@ -226,10 +228,10 @@ async def test_tab_and_numbers_choose_the_curve() -> None:
     world = World()
     async with live(world) as (app, pilot):
         charts = app.screen.query_one(Charts)
-        for key, expected in (("tab", "length"), ("5", "epsilon"), ("tab", "reward"), ("3", "loss")):
+        for key, expected in (("tab", "length"), ("5", "epsilon"), ("tab", "ends"), ("tab", "reward"), ("3", "loss")):
             await pilot.press(key)
             assert charts.selected == expected
-            visible = [name for name, _ in CURVES if charts.query_one(f"#chart-{name}").display]
+            visible = [name for name, _ in CHARTS if charts.query_one(f"#chart-{name}").display]
             assert visible == [expected]
 
 
@@ -239,7 +241,7 @@ async def test_with_room_every_curve_is_visible_and_the_chosen_one_large(size: t
     async with live(world, size) as (app, pilot):
         await pilot.press("4")
         await pilot.pause()
-        charts = {name: app.screen.query_one(f"#chart-{name}") for name, _ in CURVES}
+        charts = {name: app.screen.query_one(f"#chart-{name}") for name, _ in CHARTS}
         assert all(chart.size.height >= 5 and chart.size.width >= 25 for chart in charts.values())
         assert charts["q"].size.width > 1.8 * charts["reward"].size.width
 
@@ -250,6 +252,97 @@ async def test_leaving_the_screen_leaves_the_training_alone() -> None:
         await pilot.press("h", "t")
         await until(pilot, lambda: app.screen.has_class("-live"))
         assert world.session.calls == ["start"]
+
+
+async def test_w_r_and_e_take_the_weights_of_now_and_training_goes_on() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        await pilot.press("r", "e")
+        await until(pilot, lambda: bool(world.recorded and world.evaluated))
+        for agent in (world.recorded[0][0], world.evaluated[0]):
+            assert getattr(agent, "source", "") == "1-1_2030-01-02T09-00-00, step 123,456"
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen))
+        await until(pilot, lambda: any(call.startswith("open 1-1_2030") for call in world.player.calls))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.has_class("-live"))
+        assert world.session.calls == ["start", *["live policy"] * 3]
+
+
+async def test_a_training_that_ends_meanwhile_has_no_live_weights() -> None:
+    world = World()
+
+    def ended() -> None:
+        raise MarioTuiError("the training has ended")
+
+    world.session.live_policy = ended  # type: ignore[method-assign]
+    async with live(world) as (app, pilot):
+        await pilot.press("w")
+        await until(pilot, lambda: "has ended" in " ".join(str(note.message) for note in app._notifications))
+        assert isinstance(app.screen, TrainScreen)
+
+
+async def test_n_writes_a_note_into_the_log() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"it q", "enter")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("x", "escape")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        assert world.session.calls == ["start", "note it q"]
+
+
+async def test_plus_and_minus_turn_what_k_chose() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        numbers = app.screen.query_one(Numbers)
+        await until(pilot, lambda: numbers.entries.get("lr") == "0.00025 ±")
+        await pilot.press("plus")
+        await until(pilot, lambda: numbers.entries["lr"] == "0.00038 ±")
+        await pilot.press("minus", "k")
+        await until(pilot, lambda: numbers.entries["epsilon"] == "0.9696 ±")
+        await pilot.press("plus", "minus")
+        assert world.session.calls[1:] == [
+            "change {'learning_rate': 0.00038}",
+            "change {'learning_rate': 0.00025}",
+            "change {'exploration_rate': 1.0}",
+            "change {'exploration_rate': 0.67}",
+        ]
+
+
+async def test_g_shows_all_games_and_the_first_one_again() -> None:
+    world = World()
+    wall = (picture(0), picture(40), picture(80))
+    world.session.snapshot = running(config=TrainingConfig(envs=3), frames=wall, frame=wall[0])
+    async with live(world) as (app, pilot):
+        game = app.screen.query_one("#game", GameView)
+        await until(pilot, lambda: game.frame is wall[0])
+        await pilot.press("g")
+        await until(pilot, lambda: game.frame is not None and game.frame.shape == (480, 512, 3))
+        assert np.array_equal(game.frame[:240, 256:], wall[1])
+        await pilot.press("g")
+        await until(pilot, lambda: game.frame is wall[0])
+
+
+def test_games_side_by_side() -> None:
+    frames = [np.full((2, 3, 3), number, np.uint8) for number in range(1, 6)]
+    wall = side_by_side(frames)
+    assert wall[::2, ::3, 0].tolist() == [[1, 2, 3], [4, 5, 0]]
+    assert side_by_side(frames[:1]).shape == (2, 3, 3)
+
+
+async def test_warnings_stand_under_the_numbers() -> None:
+    world = World()
+    world.session.snapshot = running(warnings=("38 of the last 50 episodes ended near x 722",))
+    async with live(world) as (app, pilot):
+        line = app.screen.query_one("#warnings", Static)
+        await until(pilot, lambda: "ended near x 722" in str(line.content))
+        world.session.snapshot = running()
+        await until(pilot, lambda: not str(line.content))
 
 
 # after it

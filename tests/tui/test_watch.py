@@ -25,7 +25,7 @@ PATH = Path("/checkpoints/run/step-000120000")
 async def watching(world: World) -> AsyncIterator[tuple[MarioTuiApp, Pilot[int]]]:
     app = world.app()
     async with app.run_test() as pilot:
-        app.watch_checkpoint(PATH)
+        app.watch_agent(PATH)
         await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.screen._player is not None)
         app.screen.refresh_numbers()  # type: ignore[attr-defined]
         yield app, pilot
@@ -122,7 +122,7 @@ async def test_a_checkpoint_that_cannot_be_played_says_why() -> None:
     world.start_problem = "agent.safetensors is damaged"
     app = world.app()
     async with app.run_test() as pilot:
-        app.watch_checkpoint(PATH)
+        app.watch_agent(PATH)
         await until(pilot, lambda: isinstance(app.screen, WatchScreen) and "damaged" in state(app))
         await pilot.press("space", "full_stop", "plus", "minus", "r", "n", "v")
         assert world.recorded == []

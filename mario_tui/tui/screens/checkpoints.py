@@ -215,7 +215,7 @@ class CheckpointsScreen(MarioScreen):
 
     def action_watch(self) -> None:
         if self.selected is not None:
-            self.mario.watch_checkpoint(self.selected.path)
+            self.mario.watch_agent(self.selected.path)
 
     def action_record(self, suffix: str) -> None:
         if self.selected is not None:

@@ -9,7 +9,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Static
+from textual.widgets import Button, Input, Static
 
 from mario_tui.tui.screens.base import Key
 
@@ -85,6 +85,33 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def action_no(self) -> None:
         self.dismiss(False)
+
+
+class LineScreen(ModalScreen[str]):
+    """Asks for a line of text; enter gives it, escape gives none (None)."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS = [Binding("escape", "cancel", "Cancel", show=False)]
+
+    def __init__(self, heading: str, question: str, *, value: str = "", yes: str = "keep") -> None:
+        super().__init__()
+        self._heading = heading
+        self._question = question
+        self._value = value
+        self._yes = yes
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = self._heading
+            dialog.border_subtitle = f"enter: {self._yes}   esc: leave it"
+            yield Static(self._question, classes="about", markup=False)
+            yield Input(self._value, compact=True, max_length=200, select_on_focus=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value.strip() or None)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
 
 
 class LeavingScreen(ModalScreen[None]):

@@ -110,7 +110,7 @@ class HomeScreen(MarioScreen):
         return bool(self._best) if action == "watch_best" else True
 
     def action_watch_best(self) -> None:
-        self.mario.watch_checkpoint(self._best[0].path)
+        self.mario.watch_agent(self._best[0].path)
 
     def refresh_game(self) -> None:
         game = self.query_one("#home-game", GameView)

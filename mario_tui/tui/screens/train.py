@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Vertical
@@ -13,16 +16,23 @@ from textual.widgets import Static
 
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
-from mario_tui.tui.screens.dialogs import ConfirmScreen
-from mario_tui.tui.widgets.charts import CURVES, Charts
+from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
+from mario_tui.tui.widgets.charts import CHARTS, TITLES, Charts
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
 
 if TYPE_CHECKING:
     from mario_tui.training.session import TrainingSnapshot
+    from mario_tui.tui.services import Agent
 
 ENDED = ("finished", "failed")
+
+KNOB_NAMES = {"learning_rate": "learning rate", "exploration_rate": "epsilon"}
+KNOBS = tuple(KNOB_NAMES)
+"""What + and - change."""
+TURN = 1.5
+"""How many times as much one press of + makes it."""
 
 
 class TrainScreen(MarioScreen):
@@ -32,24 +42,44 @@ class TrainScreen(MarioScreen):
     HEADING = "Train"
     AUTO_FOCUS = ""
     ABOUT = (
-        "Before a training: its settings, each with its meaning and range. While it runs: the game of the first "
-        "emulator, the numbers and the curves. Training goes on while you look at other screens. Until the replay "
-        "holds burn-in steps the agent only collects experience; then it learns, and epsilon, the chance of a random "
-        "action, falls slowly."
+        "Before a training: its settings, each with its meaning and range. While it runs: its games, the numbers and "
+        "the curves. Training goes on while you look at other screens. Until the replay holds burn-in steps the agent "
+        "only collects experience; then it learns, and epsilon, the chance of a random action, falls. 'emulate', "
+        "'learn' and 'wait' say where the time goes: the games play while the agent learns, and it waits for them if "
+        "it is faster. Watching, evaluating and recording take the weights of that moment; training goes on."
     )
     BINDINGS = [
         Binding("space", "toggle_pause", "Pause", tooltip="Pause the training, or let it go on"),
         Binding("s", "save", "Save", tooltip="Save a checkpoint now; training goes on"),
         Binding("q", "stop", "Stop", tooltip="Stop the training and save a checkpoint (asks first)"),
         Binding("tab", "next_chart", "View", tooltip="Show the next curve large"),
-        Binding("w", "watch", "Watch", tooltip="Watch the agent that was just trained"),
-        Binding("r", "record", "Record", tooltip="Record the agent that was just trained as MP4"),
+        Binding("w", "watch", "Watch", tooltip="Watch the agent play as it is now; training goes on"),
+        Binding("r", "record", "Record", show=False, tooltip="Record the agent as it is now as MP4, in the background"),
+        Binding(
+            "e",
+            "evaluate",
+            "Evaluate",
+            show=False,
+            tooltip="Measure the clear rate of the agent as it is now, in the background",
+        ),
+        Binding("g", "toggle_games", "Games", show=False, tooltip="Show the first game, or all of them side by side"),
+        Binding("n", "note", "Note", show=False, tooltip="Write a line into the run's log"),
+        Binding(
+            "plus,equals_sign",
+            "turn(1)",
+            "More",
+            show=False,
+            key_display="+",
+            tooltip="Raise what k chose, the learning rate or epsilon, by half; the log keeps it",
+        ),
+        Binding("minus", "turn(-1)", "Less", show=False, key_display="-", tooltip="Lower it by a third"),
+        Binding("k", "next_knob", "Knob", show=False, tooltip="Choose what + and - change: learning rate or epsilon"),
         Binding("n", "new", "New", tooltip="Back to the settings, for another training"),
         *(
             Binding(
-                str(number), f"chart('{name}')", f"Curve: {title}", show=False, tooltip=f"Show the {title} curve large"
+                str(number), f"chart('{name}')", f"Chart: {title}", show=False, tooltip=f"Show {TITLES[name]} large"
             )
-            for number, (name, title) in enumerate(CURVES, 1)
+            for number, (name, title) in enumerate(CHARTS, 1)
         ),
         Binding("escape", "app.go('home')", "Back", show=False, tooltip="Back to Home; training goes on"),
     ]
@@ -58,6 +88,7 @@ class TrainScreen(MarioScreen):
         super().__init__()
         self._wants_form = False
         self._mode = ""
+        self._knob = KNOBS[0]
 
     def compose_body(self) -> ComposeResult:
         yield TrainForm(self.mario.services.stages(), id="form")
@@ -68,6 +99,7 @@ class TrainScreen(MarioScreen):
                 with Vertical(id="figures"):
                     yield Numbers(id="numbers")
                     yield Static("", id="remark")
+                    yield Static("", id="warnings")
                 yield Charts(id="charts")
 
     def on_mount(self) -> None:
@@ -113,13 +145,13 @@ class TrainScreen(MarioScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         live = self._mode == "live" and self.mario.session is not None
-        if action in ("toggle_pause", "save", "stop"):
+        if action in ("toggle_pause", "save", "stop", "note", "turn", "next_knob", "toggle_games"):
             return live
         if action in ("next_chart", "chart"):
             return self._mode in ("live", "ended")
-        if action in ("watch", "record"):
+        if action in ("watch", "record", "evaluate"):
             snapshot = self.mario.snapshot
-            return self._mode == "ended" and snapshot is not None and snapshot.last_checkpoint is not None
+            return live or (self._mode == "ended" and snapshot is not None and snapshot.last_checkpoint is not None)
         if action == "new":
             return self._mode == "ended"
         return True
@@ -129,12 +161,17 @@ class TrainScreen(MarioScreen):
     def refresh_game(self) -> None:
         snapshot = self.mario.snapshot
         if self._mode != "form" and snapshot is not None and snapshot.frame is not None:
-            self.query_one("#game", GameView).frame = snapshot.frame
+            wall = snapshot.frames if self._shows_all_games else ()
+            self.query_one("#game", GameView).frame = side_by_side(wall) if len(wall) > 1 else snapshot.frame
+
+    @property
+    def _shows_all_games(self) -> bool:
+        return self.mario.session is not None and self.mario.session.shows_all_games
 
     def refresh_charts(self) -> None:
         snapshot = self.mario.snapshot
         if self._mode != "form" and snapshot is not None:
-            self.query_one(Charts).set_curves(snapshot.curves)
+            self.query_one(Charts).set_data(snapshot.curves, snapshot.ends)
 
     def refresh_numbers(self) -> None:
         mode = self._wanted_mode()
@@ -148,8 +185,9 @@ class TrainScreen(MarioScreen):
                 self.query_one("#game", GameView).frame = None
                 self._update("#remark", Content.styled("loading PyTorch and the game ...", "$secondary"))
             else:
-                self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot))
+                self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot, self._knob))
                 self._update("#remark", remark_of(snapshot))
+                self._update("#warnings", warnings_of(snapshot))
                 if mode == "ended":
                     self._update("#summary", summary_of(snapshot))
 
@@ -202,37 +240,91 @@ class TrainScreen(MarioScreen):
         self.query_one(Charts).selected = name
         self.call_after_refresh(self.refresh_charts)
 
-    def action_watch(self) -> None:
+    def _with_agent(self, use: Callable[[Agent], object]) -> None:
+        """Calls `use` with the weights of now; after the training with its last checkpoint."""
         snapshot = self.mario.snapshot
-        if snapshot is not None and snapshot.last_checkpoint is not None:
-            self.mario.watch_checkpoint(snapshot.last_checkpoint)
+        if self._mode == "live":
+            self.mario.with_live_agent(use)
+        elif snapshot is not None and snapshot.last_checkpoint is not None:
+            use(snapshot.last_checkpoint)
+
+    def action_watch(self) -> None:
+        self._with_agent(self.mario.watch_agent)
 
     def action_record(self) -> None:
-        snapshot = self.mario.snapshot
-        if snapshot is not None and snapshot.last_checkpoint is not None:
-            self.mario.record(snapshot.last_checkpoint, ".mp4")
-            self.notify("recording in the background; a notice says when it is done")
+        self._with_agent(lambda agent: self.mario.record(agent, ".mp4"))
+        self.notify("recording in the background; a notice says when it is done")
+
+    def action_evaluate(self) -> None:
+        self._with_agent(self.mario.evaluate)
+        self.notify("evaluating in the background; a notice says what came out")
+
+    def action_toggle_games(self) -> None:
+        session = self.mario.session
+        if session is None:
+            return
+        if session.snapshot.config.envs == 1:
+            self.notify("this training plays one game")
+            return
+        session.shows_all_games = not session.shows_all_games
+
+    def action_note(self) -> None:
+        self.app.push_screen(
+            LineScreen("Note", "A line for the run's log, with the step that it is written at.", yes="write it"),
+            self._note,
+        )
+
+    def _note(self, line: str | None) -> None:
+        if line and self.mario.session is not None:
+            self.mario.session.note(line)
+            self.notify("written into the log")
+
+    def action_next_knob(self) -> None:
+        self._knob = KNOBS[1 - KNOBS.index(self._knob)]
+        self.refresh_numbers()
+
+    def action_turn(self, direction: int) -> None:
+        session = self.mario.session
+        if session is None:
+            return
+        snapshot = session.snapshot
+        now = snapshot.learning_rate if self._knob == "learning_rate" else snapshot.epsilon
+        new = float(f"{now * TURN**direction:.2g}")
+        new = min(1.0, max(new, 1e-6 if self._knob == "learning_rate" else 0.001))
+        session.change(**{self._knob: new})
+        self.notify(f"{KNOB_NAMES[self._knob]} {now:.2g} -> {new:.2g}, kept in the log")
 
     def action_new(self) -> None:
         self._wants_form = True
         self.refresh_numbers()
 
 
-def numbers_of(snapshot: TrainingSnapshot) -> list[Entry]:
-    """The numbers of a snapshot with their labels, in the order in which a person asks for them."""
+def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
+    """The numbers of a snapshot with their labels, in the order in which a person asks for them.
+
+    The `knob`, which + and - turn, has a mark.
+    """
     limit = snapshot.config.steps
+    mark = {name: " ±" if name == knob else "" for name in KNOBS}
+    floor = text.duration(snapshot.floor_seconds) if snapshot.floor_seconds is not None else "-"
+    phases = snapshot.phases
+    learn = sum(phases.get(phase, 0.0) for phase in ("sample", "update", "cache"))
     return [
         ("step", text.compact(snapshot.step) + (f"/{text.compact(limit)}" if limit else "")),
         ("episode", text.compact(snapshot.episode)),
         ("steps/s", text.count(snapshot.steps_per_second)),
-        ("epsilon", text.epsilon(snapshot.epsilon)),
+        ("epsilon", text.epsilon(snapshot.epsilon) + mark["exploration_rate"]),
         ("time", text.duration(snapshot.seconds)),
         ("ETA", text.duration(snapshot.eta_seconds) if snapshot.eta_seconds is not None else "no limit"),
+        ("lr", f"{snapshot.learning_rate:.2g}" + mark["learning_rate"]),
+        ("ε floor", floor),
         ("clears", text.count(snapshot.clears)),
         ("best x", text.count(snapshot.best_x)),
         ("replay", text.compact(snapshot.replay_transitions)),
         ("updates", text.compact(snapshot.updates)),
-        ("", "means over the last 100 episodes"),
+        ("emulate", text.percent(phases.get("emulate")) if phases else "-"),
+        ("learn/wait", f"{100 * learn:.0f}/{100 * phases.get('wait', 0.0):.0f}" if phases else "-"),
+        ("", f"last 100: {text.percent(snapshot.clear_rate)} cleared; means:"),
         ("reward", text.decimal(snapshot.mean_reward)),
         ("steps", text.decimal(snapshot.mean_length)),
         ("loss", text.decimal(snapshot.mean_loss) if snapshot.updates else "-"),
@@ -257,6 +349,23 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
     return Content.styled(
         f"last: {last.end} at x {text.count(last.max_x)}, reward {text.decimal(last.reward)}", "$foreground 60%"
     )
+
+
+def warnings_of(snapshot: TrainingSnapshot) -> Content:
+    """What should be seen to, a line each."""
+    return Content("\n").join(Content.styled(f"! {line}", "$warning") for line in snapshot.warnings)
+
+
+def side_by_side(frames: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of one size as one picture, in rows and columns; black where the last row has none."""
+    columns = math.ceil(math.sqrt(len(frames)))
+    rows = math.ceil(len(frames) / columns)
+    height, width = frames[0].shape[:2]
+    wall = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, columns)
+        wall[row * height : (row + 1) * height, column * width : (column + 1) * width] = frame
+    return wall
 
 
 def summary_of(snapshot: TrainingSnapshot) -> Content:

@@ -23,6 +23,7 @@ from mario_tui.tui.widgets.q_bars import QBars
 if TYPE_CHECKING:
     from mario_tui.play.player import RolloutPlayer
     from mario_tui.play.rollout import Moment
+    from mario_tui.tui.services import Agent
 
 _ENDS = {
     "clear": ("CLEARED the stage", "$success"),
@@ -33,7 +34,7 @@ _ENDS = {
 
 
 class WatchScreen(MarioScreen):
-    """Plays the greedy episode of a checkpoint; owns the player and closes it with itself."""
+    """Plays the greedy episode of an agent; owns the player and closes it with itself."""
 
     CSS_PATH = "watch.tcss"
     HEADING = "Watch"
@@ -55,9 +56,9 @@ class WatchScreen(MarioScreen):
         Binding("c", "app.go('checkpoints')", "Checkpoints", show=False, tooltip="Checkpoints: the list"),
     ]
 
-    def __init__(self, checkpoint: Path, *, stage: str | None = None, leaves_app: bool = False) -> None:
+    def __init__(self, agent: Agent, *, stage: str | None = None, leaves_app: bool = False) -> None:
         super().__init__()
-        self._checkpoint = checkpoint
+        self._agent = agent
         self._leaves_app = leaves_app
         self._player: RolloutPlayer | None = None
         self._problem = ""
@@ -66,6 +67,10 @@ class WatchScreen(MarioScreen):
         self._named_actions = False
         self._shown: Moment | None = None
         self._gone = False
+
+    @property
+    def _agent_name(self) -> str:
+        return self._agent.name if isinstance(self._agent, Path) else self._agent.source
 
     def compose_body(self) -> ComposeResult:
         yield GameView("loading PyTorch and the agent ...", id="game")
@@ -87,11 +92,11 @@ class WatchScreen(MarioScreen):
     async def _open(self) -> None:
         services = self.mario.services
         try:
-            player = await asyncio.to_thread(services.open_player, self._checkpoint, self._asked_stage)
+            player = await asyncio.to_thread(services.open_player, self._agent, self._asked_stage)
         except MarioTuiError as error:
             self._problem = str(error)
         except Exception as error:
-            self._problem = f"{self._checkpoint} cannot be played: {type(error).__name__}: {error}"
+            self._problem = f"{self._agent_name} cannot be played: {type(error).__name__}: {error}"
         else:
             if self._gone:
                 return
@@ -123,7 +128,7 @@ class WatchScreen(MarioScreen):
                 names = tuple(self.mario.services.action_names(policy.action_set))
                 self.query_one(QBars).names = names
                 self.set_class(len(names) > 7, "-many-actions")
-            who = policy.source if policy is not None else self._checkpoint.name
+            who = policy.source if policy is not None else self._agent_name
             self._update("#who", Content.styled(who, "bold"))
             self._update("#state", self._state(moment))
             self._update("#watch-jobs", Content("\n".join(job.line for job in self.mario.jobs)))
@@ -223,7 +228,7 @@ class WatchScreen(MarioScreen):
         if self._player is None or self._player.policy is None:
             return
         trained_on = self._player.policy.stage
-        self.mario.record(self._checkpoint, ".mp4", None if self._stage == trained_on else self._stage)
+        self.mario.record(self._agent, ".mp4", None if self._stage == trained_on else self._stage)
 
     def action_back(self) -> None:
         if self._leaves_app:

@@ -1,4 +1,4 @@
-"""The five curves of a training run: one large, and the others beside it where there is room."""
+"""The curves of a training run and where its episodes end: one large, the others beside it where there is room."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from mario_tui.training.metrics import END_BUCKET_PIXELS, Ends
+from mario_tui.tui.widgets.ends_chart import EndsChart
 from mario_tui.tui.widgets.metric_chart import MetricChart
 
 CURVES = (
     ("reward", "reward"),
-    ("length", "length"),
+    ("length", "steps"),
     ("loss", "loss"),
     ("q", "Q"),
     ("epsilon", "epsilon"),
 )
 """The name of a curve in a snapshot, and what it is called on the screen."""
+
+ENDS = "ends"
+CHARTS = (*CURVES, (ENDS, "ends"))
 
 TITLES = {
     "reward": "reward per episode",
@@ -28,49 +33,54 @@ TITLES = {
     "loss": "loss",
     "q": "mean Q value",
     "epsilon": "epsilon (chance of a random action)",
+    ENDS: "where episodes end",
 }
 
 
 class Charts(Container):
-    """All curves by episode, with their means over 100 episodes; `selected` is the large one."""
+    """All curves by episode, with their means over 100 episodes, and the map of ends; `selected` is the large one."""
 
     selected: reactive[str] = reactive("reward", init=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown: dict[str, tuple[Any, Any]] = {}
+        self._shown_ends: Ends | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(self._tabs(), id="chart-tabs")
         with Container(id="chart-grid"):
             for name, _ in CURVES:
-                classes = "-selected" if name == self.selected else None
-                yield MetricChart(TITLES[name], id=f"chart-{name}", classes=classes)
+                yield MetricChart(TITLES[name], id=f"chart-{name}", classes=self._marks(name))
+            yield EndsChart(TITLES[ENDS], END_BUCKET_PIXELS, id=f"chart-{ENDS}", classes=self._marks(ENDS))
+
+    def _marks(self, name: str) -> str:
+        last = [other for other, _ in CHARTS if other != self.selected][-1]
+        return "chart" + (" -selected" if name == self.selected else " -last" if name == last else "")
 
     def _tabs(self) -> Content:
         parts: list[tuple[str, str]] = []
-        for number, (name, title) in enumerate(CURVES, 1):
+        for number, (name, title) in enumerate(CHARTS, 1):
             label = "ε" if name == "epsilon" else title
             style = "bold $background on $secondary" if name == self.selected else "$foreground 60%"
-            parts += [(f"{number} {label}", style), (" " if number < len(CURVES) else "", "")]
+            parts += [(f"{number} {label}", style), (" " if number < len(CHARTS) else "", "")]
         return Content.assemble(*parts)
 
     def select_next(self) -> None:
-        names = [name for name, _ in CURVES]
+        names = [name for name, _ in CHARTS]
         self.selected = names[(names.index(self.selected) + 1) % len(names)]
 
     def watch_selected(self) -> None:
         self.query_one("#chart-tabs", Static).update(self._tabs())
-        for name, _ in CURVES:
-            self.query_one(f"#chart-{name}").set_class(name == self.selected, "-selected")
         grid = self.query_one("#chart-grid")
-        for name, _ in reversed(CURVES):
-            if name != self.selected:
-                grid.move_child(self.query_one(f"#chart-{name}"), before=0)
+        for name, _ in reversed([chart for chart in CHARTS if chart[0] != self.selected]):
+            grid.move_child(self.query_one(f"#chart-{name}"), before=0)
         grid.move_child(self.query_one(f"#chart-{self.selected}"), before=0)
+        for name, _ in CHARTS:
+            self.query_one(f"#chart-{name}").set_classes(self._marks(name))
 
-    def set_curves(self, curves: Mapping[str, Any]) -> None:
-        """Draws the curves of a snapshot; a chart that is not on the screen, or has not changed, is left alone."""
+    def set_data(self, curves: Mapping[str, Any], ends: Ends | None) -> None:
+        """Draws what a snapshot has; a chart that is not on the screen, or has not changed, is left alone."""
         for name, _ in CURVES:
             chart = self.query_one(f"#chart-{name}", MetricChart)
             if not chart.size:
@@ -81,3 +91,7 @@ class Charts(Container):
                 continue
             self._shown[name] = new
             chart.set_data(*new)
+        heat_map = self.query_one(EndsChart)
+        if heat_map.size and ends is not None and self._shown_ends is not ends:
+            self._shown_ends = ends
+            heat_map.set_data(ends.deaths, ends.clears)
