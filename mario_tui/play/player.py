@@ -1,23 +1,29 @@
-"""Plays a rollout at the game's own speed, for whoever looks: a thread that holds the frame to show right now."""
+"""Plays a rollout at the game's own speed, for whoever looks: a thread that holds the frame to show right now.
+
+What was played can be gone back to: every step's picture is kept, compressed to a few KB.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from mario_tui.agent.policy import Policy
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.rollout import Moment, rollout
+from mario_tui.game.emulator import SCREEN_SHAPE
+from mario_tui.play.rollout import Chances, Moment, rollout
 
 FRAMES_PER_SECOND = 60
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class RolloutPlayer:
-    """A rollout in a thread, with pause, single step and speed.
+    """A rollout in a thread, with pause, single step, speed, and the way back to what was played before.
 
     Attributes are read from another thread at any time; every frame and moment is published by assigning a reference
     and never changed afterwards.
@@ -35,7 +41,11 @@ class RolloutPlayer:
         self._single_steps = 0
         self._restart = False
         self._closed = False
+        self._seek: int | None = None
+        self._history: list[tuple[Moment, bytes]] = []
         self._speed = 1.0
+        self.chances = Chances()
+        """Epsilon and sticky buttons; a change holds from the next step that is played."""
         self._thread = threading.Thread(target=self._run, name="rollout", daemon=True)
         self.policy: Policy | None = None
         self.latest: Moment | None = None
@@ -78,12 +88,30 @@ class RolloutPlayer:
             self._wake.notify()
 
     def step_once(self) -> None:
-        """Pauses, and plays one step more."""
+        """Pauses, and plays one step more, or shows the next one of those that were played."""
         with self._wake:
             if self._paused:
                 self._single_steps += 1
             self._paused = True
             self._wake.notify()
+
+    @property
+    def newest_step(self) -> int:
+        """The last step that was played; `latest` may show an earlier one."""
+        return max(0, len(self._history) - 1)
+
+    def seek(self, step: int) -> None:
+        """Pauses, and shows a step that was played before, or the nearest one to it."""
+        with self._wake:
+            self._paused = True
+            self._seek = step
+            self._wake.notify()
+
+    def held(self) -> list[int]:
+        """The button byte of every frame of the episode up to the step on show."""
+        latest = self.latest
+        history = self._history[: latest.step + 1] if latest else []
+        return [byte for moment, _ in history for byte in moment.held]
 
     def restart(self, stage: str | None = None) -> None:
         """Begins again, on another stage where one is given."""
@@ -105,38 +133,69 @@ class RolloutPlayer:
             self.policy = policy = self._load()
             while not self._closed:
                 self._restart = False
-                self._play(rollout(policy, stage=self._stage, all_frames=True))
-                with self._wake:
-                    self._wake.wait_for(lambda: self._closed or self._restart)
+                self._play(rollout(policy, stage=self._stage, all_frames=True, chances=self.chances))
         except MarioTuiError as error:
             self.problem = str(error)
         except Exception as error:
             self.problem = f"the rollout failed: {type(error).__name__}: {error}"
 
     def _play(self, moments: Iterator[Moment]) -> None:
+        """Plays an episode, and shows of it what is asked for, until it is to be begun again."""
+        self._history = []
         due = time.perf_counter()
-        for moment in moments:
-            for frame in moment.frames or (moment.frame,):
-                self.latest_frame = frame
+        step: int | None = 0
+        while step is not None:
+            if step < len(self._history):
+                moment = self._remember(step)
+                pictures = [moment.frame] * max(1, len(moment.held))
+            else:
+                moment = next(moments)
+                pictures = list(moment.frames or (moment.frame,))
+                self._keep(moment)
+            for picture in pictures if self._seek is None else pictures[-1:]:
+                self.latest_frame = picture
                 due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed))
                 if self._closed or self._restart:
                     return
             self.latest = moment
-            if not self._wait_while_paused():
-                return
+            step = self._next_step(moment)
+
+    def _keep(self, moment: Moment) -> None:
+        nothing = np.empty(0, np.uint8)
+        picture = zlib.compress(moment.frame.data, 1)
+        self._history.append((replace(moment, frame=nothing, frames=()), picture))
+
+    def _remember(self, step: int) -> Moment:
+        moment, picture = self._history[step]
+        pixels = np.frombuffer(zlib.decompress(picture), np.uint8)
+        return replace(moment, frame=pixels.reshape(SCREEN_SHAPE))
+
+    def _next_step(self, shown: Moment) -> int | None:
+        """Which step to show after this one, once there is one; None where the episode should be begun again."""
+        last = shown.step == self.newest_step and shown.end is not None
+
+        def something_to_do() -> bool:
+            goes_on = not last and (not self._paused or self._single_steps > 0)
+            return self._closed or self._restart or self._seek is not None or goes_on
+
+        with self._wake:
+            if last:
+                self._single_steps = 0
+            self._wake.wait_for(something_to_do)
+            if self._closed or self._restart:
+                return None
+            if self._seek is not None:
+                sought, self._seek = self._seek, None
+                self._single_steps = 0
+                return min(max(sought, 0), self.newest_step)
+            if self._single_steps:
+                self._single_steps -= 1
+            return shown.step + 1
 
     def _wait_until(self, due: float) -> float:
         """Waits for a moment in time; one that is long past is given up, so that a late player does not race."""
         with self._wake:
             delay = due - time.perf_counter()
             if delay > 0:
-                self._wake.wait_for(lambda: self._closed or self._restart, timeout=delay)
+                self._wake.wait_for(lambda: self._closed or self._restart or self._seek is not None, timeout=delay)
         return due if delay > -0.1 else time.perf_counter()
-
-    def _wait_while_paused(self) -> bool:
-        """False where the episode should not go on."""
-        with self._wake:
-            self._wake.wait_for(lambda: not self._paused or self._single_steps or self._closed or self._restart)
-            if self._single_steps:
-                self._single_steps -= 1
-            return not (self._closed or self._restart)

@@ -330,6 +330,7 @@ def record_moments(
     scale: int = 2,
     fps: int | None = None,
     overlay: bool = False,
+    first_frame: int = 0,
     progress: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Recording:
@@ -341,6 +342,7 @@ def record_moments(
         stage, frame_skip: of the episode, for the action log.
         action_names: of the agent's actions, for the overlay.
         overlay: draw buttons, Q values and reward under the game.
+        first_frame: how many emulator frames of the episode come before the video; the log has them all the same.
         progress: called after each step with the emulator frames so far.
         cancelled: asked before each step; once it says True the recording is given up with RecordingCancelledError.
 
@@ -355,7 +357,7 @@ def record_moments(
                 f"{path} cannot be recorded to: its action log would replace {log_path}, which is something else"
             ) from None
     buttons: list[int] = []
-    max_x, cleared = 0, False
+    max_x, cleared, played = 0, False, 0
     with VideoWriter(path, fps=fps, scale=scale) as video:
         for moment in moments:
             if cancelled is not None and cancelled():
@@ -365,6 +367,9 @@ def record_moments(
             if not moment.frames:
                 raise ValueError("record_moments needs moments with all their frames: rollout(all_frames=True)")
             for frame in moment.frames:
+                played += 1
+                if played <= first_frame:
+                    continue
                 picture = frame
                 if overlay and video.takes_next:
                     picture = draw_overlay(
@@ -402,6 +407,7 @@ def record_replay(
     scale: int = 2,
     fps: int | None = None,
     overlay: bool = False,
+    first_frame: int = 0,
     progress: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Recording:
@@ -414,6 +420,7 @@ def record_replay(
         scale=scale,
         fps=fps,
         overlay=overlay,
+        first_frame=first_frame,
         progress=progress,
         cancelled=cancelled,
     )

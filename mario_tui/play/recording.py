@@ -83,7 +83,18 @@ def record_log(
     scale: int = 2,
     fps: int | None = None,
     overlay: bool = False,
+    first_frame: int = 0,
     progress: Progress = None,
+    cancelled: Cancelled = None,
 ) -> Recording:
-    """Writes an action log's episode to a video."""
-    return record_replay(log, output, scale=scale, fps=fps, overlay=overlay, progress=progress)
+    """Writes an action log's episode to a video, from this emulator frame on."""
+    return record_replay(
+        log,
+        output,
+        scale=scale,
+        fps=fps,
+        overlay=overlay,
+        first_frame=first_frame,
+        progress=progress,
+        cancelled=cancelled,
+    )

@@ -27,6 +27,7 @@ class Moment:
         frames: every frame of the step, the last one being `frame`; empty unless asked for.
         action: index of the action that was chosen; None at step 0 and in no-op starts.
         buttons: the NES button byte that was held at the end of the step, in a sticky game perhaps not the action's.
+        held: that byte of every frame of the step; empty at step 0.
         q_values: Q of each action in the state that this step began in; empty where the policy was not asked.
         stack: (depth, 84, 84) uint8, the state after the step, as the network sees it.
         end: why the episode is over, or None while it goes on.
@@ -37,6 +38,7 @@ class Moment:
     frames: tuple[np.ndarray, ...]
     action: int | None
     buttons: int
+    held: tuple[int, ...]
     q_values: tuple[float, ...]
     reward: float
     total_reward: float
@@ -51,6 +53,19 @@ class Moment:
     stack: np.ndarray
 
 
+@dataclass
+class Chances:
+    """What chance there is in an episode; a change holds from the next step on.
+
+    Attributes:
+        epsilon: chance of a random action at each step.
+        sticky: chance at each frame that the buttons before stay held, whatever the policy chose; see `stick`.
+    """
+
+    epsilon: float = 0.0
+    sticky: float = 0.0
+
+
 def rollout(
     policy: Policy,
     *,
@@ -61,6 +76,7 @@ def rollout(
     seed: int = 0,
     stall_steps: int = STALL_STEPS,
     all_frames: bool = False,
+    chances: Chances | None = None,
 ) -> Iterator[Moment]:
     """Plays one episode and yields its moments, the first frame's included.
 
@@ -69,13 +85,14 @@ def rollout(
     Args:
         policy: who plays.
         stage: where; the policy's own stage by default.
-        epsilon: chance of a random action at each step.
-        sticky: chance at each frame that the buttons before stay held, whatever the policy chose; see `stick`.
+        epsilon, sticky: see Chances.
         noops: the episode starts with up to this many frames of no button, rounded up to whole steps.
         seed: of these random choices.
         stall_steps: end the episode after this many steps without getting farther; 0 for never.
         all_frames: keep every emulator frame in `Moment.frames`, not only the last of each step.
+        chances: instead of `epsilon` and `sticky`; may be changed while the episode goes on.
     """
+    chances = chances or Chances(epsilon, sticky)
     rng = np.random.Generator(np.random.PCG64(seed))
     buttons = ACTION_SETS[policy.action_set]
     with MarioEmulator(stage or policy.stage) as emulator:
@@ -87,8 +104,9 @@ def rollout(
         def keep(emulator: MarioEmulator) -> None:
             frames.append(emulator.screen)
 
-        def moment(action: int | None, byte: int, q_values: tuple[float, ...], reward: float) -> Moment:
+        def moment(action: int | None, held: tuple[int, ...], q_values: tuple[float, ...], reward: float) -> Moment:
             screen = emulator.screen
+            byte = held[-1] if held else 0
             first = np.array([episode.steps == 0])
             pressed = np.array([byte], dtype=np.uint8) if policy.show_buttons else None
             stack = stacks.push(preprocess(screen[None], buttons=pressed), first)[0]
@@ -98,6 +116,7 @@ def rollout(
                 frames=tuple(frames),
                 action=action,
                 buttons=byte,
+                held=held,
                 q_values=q_values,
                 reward=reward,
                 total_reward=episode.total_reward,
@@ -112,7 +131,7 @@ def rollout(
                 stack=stack.numpy(),
             )
 
-        yield moment(None, 0, (), 0.0)
+        yield moment(None, (), (), 0.0)
         noop_steps = -(-int(rng.integers(noops + 1)) // policy.frame_skip)
         byte = 0
         while episode.end is None:
@@ -122,11 +141,11 @@ def rollout(
             if episode.steps >= noop_steps:
                 q_values = policy.q_values(stacks.stacks[0])
                 action = int(np.argmax(q_values))
-                if epsilon and rng.random() < epsilon:
+                if chances.epsilon and rng.random() < chances.epsilon:
                     action = int(rng.integers(len(buttons)))
             held = [0 if action is None else buttons[action]] * policy.frame_skip
-            if sticky and action is not None:
-                held = stick(held[-1], byte, sticky=sticky, frames=policy.frame_skip, rng=rng)
+            if chances.sticky and action is not None:
+                held = stick(held[-1], byte, sticky=chances.sticky, frames=policy.frame_skip, rng=rng)
             byte = held[-1]
             result = episode.step(held, keep if all_frames else None)
-            yield moment(action, byte, q_values, result.reward)
+            yield moment(action, tuple(held), q_values, result.reward)

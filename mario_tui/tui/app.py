@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
 
 if TYPE_CHECKING:
     from mario_tui.config import TrainingConfig
+    from mario_tui.play.recorder import Recording
     from mario_tui.training.session import TrainingSession, TrainingSnapshot
     from mario_tui.tui.services import Agent
 
@@ -89,6 +90,8 @@ class MarioTuiApp(App[int]):
         self.session_is_loading = False
         self.start_problem = ""
         self.jobs: list[Job] = []
+        self.frames_per_second = 30 if os.environ.get("SSH_CONNECTION") else 60
+        """Of a rollout on the screen: a line to another machine is spared half of them."""
         self.checkpoints_version = 0
         """Grows whenever the list of checkpoints may have changed."""
         self._watch_first = watch
@@ -253,15 +256,31 @@ class MarioTuiApp(App[int]):
     def record(self, agent: Agent, suffix: str, stage: str | None = None) -> None:
         """Records the greedy episode of an agent, `.mp4` or `.gif`, while the app goes on."""
 
+        self._record(
+            Job(f"recording {suffix[1:].upper()}", _short(agent)),
+            lambda progress, cancelled: self.services.record(agent, stage, suffix, progress, cancelled),
+        )
+
+    def record_play(self, agent: Agent, stage: str, frame_skip: int, held: Sequence[int], first_frame: int) -> None:
+        """Records what was played on the screen, from one of its frames on, while the app goes on."""
+        name = _short(agent).replace("/", "_").replace(", step ", "_step-").replace(",", "")
+        self._record(
+            Job("recording MP4", _short(agent)),
+            lambda progress, cancelled: self.services.record_play(
+                name, stage, frame_skip, held, first_frame, progress, cancelled
+            ),
+        )
+
+    def _record(self, job: Job, record: Callable[[Callable[[int], None], Callable[[], bool]], Recording]) -> None:
         def work(job: Job) -> str:
             def progress(frames: int) -> None:
                 job.progress = f"{text.count(frames)} frames, {frames / 60:.0f} s of play"
 
-            made = self.services.record(agent, stage, suffix, progress, job.is_cancelled)
+            made = record(progress, job.is_cancelled)
             outcome = "cleared" if made.cleared else f"got to x {text.count(made.max_x)}"
             return f"{made.seconds:.0f} s, {outcome}: {made.path.parent.name}/{made.path.name}"
 
-        self._run_job(Job(f"recording {suffix[1:].upper()}", _short(agent)), work)
+        self._run_job(job, work)
 
     def evaluate(self, agent: Agent) -> None:
         """Finds out how good an agent is: one greedy episode, and several with noise."""

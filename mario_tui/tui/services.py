@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
     from mario_tui.checkpoint import CheckpointInfo, RunSummary
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
+    from mario_tui.play.live import Mirror
     from mario_tui.play.player import RolloutPlayer
     from mario_tui.play.recorder import Recording
     from mario_tui.training.session import TrainingSession
@@ -56,6 +57,34 @@ def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
     from mario_tui.play.player import RolloutPlayer
 
     return RolloutPlayer(lambda: _policy(agent), stage=stage)
+
+
+def open_window(player: RolloutPlayer, name: str) -> Mirror:
+    """Shows in the emulator window what a player shows; raises WindowError where there can be none."""
+    from mario_tui.play.live import Mirror
+
+    mirror = Mirror(player, name)
+    mirror.open()
+    return mirror
+
+
+def record_play(
+    name: str,
+    stage: str,
+    frame_skip: int,
+    held: Sequence[int],
+    first_frame: int,
+    progress: Callable[[int], None],
+    cancelled: Callable[[], bool],
+) -> Recording:
+    """Records an episode that was played, from one of its frames on; `held` has the button byte of every frame."""
+    from mario_tui import paths
+    from mario_tui.game.action_log import ActionLog
+    from mario_tui.play import recording
+
+    log = ActionLog.of_frames(stage, frame_skip, held)
+    output = paths.new_recording_path(name, ".mp4")
+    return recording.record_log(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
 
 
 def _policy(agent: Agent) -> Policy:
@@ -160,6 +189,10 @@ class Services:
     run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
     trash: Callable[[Path], None] = trash
     evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
+    open_window: Callable[[RolloutPlayer, str], Mirror] = open_window
+    record_play: Callable[[str, str, int, Sequence[int], int, Callable[[int], None], Callable[[], bool]], Recording] = (
+        record_play
+    )
     record: Callable[[Agent, str | None, str, Callable[[int], None], Callable[[], bool]], Recording] = record
     free_memory_bytes: Callable[[], int] = free_memory_bytes
     stages: Callable[[], Sequence[str]] = stages

@@ -457,6 +457,20 @@ def test_a_replay_on_the_real_game_shows_the_emulators_frames(tmp_path: Path) ->
         assert_looks_like(decoded[index], seen[index])
 
 
+def test_a_replay_can_begin_in_the_middle(tmp_path: Path) -> None:
+    log = ActionLog("1-1", 4, (130,) * 12)
+    whole = record_replay(log, tmp_path / "whole.mp4", scale=1)
+    part = record_replay(log, tmp_path / "part.mp4", scale=1, first_frame=20)
+    assert (whole.frames, part.frames) == (48, 28)
+    assert part.seconds == pytest.approx(28 / 60)
+    assert ActionLog.load(part.action_log) == log, "the log has all of it, so that it replays"
+    first, there = (
+        imageio.get_reader(tmp_path / name).get_data(index).astype(int)
+        for name, index in (("part.mp4", 0), ("whole.mp4", 20))
+    )
+    assert np.abs(first - there).mean() < 3
+
+
 def test_a_replay_in_a_gif_is_exact(tmp_path: Path) -> None:
     seen: list[np.ndarray] = []
     replay(LOG, lambda emulator: seen.append(emulator.screen))

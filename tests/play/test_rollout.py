@@ -302,6 +302,65 @@ def test_the_player_pauses_steps_restarts_and_closes() -> None:
     assert player.problem == ""
 
 
+def test_the_player_goes_back_and_on_again() -> None:
+    player = RolloutPlayer(lambda: make_policy(1))
+    player.toggle_pause()
+    player.start()
+    poll(lambda: player.latest is not None)
+    shown = {}
+    for step in range(1, 7):
+        player.step_once()
+        poll(lambda step=step: player.latest.step == step)
+        shown[step] = player.latest
+    for sought, step in ((3, 3), (-5, 0), (99, 6), (2, 2)):
+        player.seek(sought)
+        poll(lambda step=step: player.latest.step == step)
+        assert player.paused
+        assert player.newest_step == 6
+        if step:
+            assert np.array_equal(player.latest.frame, shown[step].frame)
+            assert np.array_equal(player.latest_frame, shown[step].frame)
+            assert player.latest.q_values == shown[step].q_values
+    assert player.held() == [129] * 8
+    for step in (3, 4, 5, 6, 7):
+        player.step_once()
+        poll(lambda step=step: player.latest.step == step)
+    assert player.newest_step == 7, "after what was played, it plays on"
+    greedy = list(itertools.islice(rollout(make_policy(1)), 8))
+    assert np.array_equal(player.latest.frame, greedy[7].frame)
+    player.close()
+
+
+def test_the_player_can_go_back_after_the_end_and_plays_to_it_again() -> None:
+    player = RolloutPlayer(make_policy)
+    player.speed = 8
+    player.start()
+    poll(lambda: player.finished)
+    last = player.latest.step
+    player.seek(last - 3)
+    poll(lambda: player.latest.step == last - 3)
+    assert not player.finished
+    player.toggle_pause()
+    poll(lambda: player.finished)
+    assert player.latest.step == last
+    player.close()
+
+
+def test_the_players_chances_hold_from_the_next_step_on() -> None:
+    player = RolloutPlayer(lambda: make_policy(1))
+    player.toggle_pause()
+    player.start()
+    poll(lambda: player.latest is not None)
+    player.chances.epsilon = 1.0
+    actions = []
+    for step in range(1, 31):
+        player.step_once()
+        poll(lambda step=step: player.latest.step == step)
+        actions.append(player.latest.action)
+    assert 3 < actions.count(0) < 27
+    player.close()
+
+
 def test_the_player_says_what_went_wrong() -> None:
     def fail() -> Policy:
         raise CheckpointError("no checkpoint here")

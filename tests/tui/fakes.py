@@ -173,6 +173,7 @@ def moment(**changes: Any) -> Any:
         "frames": (),
         "action": 1,
         "buttons": 129,
+        "held": (129, 129, 129, 129),
         "q_values": (11.25, 12.5),
         "reward": 9.0,
         "total_reward": 412.0,
@@ -200,13 +201,15 @@ class FakePlayer:
         self.policy: Any = None
         self.latest: Any = None
         self.latest_frame: np.ndarray | None = None
+        self.chances = SimpleNamespace(epsilon=0.0, sticky=0.0)
+        self.newest_step = 42
         self._action_set = action_set
         if loaded:
             self.load()
 
     def load(self) -> None:
         self.policy = SimpleNamespace(
-            action_set=self._action_set, stage="1-1", source="my-run, step 120,000", step=120_000
+            action_set=self._action_set, stage="1-1", source="my-run, step 120,000", step=120_000, frame_skip=4
         )
         self.latest = moment()
         self.latest_frame = self.latest.frame
@@ -225,6 +228,14 @@ class FakePlayer:
     def step_once(self) -> None:
         self.calls.append("step")
         self.paused = True
+
+    def seek(self, step: int) -> None:
+        self.calls.append(f"seek {step}")
+        self.paused = True
+        self.latest = moment(step=step)
+
+    def held(self) -> list[int]:
+        return [129] * 4 * self.latest.step
 
     def faster(self) -> None:
         self.speed = min(8.0, self.speed * 2)
@@ -298,6 +309,9 @@ class World:
         self.recorded: list[tuple[Path, str | None, str]] = []
         self.evaluated: list[Path] = []
         self.trashed: list[Path] = []
+        self.played: list[tuple[Any, ...]] = []
+        self.window = SimpleNamespace(closed=False, problem="", close=lambda: self.player.calls.append("window closed"))
+        self.window_problem = ""
         self.start_problem = ""
         self.job_problem = ""
         self.free_bytes = 12_300_000_000
@@ -313,6 +327,8 @@ class World:
             trash=self._trash,
             evaluate=self._evaluate,
             record=self._record,
+            record_play=self._record_play,
+            open_window=self._open_window,
             free_memory_bytes=lambda: self.free_bytes,
             now=lambda: datetime.fromtimestamp(NOW.timestamp() + self.seconds, timezone.utc),
         )
@@ -352,6 +368,18 @@ class World:
         greedy: Any = SimpleNamespace(clears=1, episodes=1, max_x=3161)
         robust: Any = SimpleNamespace(clears=4, episodes=10, max_x=3161)
         return Verdict(greedy, robust)
+
+    def _open_window(self, player: Any, name: str) -> Any:
+        if self.window_problem:
+            raise MarioTuiError(self.window_problem)
+        self.player.calls.append(f"window {name}")
+        return self.window
+
+    def _record_play(self, *arguments: Any) -> Any:
+        *play, progress, _ = arguments
+        self.played.append(tuple(play))
+        progress(600)
+        return SimpleNamespace(path=Path("/recordings/play.mp4"), seconds=2.0, cleared=False, max_x=722)
 
     def _record(
         self,

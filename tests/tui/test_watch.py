@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -72,15 +74,126 @@ async def test_plus_and_minus_change_the_speed() -> None:
         assert world.player.speed == 0.5
 
 
-async def test_r_begins_again_and_n_goes_through_the_stages() -> None:
+async def test_a_begins_again_and_n_goes_through_the_stages() -> None:
     world = World()
     async with watching(world) as (app, pilot):
-        await pilot.press("r", "n", "n")
+        await pilot.press("a", "n", "n")
         assert world.player.calls[-3:] == ["restart", "restart 1-2", "restart 1-3"]
         assert "stage 1-3" in state(app)
         app.screen._stage = "8-4"  # type: ignore[attr-defined]
         await pilot.press("n")
         assert world.player.calls[-1] == "restart 1-3", "8-4 is the last"
+
+
+async def test_arrows_go_back_and_on() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        keys = {"left": "seek 41", "pageup": "seek 26", "home": "seek 0", "right": "seek 1", "pagedown": "seek 16"}
+        for key, call in {**keys, "end": "seek 42"}.items():
+            await pilot.press(key)
+            assert world.player.calls[-1] == call
+            assert world.player.paused
+        await pilot.press("right")
+        assert world.player.calls[-1] == "step", "there is nothing after it yet: it is played"
+        await pilot.press("pageup")
+        await until(pilot, lambda: "step 27 of 42" in state(app))
+
+
+async def test_e_and_s_let_chance_into_the_play() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        chances = world.player.chances
+        for expected in (0.05, 0.1, 0.25, 0.0):
+            await pilot.press("e")
+            assert chances.epsilon == expected
+        await pilot.press("e", "s")
+        assert (chances.epsilon, chances.sticky) == (0.05, 0.25)
+        assert "ε 0.05  sticky 0.25" in state(app)
+        await pilot.press("s")
+        assert chances.sticky == 0
+        assert "sticky" not in state(app)
+
+
+async def test_r_records_from_here_until_r() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        await pilot.press("r")
+        assert "recording since step 42" in state(app)
+        world.player.latest = moment(step=50)
+        await pilot.press("r")
+        assert "recording" not in state(app)
+        await until(pilot, lambda: world.played == [("run_step-000120000", "1-1", 4, [129] * 200, 168)])
+
+
+@pytest.mark.parametrize("last", [{"end": EndReason.DEATH}, {}])
+async def test_a_recording_ends_with_the_episode_or_when_somebody_goes_back_before_it(last: dict[str, Any]) -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        await pilot.press("r")
+        world.player.latest = moment(step=60, **last)
+        if last:
+            await until(pilot, lambda: world.played == [("run_step-000120000", "1-1", 4, [129] * 240, 168)])
+        else:
+            await pilot.press("home")
+            await until(pilot, lambda: "recording" not in state(app))
+            assert world.played == []
+
+
+async def test_nothing_can_be_recorded_after_the_end() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        world.player.latest = moment(end=EndReason.CLEAR)
+        await pilot.press("r")
+        assert "recording" not in state(app)
+        assert any("the episode is over" in str(note.message) for note in app._notifications)
+
+
+async def test_w_opens_a_window_and_closes_it() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        await pilot.press("w")
+        await until(pilot, lambda: "window 1-1  step-000120000" in world.player.calls)
+        await until(pilot, lambda: app.screen._mirror is not None)  # type: ignore[attr-defined]
+        await pilot.press("w")
+        await until(pilot, lambda: world.player.calls[-1] == "window closed")
+        await pilot.press("w")
+        await until(pilot, lambda: app.screen._mirror is not None)  # type: ignore[attr-defined]
+        world.window.closed, world.window.problem = True, "the display was lost"
+        await until(pilot, lambda: any("display was lost" in str(note.message) for note in app._notifications))
+        assert app.screen._mirror is None  # type: ignore[attr-defined]
+
+
+async def test_without_a_display_w_says_so_and_the_terminal_goes_on() -> None:
+    world = World()
+    world.window_problem = "no window can be opened: there is no display; watch in the terminal instead"
+    async with watching(world) as (app, pilot):
+        await pilot.press("w")
+        await until(pilot, lambda: any("there is no display" in str(note.message) for note in app._notifications))
+        assert "playing" in state(app)
+
+
+async def test_i_shows_what_the_network_sees() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        game = app.screen.query_one("#game", GameView)
+        world.player.latest = moment(stack=np.arange(4, dtype=np.uint8)[:, None, None].repeat(84, 1).repeat(84, 2))
+        await pilot.press("i")
+        assert game.frame is not None
+        assert game.frame[::84, ::84, 0].tolist() == [[0, 1], [2, 3]]
+        await pilot.press("i")
+        assert game.frame is world.player.latest_frame
+
+
+async def test_with_room_the_input_stands_beside_the_game() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.watch_agent(PATH)
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.screen._player is not None)
+        stack = app.screen.query_one("#stack", GameView)
+        await until(pilot, lambda: stack.frame is not None)
+        assert stack.frame is not None
+        assert stack.frame.shape == (84, 336, 3)
 
 
 async def test_v_records_the_stage_on_show() -> None:
@@ -114,7 +227,7 @@ async def test_the_end_is_told_with_what_to_press(end: EndReason, words: str) ->
     async with watching(world) as (app, pilot):
         world.player.latest = moment(end=end)
         await until(pilot, lambda: words in state(app))
-        assert "r again, n next stage" in state(app)
+        assert "a again, n next stage" in state(app)
 
 
 async def test_a_checkpoint_that_cannot_be_played_says_why() -> None:
@@ -124,7 +237,7 @@ async def test_a_checkpoint_that_cannot_be_played_says_why() -> None:
     async with app.run_test() as pilot:
         app.watch_agent(PATH)
         await until(pilot, lambda: isinstance(app.screen, WatchScreen) and "damaged" in state(app))
-        await pilot.press("space", "full_stop", "plus", "minus", "r", "n", "v")
+        await pilot.press("space", "full_stop", "plus", "minus", "r", "n", "v", "a", "left", "w", "e", "s", "i")
         assert world.recorded == []
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Vertical
@@ -18,7 +16,7 @@ from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.widgets.charts import CHARTS, TITLES, Charts
-from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.game_view import GameView, side_by_side
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
 
@@ -354,18 +352,6 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
 def warnings_of(snapshot: TrainingSnapshot) -> Content:
     """What should be seen to, a line each."""
     return Content("\n").join(Content.styled(f"! {line}", "$warning") for line in snapshot.warnings)
-
-
-def side_by_side(frames: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures of one size as one picture, in rows and columns; black where the last row has none."""
-    columns = math.ceil(math.sqrt(len(frames)))
-    rows = math.ceil(len(frames) / columns)
-    height, width = frames[0].shape[:2]
-    wall = np.zeros((rows * height, columns * width, 3), np.uint8)
-    for number, frame in enumerate(frames):
-        row, column = divmod(number, columns)
-        wall[row * height : (row + 1) * height, column * width : (column + 1) * width] = frame
-    return wall
 
 
 def summary_of(snapshot: TrainingSnapshot) -> Content:

@@ -15,15 +15,19 @@ from textual.widgets import Static
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
-from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.game_view import GameView, rgb, side_by_side
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import QBars
 
 if TYPE_CHECKING:
+    from mario_tui.play.live import Mirror
     from mario_tui.play.player import RolloutPlayer
     from mario_tui.play.rollout import Moment
     from mario_tui.tui.services import Agent
+
+EPSILONS = (0.0, 0.05, 0.1, 0.25)
+STICKY = 0.25
 
 _ENDS = {
     "clear": ("CLEARED the stage", "$success"),
@@ -41,17 +45,37 @@ class WatchScreen(MarioScreen):
     ABOUT = (
         "The agent plays greedily: in each state it takes the action whose Q value, the reward it expects from there "
         "on, is highest. The bars compare the actions: the longest is the best in the agent's eyes, the gold one was "
-        "taken. A step holds the same buttons for a few frames."
+        "taken. A step holds the same buttons for a few frames. What was played can be gone back to and on again. With "
+        "epsilon or sticky buttons chance disturbs the play, as it does in training and in the robust clear rate."
     )
     BINDINGS = [
         Binding("space", "toggle_pause", "Pause", tooltip="Pause, or go on"),
-        Binding("full_stop", "step", "Step", key_display=".", tooltip="Pause, then play one step at each press"),
+        Binding(
+            "full_stop", "step", "Step", show=False, key_display=".", tooltip="Pause, then play one step at each press"
+        ),
+        Binding("left", "seek(-1)", "Rewind", key_display="←", tooltip="Pause, and go back by one step"),
+        Binding("right", "seek(1)", "Step on", show=False, key_display="→", tooltip="Go on by one step"),
+        Binding("pageup,shift+left", "seek(-15)", "Back", show=False, tooltip="Go back by a second of play"),
+        Binding("pagedown,shift+right", "seek(15)", "On", show=False, tooltip="Go on by a second of what was played"),
+        Binding("home", "seek(-1000000)", "First", show=False, tooltip="Go back to the beginning"),
+        Binding("end", "seek(1000000)", "Newest", show=False, tooltip="Go to the newest step that was played"),
         Binding("plus,equals_sign", "faster", "Faster", show=False, key_display="+", tooltip="Play faster, up to 8x"),
         Binding("minus", "slower", "Slower", show=False, key_display="-", tooltip="Play slower, down to 1/4"),
-        Binding("r", "restart", "Restart", tooltip="Begin the episode again"),
-        Binding("n", "next_stage", "Next stage", tooltip="Play the next stage, also one it was not trained on"),
-        Binding("v", "record", "Record", tooltip="Record this stage as MP4, in the background"),
-        Binding("escape,q", "back", "Back", key_display="esc", tooltip="Back to where you came from"),
+        Binding("a", "restart", "Again", tooltip="Begin the episode again"),
+        Binding("n", "next_stage", "Next", tooltip="Play the next stage, also one it was not trained on"),
+        Binding("r", "record_from_here", "Record", tooltip="Record from here on as MP4, until r or the end"),
+        Binding("v", "record", "Video", show=False, tooltip="Record the whole greedy episode as MP4"),
+        Binding("w", "window", "Window", tooltip="Show the game in a window of the desktop, too"),
+        Binding("i", "toggle_input", "Input", show=False, tooltip="Show the game, or what the network sees of it"),
+        Binding("e", "next_epsilon", "Epsilon", show=False, tooltip="Play 0, 5, 10 or 25 of 100 actions at random"),
+        Binding(
+            "s",
+            "toggle_sticky",
+            "Sticky",
+            show=False,
+            tooltip="Sticky buttons, taken up late by chance (0.25), as the robust clear rate has them",
+        ),
+        Binding("escape,q", "back", "Back", key_display="q", tooltip="Back to where you came from"),
         Binding("h", "app.go('home')", "Home", show=False, tooltip="Home: the state of things at a glance"),
         Binding("c", "app.go('checkpoints')", "Checkpoints", show=False, tooltip="Checkpoints: the list"),
     ]
@@ -66,6 +90,11 @@ class WatchScreen(MarioScreen):
         self._asked_stage = stage
         self._named_actions = False
         self._shown: Moment | None = None
+        self._shows_input = False
+        self._input_of: Moment | None = None
+        self._stack_of: Moment | None = None
+        self._records_from: Moment | None = None
+        self._mirror: Mirror | None = None
         self._gone = False
 
     @property
@@ -81,10 +110,12 @@ class WatchScreen(MarioScreen):
             yield Pad(id="pad")
             yield Numbers(id="numbers")
             yield Static("", id="watch-jobs", markup=False)
+            yield Static("what the network sees, the newest picture last", id="stack-title")
+            yield GameView(id="stack")
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.every(1 / 30, self.refresh_game)
+        self.every(1 / self.mario.frames_per_second, self.refresh_game)
         self.every(1 / 10, self.refresh_numbers)
         self.run_worker(self._open(), group="player")
         self.refresh_numbers()
@@ -109,13 +140,22 @@ class WatchScreen(MarioScreen):
         if self._player is not None:
             # joins a thread that may still be importing PyTorch
             asyncio.get_running_loop().run_in_executor(None, self._player.close)
+        if self._mirror is not None:
+            asyncio.get_running_loop().run_in_executor(None, self._mirror.close)
 
     # looking
 
     def refresh_game(self) -> None:
         player = self._player
-        if player is not None and player.latest_frame is not None:
-            self.query_one("#game", GameView).frame = player.latest_frame
+        if player is None or player.latest_frame is None:
+            return
+        game = self.query_one("#game", GameView)
+        if self._shows_input and player.latest is not None:
+            if player.latest is not self._input_of:
+                self._input_of = player.latest
+                game.frame = side_by_side(rgb(player.latest.stack))
+        else:
+            game.frame = player.latest_frame
 
     def refresh_numbers(self) -> None:
         player = self._player
@@ -137,6 +177,12 @@ class WatchScreen(MarioScreen):
                 bars = self.query_one(QBars)
                 bars.values, bars.chosen = moment.q_values, moment.action
                 self.query_one(Pad).buttons = moment.buttons
+                self._look_at_recording(moment)
+            stack = self.query_one("#stack", GameView)
+            if moment is not None and stack.size and moment is not self._stack_of:
+                self._stack_of = moment
+                stack.frame = side_by_side(rgb(moment.stack), columns=len(moment.stack))
+            self._look_at_window()
             if moment is not None:
                 self.query_one("#numbers", Numbers).set_entries(self._entries(moment))
 
@@ -159,16 +205,22 @@ class WatchScreen(MarioScreen):
             return Content.assemble(
                 stage,
                 (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"),
-                ("\nr again, n next stage", "$foreground 60%"),
+                ("\na again, n next stage, ← back", "$foreground 60%"),
             )
         speed = f"{player.speed:g}x" if player.speed >= 1 else f"1/{1 / player.speed:g}x"
-        if player.paused:
-            return Content.assemble(
-                stage, ("paused", "bold $warning"), ("\n. plays one step, space goes on", "$foreground 60%")
-            )
-        return Content.assemble(
-            stage, ("playing", "bold $success"), (f"\nspeed {speed}  (+ faster, - slower)", "$foreground 60%")
+        chances = player.chances
+        more = (f"  ε {chances.epsilon:g}" if chances.epsilon else "") + (
+            f"  sticky {chances.sticky:g}" if chances.sticky else ""
         )
+        if self._records_from is not None:
+            more += f"  ● recording since step {text.count(self._records_from.step)}"
+        if player.paused:
+            back = moment.step < player.newest_step
+            words = f"step {moment.step} of {player.newest_step}" if back else "paused"
+            hint = "\n. or → one step, ← back, space goes on"
+            return Content.assemble(stage, (words, "bold $warning"), (more, "$secondary"), (hint, "$foreground 60%"))
+        hint = f"\nspeed {speed}  (+ faster, - slower)"
+        return Content.assemble(stage, ("playing", "bold $success"), (more, "$secondary"), (hint, "$foreground 60%"))
 
     @staticmethod
     def _entries(moment: Moment) -> list[Entry]:
@@ -209,9 +261,94 @@ class WatchScreen(MarioScreen):
             self._player.slower()
             self.refresh_numbers()
 
+    def action_seek(self, steps: int) -> None:
+        player = self._player
+        if player is None or player.latest is None:
+            return
+        step = player.latest.step
+        if steps == 1 and step >= player.newest_step:
+            player.step_once()
+        else:
+            player.seek(min(max(step + steps, 0), player.newest_step))
+
     def action_restart(self) -> None:
         if self._player is not None:
+            self._end_recording()
             self._player.restart()
+
+    def action_next_epsilon(self) -> None:
+        if self._player is not None:
+            chances = self._player.chances
+            chances.epsilon = next((rate for rate in EPSILONS if rate > chances.epsilon), EPSILONS[0])
+            self.refresh_numbers()
+
+    def action_toggle_sticky(self) -> None:
+        if self._player is not None:
+            self._player.chances.sticky = 0.0 if self._player.chances.sticky else STICKY
+            self.refresh_numbers()
+
+    def action_toggle_input(self) -> None:
+        self._shows_input = not self._shows_input
+        self._input_of = None
+        self.refresh_game()
+
+    def action_window(self) -> None:
+        if self._player is None:
+            return
+        if self._mirror is not None:
+            asyncio.get_running_loop().run_in_executor(None, self._mirror.close)
+            self._mirror = None
+        else:
+            self.run_worker(self._open_window(self._player), group="window", exclusive=True)
+
+    async def _open_window(self, player: RolloutPlayer) -> None:
+        try:
+            name = f"{self._stage}  {self._agent_name}"
+            mirror = await asyncio.to_thread(self.mario.services.open_window, player, name)
+        except MarioTuiError as error:
+            self.notify(str(error), severity="warning", timeout=10, markup=False)
+            return
+        if self._gone:
+            mirror.close()
+        self._mirror = mirror
+
+    def _look_at_window(self) -> None:
+        mirror = self._mirror
+        if mirror is not None and mirror.closed:
+            self._mirror = None
+            if mirror.problem:
+                self.notify(mirror.problem, severity="warning", timeout=10, markup=False)
+
+    def action_record_from_here(self) -> None:
+        player = self._player
+        if player is None or player.latest is None or player.policy is None:
+            return
+        if self._records_from is not None:
+            self._end_recording()
+        elif player.latest.end is not None:
+            self.notify("the episode is over: ← goes back to a moment to record from, v records all of it")
+        else:
+            self._records_from = player.latest
+        self.refresh_numbers()
+
+    def _look_at_recording(self, moment: Moment) -> None:
+        """Ends a recording with the episode, or where somebody went back before its beginning."""
+        start = self._records_from
+        if start is not None and (moment.end is not None or moment.step < start.step):
+            self._end_recording()
+
+    def _end_recording(self) -> None:
+        start, self._records_from = self._records_from, None
+        player = self._player
+        if start is None or player is None or player.policy is None:
+            return
+        held = player.held()
+        skip = player.policy.frame_skip
+        if len(held) <= start.step * skip:
+            self.notify("nothing was played since r: no recording was made")
+            return
+        self.mario.record_play(self._agent, self._stage, skip, held, start.step * skip)
+        self.notify("recording in the background; a notice says when it is done")
 
     def action_next_stage(self) -> None:
         if self._player is None or not self._stage:
@@ -220,6 +357,7 @@ class WatchScreen(MarioScreen):
         if following is None:
             self.notify("8-4 is the last stage")
             return
+        self._end_recording()
         self._stage = following
         self._player.restart(following)
         self.refresh_numbers()

@@ -1,6 +1,8 @@
 """The game in a terminal: every character cell shows two pixels, one above the other."""
 
+import math
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +165,23 @@ def fitted_cells(frame_width: int, frame_height: int, width: int, height: int) -
     """The (columns, rows) of the largest picture of a frame that fits width x height cells of 1x2 pixels."""
     scale = min(width / frame_width, 2 * height / frame_height)
     return max(1, round(frame_width * scale)), max(1, round(frame_height * scale / 2))
+
+
+def rgb(stack: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Grey pictures, (n, height, width) uint8, as RGB ones."""
+    return [np.repeat(picture[:, :, None], 3, axis=2) for picture in stack]
+
+
+def side_by_side(frames: Sequence[NDArray[np.uint8]], columns: int = 0) -> NDArray[np.uint8]:
+    """Pictures of one size as one picture, in rows and columns, as square as can be; black where none is left."""
+    columns = columns or math.ceil(math.sqrt(len(frames)))
+    rows = math.ceil(len(frames) / columns)
+    height, width = frames[0].shape[:2]
+    wall = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, columns)
+        wall[row * height : (row + 1) * height, column * width : (column + 1) * width] = frame
+    return wall
 
 
 def _make_segment(run: int) -> Segment:
