@@ -37,24 +37,26 @@ class ActionLog:
             return cls(stage, frame_skip, tuple(step[0] for step in steps))
         return cls(stage, 1, tuple(buttons))
 
-    def to_json(self) -> str:
+    def to_json(self, **more: Any) -> str:
+        """The file's content; `more` is put beside what replaying needs, and ignored by it."""
         return json.dumps(
             {
                 "format": FORMAT,
                 "stage": self.stage,
                 "frame_skip": self.frame_skip,
+                **more,
                 "buttons": self.buttons,
             },
             separators=(",", ":"),
         )
 
-    def save(self, path: str | Path) -> None:
-        """Writes the file whole or not at all; raises RecordingError if that fails."""
+    def save(self, path: str | Path, **more: Any) -> None:
+        """Writes the file whole or not at all, with `more` in it; raises RecordingError if that fails."""
         path = Path(path)
         partial = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
             with partial.open("w", encoding="utf-8") as file:
-                file.write(self.to_json())
+                file.write(self.to_json(**more))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)

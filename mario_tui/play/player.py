@@ -15,8 +15,9 @@ import numpy as np
 
 from mario_tui.agent.policy import Policy
 from mario_tui.errors import MarioTuiError
+from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import SCREEN_SHAPE
-from mario_tui.play.rollout import Chances, Moment, rollout
+from mario_tui.play.rollout import Chances, Moment, replay_moments, rollout
 
 FRAMES_PER_SECOND = 60
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -48,6 +49,8 @@ class RolloutPlayer:
         """Epsilon and sticky buttons; a change holds from the next step that is played."""
         self._thread = threading.Thread(target=self._run, name="rollout", daemon=True)
         self.policy: Policy | None = None
+        self.stage = ""
+        """The stage that is played, once it is known."""
         self.latest: Moment | None = None
         self.latest_frame: np.ndarray | None = None
         self.problem = ""
@@ -98,7 +101,7 @@ class RolloutPlayer:
     @property
     def newest_step(self) -> int:
         """The last step that was played; `latest` may show an earlier one."""
-        return max(0, len(self._history) - 1)
+        return self._first_step + max(0, len(self._history) - 1)
 
     def seek(self, step: int) -> None:
         """Pauses, and shows a step that was played before, or the nearest one to it."""
@@ -110,7 +113,7 @@ class RolloutPlayer:
     def held(self) -> list[int]:
         """The button byte of every frame of the episode up to the step on show."""
         latest = self.latest
-        history = self._history[: latest.step + 1] if latest else []
+        history = self._history[: latest.step - self._first_step + 1] if latest else []
         return [byte for moment, _ in history for byte in moment.held]
 
     def restart(self, stage: str | None = None) -> None:
@@ -130,23 +133,32 @@ class RolloutPlayer:
 
     def _run(self) -> None:
         try:
-            self.policy = policy = self._load()
+            self._open()
             while not self._closed:
                 self._restart = False
-                self._play(rollout(policy, stage=self._stage, all_frames=True, chances=self.chances))
+                self._play(self._episode())
         except MarioTuiError as error:
             self.problem = str(error)
         except Exception as error:
             self.problem = f"the rollout failed: {type(error).__name__}: {error}"
 
+    def _open(self) -> None:
+        self.policy = self._load()
+
+    def _episode(self) -> Iterator[Moment]:
+        """A new episode, in the player's thread."""
+        assert self.policy is not None
+        self.stage = self._stage or self.policy.stage
+        return rollout(self.policy, stage=self.stage, all_frames=True, chances=self.chances)
+
     def _play(self, moments: Iterator[Moment]) -> None:
         """Plays an episode, and shows of it what is asked for, until it is to be begun again."""
         self._history = []
         due = time.perf_counter()
-        step: int | None = 0
-        while step is not None:
-            if step < len(self._history):
-                moment = self._remember(step)
+        place: int | None = 0  # in the history
+        while place is not None:
+            if place < len(self._history):
+                moment = self._remember(place)
                 pictures = [moment.frame] * max(1, len(moment.held))
             else:
                 moment = next(moments)
@@ -158,21 +170,25 @@ class RolloutPlayer:
                 if self._closed or self._restart:
                     return
             self.latest = moment
-            step = self._next_step(moment)
+            place = self._next_place(moment)
+
+    @property
+    def _first_step(self) -> int:
+        return self._history[0][0].step if self._history else 0
 
     def _keep(self, moment: Moment) -> None:
         nothing = np.empty(0, np.uint8)
         picture = zlib.compress(moment.frame.data, 1)
         self._history.append((replace(moment, frame=nothing, frames=()), picture))
 
-    def _remember(self, step: int) -> Moment:
-        moment, picture = self._history[step]
+    def _remember(self, place: int) -> Moment:
+        moment, picture = self._history[place]
         pixels = np.frombuffer(zlib.decompress(picture), np.uint8)
         return replace(moment, frame=pixels.reshape(SCREEN_SHAPE))
 
-    def _next_step(self, shown: Moment) -> int | None:
-        """Which step to show after this one, once there is one; None where the episode should be begun again."""
-        last = shown.step == self.newest_step and shown.end is not None
+    def _next_place(self, shown: Moment) -> int | None:
+        """Where in the history the step is to be shown after this one; None where the episode should be begun again."""
+        last = shown.step == self.newest_step and (shown.end is not None or self._is_over(shown))
 
         def something_to_do() -> bool:
             goes_on = not last and (not self._paused or self._single_steps > 0)
@@ -187,10 +203,14 @@ class RolloutPlayer:
             if self._seek is not None:
                 sought, self._seek = self._seek, None
                 self._single_steps = 0
-                return min(max(sought, 0), self.newest_step)
+                return min(max(sought, self._first_step), self.newest_step) - self._first_step
             if self._single_steps:
                 self._single_steps -= 1
-            return shown.step + 1
+            return shown.step + 1 - self._first_step
+
+    def _is_over(self, shown: Moment) -> bool:
+        """Whether nothing comes after this moment although the game goes on."""
+        return False
 
     def _wait_until(self, due: float) -> float:
         """Waits for a moment in time; one that is long past is given up, so that a late player does not race."""
@@ -199,3 +219,34 @@ class RolloutPlayer:
             if delay > 0:
                 self._wake.wait_for(lambda: self._closed or self._restart or self._seek is not None, timeout=delay)
         return due if delay > -0.1 else time.perf_counter()
+
+
+class LogPlayer(RolloutPlayer):
+    """Plays the episode of an action log; it has no policy, and no chance.
+
+    Args:
+        load: gives the log and the emulator frame to begin with.
+    """
+
+    def __init__(self, load: Callable[[], tuple[ActionLog, int]]) -> None:
+        super().__init__(_no_policy)
+        self._load_log = load
+
+    def _open(self) -> None:
+        self._log, self._first_frame = self._load_log()
+        self.stage = self._log.stage
+
+    def _episode(self) -> Iterator[Moment]:
+        return replay_moments(self._log, self._first_frame)
+
+    def _is_over(self, shown: Moment) -> bool:
+        return shown.step * len(shown.held) >= len(self._log.buttons) * self._log.frame_skip
+
+    @property
+    def finished(self) -> bool:
+        latest = self.latest
+        return latest is not None and (latest.end is not None or self._is_over(latest))
+
+
+def _no_policy() -> Policy:
+    raise AssertionError("an action log needs none")

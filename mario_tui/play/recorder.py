@@ -307,6 +307,8 @@ class PlayedStep(Protocol):
     @property
     def buttons(self) -> int: ...
     @property
+    def held(self) -> tuple[int, ...]: ...
+    @property
     def q_values(self) -> tuple[float, ...]: ...
     @property
     def reward(self) -> float: ...
@@ -356,7 +358,7 @@ def record_moments(
             raise InputError(
                 f"{path} cannot be recorded to: its action log would replace {log_path}, which is something else"
             ) from None
-    buttons: list[int] = []
+    held: list[int] = []
     max_x, cleared, played = 0, False, 0
     with VideoWriter(path, fps=fps, scale=scale) as video:
         for moment in moments:
@@ -384,19 +386,20 @@ def record_moments(
                         step=moment.step,
                     )
                 video.add(picture)
-            buttons.append(moment.buttons)
+            held += moment.held
             max_x = max(max_x, moment.max_x)
             cleared = moment.end is EndReason.CLEAR
             if progress is not None:
                 progress(video.frames)
-    log = ActionLog(stage, frame_skip, tuple(buttons))
+    log = ActionLog.of_frames(stage, frame_skip, held)
+    about = {"frames": video.frames, "first_frame": first_frame, "max_x": max_x, "cleared": cleared}
     return Recording(
         path=video.path,
         frames=video.frames,
         seconds=video.frames / EMULATOR_FPS,
         max_x=max_x,
         cleared=cleared,
-        action_log=_save_log(log, log_path),
+        action_log=_save_log(log, log_path, about),
     )
 
 
@@ -431,6 +434,7 @@ class _ReplayedStep:
     step: int
     frames: tuple[np.ndarray, ...]
     buttons: int
+    held: tuple[int, ...]
     reward: float
     total_reward: float
     x: int
@@ -452,6 +456,7 @@ def _replayed(log: ActionLog) -> Iterator[_ReplayedStep]:
                 step=episode.steps,
                 frames=tuple(frames),
                 buttons=buttons,
+                held=(buttons,) * log.frame_skip,
                 reward=result.reward,
                 total_reward=episode.total_reward,
                 x=emulator.x_position,
@@ -460,7 +465,7 @@ def _replayed(log: ActionLog) -> Iterator[_ReplayedStep]:
             )
 
 
-def _save_log(log: ActionLog, path: Path) -> Path:
+def _save_log(log: ActionLog, path: Path, video: dict[str, int]) -> Path:
     """Leaves a log that begins with the same play alone: it is the one that was replayed to make the video."""
     with contextlib.suppress(InputError):
         found = ActionLog.load(path)
@@ -468,5 +473,5 @@ def _save_log(log: ActionLog, path: Path) -> Path:
             found.buttons[: len(log.buttons)] == log.buttons
         ):
             return path
-    log.save(path)
+    log.save(path, video=video)
     return path

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from mario_tui.agent.policy import Policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode, stick
@@ -98,48 +100,15 @@ def rollout(
     with MarioEmulator(stage or policy.stage) as emulator:
         episode = Episode(emulator, frame_skip=policy.frame_skip, stall_steps=stall_steps)
         episode.reset()
-        stacks = FrameStacks(1, policy.frame_stack)
-        frames: list[np.ndarray] = []
-
-        def keep(emulator: MarioEmulator) -> None:
-            frames.append(emulator.screen)
-
-        def moment(action: int | None, held: tuple[int, ...], q_values: tuple[float, ...], reward: float) -> Moment:
-            screen = emulator.screen
-            byte = held[-1] if held else 0
-            first = np.array([episode.steps == 0])
-            pressed = np.array([byte], dtype=np.uint8) if policy.show_buttons else None
-            stack = stacks.push(preprocess(screen[None], buttons=pressed), first)[0]
-            return Moment(
-                step=episode.steps,
-                frame=screen,
-                frames=tuple(frames),
-                action=action,
-                buttons=byte,
-                held=held,
-                q_values=q_values,
-                reward=reward,
-                total_reward=episode.total_reward,
-                x=emulator.x_position,
-                max_x=episode.max_x,
-                time=emulator.time,
-                coins=emulator.coins,
-                score=emulator.score,
-                life=emulator.life,
-                status=emulator.status,
-                end=episode.end,
-                stack=stack.numpy(),
-            )
-
-        yield moment(None, (), (), 0.0)
+        scene = _Scene(episode, policy.frame_stack, show_buttons=policy.show_buttons, all_frames=all_frames)
+        yield scene.begin()
         noop_steps = -(-int(rng.integers(noops + 1)) // policy.frame_skip)
         byte = 0
         while episode.end is None:
-            frames.clear()
             q_values: tuple[float, ...] = ()
             action: int | None = None
             if episode.steps >= noop_steps:
-                q_values = policy.q_values(stacks.stacks[0])
+                q_values = policy.q_values(scene.stack)
                 action = int(np.argmax(q_values))
                 if chances.epsilon and rng.random() < chances.epsilon:
                     action = int(rng.integers(len(buttons)))
@@ -147,5 +116,80 @@ def rollout(
             if chances.sticky and action is not None:
                 held = stick(held[-1], byte, sticky=chances.sticky, frames=policy.frame_skip, rng=rng)
             byte = held[-1]
-            result = episode.step(held, keep if all_frames else None)
-            yield moment(action, tuple(held), q_values, result.reward)
+            yield scene.play(held, action, q_values)
+
+
+def replay_moments(log: ActionLog, first_frame: int = 0) -> Iterator[Moment]:
+    """The moments of an action log's episode, with all their frames, from the start of its stage on.
+
+    The steps before the emulator frame `first_frame` are played, and not yielded but for the last one of them.
+    """
+    frame_skip = log.frame_skip if log.frame_skip > 1 or len(log.buttons) % 4 else 4
+    held = [byte for byte in log.buttons for _ in range(log.frame_skip)]
+    with MarioEmulator(log.stage) as emulator:
+        episode = Episode(emulator, frame_skip=frame_skip)
+        scene = _Scene(episode, 4, show_buttons=False, all_frames=True)
+        moment = scene.begin()
+        for frame in range(0, len(held), frame_skip):
+            if episode.end is not None:
+                break
+            if frame >= first_frame:
+                yield moment
+            moment = scene.play(held[frame : frame + frame_skip], None, ())
+        yield moment
+
+
+class _Scene:
+    """An episode as it is played, moment by moment."""
+
+    def __init__(self, episode: Episode, depth: int, *, show_buttons: bool, all_frames: bool) -> None:
+        self._episode = episode
+        self._stacks = FrameStacks(1, depth)
+        self._show_buttons = show_buttons
+        self._all_frames = all_frames
+        self._frames: list[np.ndarray] = []
+
+    @property
+    def stack(self) -> Tensor:
+        """What the network sees now: (depth, 84, 84) uint8."""
+        return self._stacks.stacks[0]
+
+    def begin(self) -> Moment:
+        return self._moment(None, (), (), 0.0)
+
+    def play(self, held: Sequence[int], action: int | None, q_values: tuple[float, ...]) -> Moment:
+        """Plays a step with these buttons, a byte for each frame."""
+        self._frames.clear()
+        result = self._episode.step(held, self._keep if self._all_frames else None)
+        return self._moment(action, tuple(held), q_values, result.reward)
+
+    def _keep(self, emulator: MarioEmulator) -> None:
+        self._frames.append(emulator.screen)
+
+    def _moment(self, action: int | None, held: tuple[int, ...], q_values: tuple[float, ...], reward: float) -> Moment:
+        episode, emulator = self._episode, self._episode.emulator
+        screen = emulator.screen
+        byte = held[-1] if held else 0
+        first = np.array([episode.steps == 0])
+        pressed = np.array([byte], dtype=np.uint8) if self._show_buttons else None
+        stack = self._stacks.push(preprocess(screen[None], buttons=pressed), first)[0]
+        return Moment(
+            step=episode.steps,
+            frame=screen,
+            frames=tuple(self._frames),
+            action=action,
+            buttons=byte,
+            held=held,
+            q_values=q_values,
+            reward=reward,
+            total_reward=episode.total_reward,
+            x=emulator.x_position,
+            max_x=episode.max_x,
+            time=emulator.time,
+            coins=emulator.coins,
+            score=emulator.score,
+            life=emulator.life,
+            status=emulator.status,
+            end=episode.end,
+            stack=stack.numpy(),
+        )

@@ -21,6 +21,7 @@ from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.services import ROBUST_EPISODES, Services, Verdict
@@ -30,6 +31,7 @@ from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
 if TYPE_CHECKING:
     from mario_tui.config import TrainingConfig
     from mario_tui.play.recorder import Recording
+    from mario_tui.play.recordings import RecordingInfo
     from mario_tui.training.session import TrainingSession, TrainingSnapshot
     from mario_tui.tui.services import Agent
 
@@ -57,12 +59,20 @@ class MarioTuiApp(App[int]):
 
     TITLE = "mario-tui"
     CSS_PATH = "app.tcss"
-    SCREENS = {"home": HomeScreen, "train": TrainScreen, "checkpoints": CheckpointsScreen}
+    SCREENS = {
+        "home": HomeScreen,
+        "train": TrainScreen,
+        "checkpoints": CheckpointsScreen,
+        "recordings": RecordingsScreen,
+    }
     COMMAND_PALETTE_DISPLAY = "^p"
     BINDINGS = [
         Binding("h", "go('home')", "Home", tooltip="Home: the state of things at a glance"),
         Binding("t", "go('train')", "Train", show=False, tooltip="Train: settings, or the training that runs"),
         Binding("c", "go('checkpoints')", "Checkpoints", tooltip="Checkpoints: watch, record, evaluate, continue"),
+        Binding(
+            "v", "go('recordings')", "Recordings", show=False, tooltip="Recordings: play, convert and delete videos"
+        ),
         Binding("question_mark", "help", "Help", key_display="?", tooltip="This help"),
         Binding(
             "ctrl+q",
@@ -92,8 +102,8 @@ class MarioTuiApp(App[int]):
         self.jobs: list[Job] = []
         self.frames_per_second = 30 if os.environ.get("SSH_CONNECTION") else 60
         """Of a rollout on the screen: a line to another machine is spared half of them."""
-        self.checkpoints_version = 0
-        """Grows whenever the list of checkpoints may have changed."""
+        self.files_version = 0
+        """Grows whenever the lists of checkpoints and recordings may have changed."""
         self._watch_first = watch
         self._watch_stage = stage
         self._start_screen = start_screen
@@ -227,7 +237,7 @@ class MarioTuiApp(App[int]):
         for notice in session.notices():
             severity = "error" if notice.kind == "failed" else "information"
             if notice.kind in ("saved", "evaluated", "finished", "failed"):
-                self.checkpoints_version += 1
+                self.files_version += 1
             seen = notice.kind in ("paused", "resumed") or (
                 notice.kind in ("finished", "failed") and isinstance(self.screen, TrainScreen)
             )
@@ -269,6 +279,17 @@ class MarioTuiApp(App[int]):
             lambda progress, cancelled: self.services.record_play(
                 name, stage, frame_skip, held, first_frame, progress, cancelled
             ),
+        )
+
+    def convert(self, info: RecordingInfo, suffix: str, scale: int = 2) -> None:
+        """Makes a recording's video again under a new name, in another format or size, while the app goes on."""
+        log = info.log
+        if log is None:
+            return
+        output = self.services.new_recording_path(info.path.stem, suffix)
+        self._record(
+            Job(f"recording {suffix[1:].upper()}", info.path.name),
+            lambda progress, cancelled: self.services.convert(log, output, scale, progress, cancelled),
         )
 
     def _record(self, job: Job, record: Callable[[Callable[[int], None], Callable[[], bool]], Recording]) -> None:
@@ -317,7 +338,7 @@ class MarioTuiApp(App[int]):
                 self.notify(result, title=f"{job.title}: done", timeout=10, markup=False)
         finally:
             self.jobs.remove(job)
-            self.checkpoints_version += 1
+            self.files_version += 1
 
     # leaving
 

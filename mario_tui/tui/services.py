@@ -17,10 +17,12 @@ from mario_tui.config import TrainingConfig
 if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
     from mario_tui.checkpoint import CheckpointInfo, RunSummary
+    from mario_tui.game.action_log import ActionLog
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
     from mario_tui.play.live import Mirror
     from mario_tui.play.player import RolloutPlayer
     from mario_tui.play.recorder import Recording
+    from mario_tui.play.recordings import RecordingInfo
     from mario_tui.training.session import TrainingSession
 
     Agent = Path | Policy
@@ -53,9 +55,11 @@ def resume_session(checkpoint: Path) -> TrainingSession:
 
 
 def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
-    """A player for an agent; a checkpoint is loaded in the player's own thread."""
-    from mario_tui.play.player import RolloutPlayer
+    """A player for an agent, or for the action log of a recording; it is loaded in the player's own thread."""
+    from mario_tui.play.player import LogPlayer, RolloutPlayer
 
+    if isinstance(agent, Path) and agent.suffix == ".json":
+        return LogPlayer(lambda: _log(agent))
     return RolloutPlayer(lambda: _policy(agent), stage=stage)
 
 
@@ -85,6 +89,55 @@ def record_play(
     log = ActionLog.of_frames(stage, frame_skip, held)
     output = paths.new_recording_path(name, ".mp4")
     return recording.record_log(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
+
+
+def _log(path: Path) -> tuple[ActionLog, int]:
+    """An action log, and where its video begins."""
+    from mario_tui.game.action_log import ActionLog
+    from mario_tui.play import recordings
+
+    infos = {info.log: info for info in recordings.list_recordings()}
+    return ActionLog.load(path), infos[path].first_frame if path in infos else 0
+
+
+def list_recordings() -> Sequence[RecordingInfo]:
+    from mario_tui.play import recordings
+
+    return recordings.list_recordings()
+
+
+def recordings_dir() -> Path:
+    from mario_tui import paths
+
+    return paths.recordings_dir()
+
+
+def new_recording_path(stem: str, suffix: str) -> Path:
+    from mario_tui import paths
+
+    return paths.new_recording_path(stem, suffix)
+
+
+def trash_recording(path: Path) -> None:
+    from mario_tui.play import recordings
+
+    recordings.trash(path)
+
+
+def convert(
+    log_path: Path,
+    output: Path,
+    scale: int,
+    progress: Callable[[int], None],
+    cancelled: Callable[[], bool],
+) -> Recording:
+    """Makes a video of a recording's action log again, in another format or size."""
+    from mario_tui.play import recording
+
+    log, first_frame = _log(log_path)
+    return recording.record_log(
+        log, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled
+    )
 
 
 def _policy(agent: Agent) -> Policy:
@@ -190,6 +243,11 @@ class Services:
     trash: Callable[[Path], None] = trash
     evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
     open_window: Callable[[RolloutPlayer, str], Mirror] = open_window
+    list_recordings: Callable[[], Sequence[RecordingInfo]] = list_recordings
+    recordings_dir: Callable[[], Path] = recordings_dir
+    new_recording_path: Callable[[str, str], Path] = new_recording_path
+    trash_recording: Callable[[Path], None] = trash_recording
+    convert: Callable[[Path, Path, int, Callable[[int], None], Callable[[], bool]], Recording] = convert
     record_play: Callable[[str, str, int, Sequence[int], int, Callable[[int], None], Callable[[], bool]], Recording] = (
         record_play
     )

@@ -90,6 +90,10 @@ class Step:
     max_x: int = 40
     end: EndReason | None = None
 
+    @property
+    def held(self) -> tuple[int, ...]:
+        return (self.buttons,) * len(self.frames)
+
 
 def steps(count: int) -> Iterator[Step]:
     yield Step(0, (), buttons=0, q_values=())

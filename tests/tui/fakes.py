@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from mario_tui.checkpoint import CheckpointInfo, RunSummary
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
+from mario_tui.play.recordings import RecordingInfo
 from mario_tui.training.metrics import Ends
 from mario_tui.training.session import Notice, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
@@ -203,6 +204,7 @@ class FakePlayer:
         self.latest_frame: np.ndarray | None = None
         self.chances = SimpleNamespace(epsilon=0.0, sticky=0.0)
         self.newest_step = 42
+        self.stage = ""
         self._action_set = action_set
         if loaded:
             self.load()
@@ -211,6 +213,7 @@ class FakePlayer:
         self.policy = SimpleNamespace(
             action_set=self._action_set, stage="1-1", source="my-run, step 120,000", step=120_000, frame_skip=4
         )
+        self.stage = "1-1"
         self.latest = moment()
         self.latest_frame = self.latest.frame
 
@@ -281,6 +284,34 @@ def typical_checkpoints() -> list[CheckpointInfo]:
     ]
 
 
+def recording(name: str, **changes: Any) -> RecordingInfo:
+    path = Path(f"/recordings/{name}")
+    values: dict[str, Any] = {
+        "path": path,
+        "log": path.with_suffix(".json"),
+        "stage": "1-1",
+        "seconds": 21.4,
+        "max_x": 3161,
+        "cleared": True,
+        "first_frame": 0,
+        "size_bytes": 640_000,
+        "created": "2030-01-02T11:40:00+00:00",
+        "problem": "",
+    }
+    return RecordingInfo(**{**values, **changes})
+
+
+def typical_recordings() -> list[RecordingInfo]:
+    return [
+        recording("overnight_step-000500000_2030-01-02T12-40-00.mp4"),
+        recording("play_2030-01-01T20-11-05.gif", seconds=4.0, cleared=False, max_x=722, size_bytes=2_100_000),
+        recording(
+            "found.mp4", log=None, stage="?", seconds=None, cleared=None, max_x=None,
+            problem="its action log is missing", created="2029-12-01T10:00:00+00:00",
+        ),
+    ]  # fmt: skip
+
+
 def summaries(infos: Sequence[CheckpointInfo]) -> list[RunSummary]:
     by_run: dict[str, list[CheckpointInfo]] = {}
     for info in infos:
@@ -303,6 +334,8 @@ class World:
 
     def __init__(self, checkpoints: Sequence[CheckpointInfo] = ()) -> None:
         self.checkpoints = list(checkpoints)
+        self.recordings: list[RecordingInfo] = []
+        self.converted: list[tuple[Path, Path, int]] = []
         self.session = FakeSession()
         self.player = FakePlayer()
         self.started: list[tuple[Any, ...]] = []
@@ -328,6 +361,11 @@ class World:
             evaluate=self._evaluate,
             record=self._record,
             record_play=self._record_play,
+            list_recordings=lambda: list(self.recordings),
+            recordings_dir=lambda: Path("/recordings"),
+            new_recording_path=lambda stem, suffix: Path(f"/recordings/{stem}_new{suffix}"),
+            trash_recording=self._trash_recording,
+            convert=self._convert,
             open_window=self._open_window,
             free_memory_bytes=lambda: self.free_bytes,
             now=lambda: datetime.fromtimestamp(NOW.timestamp() + self.seconds, timezone.utc),
@@ -352,6 +390,17 @@ class World:
         name = path.name if isinstance(path, Path) else path.source
         self.player.calls.append(f"open {name}" + (f" {stage}" if stage else ""))
         return self.player
+
+    def _trash_recording(self, path: Path) -> None:
+        self.trashed.append(path)
+        self.recordings = [info for info in self.recordings if info.path != path]
+
+    def _convert(self, log: Path, output: Path, scale: int, progress: Any, cancelled: Any) -> Any:
+        if self.job_problem:
+            raise MarioTuiError(self.job_problem)
+        self.converted.append((log, output, scale))
+        self.recordings.insert(0, recording(output.name))
+        return SimpleNamespace(path=output, seconds=4.0, cleared=False, max_x=722)
 
     def _trash(self, path: Path) -> None:
         self.trashed.append(path)

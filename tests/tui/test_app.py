@@ -143,13 +143,13 @@ async def test_rare_events_become_notices_once() -> None:
         world.session.start()
         world.session.notice("cleared", "episode 7 cleared 1-1")
         world.session.notice("paused", "paused")
-        version = app.checkpoints_version
+        version = app.files_version
         world.session.notice("saved", "saved it")
         app.look_at_session()
         app.look_at_session()
         await pilot.pause()
         assert messages(app) == ["episode 7 cleared 1-1", "saved it"]
-        assert app.checkpoints_version > version
+        assert app.files_version > version
         world.session.end()
 
 

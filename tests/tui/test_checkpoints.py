@@ -7,9 +7,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from mario_tui.tui.app import MarioTuiApp
-from mario_tui.tui.screens.checkpoints import CheckpointsScreen, Table, shortened
+from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.list import Table, shortened
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from tui.fakes import World, typical_checkpoints, until

@@ -63,5 +63,5 @@ async def test_a_saved_checkpoint_appears_without_a_key() -> None:
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.screen.has_class("-empty"))
         world.checkpoints = typical_checkpoints()
-        app.checkpoints_version += 1
+        app.files_version += 1
         await until(pilot, lambda: "overnight" in shown(app, "#runs"))

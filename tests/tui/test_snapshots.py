@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from mario_tui.tui.screens.checkpoints import CheckpointsScreen, Table
+from mario_tui.tui.screens.checkpoints import CheckpointsScreen
+from mario_tui.tui.screens.list import Table
+from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
-from tui.fakes import FakePlayer, World, moment, typical_checkpoints, until
+from tui.fakes import FakePlayer, World, moment, typical_checkpoints, typical_recordings, until
 
 Compare = Callable[..., bool]
 Prepare = Callable[[World, Pilot[int]], Awaitable[None]]
@@ -97,6 +99,18 @@ async def checkpoints(world: World, pilot: Pilot[int]) -> None:
     )
 
 
+async def recordings(world: World, pilot: Pilot[int]) -> None:
+    await pilot.press("v")
+    await until(
+        pilot,
+        lambda: (
+            isinstance(pilot.app.screen, RecordingsScreen)
+            and pilot.app.screen._loaded
+            and pilot.app.screen.query_one(Table).row_count == len(world.recordings)
+        ),
+    )
+
+
 async def watch(world: World, pilot: Pilot[int]) -> None:
     await checkpoints(world, pilot)
     await pilot.press("enter")
@@ -142,6 +156,16 @@ def test_checkpoints_empty(compare: Any) -> None:
 
 def test_checkpoints_typical(compare: Any) -> None:
     assert compare(World(typical_checkpoints()), checkpoints)
+
+
+def test_recordings_empty(compare: Any) -> None:
+    assert compare(World(), recordings)
+
+
+def test_recordings_typical(compare: Any) -> None:
+    world = World()
+    world.recordings = typical_recordings()
+    assert compare(world, recordings)
 
 
 def test_help(compare: Any) -> None:

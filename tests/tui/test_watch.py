@@ -152,7 +152,7 @@ async def test_w_opens_a_window_and_closes_it() -> None:
     world = World()
     async with watching(world) as (app, pilot):
         await pilot.press("w")
-        await until(pilot, lambda: "window 1-1  step-000120000" in world.player.calls)
+        await until(pilot, lambda: "window 1-1  my-run, step 120,000" in world.player.calls)
         await until(pilot, lambda: app.screen._mirror is not None)  # type: ignore[attr-defined]
         await pilot.press("w")
         await until(pilot, lambda: world.player.calls[-1] == "window closed")

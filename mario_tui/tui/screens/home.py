@@ -121,8 +121,8 @@ class HomeScreen(MarioScreen):
     def refresh_numbers(self) -> None:
         """Shows the state of the training, and reads the lists again where they may have changed."""
         app = self.mario
-        if self._version != app.checkpoints_version:
-            self._version = app.checkpoints_version
+        if self._version != app.files_version:
+            self._version = app.files_version
             self.run_worker(self._load(), group="lists", exclusive=True)
         snapshot = app.snapshot
         self.set_class(snapshot is not None or app.session_is_loading, "-training")

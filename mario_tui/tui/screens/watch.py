@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 EPSILONS = (0.0, 0.05, 0.1, 0.25)
 STICKY = 0.25
 
+_AGENT_ACTIONS = ("next_stage", "record_from_here", "record", "next_epsilon", "toggle_sticky")
+
 _ENDS = {
     "clear": ("CLEARED the stage", "$success"),
     "death": ("died", "$error"),
@@ -99,10 +101,17 @@ class WatchScreen(MarioScreen):
 
     @property
     def _agent_name(self) -> str:
+        if self._player is not None and self._player.policy is not None:
+            return self._player.policy.source
         return self._agent.name if isinstance(self._agent, Path) else self._agent.source
 
+    @property
+    def _is_log(self) -> bool:
+        """Whether a recording is replayed, where no agent decides anything."""
+        return isinstance(self._agent, Path) and self._agent.suffix == ".json"
+
     def compose_body(self) -> ComposeResult:
-        yield GameView("loading PyTorch and the agent ...", id="game")
+        yield GameView("loading PyTorch and the game ...", id="game")
         with Vertical(id="panel"):
             yield Static("", id="who")
             yield Static("", id="state")
@@ -162,14 +171,14 @@ class WatchScreen(MarioScreen):
         moment = None if player is None else player.latest
         policy = None if player is None else player.policy
         with self.app.batch_update():
+            if player is not None:
+                self._stage = self._stage or player.stage
             if policy is not None and not self._named_actions:
                 self._named_actions = True
-                self._stage = self._stage or policy.stage
                 names = tuple(self.mario.services.action_names(policy.action_set))
                 self.query_one(QBars).names = names
                 self.set_class(len(names) > 7, "-many-actions")
-            who = policy.source if policy is not None else self._agent_name
-            self._update("#who", Content.styled(who, "bold"))
+            self._update("#who", Content.styled(self._agent_name, "bold"))
             self._update("#state", self._state(moment))
             self._update("#watch-jobs", Content("\n".join(job.line for job in self.mario.jobs)))
             if moment is not None and moment is not self._shown:
@@ -200,6 +209,10 @@ class WatchScreen(MarioScreen):
         if player is None or moment is None:
             return Content.styled("loading ...", "$secondary")
         stage = (f"stage {self._stage}  ", "")
+        if moment.end is None and player.finished:
+            return Content.assemble(
+                stage, ("the recording ends here", "bold $warning"), ("\na again, ← back", "$foreground 60%")
+            )
         if moment.end is not None:
             words, colour = _ENDS[moment.end.value]
             return Content.assemble(
@@ -240,6 +253,8 @@ class WatchScreen(MarioScreen):
     # asking
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if self._is_log and action in _AGENT_ACTIONS:
+            return False
         return not (self._leaves_app and action == "go")
 
     def action_toggle_pause(self) -> None:

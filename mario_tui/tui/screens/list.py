@@ -1,0 +1,172 @@
+"""What Checkpoints and Recordings have in common: a table of files, with what is known of the selected one below."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import DataTable, Static
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.tui.screens.base import MarioScreen
+
+
+class HasPath(Protocol):
+    @property
+    def path(self) -> Path: ...
+
+
+Row = TypeVar("Row", bound=HasPath)
+
+
+class Table(DataTable[Text], inherit_bindings=False):
+    """The table without keys of its own beside the ones that move: enter belongs to the screen."""
+
+    BINDINGS = [
+        Binding("up,k", "cursor_up", "Up", show=False),
+        Binding("down,j", "cursor_down", "Down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("home", "scroll_top", "First", show=False),
+        Binding("end", "scroll_bottom", "Last", show=False),
+    ]
+
+
+def shortened(name: str, width: int) -> str:
+    """A name with its middle left out where it is too long: they are told apart by their ends."""
+    if len(name) <= width:
+        return name
+    tail = (width - 1) // 2
+    return f"{name[: width - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+class ListScreen(MarioScreen, Generic[Row]):
+    """A table of all files of a kind; subclasses say which, and what they know of them."""
+
+    CSS_PATH = "list.tcss"
+    COLUMNS: ClassVar[Sequence[tuple[str, int]]] = ()
+    """Heading and width of the columns."""
+    WIDE_COLUMN = 1
+    """The number of the one that gets what is left of the screen's width."""
+    NUMERIC: ClassVar[Sequence[str]] = ()
+    """Headings of the columns that are set to the right."""
+    EMPTY = ""
+    """What to do where there is nothing to list, with markup."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._infos: tuple[Row, ...] = ()
+        self._loaded = False
+        self._version = -1
+        self._row = 0
+
+    def read(self) -> Sequence[Row]:
+        """All rows, in their order; in a thread."""
+        raise NotImplementedError
+
+    def cells(self, info: Row, wide: int) -> Sequence[Text]:
+        """A row's cells; the wide column has that many characters."""
+        raise NotImplementedError
+
+    def describe(self, info: Row) -> tuple[str, bool]:
+        """What to say of the selected row, and whether that is a problem."""
+        raise NotImplementedError
+
+    def shown(self) -> Sequence[Row]:
+        """Those of the rows that are on show."""
+        return self._infos
+
+    def compose_body(self) -> ComposeResult:
+        yield Static("", id="nothing")
+        yield Table(id="table", cursor_type="row", cell_padding=1)
+        with Vertical(id="details"):
+            yield Static("", id="selected", markup=False)
+            yield Static("", id="jobs", markup=False)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.fill()
+        self.every(0.25, self.refresh_list)
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self._version = -1
+        self.refresh_list()
+
+    def on_resize(self) -> None:
+        self.fill()
+
+    def refresh_list(self) -> None:
+        """Shows the work in the background, and reads the list again where it may have changed."""
+        app = self.mario
+        jobs = Content("\n".join(f"{job.line} ({job.target})" for job in app.jobs))
+        widget = self.query_one("#jobs", Static)
+        if widget.content != jobs:
+            widget.update(jobs)
+            self.set_class(bool(app.jobs), "-busy")
+        if self._version != app.files_version:
+            self._version = app.files_version
+            self.run_worker(self._load(), group="list", exclusive=True)
+
+    async def _load(self) -> None:
+        try:
+            self._infos = tuple(await asyncio.to_thread(self.read))
+        except (MarioTuiError, OSError) as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self._loaded = True
+        self.fill()
+        self.refresh_bindings()
+
+    def fill(self) -> None:
+        """Makes the table anew; the selected row stays selected."""
+        table = self.query_one(Table)
+        selected = self.selected
+        others = sum(width + 2 for number, (_, width) in enumerate(self.COLUMNS) if number != self.WIDE_COLUMN)
+        wide = max(12, self.app.size.width - others - 3)
+        shown = self.shown()
+        table.clear(columns=True)
+        for number, (heading, width) in enumerate(self.COLUMNS):
+            label = Text(heading, justify="right" if heading in self.NUMERIC else "left")
+            table.add_column(label, width=wide if number == self.WIDE_COLUMN else width, key=str(number))
+        for info in shown:
+            table.add_row(*self.cells(info, wide), key=str(info.path))
+        if selected is not None:
+            paths = [info.path for info in shown]
+            row = paths.index(selected.path) if selected.path in paths else min(self._row, len(paths) - 1)
+            table.move_cursor(row=max(0, row))
+        self.set_class(self._loaded and not shown, "-empty")
+        if not shown:
+            self.query_one("#nothing", Static).update(Content.from_markup(self.EMPTY if self._loaded else ""))
+        elif self.app.focused is None:
+            table.focus()
+        self._show_selected()
+
+    @property
+    def selected(self) -> Row | None:
+        """The row under the cursor."""
+        shown = self.shown()
+        return shown[self._row] if 0 <= self._row < len(shown) else None
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        self._row = event.cursor_row
+        self._show_selected()
+        self.refresh_bindings()
+
+    def _show_selected(self) -> None:
+        info = self.selected
+        line, problem = ("", False) if info is None else self.describe(info)
+        widget = self.query_one("#selected", Static)
+        widget.update(Content(line))
+        widget.set_class(problem, "-problem")
+
+    def colour(self, name: str, otherwise: str) -> str:
+        """A colour of the theme."""
+        return self.app.theme_variables.get(name, otherwise)

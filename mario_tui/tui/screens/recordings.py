@@ -1,0 +1,132 @@
+"""Recordings: every video, and what can be done with it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.binding import Binding
+from textual.widgets import DataTable
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.tui import text
+from mario_tui.tui.screens.dialogs import ConfirmScreen
+from mario_tui.tui.screens.list import ListScreen, shortened
+
+if TYPE_CHECKING:
+    from mario_tui.play.recordings import RecordingInfo
+
+LARGE_SCALE = 4
+
+
+class RecordingsScreen(ListScreen["RecordingInfo"]):
+    """A table of all recordings, the newest first."""
+
+    HEADING = "Recordings"
+    ABOUT = (
+        "Every video in the recordings folder. Beside each lies its action log, from which the play can be shown again "
+        "in the terminal, exactly, and made into a video of another kind. Deleted ones move to recordings/.trash."
+    )
+    COLUMNS = (("", 4), ("recording", 30), ("stage", 5), ("length", 7), ("outcome", 9), ("size", 7), ("age", 6))
+    NUMERIC = ("length", "size", "age")
+    EMPTY = (
+        "[b $secondary]No recording yet.[/]\n\nWatch an agent ([b $secondary]c[/], then enter) and press "
+        "[b $secondary]r[/] to record from there,\nor press [b $secondary]r[/] on a checkpoint for its whole episode."
+    )
+    BINDINGS = [
+        Binding("enter", "play", "Play", key_display="enter", tooltip="Play it again in this terminal"),
+        Binding("g", "convert('.gif', 2)", "GIF", tooltip="Make a GIF of the same play, in the background"),
+        Binding("m", "convert('.mp4', 2)", "MP4", tooltip="Make an MP4 of the same play, in the background"),
+        Binding("l", "convert('.mp4', 4)", "Large", show=False, tooltip="Make an MP4 of twice the size (1024x960)"),
+        Binding("o", "open_folder", "Folder", tooltip="Open the folder in the desktop's file manager"),
+        Binding("d", "trash", "Delete", tooltip="Move it and its action log to the trash folder (asks first)"),
+        Binding("escape,q", "app.go('home')", "Back", show=False, tooltip="Back to Home"),
+    ]
+
+    def read(self) -> Sequence[RecordingInfo]:
+        return self.mario.services.list_recordings()
+
+    def cells(self, info: RecordingInfo, wide: int) -> Sequence[Text]:
+        good, dim = self.colour("success", "green"), "dim"
+        if info.cleared:
+            outcome = Text("clears", good)
+        else:
+            outcome = Text("-" if info.max_x is None else f"x {text.count(info.max_x)}", "" if info.max_x else dim)
+        return (
+            Text(info.path.suffix[1:].upper(), dim),
+            Text(shortened(info.path.stem, wide), "bold"),
+            Text(info.stage, "" if info.log else dim),
+            Text("-" if info.seconds is None else f"{info.seconds:.1f} s", justify="right"),
+            outcome,
+            Text(text.size(info.size_bytes), dim, justify="right"),
+            Text(text.age(info.created, self.mario.services.now()), dim, justify="right"),
+        )
+
+    def describe(self, info: RecordingInfo) -> tuple[str, bool]:
+        if info.log is None:
+            return f"{info.path}: {info.problem}, so it can be shown by a video player only", True
+        return f"{info.path}  ·  l makes a large MP4", False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("play", "convert"):
+            return self.selected is not None and self.selected.log is not None
+        if action == "trash":
+            return self.selected is not None
+        return True
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        if self.check_action("play", ()):
+            self.action_play()
+
+    def action_play(self) -> None:
+        if self.selected is not None and self.selected.log is not None:
+            self.mario.watch_agent(self.selected.log)
+
+    def action_convert(self, suffix: str, scale: int) -> None:
+        if self.selected is not None:
+            self.mario.convert(self.selected, suffix, scale)
+            self.refresh_list()
+
+    def action_open_folder(self) -> None:
+        folder = self.mario.services.recordings_dir()
+        opener = {"darwin": "open", "win32": "explorer"}.get(sys.platform, "xdg-open")
+        try:
+            subprocess.Popen(
+                [opener, str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError:
+            self.notify(f"no file manager can be opened here; the recordings are in {folder}", markup=False)
+
+    def action_trash(self) -> None:
+        info = self.selected
+        if info is None:
+            return
+        self.app.push_screen(
+            ConfirmScreen(
+                "Delete recording?",
+                f"{info.path.name} moves to recordings/.trash, where it can be taken back.",
+                yes="move to trash",
+                no="keep",
+                key="d",
+            ),
+            lambda yes: self._trash(info) if yes else None,
+        )
+
+    def _trash(self, info: RecordingInfo) -> None:
+        self.run_worker(self._move_to_trash(info), group="trash")
+
+    async def _move_to_trash(self, info: RecordingInfo) -> None:
+        try:
+            await asyncio.to_thread(self.mario.services.trash_recording, info.path)
+        except (MarioTuiError, OSError) as error:
+            self.notify(str(error), severity="error", markup=False)
+        self.mario.files_version += 1
+        self.refresh_list()
