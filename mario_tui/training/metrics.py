@@ -333,6 +333,12 @@ def read_metrics(path: Path) -> list[EpisodeRecord]:
     return records
 
 
+def progress(run: Path, points: int) -> list[float]:
+    """The mean farthest x of a run's episodes, in that many equal parts of its metrics.csv, or one for each episode."""
+    x = np.array([record.max_x for record in read_metrics(run / "metrics.csv")], dtype=float)
+    return [float(part.mean()) for part in np.array_split(x, min(points, len(x)))] if len(x) else []
+
+
 class TensorBoardLog:
     """Writes the same figures as TensorBoard events into `tensorboard/` in the run's folder."""
 

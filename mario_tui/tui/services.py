@@ -158,6 +158,13 @@ def run_summaries() -> Sequence[RunSummary]:
     return checkpoint.run_summaries()
 
 
+def run_progress(run: Path, points: int) -> Sequence[float]:
+    """How far a run's episodes got on the average, in that many parts of it or fewer."""
+    from mario_tui.training.metrics import progress
+
+    return progress(run, points)
+
+
 def trash(path: Path) -> None:
     from mario_tui import checkpoint
 
@@ -240,6 +247,7 @@ class Services:
     open_player: Callable[[Agent, str | None], RolloutPlayer] = open_player
     list_checkpoints: Callable[[], Sequence[CheckpointInfo]] = list_checkpoints
     run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
+    run_progress: Callable[[Path, int], Sequence[float]] = run_progress
     trash: Callable[[Path], None] = trash
     evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
     open_window: Callable[[RolloutPlayer, str], Mirror] = open_window

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 
@@ -83,3 +84,11 @@ def age(created: str, now: datetime) -> str:
 def percent(rate: float | None) -> str:
     """A rate from 0 to 1 as `85 %`; `-` where it has not been measured."""
     return "-" if rate is None else f"{100 * rate:.0f} %"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Values as bars one character wide, from the lowest to the highest of them."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * (value - low) / (high - low)) if high > low else 0] for value in values)

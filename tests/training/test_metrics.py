@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mario_tui.training.metrics import END_BUCKET_PIXELS, END_BUCKETS, EndMap, MetricLogger
+from mario_tui.training.metrics import END_BUCKET_PIXELS, END_BUCKETS, EndMap, MetricLogger, progress
 
 
 def test_the_map_of_ends_counts_deaths_by_place_and_clears_beside_them() -> None:
@@ -63,3 +63,12 @@ def test_notes_stand_in_the_log_beneath_its_heading(tmp_path) -> None:
     assert note.startswith("# step 1200, ")
     assert note.endswith(": now with a lower learning rate")
     assert line.split()[:2] == ["0", "1300"]
+
+
+def test_the_progress_of_a_run_is_how_far_its_episodes_got(tmp_path) -> None:
+    assert progress(tmp_path, 4) == []
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    for n in range(10):
+        logger.log_episode(0, step=n, epsilon=1.0, max_x=100 * n, end="death", seconds=1.0)
+    assert progress(tmp_path, 2) == [200.0, 700.0]
+    assert progress(tmp_path, 50) == [100.0 * n for n in range(10)]

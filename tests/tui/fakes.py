@@ -358,6 +358,7 @@ class World:
             list_checkpoints=lambda: list(self.checkpoints),
             run_summaries=lambda: summaries(self.checkpoints),
             trash=self._trash,
+            run_progress=lambda run, points: [300 + 150 * (n * n % 7) + 90 * n for n in range(points)],
             evaluate=self._evaluate,
             record=self._record,
             record_play=self._record_play,

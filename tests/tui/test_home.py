@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 from textual.widgets import Static
 
 from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.numbers import Numbers
-from tui.fakes import World, checkpoint, typical_checkpoints, until
+from tui.fakes import World, checkpoint, typical_checkpoints, typical_recordings, until
 
 
 def shown(app: object, selector: str) -> str:
@@ -65,3 +67,27 @@ async def test_a_saved_checkpoint_appears_without_a_key() -> None:
         world.checkpoints = typical_checkpoints()
         app.files_version += 1
         await until(pilot, lambda: "overnight" in shown(app, "#runs"))
+
+
+async def test_the_latest_recordings_and_how_far_runs_got_are_shown() -> None:
+    world = World(typical_checkpoints())
+    world.recordings = typical_recordings()
+    app = world.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        recordings = app.screen.query_one("#recordings", Static)
+        await until(pilot, lambda: "found.mp4" in str(recordings.content))
+        assert "clears" in str(recordings.content).splitlines()[0]
+        assert "▁▂▄▃" in str(app.screen.query_one("#runs", Static).content)
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, RecordingsScreen))
+
+
+@pytest.mark.parametrize("new", [True, False])
+async def test_at_the_first_start_the_keys_are_told_at_any_size(new: bool) -> None:
+    world = World(typical_checkpoints()[: 1 if new else 5])
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen._loaded)  # type: ignore[attr-defined]
+        invitation = app.screen.query_one("#invitation", Static)
+        await until(pilot, lambda: bool(invitation.region) is new)
+        assert "w watch the best one play" in str(invitation.content)

@@ -60,3 +60,9 @@ def test_epsilon_shows_that_it_moves() -> None:
     assert text.epsilon(0.5) == "0.5000"
     assert text.percent(None) == "-"
     assert text.percent(0.85) == "85 %"
+
+
+def test_a_sparkline_goes_from_the_lowest_to_the_highest_value() -> None:
+    assert text.sparkline([0, 1, 2, 7]) == "▁▂▃█"
+    assert text.sparkline([5, 5]) == "▁▁"
+    assert text.sparkline([]) == ""

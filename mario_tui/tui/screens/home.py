@@ -15,11 +15,17 @@ from textual.widgets import Static
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.list import shortened
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 
 if TYPE_CHECKING:
     from mario_tui.checkpoint import CheckpointInfo, RunSummary
+    from mario_tui.play.recordings import RecordingInfo
+
+SPARKS = 16
+"""Characters of a run's sparkline."""
+MOST_RUNS = 12
 
 _BLOCK = (
     "rooooooooooooor",
@@ -65,6 +71,7 @@ class HomeScreen(MarioScreen):
     BINDINGS = [
         Binding("t", "app.go('train')", "Train", tooltip="Set up a training, or look at the one that runs"),
         Binding("w", "watch_best", "Watch best", tooltip="Watch the best agent play in this terminal"),
+        Binding("v", "app.go('recordings')", "Recordings", tooltip="Recordings: play, convert and delete videos"),
         Binding("q", "app.quit", "Quit", tooltip="Leave; a training that runs is stopped and saved first"),
     ]
 
@@ -72,6 +79,8 @@ class HomeScreen(MarioScreen):
         super().__init__()
         self._best: tuple[CheckpointInfo, ...] = ()
         self._runs: tuple[RunSummary, ...] = ()
+        self._progress: dict[str, tuple[float, ...]] = {}
+        self._recordings: tuple[RecordingInfo, ...] = ()
         self._version = -1
         self._loaded = False
 
@@ -89,9 +98,13 @@ class HomeScreen(MarioScreen):
             with Vertical(id="best-box", classes="box") as best:
                 best.border_title = "Best agent per stage"
                 yield Static("", id="best")
-            with Vertical(id="runs-box", classes="box") as runs:
-                runs.border_title = "Latest runs"
-                yield Static("", id="runs")
+            with Vertical(id="latest"):
+                with Vertical(id="runs-box", classes="box") as runs:
+                    runs.border_title = "Latest runs"
+                    yield Static("", id="runs")
+                with Vertical(id="recordings-box", classes="box") as recordings:
+                    recordings.border_title = "Latest recordings"
+                    yield Static("", id="recordings")
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -156,6 +169,11 @@ class HomeScreen(MarioScreen):
         try:
             checkpoints = await asyncio.to_thread(services.list_checkpoints)
             self._runs = tuple(await asyncio.to_thread(services.run_summaries))
+            self._recordings = tuple(await asyncio.to_thread(services.list_recordings))
+            self._progress = {
+                summary.run: tuple(await asyncio.to_thread(services.run_progress, summary.path, SPARKS))
+                for summary in self._runs[:MOST_RUNS]
+            }
         except (MarioTuiError, OSError) as error:
             self.notify(str(error), severity="error", markup=False)
             return
@@ -172,18 +190,20 @@ class HomeScreen(MarioScreen):
         if not self._loaded:
             return
         self.set_class(not self._runs, "-empty")
+        self.set_class(len(self._runs) < 2 and not self._recordings, "-new")
         invitation = (
             "[b $secondary]No run yet.[/]\n\nPress [b $secondary]t[/] to train an agent on stage 1-1:\n"
             "you see its game, its curves and its progress live,\nand can pause, save and stop at any time.\n\n"
             "[$foreground 60%]? shows all keys, q quits.[/]"
             if not self._runs
             else "[b $primary]mario-tui[/]\nAn agent learns Super Mario Bros.\n\n"
-            "[b $secondary]t[/] train   [b $secondary]c[/] checkpoints   "
-            "[b $secondary]w[/] watch the best one   [b $secondary]?[/] help"
+            "[b $secondary]w[/] watch the best one play   [b $secondary]t[/] train one\n"
+            "[b $secondary]c[/] checkpoints   [b $secondary]v[/] recordings   [b $secondary]?[/] help"
         )
         self.query_one("#invitation", Static).update(Content.from_markup(invitation))
         self.query_one("#best", Static).update(self._best_table(self._best))
         self.query_one("#runs", Static).update(self._runs_table(self._runs))
+        self.query_one("#recordings", Static).update(self._recordings_table(self._recordings))
 
     def _rows(self, box: str) -> int:
         return max(1, self.query_one(box).content_size.height)
@@ -208,11 +228,34 @@ class HomeScreen(MarioScreen):
     def _runs_table(self, runs: Sequence[RunSummary]) -> Content:
         now = self.mario.services.now()
         width = self.query_one("#runs-box").content_size.width
-        room = max(12, width - 23)
-        lines = [Content.styled(f"{'run':<{room}}  stage     step    age", "$foreground 60%")]
+        sparks = SPARKS if width >= 60 else 0
+        room = max(12, width - 23 - (sparks + 2 if sparks else 0))
+        gap = "  " + "how far".ljust(sparks) if sparks else ""
+        lines = [Content.styled(f"{'run':<{room}}{gap}  stage     step    age", "$foreground 60%")]
         for summary in runs[: max(1, self._rows("#runs-box") - 1)]:
             step = max((info.step for info in summary.checkpoints), default=0)
-            name = summary.run if len(summary.run) <= room else summary.run[: room - 1] + "…"
+            name = shortened(summary.run, room)
+            spark = "  " + text.sparkline(self._progress.get(summary.run, ())).ljust(sparks) if sparks else ""
             line = f"  {summary.stage:<5}{text.compact(step):>9}{text.age(summary.created, now):>7}"
-            lines.append(Content.assemble(f"{name:<{room}}", (line, "$foreground 60%")))
+            lines.append(Content.assemble(f"{name:<{room}}", (spark, "$secondary"), (line, "$foreground 60%")))
+        return Content("\n").join(lines)
+
+    def _recordings_table(self, recordings: Sequence[RecordingInfo]) -> Content:
+        if not recordings:
+            return Content.styled("none yet: r records while you watch", "$foreground 60%")
+        now = self.mario.services.now()
+        room = max(12, self.query_one("#recordings-box").content_size.width - 25)
+        lines = []
+        for info in recordings[: max(1, self._rows("#recordings-box"))]:
+            length = "-" if info.seconds is None else f"{info.seconds:.0f} s"
+            outcome = "clears" if info.cleared else "" if info.max_x is None else f"x {info.max_x}"
+            name = f"{shortened(info.path.stem, room - 4)}{info.path.suffix}"
+            line = f"{length:>7}{text.age(info.created, now):>7}"
+            lines.append(
+                Content.assemble(
+                    f"{name:<{room}}",
+                    (f"  {outcome:<8}", "$success" if info.cleared else ""),
+                    (line, "$foreground 60%"),
+                )
+            )
         return Content("\n").join(lines)
