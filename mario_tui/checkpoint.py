@@ -22,10 +22,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from mario_tui import __version__, paths
-from mario_tui.errors import CheckpointError
+from mario_tui.errors import CheckpointError, InputError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -249,6 +249,37 @@ def note_evaluation(folder: Path, **measured: Any) -> None:
         _link_best(run)
 
 
+def annotate(folder: Path, text: str) -> None:
+    """Keeps a line of the user's own with a checkpoint; an empty one takes it away."""
+    run = folder.parent
+    with _evaluations_lock(run):
+        content = evaluations(run)
+        entry = {**content.get(folder.name, {}), "note": " ".join(text.split())}
+        content[folder.name] = entry if entry["note"] else {name: entry[name] for name in entry if name != "note"}
+        write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
+
+
+def rename_run(run: Path, name: str) -> Path:
+    """Gives a run another name; returns its new folder.
+
+    Raises InputError for a name that cannot be or is taken, and for a run that is being trained.
+    """
+    folder = paths.run_dir(name)
+    if folder.exists():
+        raise InputError(f"a run named {name!r} exists: choose another name")
+    try:
+        with FileLock(run_lock(run), timeout=0):
+            os.rename(run, folder)
+    except Timeout:
+        raise InputError(f"the run {run.name!r} is being trained: stop that first") from None
+    return folder
+
+
+def run_lock(run: Path) -> Path:
+    """The file that whoever trains a run holds a lock on."""
+    return run.with_name(f".{run.name}.lock")
+
+
 def _evaluations_lock(run: Path) -> FileLock:
     """Held while what is known of a run's checkpoints changes: a training and an evaluation may want to at once."""
     return FileLock(run / ".evaluations.lock")
@@ -265,7 +296,7 @@ def _rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
 
 
 def _link_best(run: Path) -> None:
-    measured = evaluations(run)
+    measured = {name: entry for name, entry in evaluations(run).items() if entry.keys() - {"note"}}
     folders = [folder for folder in paths.step_folders(run) if folder.name in measured]
     link = run / "best"
     if not folders:
@@ -293,6 +324,7 @@ class CheckpointInfo:
     greedy_clear: bool | None
     robust_clear_rate: float | None
     problem: str = ""
+    note: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui checkpoints --json` promises."""
@@ -345,6 +377,7 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
         greedy_clear=clear if isinstance(clear, bool) else None,
         robust_clear_rate=float(rate) if isinstance(rate, int | float) else None,
         problem=problem,
+        note=note if isinstance(note := measured.get("note"), str) else "",
     )
 
 

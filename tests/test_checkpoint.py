@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -227,3 +228,46 @@ def test_a_home_that_is_a_file_is_refused(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("MARIO_TUI_HOME", str(home / "file"))
     with pytest.raises(InputError, match="no folder"):
         checkpoint.list_checkpoints()
+
+
+def test_a_measured_rate_of_none_is_no_better_than_a_greedy_clear(run: Path) -> None:
+    clears, fails = write(run, 1), write(run, 2)
+    checkpoint.note_evaluation(clears, greedy_clear=True, greedy_x=3161)
+    checkpoint.note_evaluation(fails, greedy_clear=False, greedy_x=900, robust_clear_rate=0.0)
+    assert (run / "best").resolve() == clears
+    assert checkpoint.list_checkpoints()[0].path == clears
+
+
+def test_a_note_stays_with_its_checkpoint_and_makes_it_no_better(run: Path) -> None:
+    one, other = write(run, 1), write(run, 2)
+    checkpoint.annotate(other, "  jumps \n well ")
+    assert not (run / "best").exists()
+    checkpoint.note_evaluation(one, greedy_x=300)
+    assert (run / "best").resolve() == one
+    checkpoint.annotate(one, "slow")
+    assert {info.path: info.note for info in checkpoint.list_checkpoints()} == {one: "slow", other: "jumps well"}
+    checkpoint.annotate(one, " ")
+    assert checkpoint.evaluations(run)[one.name] == {"greedy_x": 300}
+
+
+def test_a_run_gets_another_name_with_all_that_is_in_it(run: Path) -> None:
+    folder = write(run)
+    checkpoint.note_evaluation(folder, greedy_clear=True)
+    renamed = checkpoint.rename_run(run, "better")
+    assert renamed == run.with_name("better")
+    assert not run.exists()
+    assert (renamed / "best").resolve() == renamed / folder.name
+    checkpoint.verify(renamed / folder.name)
+    (info,) = checkpoint.list_checkpoints()
+    assert (info.run, info.greedy_clear) == ("better", True)
+
+
+def test_a_run_is_not_renamed_to_a_name_that_cannot_be_or_while_it_is_trained(run: Path) -> None:
+    write(run)
+    write(run.with_name("taken"))
+    for name, problem in (("taken", "exists"), ("a/b", "cannot be used")):
+        with pytest.raises(InputError, match=problem):
+            checkpoint.rename_run(run, name)
+    with FileLock(checkpoint.run_lock(run)), pytest.raises(InputError, match="is being trained"):
+        checkpoint.rename_run(run, "other")
+    assert run.is_dir()

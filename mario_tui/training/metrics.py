@@ -339,6 +339,27 @@ def progress(run: Path, points: int) -> list[float]:
     return [float(part.mean()) for part in np.array_split(x, min(points, len(x)))] if len(x) else []
 
 
+COMPARED = ("how far", "reward", "clear rate", "loss", "Q")
+"""What `run_curve` knows."""
+
+
+def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
+    """(step, mean over 100 episodes) of a run's metrics.csv, at most that many points; `name` is one of COMPARED."""
+    records = read_metrics(run / "metrics.csv")
+    fields_of = {"how far": "max_x", "reward": "reward", "loss": "loss", "Q": "q"}
+    values = np.array(
+        [record.end == "clear" if name == "clear rate" else getattr(record, fields_of[name]) for record in records],
+        dtype=float,
+    )
+    if not len(values):
+        return []
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.unique(np.linspace(1, len(values), min(points, len(values))).round().astype(int))
+    starts = np.maximum(ends - WINDOW, 0)
+    means = (sums[ends] - sums[starts]) / (ends - starts)
+    return [(float(records[end - 1].step), float(mean)) for end, mean in zip(ends, means, strict=True)]
+
+
 class TensorBoardLog:
     """Writes the same figures as TensorBoard events into `tensorboard/` in the run's folder."""
 

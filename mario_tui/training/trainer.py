@@ -283,7 +283,7 @@ class Trainer:
 
     def _take_lock(self) -> FileLock:
         self.run_dir.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.run_dir.with_name(f".{self.run_dir.name}.lock"))
+        lock = FileLock(checkpoint.run_lock(self.run_dir))
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -165,6 +165,32 @@ def run_progress(run: Path, points: int) -> Sequence[float]:
     return progress(run, points)
 
 
+def run_curve(run: Path, name: str, points: int) -> Sequence[tuple[float, float]]:
+    """(step, value) of a run's curve, for comparisons; see COMPARED for the names."""
+    from mario_tui.training import metrics
+
+    return metrics.run_curve(run, name, points)
+
+
+def annotate(path: Path, line: str) -> None:
+    from mario_tui import checkpoint
+
+    checkpoint.annotate(path, line)
+
+
+def rename_run(run: Path, name: str) -> Path:
+    from mario_tui import checkpoint
+
+    return checkpoint.rename_run(run, name)
+
+
+def export(path: Path, name: str) -> Path:
+    """Copies what plays of a checkpoint, a few MB, into a new run."""
+    from mario_tui.agent.policy import export_policy
+
+    return export_policy(path, name)
+
+
 def trash(path: Path) -> None:
     from mario_tui import checkpoint
 
@@ -248,6 +274,10 @@ class Services:
     list_checkpoints: Callable[[], Sequence[CheckpointInfo]] = list_checkpoints
     run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
     run_progress: Callable[[Path, int], Sequence[float]] = run_progress
+    run_curve: Callable[[Path, str, int], Sequence[tuple[float, float]]] = run_curve
+    annotate: Callable[[Path, str], None] = annotate
+    rename_run: Callable[[Path, str], Path] = rename_run
+    export: Callable[[Path, str], Path] = export
     trash: Callable[[Path], None] = trash
     evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
     open_window: Callable[[RolloutPlayer, str], Mirror] = open_window

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from mario_tui.training.metrics import END_BUCKET_PIXELS, END_BUCKETS, EndMap, MetricLogger, progress
+from mario_tui.training.metrics import (
+    COMPARED,
+    END_BUCKET_PIXELS,
+    END_BUCKETS,
+    EndMap,
+    MetricLogger,
+    progress,
+    run_curve,
+)
 
 
 def test_the_map_of_ends_counts_deaths_by_place_and_clears_beside_them() -> None:
@@ -72,3 +80,16 @@ def test_the_progress_of_a_run_is_how_far_its_episodes_got(tmp_path) -> None:
         logger.log_episode(0, step=n, epsilon=1.0, max_x=100 * n, end="death", seconds=1.0)
     assert progress(tmp_path, 2) == [200.0, 700.0]
     assert progress(tmp_path, 50) == [100.0 * n for n in range(10)]
+
+
+def test_a_curve_to_compare_is_the_mean_of_a_hundred_episodes_by_step(tmp_path) -> None:
+    assert run_curve(tmp_path, "how far", 5) == []
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    for n in range(300):
+        end = "clear" if n >= 250 else "death"
+        logger.log_episode(0, step=10 * n, epsilon=1.0, max_x=n, end=end, seconds=1.0)
+    curve = run_curve(tmp_path, "how far", 4)
+    assert [step for step, _ in curve] == [0.0, 1000.0, 2000.0, 2990.0]
+    assert [value for _, value in curve] == [0.0, 50.5, 150.5, 249.5]
+    assert run_curve(tmp_path, "clear rate", 4)[-1] == (2990.0, 0.5)
+    assert all(run_curve(tmp_path, name, 1000) for name in COMPARED)

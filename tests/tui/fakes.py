@@ -349,6 +349,7 @@ class World:
         self.job_problem = ""
         self.free_bytes = 12_300_000_000
         self.seconds = 0.0
+        self.exported: list[tuple[Path, str]] = []
 
     def services(self) -> Services:
         return Services(
@@ -358,6 +359,10 @@ class World:
             list_checkpoints=lambda: list(self.checkpoints),
             run_summaries=lambda: summaries(self.checkpoints),
             trash=self._trash,
+            run_curve=self._run_curve,
+            annotate=lambda path, line: self._change(path, note=line),
+            rename_run=self._rename_run,
+            export=lambda path, name: self.exported.append((path, name)),
             run_progress=lambda run, points: [300 + 150 * (n * n % 7) + 90 * n for n in range(points)],
             evaluate=self._evaluate,
             record=self._record,
@@ -391,6 +396,22 @@ class World:
         name = path.name if isinstance(path, Path) else path.source
         self.player.calls.append(f"open {name}" + (f" {stage}" if stage else ""))
         return self.player
+
+    def _change(self, path: Path, **changes: Any) -> None:
+        self.checkpoints = [replace(info, **changes) if info.path == path else info for info in self.checkpoints]
+
+    def _rename_run(self, run: Path, name: str) -> Path:
+        if "/" in name:
+            raise MarioTuiError(f"run name {name!r} cannot be used")
+        self.checkpoints = [
+            replace(info, run=name, path=run.with_name(name) / info.path.name) if info.path.parent == run else info
+            for info in self.checkpoints
+        ]
+        return run.with_name(name)
+
+    def _run_curve(self, run: Path, name: str, points: int) -> Any:
+        slope = len(run.name)
+        return [(1000.0 * n, 30.0 * slope * n + 100 * (n % slope)) for n in range(40)]
 
     def _trash_recording(self, path: Path) -> None:
         self.trashed.append(path)

@@ -8,11 +8,13 @@ from textual.widgets import Static
 
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
-from mario_tui.tui.screens.dialogs import ConfirmScreen
+from mario_tui.tui.screens.compare import CompareScreen
+from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.list import Table, shortened
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.widgets.metric_chart import MetricChart
 from tui.fakes import World, typical_checkpoints, until
 
 
@@ -121,6 +123,94 @@ async def test_a_list_that_lost_all_rows_becomes_the_empty_state() -> None:
         await until(pilot, lambda: app.screen.has_class("-empty"))
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+
+
+async def test_o_sorts_and_the_table_says_by_what() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (_, pilot, rows):
+
+        def column(number: int) -> list[str]:
+            return [str(rows.get_row_at(row)[number]) for row in range(rows.row_count)]
+
+        listed = column(3)
+        await pilot.press("o")
+        assert column(7) == ["2 h", "2 h", "2 h", "2 h", "3 h"]
+        assert rows.border_subtitle == "sorted by age"
+        await pilot.press("o")
+        assert column(3) == ["500,000", "120,000", "90,000", "80,000", "40,000"]
+        await pilot.press("o")
+        assert column(5)[0] == "70 %"
+        await pilot.press("o", "o")
+        assert column(3) == listed
+        assert not rows.border_subtitle
+
+
+async def test_slash_shows_only_what_has_the_words() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"4-2", "enter")
+        await until(pilot, lambda: rows.row_count == 1)
+        assert "only with '4-2'" in str(rows.border_subtitle)
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"no", "enter")
+        await until(pilot, lambda: app.screen.has_class("-empty"))
+        assert "has the word 4-2no" in str(app.screen.query_one("#nothing", Static).content)
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: rows.row_count == 5)
+
+
+async def test_marked_runs_are_compared_in_one_chart() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("m")
+        assert isinstance(app.screen, CheckpointsScreen), "one is marked at least"
+        await pilot.press("space", "down", "space")
+        assert [str(rows.get_row_at(row)[0]) for row in range(3)] == ["▶", "▶", " "]
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        chart = app.screen.query_one("#compare-0", MetricChart)
+        await until(pilot, lambda: len(chart._lines) == 2)
+        assert "overnight" in str(app.screen.query_one("#legend", Static).content)
+        await pilot.press("tab", "tab", "4")
+        assert app.screen.query_one("#compare-3").has_class("-selected")
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        await pilot.press("space", "m")
+        assert isinstance(app.screen, CheckpointsScreen), "one is left"
+
+
+async def test_n_keeps_a_note_and_f2_renames() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"the good one", "enter")
+        await until(pilot, lambda: world.checkpoints[0].note == "the good one")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        selected = app.screen.query_one("#selected", Static)
+        await until(pilot, lambda: "the good one" in str(selected.content))
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"-2", "enter")
+        await until(pilot, lambda: str(rows.get_row_at(0)[1]) == "overnight-2")
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"/x", "enter")
+        await until(pilot, lambda: any("cannot be used" in note.message for note in app._notifications))
+
+
+async def test_x_exports_under_a_name() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, _):
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: world.exported == [(world.checkpoints[0].path, "overnight-agent")])
 
 
 def test_long_names_keep_both_ends() -> None:

@@ -7,10 +7,12 @@ import pytest
 from textual.pilot import Pilot
 
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
+from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.list import Table
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.widgets.metric_chart import MetricChart
 from tui.fakes import FakePlayer, World, moment, typical_checkpoints, typical_recordings, until
 
 Compare = Callable[..., bool]
@@ -99,6 +101,14 @@ async def checkpoints(world: World, pilot: Pilot[int]) -> None:
     )
 
 
+async def compare_runs(world: World, pilot: Pilot[int]) -> None:
+    await checkpoints(world, pilot)
+    await pilot.press("space", "down", "space", "m")
+    await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
+    chart = pilot.app.screen.query_one("#compare-4", MetricChart)
+    await until(pilot, lambda: bool(chart._lines))
+
+
 async def recordings(world: World, pilot: Pilot[int]) -> None:
     await pilot.press("v")
     await until(
@@ -166,6 +176,10 @@ def test_recordings_typical(compare: Any) -> None:
     world = World()
     world.recordings = typical_recordings()
     assert compare(world, recordings)
+
+
+def test_compare(compare: Any) -> None:
+    assert compare(World(typical_checkpoints()), compare_runs)
 
 
 def test_help(compare: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -166,6 +166,22 @@ class ListScreen(MarioScreen, Generic[Row]):
         widget = self.query_one("#selected", Static)
         widget.update(Content(line))
         widget.set_class(problem, "-problem")
+
+    def do(self, work: Callable[[], object], done: str = "") -> None:
+        """Does something with files in a thread, and reads the list again."""
+
+        async def in_thread() -> None:
+            try:
+                await asyncio.to_thread(work)
+            except (MarioTuiError, OSError) as error:
+                self.notify(str(error), severity="error", markup=False)
+            else:
+                if done:
+                    self.notify(done, markup=False)
+            self.mario.files_version += 1
+            self.refresh_list()
+
+        self.run_worker(in_thread(), group="files")
 
     def colour(self, name: str, otherwise: str) -> str:
         """A colour of the theme."""

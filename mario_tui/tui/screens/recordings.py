@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from rich.text import Text
 from textual.binding import Binding
 from textual.widgets import DataTable
 
-from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
 from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.list import ListScreen, shortened
@@ -121,12 +119,4 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
         )
 
     def _trash(self, info: RecordingInfo) -> None:
-        self.run_worker(self._move_to_trash(info), group="trash")
-
-    async def _move_to_trash(self, info: RecordingInfo) -> None:
-        try:
-            await asyncio.to_thread(self.mario.services.trash_recording, info.path)
-        except (MarioTuiError, OSError) as error:
-            self.notify(str(error), severity="error", markup=False)
-        self.mario.files_version += 1
-        self.refresh_list()
+        self.do(lambda: self.mario.services.trash_recording(info.path))

@@ -22,7 +22,7 @@ BRAILLE = 0x2800
 DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.int32)
 LARGEST = 1e150  # beyond it the arithmetic of the axes overflows; such a value is left out like an infinity
 
-_PLAIN, _TITLE, _AXIS, _RAW, _MEAN = range(5)
+_PLAIN, _TITLE, _AXIS, _RAW, _MEAN, *_LINES = range(9)
 
 
 class MetricChart(Widget):
@@ -37,6 +37,7 @@ class MetricChart(Widget):
         "metric-chart--axis",
         "metric-chart--raw",
         "metric-chart--mean",
+        *(f"metric-chart--line-{number}" for number in range(len(_LINES))),
     }
     DEFAULT_CSS = """
     MetricChart {
@@ -47,6 +48,10 @@ class MetricChart(Widget):
     MetricChart > .metric-chart--axis { color: $foreground 60%; }
     MetricChart > .metric-chart--raw { color: $primary 65%; }
     MetricChart > .metric-chart--mean { color: $accent; text-style: bold; }
+    MetricChart > .metric-chart--line-0 { color: $accent; text-style: bold; }
+    MetricChart > .metric-chart--line-1 { color: $success; text-style: bold; }
+    MetricChart > .metric-chart--line-2 { color: $primary; text-style: bold; }
+    MetricChart > .metric-chart--line-3 { color: $foreground; text-style: bold; }
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class MetricChart(Widget):
         self._empty_text = empty_text
         self._points: Points = ()
         self._mean_points: Points = ()
+        self._lines: Sequence[Points] = ()
         self._drawing: _Drawing | None = None
 
     def set_data(self, points: Points, mean_points: Points = ()) -> None:
@@ -72,6 +78,13 @@ class MetricChart(Widget):
         if points == self._points and mean_points == self._mean_points:
             return
         self._points, self._mean_points = points, mean_points
+        self._drawing = None
+        self.refresh()
+
+    def set_lines(self, lines: Sequence[Points]) -> None:
+        """Shows up to four lines of (x, y) instead, each in a colour of its own."""
+        self._lines = lines
+        self._points = self._mean_points = ()
         self._drawing = None
         self.refresh()
 
@@ -85,23 +98,27 @@ class MetricChart(Widget):
             drawing = self._drawing = self._draw(*self.size)
         base = self.visual_style.rich_style
         styles = [base] + [
-            self.get_component_rich_style(f"metric-chart--{part}") for part in ("title", "axis", "raw", "mean")
+            self.get_component_rich_style(f"metric-chart--{part}")
+            for part in ("title", "axis", "raw", "mean", *(f"line-{number}" for number in range(len(_LINES))))
         ]
         return Strip([Segment(text, styles[ink]) for text, ink in drawing.runs(y)], drawing.width)
 
     def _draw(self, width: int, height: int) -> "_Drawing":
         drawing = _Drawing(width, height)
         raw, mean = _finite(self._points), _finite(self._mean_points)
+        series = [(raw, _RAW if len(mean) else _MEAN), (mean, _MEAN)]
+        series += [(_finite(line), ink) for line, ink in zip(self._lines, _LINES, strict=False)]
+        series = [(points, ink) for points, ink in series if len(points)]
         self._draw_title(drawing)
-        if not len(raw) and not len(mean):
+        if not series:
             lines = textwrap.wrap(self._empty_text, max(1, width - 2))
             for row, line in enumerate(lines, start=max(1, (height + 1 - len(lines)) // 2)):
                 drawing.put(row, (width - len(line)) // 2, line, _AXIS)
             return drawing
 
-        both = np.concatenate([raw, mean])
-        x_range = _widened(both[:, 0].min(), both[:, 0].max())
-        y_axis = _Axis(*_widened(both[:, 1].min(), both[:, 1].max()), most_ticks=height // 3, outwards=True)
+        every = np.concatenate([points for points, _ in series])
+        x_range = _widened(every[:, 0].min(), every[:, 0].max())
+        y_axis = _Axis(*_widened(every[:, 1].min(), every[:, 1].max()), most_ticks=height // 3, outwards=True)
 
         plot_top = 1
         plot_rows = height - plot_top - (2 if height >= 8 else 1 if height >= 5 else 0)
@@ -130,18 +147,13 @@ class MetricChart(Widget):
                 drawing.put(row, left - 1, "┤", _AXIS)
         self._draw_x_axis(drawing, plot_top + plot_rows, left, columns, x_range, x_dots)
 
-        raw_dots = np.zeros((dot_rows, dot_columns), np.bool_)
-        mean_dots = np.zeros_like(raw_dots)
-        if not len(mean):
-            _draw_line(mean_dots, raw, x_dots, y_dots)
-        else:
-            _draw_line(mean_dots, mean, x_dots, y_dots)
-            if len(raw) <= columns:
-                _draw_line(raw_dots, raw, x_dots, y_dots)
-            else:
-                raw_dots[y_dots(raw[:, 1]), x_dots(raw[:, 0])] = True
         area = np.s_[plot_top : plot_top + plot_rows, left : left + columns]
-        for dots, ink in ((raw_dots, _RAW), (mean_dots, _MEAN)):
+        for points, ink in series:
+            dots = np.zeros((dot_rows, dot_columns), np.bool_)
+            if ink == _RAW and len(points) > columns:
+                dots[y_dots(points[:, 1]), x_dots(points[:, 0])] = True
+            else:
+                _draw_line(dots, points, x_dots, y_dots)
             cells = (dots.reshape(plot_rows, 4, columns, 2) * DOT_BITS[:, None, :]).sum(axis=(1, 3))
             drawing.codes[area] = np.where(cells, BRAILLE + cells, drawing.codes[area])
             drawing.inks[area] = np.where(cells, ink, drawing.inks[area])

@@ -1,0 +1,85 @@
+"""Compare: the curves of several runs in one chart."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import Static
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.training.metrics import COMPARED
+from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.widgets.metric_chart import MetricChart
+
+MOST_COMPARED = 4
+COLOURS = ("$accent", "$success", "$primary", "$foreground")
+_POINTS = 200
+
+
+class CompareScreen(MarioScreen):
+    """Means over 100 episodes by step, one line a run."""
+
+    CSS_PATH = "compare.tcss"
+    HEADING = "Compare"
+    ABOUT = (
+        "The curves of the marked runs over their steps, each point the mean of 100 episodes in training: how far they "
+        "got, their reward, the share that cleared the stage, the loss and the Q value."
+    )
+    BINDINGS = [
+        Binding("tab", "next_chart", "View", tooltip="Show the next curve large"),
+        *(
+            Binding(str(number), f"chart({number - 1})", f"Chart: {name}", show=False, tooltip=f"Show {name} large")
+            for number, name in enumerate(COMPARED, 1)
+        ),
+        Binding("escape,q", "app.pop_screen", "Back", key_display="q", tooltip="Back to the checkpoints"),
+    ]
+
+    def __init__(self, runs: tuple[Path, ...]) -> None:
+        super().__init__()
+        self._runs = runs
+        self.selected = 0
+
+    def compose_body(self) -> ComposeResult:
+        legend = [(f"━━ {run.name}   ", colour) for run, colour in zip(self._runs, COLOURS, strict=False)]
+        yield Static(Content.assemble(*legend), id="legend")
+        with Container(id="compare-grid"):
+            for number, name in enumerate(COMPARED):
+                yield MetricChart(
+                    f"{number + 1} {name}",
+                    x_label="step",
+                    empty_text="no episodes",
+                    id=f"compare-{number}",
+                    classes="chart",
+                )
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._select(0)
+        self.run_worker(self._load())
+
+    async def _load(self) -> None:
+        curve = self.mario.services.run_curve
+        for number, name in enumerate(COMPARED):
+            try:
+                lines = [await asyncio.to_thread(curve, run, name, _POINTS) for run in self._runs]
+            except (MarioTuiError, OSError) as error:
+                self.notify(str(error), severity="error", markup=False)
+                return
+            self.query_one(f"#compare-{number}", MetricChart).set_lines(lines)
+
+    def _select(self, number: int) -> None:
+        self.selected = number
+        for other in range(len(COMPARED)):
+            self.query_one(f"#compare-{other}").set_class(other == number, "-selected")
+        self.query_one("#compare-grid").move_child(self.query_one(f"#compare-{number}"), before=0)
+
+    def action_next_chart(self) -> None:
+        self._select((self.selected + 1) % len(COMPARED))
+
+    def action_chart(self, number: int) -> None:
+        self._select(number)
