@@ -89,7 +89,7 @@ def test_a_curve_to_compare_is_the_mean_of_a_hundred_episodes_by_step(tmp_path) 
         end = "clear" if n >= 250 else "death"
         logger.log_episode(0, step=10 * n, epsilon=1.0, max_x=n, end=end, seconds=1.0)
     curve = run_curve(tmp_path, "how far", 4)
-    assert [step for step, _ in curve] == [0.0, 1000.0, 2000.0, 2990.0]
-    assert [value for _, value in curve] == [0.0, 50.5, 150.5, 249.5]
+    assert [step for step, _ in curve] == [0.0, 1000.0, 1990.0, 2990.0]
+    assert [value for _, value in curve] == [0.0, 50.5, 149.5, 249.5]
     assert run_curve(tmp_path, "clear rate", 4)[-1] == (2990.0, 0.5)
     assert all(run_curve(tmp_path, name, 1000) for name in COMPARED)
