@@ -92,6 +92,8 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
     where.add_argument("--window", action="store_true", help="in the emulator's window")
 
+    add("keys", "list the app's keys, with the names by which a settings file changes them", "inspection.keys")
+    _add_json(add("recordings", "list the recordings, the newest first", "inspection.recordings"))
     _add_json(add("checkpoints", "list the checkpoints, the best of each stage first", "inspection.checkpoints"))
     verify = add("verify", "say whether a checkpoint is whole", "inspection.verify")
     verify.add_argument("path", metavar="PATH", help="a checkpoint folder, a run or its name, or a .chkpt file")

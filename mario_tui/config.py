@@ -295,14 +295,20 @@ def _explain(error: ValidationError) -> str:
 
 
 def load_toml(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file; raises InputError where it cannot be read or holds something else."""
+    """The training settings in a TOML file; raises InputError where it cannot be read or holds something else."""
+    content = read_toml(path)
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
         TrainingConfig.model_validate(content, strict=True)  # a file has types, so "150" is no number here
-        return content
     except ValidationError as error:
         raise InputError(f"{path}: {_explain(error)}") from None
+    return content
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What is in a TOML file; raises InputError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
     except FileNotFoundError:
         raise InputError(f"no settings file at {path}: check the path") from None
     except (OSError, UnicodeDecodeError) as error:

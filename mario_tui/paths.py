@@ -1,7 +1,7 @@
 """Where runs, recordings and settings live.
 
-Everything sits under one home folder: the one named by the environment variable `MARIO_TUI_HOME`, otherwise the folder
-that `mario-tui` was started in.
+Runs and recordings sit under one home folder: the one named by the environment variable `MARIO_TUI_HOME`, otherwise the
+folder that `mario-tui` was started in.
 """
 
 import json
@@ -9,6 +9,8 @@ import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
+
+import platformdirs
 
 from mario_tui.errors import CheckpointError, InputError
 
@@ -30,6 +32,13 @@ def checkpoints_dir() -> Path:
 
 def recordings_dir() -> Path:
     return home() / "recordings"
+
+
+def settings_file() -> Path:
+    """The app's settings: with MARIO_TUI_HOME in that folder, otherwise where the system keeps a user's settings."""
+    if os.environ.get("MARIO_TUI_HOME"):
+        return home() / "settings.toml"
+    return platformdirs.user_config_path("mario-tui") / "settings.toml"
 
 
 def timestamp() -> str:

@@ -1,4 +1,4 @@
-"""`checkpoints`, `verify`, `bench` and `doctor`."""
+"""`checkpoints`, `recordings`, `keys`, `verify`, `bench` and `doctor`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,32 @@ from typing import Any
 
 from mario_tui import checkpoint, paths
 from mario_tui.errors import CheckpointError, InputError
+
+
+def keys(arguments: argparse.Namespace) -> int:
+    from mario_tui.tui.app import all_bindings
+
+    print(f"# {paths.settings_file()} can give other keys to these names, under [keys]:\n")
+    for binding in all_bindings():
+        print(f'"{binding.id}" = "{binding.key}"'.ljust(48) + f"# {binding.tooltip}")
+    return 0
+
+
+def recordings(arguments: argparse.Namespace) -> int:
+    from mario_tui.play.recordings import list_recordings
+
+    infos = list_recordings()
+    if arguments.json:
+        print(json.dumps([info.as_json() for info in infos]))
+    elif not infos:
+        print(f"No recordings in {paths.recordings_dir()} yet: 'mario-tui record' makes one, or r in the app.")
+    else:
+        print(f"{'recording':<60}{'stage':<6}{'length':>8}  outcome")
+        for info in infos:
+            length = "-" if info.seconds is None else f"{info.seconds:.1f} s"
+            outcome = "clears" if info.cleared else "-" if info.max_x is None else f"x {info.max_x}"
+            print(f"{info.path.name:<60}{info.stage:<6}{length:>8}  {outcome}")
+    return 0
 
 
 def checkpoints(arguments: argparse.Namespace) -> int:

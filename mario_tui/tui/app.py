@@ -17,8 +17,9 @@ from textual.screen import Screen
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
 from mario_tui.tui.jobs import Job
-from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.base import MarioScreen, named
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
+from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
@@ -46,6 +47,24 @@ _INTERRUPTED, _HUNG_UP, _TERMINATED = (
 )
 
 
+_BINDINGS = [
+    Binding("h", "go('home')", "Home", tooltip="Home: the state of things at a glance"),
+    Binding("t", "go('train')", "Train", show=False, tooltip="Train: settings, or the training that runs"),
+    Binding("c", "go('checkpoints')", "Checkpoints", tooltip="Checkpoints: watch, record, evaluate, continue"),
+    Binding("v", "go('recordings')", "Recordings", show=False, tooltip="Recordings: play, convert and delete videos"),
+    Binding("question_mark", "help", "Help", key_display="?", tooltip="This help"),
+    Binding(
+        "ctrl+q",
+        "quit",
+        "Quit",
+        show=False,
+        priority=True,
+        tooltip="Quit; a training that runs is stopped and saved first",
+    ),
+    Binding("ctrl+c", "help_quit", show=False, system=True),
+]
+
+
 class MarioTuiApp(App[int]):
     """Train, watch and record a Double-DQN agent that plays Super Mario Bros.
 
@@ -66,24 +85,7 @@ class MarioTuiApp(App[int]):
         "recordings": RecordingsScreen,
     }
     COMMAND_PALETTE_DISPLAY = "^p"
-    BINDINGS = [
-        Binding("h", "go('home')", "Home", tooltip="Home: the state of things at a glance"),
-        Binding("t", "go('train')", "Train", show=False, tooltip="Train: settings, or the training that runs"),
-        Binding("c", "go('checkpoints')", "Checkpoints", tooltip="Checkpoints: watch, record, evaluate, continue"),
-        Binding(
-            "v", "go('recordings')", "Recordings", show=False, tooltip="Recordings: play, convert and delete videos"
-        ),
-        Binding("question_mark", "help", "Help", key_display="?", tooltip="This help"),
-        Binding(
-            "ctrl+q",
-            "quit",
-            "Quit",
-            show=False,
-            priority=True,
-            tooltip="Quit; a training that runs is stopped and saved first",
-        ),
-        Binding("ctrl+c", "help_quit", show=False, system=True),
-    ]
+    BINDINGS = named(_BINDINGS, "app")
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class MarioTuiApp(App[int]):
     def on_mount(self) -> None:
         self.register_theme(MARIO_DARK)
         self.register_theme(MARIO_LIGHT)
-        self.theme = "mario"
+        self._use_settings()
         if self._handle_signals:
             loop = asyncio.get_running_loop()
             for name, code in (("SIGTERM", _TERMINATED), ("SIGHUP", _HUNG_UP), ("SIGINT", _INTERRUPTED)):
@@ -130,6 +132,30 @@ class MarioTuiApp(App[int]):
         elif self._start_screen not in (None, "home"):
             self.action_go(self._start_screen)
         self.set_interval(0.25, self.look_at_session)
+
+    def _use_settings(self) -> None:
+        settings = self.services.settings()
+        problems = list(settings.problems)
+        known = {binding.id for binding in all_bindings()}
+        keys = {name: key for name, key in settings.keys.items() if name in known}
+        problems += [
+            f"settings: no key is called {name!r}; 'mario-tui keys' lists them"
+            for name in settings.keys
+            if name not in known
+        ]
+        self.set_keymap(keys)
+        if settings.theme and settings.theme not in self.available_themes:
+            problems.append(f"settings: there is no theme {settings.theme!r}; ctrl+p, Theme shows them")
+        self.theme = settings.theme if settings.theme in self.available_themes else "mario"
+        self.watch(self, "theme", self._keep_theme, init=False)
+        for problem in problems:
+            self.notify(problem, severity="warning", timeout=15, markup=False)
+
+    def _keep_theme(self, theme: str) -> None:
+        try:
+            self.services.keep_theme(theme)
+        except OSError as error:
+            self.notify(f"the theme cannot be kept: {error.strerror}", severity="warning", markup=False)
 
     # moving around
 
@@ -382,6 +408,13 @@ class MarioTuiApp(App[int]):
         while self.jobs:
             await asyncio.sleep(0.02)
         self.exit(code, return_code=code)
+
+
+def all_bindings() -> list[Binding]:
+    """Every key that a settings file can change, the app's own first."""
+    screens = (HomeScreen, TrainScreen, WatchScreen, CheckpointsScreen, CompareScreen, RecordingsScreen)
+    bindings = [*MarioTuiApp.BINDINGS, *(binding for screen in screens for binding in screen.BINDINGS)]
+    return [binding for binding in bindings if isinstance(binding, Binding) and binding.id]
 
 
 def _short(agent: Agent) -> str:

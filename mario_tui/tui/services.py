@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui.config import TrainingConfig
+from mario_tui.tui.settings import Settings
 
 if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
@@ -260,6 +261,18 @@ def action_names(action_set: str) -> tuple[str, ...]:
     return names(action_set)
 
 
+def load_settings() -> Settings:
+    from mario_tui.tui import settings
+
+    return settings.load()
+
+
+def keep_theme(name: str) -> None:
+    from mario_tui.tui import settings
+
+    settings.keep_theme(name)
+
+
 def now() -> datetime:
     return datetime.now().astimezone()
 
@@ -294,4 +307,6 @@ class Services:
     stages: Callable[[], Sequence[str]] = stages
     next_stage: Callable[[str], str | None] = next_stage
     action_names: Callable[[str], Sequence[str]] = action_names
+    settings: Callable[[], Settings] = load_settings
+    keep_theme: Callable[[str], None] = keep_theme
     now: Callable[[], datetime] = now

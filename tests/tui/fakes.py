@@ -21,6 +21,7 @@ from mario_tui.training.metrics import Ends
 from mario_tui.training.session import Notice, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.services import Services, Verdict
+from mario_tui.tui.settings import Settings
 
 NOW = datetime(2030, 1, 2, 12, 0, tzinfo=timezone.utc)
 RUN = "1-1_2030-01-02T09-00-00"
@@ -349,6 +350,8 @@ class World:
         self.job_problem = ""
         self.free_bytes = 12_300_000_000
         self.seconds = 0.0
+        self.settings = Settings()
+        self.themes: list[str] = []
         self.exported: list[tuple[Path, str]] = []
 
     def services(self) -> Services:
@@ -360,6 +363,8 @@ class World:
             run_summaries=lambda: summaries(self.checkpoints),
             trash=self._trash,
             run_curve=self._run_curve,
+            settings=lambda: self.settings,
+            keep_theme=self.themes.append,
             annotate=lambda path, line: self._change(path, note=line),
             rename_run=self._rename_run,
             export=lambda path, name: self.exported.append((path, name)),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.dom import DOMNode
 from textual.screen import Screen
@@ -29,6 +31,15 @@ class Key(NamedTuple):
     node: DOMNode
 
 
+def named(bindings: Iterable[Binding], place: str) -> list[BindingType]:
+    """The bindings with ids that a settings file can name, e.g. `train.pause`; those without a tooltip have none."""
+
+    def name(binding: Binding) -> str:
+        return f"{place}.{re.sub('[^a-z0-9]+', '-', binding.description.lower()).strip('-')}"
+
+    return [replace(binding, id=name(binding)) if binding.tooltip else binding for binding in bindings]
+
+
 class MarioScreen(Screen[None], inherit_bindings=False):
     """A full screen of the app; subclasses give `HEADING`, `ABOUT` and `compose_body`."""
 
@@ -41,6 +52,11 @@ class MarioScreen(Screen[None], inherit_bindings=False):
     HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (MIN_WIDTH, "-narrow"), (110, "-medium"), (140, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (MIN_HEIGHT, "-low"), (38, "-tall"), (45, "-very-tall")]
     TOP_BAR_SECONDS = 0.25
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        if cls.HEADING and "BINDINGS" in cls.__dict__:
+            cls.BINDINGS = named(cast("list[Binding]", cls.BINDINGS), cls.HEADING.lower())
+        super().__init_subclass__(**arguments)
 
     @property
     def mario(self) -> MarioTuiApp:

@@ -79,6 +79,7 @@ class TrainScreen(MarioScreen):
             )
             for number, (name, title) in enumerate(CHARTS, 1)
         ),
+        Binding("h", "app.go('home')", "Home", show=False, tooltip="Home: the state of things at a glance"),
         Binding("escape", "app.go('home')", "Back", show=False, tooltip="Back to Home; training goes on"),
     ]
 

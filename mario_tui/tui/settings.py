@@ -1,0 +1,64 @@
+"""The user's own settings of the app: its theme, and other keys. A TOML file that people may edit.
+
+    theme = "mario-light"
+
+    [keys]
+    "train.pause" = "p"
+    "watch.rewind" = "left,j"
+
+`mario-tui keys` prints the names of all keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mario_tui import checkpoint, paths
+from mario_tui.config import read_toml
+from mario_tui.errors import InputError
+
+_THEME_LINE = re.compile(r"^theme\s*=.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the file says; `problems` has a line for everything in it that is left out."""
+
+    theme: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def load(path: Path | None = None) -> Settings:
+    """The settings; what cannot be used is left out and named."""
+    path = path or paths.settings_file()
+    if not path.exists():
+        return Settings()
+    try:
+        content = read_toml(path)
+    except InputError as error:
+        return Settings(problems=(str(error),))
+    problems = [f"{path}: there is no setting {name!r}" for name in content if name not in ("theme", "keys")]
+    theme, keys = content.get("theme", ""), content.get("keys", {})
+    if not isinstance(theme, str):
+        problems.append(f"{path}: theme should be the name of one")
+        theme = ""
+    if not isinstance(keys, dict):
+        problems.append(f'{path}: [keys] should have lines like "train.pause" = "p"')
+        keys = {}
+    usable = {name: key for name, key in keys.items() if isinstance(key, str) and key.strip()}
+    problems += [f'{path}: the key of {name!r} should be a text like "p"' for name in keys.keys() - usable.keys()]
+    return Settings(theme, usable, tuple(problems))
+
+
+def keep_theme(name: str, path: Path | None = None) -> None:
+    """Writes the theme into the file, and leaves all else in it as it is."""
+    path = path or paths.settings_file()
+    line = f'theme = "{name}"'
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    new = _THEME_LINE.sub(line, old, count=1) if _THEME_LINE.search(old) else f"{line}\n{old}"
+    if new != old:
+        checkpoint.write_atomically(path, new)
