@@ -92,6 +92,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
     where.add_argument("--window", action="store_true", help="in the emulator's window")
 
+    serve = add("serve", "show the app in a browser (extra 'web')", "serve.serve")
+    serve.add_argument(
+        "--host", default="localhost", metavar="HOST", help="whom to serve (default localhost: nobody else)"
+    )
+    serve.add_argument("--port", type=int, default=8000, metavar="PORT", help="where (default 8000)")
     add("keys", "list the app's keys, with the names by which a settings file changes them", "inspection.keys")
     _add_json(add("recordings", "list the recordings, the newest first", "inspection.recordings"))
     _add_json(add("checkpoints", "list the checkpoints, the best of each stage first", "inspection.checkpoints"))
@@ -157,7 +162,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command is None:
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        served = "TEXTUAL_DRIVER" in os.environ  # by `mario-tui serve`, to a browser
+        if not served and not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise InputError(
                 "the app needs a terminal; without one use 'mario-tui train', 'eval', 'record', 'replay' "
                 "or 'checkpoints' ('mario-tui --help' explains)"

@@ -96,7 +96,8 @@ class MarioTuiApp(App[int]):
         start_screen: str | None = None,
         handle_signals: bool = False,
     ) -> None:
-        super().__init__(driver_class=TerminalDriver if handle_signals else None)
+        in_terminal = handle_signals and "TEXTUAL_DRIVER" not in os.environ
+        super().__init__(driver_class=TerminalDriver if in_terminal else None)
         self.services = services or Services()
         self.session: TrainingSession | None = None
         self.session_is_loading = False
@@ -441,6 +442,10 @@ def run_app(
         app.run()
     finally:
         sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
+    session = app.session
+    if session is not None and session.alive and not app.abandoned:  # it was ended from outside, e.g. by a browser
+        session.stop()
+        session.join()
     code = app.return_code or 0
     if app.abandoned:
         sys.stdout.flush()
