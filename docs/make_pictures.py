@@ -2,8 +2,9 @@
 
     MARIO_TUI_HOME=FOLDER python docs/make_pictures.py RUN
 
-RUN is a run in FOLDER/checkpoints with some hundred episodes; it is continued for as long as the picture takes. Needs
-a Chromium to turn the app's SVG screenshots into PNG.
+RUN is a run in FOLDER/checkpoints with some hundred episodes; it is continued for as long as the picture takes. The
+folder should have another run, for the comparison, and a recording. Needs a Chromium to turn the app's SVG screenshots
+into PNG.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from textual.pilot import Pilot
 
 from mario_tui import paths
 from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.screens.compare import CompareScreen
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (150, 46)
@@ -73,6 +75,13 @@ async def main(run: str) -> None:
         await pilot.press("c")
         await pilot.pause(2)
         take("checkpoints")
+        runs = [summary.path for summary in app.services.run_summaries()]
+        app.push_screen(CompareScreen(tuple(runs[:2])))
+        await pilot.pause(2)
+        take("compare")
+        await pilot.press("q", "v")
+        await pilot.pause(2)
+        take("recordings")
         app.continue_training(checkpoint)
         await until(pilot, lambda: app.snapshot and app.snapshot.steps_per_second and app.snapshot.frame is not None)
         step = app.snapshot.step if app.snapshot else 0
@@ -83,6 +92,8 @@ async def main(run: str) -> None:
         take("home")
         await pilot.press("w")
         await pilot.pause(6)
+        await pilot.press("s")
+        await pilot.pause(2)
         take("watch")
         app.leave(0)
         await until(pilot, lambda: app.session is not None and not app.session.alive)

@@ -333,6 +333,7 @@ def test_games_side_by_side() -> None:
     wall = side_by_side(frames)
     assert wall[::2, ::3, 0].tolist() == [[1, 2, 3], [4, 5, 0]]
     assert side_by_side(frames[:1]).shape == (2, 3, 3)
+    assert side_by_side(frames[:2], gap=1)[0, :, 0].tolist() == [1, 1, 1, 0, 2, 2, 2]
 
 
 async def test_warnings_stand_under_the_numbers() -> None:

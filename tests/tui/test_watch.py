@@ -179,7 +179,7 @@ async def test_i_shows_what_the_network_sees() -> None:
         world.player.latest = moment(stack=np.arange(4, dtype=np.uint8)[:, None, None].repeat(84, 1).repeat(84, 2))
         await pilot.press("i")
         assert game.frame is not None
-        assert game.frame[::84, ::84, 0].tolist() == [[0, 1], [2, 3]]
+        assert game.frame[::88, ::88, 0].tolist() == [[0, 1], [2, 3]]
         await pilot.press("i")
         assert game.frame is world.player.latest_frame
 
@@ -193,7 +193,7 @@ async def test_with_room_the_input_stands_beside_the_game() -> None:
         stack = app.screen.query_one("#stack", GameView)
         await until(pilot, lambda: stack.frame is not None)
         assert stack.frame is not None
-        assert stack.frame.shape == (84, 336, 3)
+        assert stack.frame.shape in ((84, 348, 3), (172, 172, 3)), "four pictures, in a row or a square"
 
 
 async def test_v_records_the_stage_on_show() -> None:

@@ -164,7 +164,7 @@ class WatchScreen(MarioScreen):
         if self._shows_input and player.latest is not None:
             if player.latest is not self._input_of:
                 self._input_of = player.latest
-                game.frame = side_by_side(rgb(player.latest.stack))
+                game.frame = side_by_side(rgb(player.latest.stack), gap=4)
         else:
             game.frame = player.latest_frame
 
@@ -192,7 +192,8 @@ class WatchScreen(MarioScreen):
             stack = self.query_one("#stack", GameView)
             if moment is not None and stack.size and moment is not self._stack_of:
                 self._stack_of = moment
-                stack.frame = side_by_side(rgb(moment.stack), columns=len(moment.stack))
+                in_a_row = stack.size.width > 4 * stack.size.height
+                stack.frame = side_by_side(rgb(moment.stack), columns=len(moment.stack) if in_a_row else 0, gap=4)
             self._look_at_window()
             if moment is not None:
                 self.query_one("#numbers", Numbers).set_entries(self._entries(moment))

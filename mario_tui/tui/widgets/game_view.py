@@ -172,15 +172,19 @@ def rgb(stack: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [np.repeat(picture[:, :, None], 3, axis=2) for picture in stack]
 
 
-def side_by_side(frames: Sequence[NDArray[np.uint8]], columns: int = 0) -> NDArray[np.uint8]:
-    """Pictures of one size as one picture, in rows and columns, as square as can be; black where none is left."""
+def side_by_side(frames: Sequence[NDArray[np.uint8]], columns: int = 0, gap: int = 0) -> NDArray[np.uint8]:
+    """Pictures of one size as one picture, in rows and columns, as square as can be; black where none is left.
+
+    `gap`: black pixels between them.
+    """
     columns = columns or math.ceil(math.sqrt(len(frames)))
     rows = math.ceil(len(frames) / columns)
     height, width = frames[0].shape[:2]
-    wall = np.zeros((rows * height, columns * width, 3), np.uint8)
+    wall = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), np.uint8)
     for number, frame in enumerate(frames):
         row, column = divmod(number, columns)
-        wall[row * height : (row + 1) * height, column * width : (column + 1) * width] = frame
+        top, left = row * (height + gap), column * (width + gap)
+        wall[top : top + height, left : left + width] = frame
     return wall
 
 
