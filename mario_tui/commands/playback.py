@@ -72,12 +72,12 @@ def export(arguments: argparse.Namespace) -> int:
 def record(arguments: argparse.Namespace) -> int:
     path = _found(arguments)
     from mario_tui.play.recorder import check_video
-    from mario_tui.play.recording import default_output, record_checkpoint
+    from mario_tui.play.recording import default_output, record_agent
 
     output = default_output(path, ".mp4") if arguments.output is None else Path(arguments.output)
     check_video(output, scale=arguments.scale, fps=arguments.fps)
     with _counting(arguments.json) as progress:
-        recording = record_checkpoint(
+        recording = record_agent(
             path,
             output,
             stage=arguments.stage,

@@ -16,14 +16,17 @@ Progress = Callable[[int], None] | None
 Cancelled = Callable[[], bool] | None
 
 
-def default_output(checkpoint: Path, suffix: str) -> Path:
-    """A new file in the recordings folder, named after run, checkpoint and time."""
-    stem = checkpoint.stem if checkpoint.suffix == ".chkpt" else f"{checkpoint.parent.name}_{checkpoint.name}"
+def default_output(agent: Path | Policy, suffix: str) -> Path:
+    """A new file in the recordings folder, named after run, step and time."""
+    if not isinstance(agent, Path):
+        stem = f"{agent.source.partition(',')[0]}_step-{agent.step:09d}"
+    else:
+        stem = agent.stem if agent.suffix == ".chkpt" else f"{agent.parent.name}_{agent.name}"
     return paths.new_recording_path(stem, suffix)
 
 
-def record_checkpoint(
-    checkpoint: Path,
+def record_agent(
+    agent: Path | Policy,
     output: Path,
     *,
     stage: str | None = None,
@@ -33,35 +36,12 @@ def record_checkpoint(
     progress: Progress = None,
     cancelled: Cancelled = None,
 ) -> Recording:
-    """Writes a checkpoint's greedy play, every frame of it, and its action log beside it.
+    """Writes the greedy play of a checkpoint or a policy, every frame of it, and its action log beside it.
 
     Raises CheckpointError, InputError or RecordingError; then nothing is left of the recording.
     """
     check_video(output, scale=scale, fps=fps)
-    return record_policy(
-        load_policy(checkpoint),
-        output,
-        stage=stage,
-        scale=scale,
-        fps=fps,
-        overlay=overlay,
-        progress=progress,
-        cancelled=cancelled,
-    )
-
-
-def record_policy(
-    policy: Policy,
-    output: Path,
-    *,
-    stage: str | None = None,
-    scale: int = 2,
-    fps: int | None = None,
-    overlay: bool = False,
-    progress: Progress = None,
-    cancelled: Cancelled = None,
-) -> Recording:
-    """Writes a policy's greedy play; as `record_checkpoint`."""
+    policy = load_policy(agent) if isinstance(agent, Path) else agent
     return record_moments(
         rollout(policy, stage=stage, all_frames=True),
         output,

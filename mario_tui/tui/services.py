@@ -226,15 +226,10 @@ def record(
     cancelled: Callable[[], bool],
 ) -> Recording:
     """Records the greedy episode of an agent under a new name in the recordings folder."""
-    from mario_tui import paths
     from mario_tui.play import recording
 
-    if isinstance(agent, Path):
-        output = recording.default_output(agent, suffix)
-        return recording.record_checkpoint(agent, output, stage=stage, progress=progress, cancelled=cancelled)
-    run = agent.source.partition(",")[0]
-    output = paths.new_recording_path(f"{run}_step-{agent.step:09d}", suffix)
-    return recording.record_policy(agent, output, stage=stage, progress=progress, cancelled=cancelled)
+    output = recording.default_output(agent, suffix)
+    return recording.record_agent(agent, output, stage=stage, progress=progress, cancelled=cancelled)
 
 
 def free_memory_bytes() -> int:

@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 
 from mario_tui.tui import text
 from mario_tui.tui.screens.compare import MOST_COMPARED, CompareScreen
-from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
+from mario_tui.tui.screens.dialogs import LineScreen
 from mario_tui.tui.screens.list import ListScreen, shortened
 
 if TYPE_CHECKING:
@@ -235,18 +235,7 @@ class CheckpointsScreen(ListScreen["CheckpointInfo"]):
 
     def action_trash(self) -> None:
         info = self.selected
-        if info is None:
-            return
-        self.app.push_screen(
-            ConfirmScreen(
-                "Delete checkpoint?",
-                f"{info.run}, step {text.count(info.step)} moves to checkpoints/.trash, where it can be taken back.",
-                yes="move to trash",
-                no="keep",
-                key="d",
-            ),
-            lambda yes: self._trash(info) if yes else None,
-        )
-
-    def _trash(self, info: CheckpointInfo) -> None:
-        self.do(lambda: self.mario.services.trash(info.path))
+        if info is not None:
+            self.ask_to_trash(
+                "checkpoint", f"{info.run}, step {text.count(info.step)}", lambda: self.mario.services.trash(info.path)
+            )

@@ -16,6 +16,7 @@ from textual.widgets import DataTable, Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.dialogs import ConfirmScreen
 
 
 class HasPath(Protocol):
@@ -182,6 +183,19 @@ class ListScreen(MarioScreen, Generic[Row]):
             self.refresh_list()
 
         self.run_worker(in_thread(), group="files")
+
+    def ask_to_trash(self, what: str, name: str, trash: Callable[[], object]) -> None:
+        """Asks whether a checkpoint or a recording should go, and has it go."""
+        self.app.push_screen(
+            ConfirmScreen(
+                f"Delete {what}?",
+                f"{name} moves to {what}s/.trash, where it can be taken back.",
+                yes="move to trash",
+                no="keep",
+                key="d",
+            ),
+            lambda yes: self.do(trash) if yes else None,
+        )
 
     def colour(self, name: str, otherwise: str) -> str:
         """A colour of the theme."""

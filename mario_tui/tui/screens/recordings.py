@@ -12,7 +12,6 @@ from textual.binding import Binding
 from textual.widgets import DataTable
 
 from mario_tui.tui import text
-from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.list import ListScreen, shortened
 
 if TYPE_CHECKING:
@@ -105,18 +104,5 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
 
     def action_trash(self) -> None:
         info = self.selected
-        if info is None:
-            return
-        self.app.push_screen(
-            ConfirmScreen(
-                "Delete recording?",
-                f"{info.path.name} moves to recordings/.trash, where it can be taken back.",
-                yes="move to trash",
-                no="keep",
-                key="d",
-            ),
-            lambda yes: self._trash(info) if yes else None,
-        )
-
-    def _trash(self, info: RecordingInfo) -> None:
-        self.do(lambda: self.mario.services.trash_recording(info.path))
+        if info is not None:
+            self.ask_to_trash("recording", info.path.name, lambda: self.mario.services.trash_recording(info.path))
