@@ -100,6 +100,13 @@ class TrainingConfig(BaseModel):
         ge=0,
         lt=1,
     )
+    clear_bonus: float = _field(
+        0.0,
+        "added to the reward that is learned from where the stage is cleared; the log has the game's own",
+        group="Agent",
+        ge=0,
+        le=1_000_000,
+    )
     reward_scale: float = _field(
         1.0, "rewards are divided by this before they are learned from", group="Agent", gt=0, le=1e6
     )

@@ -30,6 +30,7 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
+from mario_tui.game.episode import EndReason
 from mario_tui.game.fleet import Fleet, FleetStep
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
 from mario_tui.training import state_files
@@ -416,7 +417,9 @@ class Trainer:
 
         stepped = ~self.last  # the other games began a new episode instead
         frame, terminated = self.stacks.stacks[:, -1], observed.terminated & stepped
-        reward, first, last = observed.reward, self.first, self.last
+        cleared = np.array([end is EndReason.CLEAR for end in observed.end]) & stepped
+        reward = observed.reward + np.float32(self.config.clear_bonus) * cleared
+        first, last = self.first, self.last
         self._uncached = partial(self.mario.cache, frame, actions, reward, terminated, first, last)
         self.learn_due = int(stepped.sum())
         self.mario.count_steps(self.learn_due)
