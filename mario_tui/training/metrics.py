@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import shutil
 import time
 from collections import deque
@@ -335,8 +336,15 @@ def read_metrics(path: Path) -> list[EpisodeRecord]:
 
 def progress(run: Path, points: int) -> list[float]:
     """The mean farthest x of a run's episodes, in that many equal parts of its metrics.csv, or one for each episode."""
-    x = np.array([record.max_x for record in read_metrics(run / "metrics.csv")], dtype=float)
-    return [float(part.mean()) for part in np.array_split(x, min(points, len(x)))] if len(x) else []
+    path = run / "metrics.csv"
+    return list(_progress(path, path.stat().st_mtime_ns, points)) if path.exists() else []
+
+
+@functools.lru_cache(maxsize=64)
+def _progress(path: Path, modified_ns: int, points: int) -> tuple[float, ...]:
+    """As `progress`; kept, since a long run's file takes a while and the lists of runs are made often."""
+    x = np.array([record.max_x for record in read_metrics(path)], dtype=float)
+    return tuple(float(part.mean()) for part in np.array_split(x, min(points, len(x)))) if len(x) else ()
 
 
 COMPARED = ("how far", "reward", "clear rate", "loss", "Q")

@@ -80,6 +80,8 @@ def test_the_progress_of_a_run_is_how_far_its_episodes_got(tmp_path) -> None:
         logger.log_episode(0, step=n, epsilon=1.0, max_x=100 * n, end="death", seconds=1.0)
     assert progress(tmp_path, 2) == [200.0, 700.0]
     assert progress(tmp_path, 50) == [100.0 * n for n in range(10)]
+    logger.log_episode(0, step=11, epsilon=1.0, max_x=9999, end="death", seconds=1.0)
+    assert progress(tmp_path, 50)[-1] == 9999, "what was kept is not what is there now"
 
 
 def test_a_curve_to_compare_is_the_mean_of_a_hundred_episodes_by_step(tmp_path) -> None:
