@@ -30,6 +30,8 @@ from mario_tui.errors import CheckpointError, InputError
 FORMAT = 1
 MANIFEST = "manifest.json"
 EVALUATIONS = "evaluations.json"
+ROBUST_PROTOCOL = "sticky by frame"
+"""How the robust clear rate is measured now; rates of another protocol cannot be compared with it and do not count."""
 _MAX_JSON_BYTES = 16 * 2**20
 
 
@@ -242,6 +244,8 @@ def evaluations(run: Path) -> dict[str, dict[str, Any]]:
 def note_evaluation(folder: Path, **measured: Any) -> None:
     """Keeps what was measured of a checkpoint (`greedy_clear`, `greedy_x`, `robust_clear_rate`), and moves `best`."""
     run = folder.parent
+    if "robust_clear_rate" in measured:
+        measured["robust_protocol"] = ROBUST_PROTOCOL
     with _evaluations_lock(run):
         content = evaluations(run)
         content[folder.name] = {**content.get(folder.name, {}), **measured}
@@ -285,11 +289,18 @@ def _evaluations_lock(run: Path) -> FileLock:
     return FileLock(run / ".evaluations.lock")
 
 
+def _robust_rate(entry: Mapping[str, Any]) -> float | None:
+    rate = entry.get("robust_clear_rate")
+    if not isinstance(rate, int | float) or entry.get("robust_protocol") != ROBUST_PROTOCOL:
+        return None
+    return float(rate)
+
+
 def _rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
     """Orders checkpoints: by robust clear rate (none measured counts as 0), greedy clear, how far greedy play got."""
-    rate, distance = entry.get("robust_clear_rate"), entry.get("greedy_x")
+    distance = entry.get("greedy_x")
     return (
-        float(rate) if isinstance(rate, int | float) else 0.0,
+        _robust_rate(entry) or 0.0,
         entry.get("greedy_clear") is True,
         float(distance) if isinstance(distance, int | float) else -1.0,
     )
@@ -364,7 +375,7 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
         check_sizes(folder)
     except CheckpointError as error:
         problem = str(error)
-    clear, rate = measured.get("greedy_clear"), measured.get("robust_clear_rate")
+    clear = measured.get("greedy_clear")
     return CheckpointInfo(
         path=folder,
         run=folder.parent.name,
@@ -375,7 +386,7 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
         whole=not problem,
         best=best,
         greedy_clear=clear if isinstance(clear, bool) else None,
-        robust_clear_rate=float(rate) if isinstance(rate, int | float) else None,
+        robust_clear_rate=_robust_rate(measured),
         problem=problem,
         note=note if isinstance(note := measured.get("note"), str) else "",
     )

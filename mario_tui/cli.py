@@ -97,6 +97,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         "--host", default="localhost", metavar="HOST", help="whom to serve (default localhost: nobody else)"
     )
     serve.add_argument("--port", type=int, default=8000, metavar="PORT", help="where (default 8000)")
+    serve.add_argument("--url", metavar="URL", help="how browsers reach it, where that is not the host and the port")
     add("keys", "list the app's keys, with the names by which a settings file changes them", "inspection.keys")
     _add_json(add("recordings", "list the recordings, the newest first", "inspection.recordings"))
     _add_json(add("checkpoints", "list the checkpoints, the best of each stage first", "inspection.checkpoints"))

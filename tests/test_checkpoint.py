@@ -271,3 +271,15 @@ def test_a_run_is_not_renamed_to_a_name_that_cannot_be_or_while_it_is_trained(ru
     with FileLock(checkpoint.run_lock(run)), pytest.raises(InputError, match="is being trained"):
         checkpoint.rename_run(run, "other")
     assert run.is_dir()
+
+
+def test_a_rate_of_another_protocol_counts_as_none(run: Path) -> None:
+    old, new = write(run, 1), write(run, 2)
+    checkpoint.note_evaluation(old, robust_clear_rate=0.9, greedy_clear=True)
+    checkpoint.note_evaluation(new, robust_clear_rate=0.2, greedy_clear=True)
+    content = checkpoint.evaluations(run)
+    content[old.name]["robust_protocol"] = "sticky by step"
+    checkpoint.write_atomically(run / "evaluations.json", json.dumps(content))
+    checkpoint.note_evaluation(new, greedy_x=3161)
+    assert (run / "best").resolve() == new
+    assert {info.path: info.robust_clear_rate for info in checkpoint.list_checkpoints()} == {old: None, new: 0.2}

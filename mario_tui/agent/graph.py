@@ -37,7 +37,7 @@ class CudaGraphs:
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         graph: Any = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # evaluations play in other threads
             work()
         replay: Callable[[], None] = graph.replay
         return replay

@@ -26,5 +26,7 @@ def serve(arguments: argparse.Namespace) -> int:
             f"{arguments.host}:{arguments.port} cannot be served ({error.strerror or error}): choose another --port"
         ) from None
     command = shlex.join([sys.executable, "-m", "mario_tui"])
-    Server(command, host=arguments.host, port=arguments.port, title="mario-tui").serve()
+    name = socket.gethostname() if arguments.host in ("0.0.0.0", "::") else arguments.host
+    url = arguments.url or f"http://{name}:{arguments.port}"
+    Server(command, host=arguments.host, port=arguments.port, title="mario-tui", public_url=url).serve()
     return 0

@@ -18,7 +18,7 @@ from mario_tui.play.rollout import rollout
 
 ROBUST_STICKY = 0.25
 ROBUST_NOOPS = 30
-"""The protocol of the robust clear rate: sticky actions and up to 30 no-op frames at the start."""
+"""The protocol of the robust clear rate: sticky buttons and up to 30 no-op frames at the start."""
 
 
 @dataclass(frozen=True, slots=True)

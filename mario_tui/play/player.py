@@ -110,10 +110,9 @@ class RolloutPlayer:
             self._seek = step
             self._wake.notify()
 
-    def held(self) -> list[int]:
-        """The button byte of every frame of the episode up to the step on show."""
-        latest = self.latest
-        history = self._history[: latest.step - self._first_step + 1] if latest else []
+    def held(self, last_step: int) -> list[int]:
+        """The button byte of every frame of the episode up to this step."""
+        history = self._history[: last_step - self._first_step + 1]
         return [byte for moment, _ in history for byte in moment.held]
 
     def restart(self, stage: str | None = None) -> None:

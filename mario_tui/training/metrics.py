@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import shutil
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -318,19 +319,26 @@ def _append_csv(path: Path, record: EpisodeRecord | EvaluationRecord) -> None:
         writer.writerow(asdict(record))
 
 
+def _rows(file: TextIO) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file, up to a place where it is none."""
+    with contextlib.suppress(csv.Error):
+        yield from csv.DictReader(line.replace("\0", "") for line in file)
+
+
 def read_metrics(path: Path) -> list[EpisodeRecord]:
     """The episodes in a metrics.csv; a last line that was cut off is left out."""
     if not path.exists():
         return []
     kinds = {"int": int, "float": float, "str": str}
     records = []
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        for row in _rows(file):
             try:
                 values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
             except (KeyError, TypeError, ValueError):
                 continue
-            records.append(EpisodeRecord(**values))
+            if max(abs(value) for value in values.values() if not isinstance(value, str)) < 1e18:
+                records.append(EpisodeRecord(**values))
     return records
 
 

@@ -148,14 +148,15 @@ class TrainingSession:
         """Puts a line into the run's log."""
         return self._control.ask(lambda trainer: trainer.note(text))
 
-    def change(self, **changes: float) -> Future[None]:
-        """Goes on with another `learning_rate` or `exploration_rate`; the future has an InputError if it cannot be."""
+    def turn(self, name: str, factor: float) -> Future[tuple[float, float]]:
+        """Multiplies `learning_rate` or `exploration_rate`; the future has what it was and what it is."""
 
-        def change(trainer: Trainer) -> None:
-            trainer.change(**changes)
+        def turn(trainer: Trainer) -> tuple[float, float]:
+            was_and_is = trainer.turn(name, factor)
             self._publish(trainer, self.snapshot.status)
+            return was_and_is
 
-        return self._control.ask(change)
+        return self._control.ask(turn)
 
     def live_policy(self) -> Policy:
         """The weights of now, as a policy to watch, evaluate or record while training goes on; waits for a step's end.

@@ -32,7 +32,13 @@ from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
 from mario_tui.game.episode import EndReason
 from mario_tui.game.fleet import Fleet, FleetStep
-from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
+from mario_tui.play.evaluation import (
+    ROBUST_NOOPS,
+    ROBUST_STICKY,
+    Evaluation,
+    evaluate,
+    note,
+)
 from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.metrics import EpisodeRecord, EvaluationRecord, MetricLogger, TensorBoardLog
@@ -273,14 +279,24 @@ class Trainer:
             floor = min(config.exploration_rate_min, exploration_rate)
             config = config.replace(exploration_rate_min=floor)
             changes.append(f"epsilon {self.mario.exploration_rate:g} -> {exploration_rate:g}")
+        checkpoint.write_atomically(self.run_dir / "config.toml", config.to_toml())
+        for change in changes:
+            self.note(change)
         self.config = self.mario.config = config
         if learning_rate is not None:
             self.mario.set_learning_rate(learning_rate)
         if exploration_rate is not None:
             self.mario.set_exploration_rate(exploration_rate)
-        checkpoint.write_atomically(self.run_dir / "config.toml", config.to_toml())
-        for change in changes:
-            self.note(change)
+
+    def turn(self, name: str, factor: float) -> tuple[float, float]:
+        """Multiplies `learning_rate` or `exploration_rate`; returns it as it was and as it is, of two digits."""
+        now, lowest = {
+            "learning_rate": (self.config.learning_rate, 1e-6),
+            "exploration_rate": (self.mario.exploration_rate, 1e-3),
+        }[name]
+        new = min(1.0, max(float(f"{now * factor:.2g}"), lowest))
+        self.change(**{name: new})
+        return now, new
 
     def _take_lock(self) -> FileLock:
         self.run_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -539,7 +555,8 @@ class Trainer:
             else:
                 assert pending.greedy is not None
                 result = (evaluation.clear_rate, pending.greedy.clears > 0, pending.greedy.max_x)
-            if result > self._best or (result == self._best and pending.robust):
+            tie = result == self._best and snapshot.step in self._saved_snapshots
+            if result > self._best or (tie and pending.robust):
                 self._best = result
                 self._keep(pending, evaluation)
             self.logger.log_evaluation(
@@ -657,6 +674,7 @@ class Trainer:
             "games": self.fleet.state_dict() if self.fleet else self._saved_games,
             "seconds": self._seconds_before + self.seconds,
             "best": list(self._best),
+            "robust_protocol": checkpoint.ROBUST_PROTOCOL,
             "first_greedy_clear": asdict(clear) if clear else None,
         }
 
@@ -674,7 +692,8 @@ class Trainer:
             self.stacks.stacks = stacks.to(self.device)
             self._seconds_before = float(state["seconds"])
             rate, clear, x = state["best"]
-            self._best = (max(float(rate), 0.0), bool(clear), int(x))  # older versions: -1 for not measured
+            measured = state.get("robust_protocol") == checkpoint.ROBUST_PROTOCOL  # older versions had another one
+            self._best = (float(rate) if measured else 0.0, bool(clear), int(x))
             clear = state["first_greedy_clear"]
             self.first_greedy_clear = FirstClear(**clear) if clear else None
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:

@@ -321,7 +321,7 @@ def test_the_player_goes_back_and_on_again() -> None:
             assert np.array_equal(player.latest.frame, shown[step].frame)
             assert np.array_equal(player.latest_frame, shown[step].frame)
             assert player.latest.q_values == shown[step].q_values
-    assert player.held() == [129] * 8
+    assert player.held(2) == [129] * 8
     for step in (3, 4, 5, 6, 7):
         player.step_once()
         poll(lambda step=step: player.latest.step == step)

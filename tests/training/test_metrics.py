@@ -9,6 +9,7 @@ from mario_tui.training.metrics import (
     EndMap,
     MetricLogger,
     progress,
+    read_metrics,
     run_curve,
 )
 
@@ -95,3 +96,18 @@ def test_a_curve_to_compare_is_the_mean_of_a_hundred_episodes_by_step(tmp_path) 
     assert [value for _, value in curve] == [0.0, 50.5, 149.5, 249.5]
     assert run_curve(tmp_path, "clear rate", 4)[-1] == (2990.0, 0.5)
     assert all(run_curve(tmp_path, name, 1000) for name in COMPARED)
+
+
+def test_a_damaged_file_is_read_as_far_as_it_can_be(tmp_path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    for n in range(3):
+        logger.log_episode(0, step=n, epsilon=1.0, max_x=100, end="death", seconds=1.0)
+    path = tmp_path / "metrics.csv"
+    whole = path.read_bytes()
+    line = whole.splitlines()[-1]
+    for damage in (b"\xff\xfe\x00\r\n", b"\0" * 200_000 + b"\r\n", line.replace(b",100,", b"," + b"9" * 40 + b",")):
+        path.write_bytes(whole + damage)
+        assert len(read_metrics(path)) == 3
+        assert progress(tmp_path, 7) == [100.0] * 3
+    path.write_bytes(whole + b'"' + b"x" * 200_000 + b"\r\n" + line)
+    assert len(read_metrics(path)) == 3

@@ -11,7 +11,7 @@ import torch
 from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
 from mario_tui.config import load_toml
-from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.errors import MarioTuiError
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession, TrainingSnapshot
@@ -130,24 +130,23 @@ def test_live_weights_are_a_copy_that_training_does_not_change(learning: Trainin
 
 
 def test_changes_and_notes_are_kept_in_log_and_settings(learning: TrainingSession) -> None:
-    learning.change(learning_rate=1e-5).result(60)
-    learning.change(exploration_rate=0.04).result(60)
+    assert learning.turn("learning_rate", 0.04).result(60) == (0.00025, 1e-5)
+    epsilon, new = learning.turn("exploration_rate", 0.041).result(60)
+    assert new == pytest.approx(0.041 * epsilon, rel=0.05)
     learning.note("it   stumbles").result(60)
-    now = until(learning, lambda snapshot: snapshot.epsilon <= 0.04)
+    now = until(learning, lambda snapshot: snapshot.epsilon <= new)
     assert now.learning_rate == 1e-5
     assert now.floor_seconds is None, "the floor came down with it"
-    with pytest.raises(InputError, match="learning_rate"):
-        learning.change(learning_rate=-1.0).result(60)
     learning.stop()
     assert learning.join(120)
     folder = paths.run_dir("live")
     notes = [line.split(": ", 1)[1] for line in (folder / "log").read_text().splitlines() if line.startswith("#")]
     assert notes[0] == "learning rate 0.00025 -> 1e-05"
     assert notes[1].startswith("epsilon 0.")
-    assert notes[1].endswith(" -> 0.04")
+    assert notes[1].endswith(f" -> {new:g}")
     assert notes[2] == "it stumbles"
     config = resume_config(checkpoint.newest_whole(folder))
-    assert (config.learning_rate, config.exploration_rate_min) == (1e-5, 0.04)
+    assert (config.learning_rate, config.exploration_rate_min) == (1e-5, new)
     assert load_toml(folder / "config.toml")["learning_rate"] == 1e-5
     with pytest.raises(MarioTuiError, match="has ended"):
         learning.live_policy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -113,6 +114,7 @@ class FakeSession:
         self.calls: list[str] = []
         self.stops_when_asked = True
         self.shows_all_games = False
+        self.problem = ""
         self._notices: list[Notice] = []
 
     def start(self) -> None:
@@ -127,14 +129,25 @@ class FakeSession:
         self.calls.append("resume")
         self.snapshot = replace(self.snapshot, status="running")
 
-    def note(self, text: str) -> None:
+    def note(self, text: str) -> Any:
         self.calls.append(f"note {text}")
+        return self._future()
 
-    def change(self, **changes: float) -> None:
-        self.calls.append(f"change {changes}")
-        names = {"learning_rate": "learning_rate", "exploration_rate": "epsilon"}
-        values: dict[str, Any] = {names[name]: value for name, value in changes.items()}
-        self.snapshot = replace(self.snapshot, **values)
+    def turn(self, name: str, factor: float) -> Any:
+        self.calls.append(f"turn {name} {factor:.2g}")
+        shown = {"learning_rate": "learning_rate", "exploration_rate": "epsilon"}[name]
+        now = getattr(self.snapshot, shown)
+        changes: dict[str, Any] = {shown: float(f"{now * factor:.2g}")}
+        self.snapshot = replace(self.snapshot, **changes)
+        return self._future((now, changes[shown]))
+
+    def _future(self, result: Any = None) -> Any:
+        future: Future[Any] = Future()
+        if self.problem:
+            future.set_exception(MarioTuiError(self.problem))
+        else:
+            future.set_result(result)
+        return future
 
     def live_policy(self) -> Any:
         self.calls.append("live policy")
@@ -238,8 +251,8 @@ class FakePlayer:
         self.paused = True
         self.latest = moment(step=step)
 
-    def held(self) -> list[int]:
-        return [129] * 4 * self.latest.step
+    def held(self, last_step: int) -> list[int]:
+        return [129] * 4 * last_step
 
     def faster(self) -> None:
         self.speed = min(8.0, self.speed * 2)

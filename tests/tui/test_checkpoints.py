@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -15,7 +16,7 @@ from mario_tui.tui.screens.list import Table, shortened
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.metric_chart import MetricChart
-from tui.fakes import World, typical_checkpoints, until
+from tui.fakes import World, checkpoint, typical_checkpoints, until
 
 
 @asynccontextmanager
@@ -160,8 +161,26 @@ async def test_slash_shows_only_what_has_the_words() -> None:
         assert "has the word 4-2no" in str(app.screen.query_one("#nothing", Static).content)
         await pilot.press("slash")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"[/]", "enter")
+        await until(pilot, lambda: "4-2no[/]" in str(app.screen.query_one("#nothing", Static).content))
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
         await pilot.press("escape")
         await until(pilot, lambda: rows.row_count == 5)
+
+
+async def test_the_selected_row_stays_selected_when_rows_move() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("down", "down")
+        screen: Any = app.screen
+        chosen = screen.selected.path
+        world.checkpoints.insert(0, checkpoint(700_000, run="new"))
+        app.files_version += 1
+        await until(pilot, lambda: rows.row_count == 6)
+        await until(pilot, lambda: (screen.selected.path, rows.cursor_row) == (chosen, 3))
+        await pilot.press("o", "o")
+        await until(pilot, lambda: screen.selected.path == chosen)
 
 
 async def test_marked_runs_are_compared_in_one_chart() -> None:
@@ -194,6 +213,11 @@ async def test_n_keeps_a_note_and_f2_renames() -> None:
         await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
         selected = app.screen.query_one("#selected", Static)
         await until(pilot, lambda: "the good one" in str(selected.content))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("ctrl+u", "enter")
+        await until(pilot, lambda: world.checkpoints[0].note == "")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
         await pilot.press("f2")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         await pilot.press(*"-2", "enter")

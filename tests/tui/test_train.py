@@ -307,11 +307,29 @@ async def test_plus_and_minus_turn_what_k_chose() -> None:
         await until(pilot, lambda: numbers.entries["epsilon"] == "0.9696 ±")
         await pilot.press("plus", "minus")
         assert world.session.calls[1:] == [
-            "change {'learning_rate': 0.00038}",
-            "change {'learning_rate': 0.00025}",
-            "change {'exploration_rate': 1.0}",
-            "change {'exploration_rate': 0.67}",
+            "turn learning_rate 1.5",
+            "turn learning_rate 0.67",
+            "turn exploration_rate 1.5",
+            "turn exploration_rate 0.67",
         ]
+        said = " ".join(str(note.message) for note in app._notifications)
+        assert "learning rate 0.00025 -> 0.00038" in said
+
+
+async def test_before_there_are_games_nothing_is_turned() -> None:
+    world = World()
+    world.session.snapshot = running(status="starting", learning_rate=0.0)
+    async with live(world) as (_, pilot):
+        await pilot.press("plus", "minus")
+        assert world.session.calls == ["start"]
+
+
+async def test_what_the_training_cannot_do_is_said() -> None:
+    world = World()
+    world.session.problem = "the disk is full"
+    async with live(world) as (app, pilot):
+        await pilot.press("plus")
+        await until(pilot, lambda: "the disk is full" in " ".join(str(note.message) for note in app._notifications))
 
 
 async def test_g_shows_all_games_and_the_first_one_again() -> None:

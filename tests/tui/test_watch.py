@@ -120,6 +120,7 @@ async def test_r_records_from_here_until_r() -> None:
         await pilot.press("r")
         assert "recording since step 42" in state(app)
         world.player.latest = moment(step=50)
+        await until(pilot, lambda: app.screen._records_to == 50)  # type: ignore[attr-defined]
         await pilot.press("r")
         assert "recording" not in state(app)
         await until(pilot, lambda: world.played == [("run_step-000120000", "1-1", 4, [129] * 200, 168)])
@@ -134,9 +135,21 @@ async def test_a_recording_ends_with_the_episode_or_when_somebody_goes_back_befo
         if last:
             await until(pilot, lambda: world.played == [("run_step-000120000", "1-1", 4, [129] * 240, 168)])
         else:
+            await until(pilot, lambda: app.screen._records_to == 60)  # type: ignore[attr-defined]
             await pilot.press("home")
+            await until(pilot, lambda: world.played == [("run_step-000120000", "1-1", 4, [129] * 240, 168)])
             await until(pilot, lambda: "recording" not in state(app))
-            assert world.played == []
+
+
+@pytest.mark.parametrize("key", ["q", "h", "c"])
+async def test_a_recording_is_made_of_what_was_played_until_the_screen_is_left(key: str) -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        await pilot.press("r")
+        world.player.latest = moment(step=50)
+        await until(pilot, lambda: app.screen._records_to == 50)  # type: ignore[attr-defined]
+        await pilot.press(key)
+        await until(pilot, lambda: world.played == [("run_step-000120000", "1-1", 4, [129] * 200, 168)])
 
 
 async def test_nothing_can_be_recorded_after_the_end() -> None:

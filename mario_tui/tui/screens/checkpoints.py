@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 from textual.binding import Binding
 from textual.content import Content
+from textual.markup import escape
 from textual.widgets import DataTable, Static
 
 from mario_tui.tui import text
@@ -96,7 +97,7 @@ class CheckpointsScreen(ListScreen["CheckpointInfo"]):
     def fill(self) -> None:
         super().fill()
         sorting = "" if self._order == "best" else f"sorted by {self._order}"
-        words = f"only with '{self._filter}' (/ changes it)" if self._filter else ""
+        words = f"only with '{escape(self._filter)}' (/ changes it)" if self._filter else ""
         self.query_one("#table").border_subtitle = "  ".join(filter(None, (sorting, words)))
         self.query_one("#table").set_class(bool(sorting or words), "-told")
         if self._filter and not self.shown() and self._infos:

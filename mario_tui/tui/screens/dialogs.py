@@ -88,7 +88,7 @@ class ConfirmScreen(ModalScreen[bool]):
 
 
 class LineScreen(ModalScreen[str]):
-    """Asks for a line of text; enter gives it, escape gives none (None)."""
+    """Asks for a line of text; enter gives it, also an empty one, and escape None."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS = [Binding("escape", "cancel", "Cancel", show=False)]
@@ -108,7 +108,7 @@ class LineScreen(ModalScreen[str]):
             yield Input(self._value, compact=True, max_length=200, select_on_focus=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip() or None)
+        self.dismiss(event.value.strip())
 
     def action_cancel(self) -> None:
         self.dismiss(None)

@@ -67,6 +67,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         self._loaded = False
         self._version = -1
         self._row = 0
+        self._selected_path: Path | None = None
 
     def read(self) -> Sequence[Row]:
         """All rows, in their order; in a thread."""
@@ -129,19 +130,19 @@ class ListScreen(MarioScreen, Generic[Row]):
     def fill(self) -> None:
         """Makes the table anew; the selected row stays selected."""
         table = self.query_one(Table)
-        selected = self.selected
         others = sum(width + 2 for number, (_, width) in enumerate(self.COLUMNS) if number != self.WIDE_COLUMN)
         wide = max(12, self.app.size.width - others - 3)
         shown = self.shown()
+        selected, row_before = self._selected_path, self._row
         table.clear(columns=True)
         for number, (heading, width) in enumerate(self.COLUMNS):
             label = Text(heading, justify="right" if heading in self.NUMERIC else "left")
             table.add_column(label, width=wide if number == self.WIDE_COLUMN else width, key=str(number))
         for info in shown:
             table.add_row(*self.cells(info, wide), key=str(info.path))
+        paths = [info.path for info in shown]
         if selected is not None:
-            paths = [info.path for info in shown]
-            row = paths.index(selected.path) if selected.path in paths else min(self._row, len(paths) - 1)
+            row = paths.index(selected) if selected in paths else min(row_before, len(paths) - 1)
             table.move_cursor(row=max(0, row))
         self.set_class(self._loaded and not shown, "-empty")
         if not shown:
@@ -158,6 +159,7 @@ class ListScreen(MarioScreen, Generic[Row]):
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         self._row = event.cursor_row
+        self._selected_path = None if self.selected is None else self.selected.path
         self._show_selected()
         self.refresh_bindings()
 

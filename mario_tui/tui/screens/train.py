@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -12,6 +13,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
@@ -23,6 +25,8 @@ from mario_tui.tui.widgets.train_form import TrainForm
 if TYPE_CHECKING:
     from mario_tui.training.session import TrainingSnapshot
     from mario_tui.tui.services import Agent
+
+T = TypeVar("T")
 
 ENDED = ("finished", "failed")
 
@@ -275,8 +279,7 @@ class TrainScreen(MarioScreen):
 
     def _note(self, line: str | None) -> None:
         if line and self.mario.session is not None:
-            self.mario.session.note(line)
-            self.notify("written into the log")
+            self._await(self.mario.session.note(line), lambda _: "written into the log")
 
     def action_next_knob(self) -> None:
         self._knob = KNOBS[1 - KNOBS.index(self._knob)]
@@ -284,14 +287,26 @@ class TrainScreen(MarioScreen):
 
     def action_turn(self, direction: int) -> None:
         session = self.mario.session
-        if session is None:
+        if session is None or session.snapshot.status not in ("running", "paused"):
             return
-        snapshot = session.snapshot
-        now = snapshot.learning_rate if self._knob == "learning_rate" else snapshot.epsilon
-        new = float(f"{now * TURN**direction:.2g}")
-        new = min(1.0, max(new, 1e-6 if self._knob == "learning_rate" else 0.001))
-        session.change(**{self._knob: new})
-        self.notify(f"{KNOB_NAMES[self._knob]} {now:.2g} -> {new:.2g}, kept in the log")
+        name = KNOB_NAMES[self._knob]
+        self._await(
+            session.turn(self._knob, TURN**direction),
+            lambda values: f"{name} {values[0]:.2g} -> {values[1]:.2g}, kept in the log",
+        )
+
+    def _await(self, future: Future[T], done: Callable[[T], str]) -> None:
+        """Says what came of something that the training was asked for."""
+
+        async def look() -> None:
+            try:
+                words = done(await asyncio.wrap_future(future))
+            except (MarioTuiError, OSError) as error:
+                self.notify(str(error), severity="error", markup=False)
+            else:
+                self.notify(words, markup=False)
+
+        self.mario.run_worker(look(), group="asked")
 
     def action_new(self) -> None:
         self._wants_form = True

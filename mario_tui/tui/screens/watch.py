@@ -98,7 +98,9 @@ class WatchScreen(MarioScreen):
         self._input_of: Moment | None = None
         self._stack_of: Moment | None = None
         self._records_from: Moment | None = None
+        self._records_to = 0
         self._mirror: Mirror | None = None
+        self._opens_window = False
         self._gone = False
 
     @property
@@ -147,6 +149,7 @@ class WatchScreen(MarioScreen):
         self.refresh_numbers()
 
     def on_unmount(self) -> None:
+        self._end_recording()
         self._gone = True
         if self._player is not None:
             # joins a thread that may still be importing PyTorch
@@ -316,8 +319,9 @@ class WatchScreen(MarioScreen):
         if self._mirror is not None:
             asyncio.get_running_loop().run_in_executor(None, self._mirror.close)
             self._mirror = None
-        else:
-            self.run_worker(self._open_window(self._player), group="window", exclusive=True)
+        elif not self._opens_window:
+            self._opens_window = True
+            self.mario.run_worker(self._open_window(self._player), group="window")  # goes on if the screen is left
 
     async def _open_window(self, player: RolloutPlayer) -> None:
         try:
@@ -326,9 +330,12 @@ class WatchScreen(MarioScreen):
         except MarioTuiError as error:
             self.notify(str(error), severity="warning", timeout=10, markup=False)
             return
+        finally:
+            self._opens_window = False
         if self._gone:
-            mirror.close()
-        self._mirror = mirror
+            await asyncio.to_thread(mirror.close)
+        else:
+            self._mirror = mirror
 
     def _look_at_window(self) -> None:
         mirror = self._mirror
@@ -346,13 +353,16 @@ class WatchScreen(MarioScreen):
         elif player.latest.end is not None:
             self.notify("the episode is over: ← goes back to a moment to record from, v records all of it")
         else:
-            self._records_from = player.latest
+            self._records_from, self._records_to = player.latest, player.latest.step
         self.refresh_numbers()
 
     def _look_at_recording(self, moment: Moment) -> None:
         """Ends a recording with the episode, or where somebody went back before its beginning."""
         start = self._records_from
-        if start is not None and (moment.end is not None or moment.step < start.step):
+        if start is None:
+            return
+        self._records_to = max(self._records_to, moment.step)
+        if moment.end is not None or moment.step < start.step:
             self._end_recording()
 
     def _end_recording(self) -> None:
@@ -360,7 +370,7 @@ class WatchScreen(MarioScreen):
         player = self._player
         if start is None or player is None or player.policy is None:
             return
-        held = player.held()
+        held = player.held(self._records_to)
         skip = player.policy.frame_skip
         if len(held) <= start.step * skip:
             self.notify("nothing was played since r: no recording was made")
