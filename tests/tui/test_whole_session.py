@@ -49,7 +49,7 @@ def test_a_whole_session(home: Path, width: int, height: int) -> None:
         terminal.press("q")
         wait("whole")
         terminal.press("t")
-        wait("Pause", "means over")
+        wait("Pause", "last 100:")
         terminal.press(" ")
         terminal.wait(lambda screen: "running" in screen and "paused" not in screen, PATIENCE_SECONDS)
         terminal.press("q")
