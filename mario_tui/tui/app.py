@@ -83,6 +83,7 @@ class MarioTuiApp(App[int]):
         "train": TrainScreen,
         "checkpoints": CheckpointsScreen,
         "recordings": RecordingsScreen,
+        "help": HelpScreen,
     }
     COMMAND_PALETTE_DISPLAY = "^p"
     BINDINGS = named(_BINDINGS, "app")
@@ -195,7 +196,9 @@ class MarioTuiApp(App[int]):
     def action_help(self) -> None:
         if isinstance(self.screen, MarioScreen):
             screen = self.screen
-            self.push_screen(HelpScreen(screen.HEADING, screen.ABOUT, list(screen.keys_now())))
+            help_screen = self.get_screen("help", HelpScreen)
+            help_screen.explain(screen.HEADING, screen.ABOUT, list(screen.keys_now()))
+            self.push_screen("help")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action that is possible on this screen, by name, and what Textual offers that is of use here."""

@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.dom import DOMNode
 from textual.screen import Screen
-from textual.widgets import Footer
 
+from mario_tui.tui.widgets.key_line import KeyLine
 from mario_tui.tui.widgets.too_small import MIN_HEIGHT, MIN_WIDTH, TooSmall
 from mario_tui.tui.widgets.top_bar import TopBar
 
@@ -70,7 +70,7 @@ class MarioScreen(Screen[None], inherit_bindings=False):
         yield TopBar(self.HEADING)
         with Container(id="body"):
             yield from self.compose_body()
-        yield Footer(compact=True)
+        yield KeyLine()
         yield TooSmall()
 
     def compose_body(self) -> ComposeResult:

@@ -15,24 +15,34 @@ from mario_tui.tui.screens.base import Key
 
 
 class HelpScreen(ModalScreen[None]):
-    """What the screen beneath is for, and all of its keys with an explanation."""
+    """What the screen beneath is for, and all of its keys with an explanation: `explain`, then show it.
+
+    There is one, for all screens and to the end: what has been laid out before is on the screen sooner.
+    """
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS = [Binding("escape,question_mark,q,enter", "dismiss", "Close", show=False)]
 
-    def __init__(self, heading: str, about: str, keys: Sequence[Key]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._heading = heading
-        self._about = about
-        self._keys = keys
+        self._heading, self._about = "", ""
+        self._keys: Sequence[Key] = ()
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide") as dialog:
-            dialog.border_title = f"{self._heading}: help"
             dialog.border_subtitle = "esc closes"
             with VerticalScroll():
-                yield Static(self._about, classes="about", markup=False)
-                yield Static(self._table())
+                yield Static(classes="about", markup=False)
+                yield Static(id="keys")
+
+    def explain(self, heading: str, about: str, keys: Sequence[Key]) -> None:
+        self._heading, self._about, self._keys = heading, about, keys
+
+    def on_screen_resume(self) -> None:
+        self.query_one(".dialog").border_title = f"{self._heading}: help"
+        self.query_one(".about", Static).update(self._about)
+        self.query_one("#keys", Static).update(self._table())
+        self.query_one(VerticalScroll).scroll_home(animate=False)
 
     def _table(self) -> Content:
         width = max((len(" ".join(key.keys)) for key in self._keys), default=0)

@@ -1,0 +1,47 @@
+"""The line of keys at the bottom of every screen."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.screen import Screen
+from textual.style import Style
+from textual.widget import Widget
+
+
+class KeyLine(Widget):
+    """`space Pause  s Save  q Stop`: the screen's bindings, and the palette's key at the right; each can be clicked.
+
+    One widget that draws a line: Textual's own Footer makes a new widget of every key whenever the bindings may have
+    changed, which delays a key by tens of milliseconds, and does not let go of the old ones.
+    """
+
+    DEFAULT_CSS = """
+    KeyLine { height: 1; dock: bottom; background: $footer-background; color: $footer-description-foreground; }
+    """
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+
+    def _bindings_changed(self, _: Screen[object]) -> None:
+        self.refresh()
+
+    def render(self) -> Content:
+        left: list[Content] = []
+        right = Content("")
+        seen = set()
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            place = (id(active.node), binding.action)
+            if binding.key == self.app.COMMAND_PALETTE_BINDING:
+                right = self._key(binding.key, self.app.get_key_display(binding), binding.description)
+            elif binding.show and place not in seen:
+                seen.add(place)
+                dim = "" if active.enabled else "dim"
+                left.append(self._key(binding.key, self.app.get_key_display(binding), binding.description, dim))
+        keys = Content("  ").join(left)
+        gap = self.size.width - keys.cell_length - right.cell_length - 1
+        return Content.assemble(keys, " " * gap, right) if right.plain and gap > 0 else keys
+
+    def _key(self, key: str, display: str, name: str, style: str = "") -> Content:
+        click = Style.from_meta({"@click": f"app.simulate_key({key!r})"})
+        return Content.assemble((display, f"bold $footer-key-foreground {style}"), (f" {name}", style)).stylize(click)
