@@ -10,6 +10,7 @@ import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 2**28
+_COLLECTOR_THRESHOLDS = 5_000, 10, 20
 
 
 def prepare_processor(threads: int = 0) -> None:
@@ -21,13 +22,15 @@ def prepare_processor(threads: int = 0) -> None:
     once, which clears them anew for every use: about a fifth of an update's time.
 
     PyTorch brings some 400,000 objects that stay to the end. A full collection, every other second while an app works,
-    goes through them all and stops every thread for 0.2 to 0.4 seconds; so what is there now is taken out of it.
+    goes through them all and stops every thread for 0.2 to 0.4 seconds; so what is there now is taken out of it, and the
+    rest is looked through less often.
 
     Args:
         threads: 0 for half of the cores, 4 at most.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
     atexit.register(gc.unfreeze)  # or some libraries complain at the end that their objects are still there
     torch.set_num_threads(threads or max(1, min(4, (os.cpu_count() or 1) // 2)))
     if sys.platform == "linux":
