@@ -3,7 +3,8 @@
     python benchmarks/app_cost.py [--preset fast] [--rounds 2] [--seconds 60] [--size 120x40]
 
 Both continue the same short run, in turn, A B A B; speeds are read from the run's metrics.csv, from the first episode
-after the tenth second on. Prints one line of JSON.
+after the tenth second on. Prints one line of JSON, with how often a second the app drew something new meanwhile: the
+game, and now and then the figures with it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pathlib import Path
 from pseudo_terminal import Terminal
 
 WARM_UP_SECONDS = 10.0
+KNOWS_SYNCHRONISED_OUTPUT = "\x1b[?2026;2$y"  # what a terminal answers that takes a screen's changes at one go
+BEGINS_OUTPUT = b"\x1b[?2026h"
 
 
 def main() -> None:
@@ -33,7 +36,7 @@ def main() -> None:
     parser.add_argument("--size", default="120x40")
     arguments = parser.parse_args()
     width, height = map(int, arguments.size.split("x"))
-    headless, app = [], []
+    headless, app, drawn = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         start = Path(folder, "start")
         train = [sys.executable, "-m", "mario_tui", "train"]
@@ -44,11 +47,11 @@ def main() -> None:
             train_headless(home, [*train, "--resume", "bench"], arguments.seconds)
             headless.append(speed(home))
             home = Path(shutil.copytree(start, Path(folder, f"app-{number}"), symlinks=True))
-            train_in_app(home, arguments.seconds, width, height)
+            drawn.append(train_in_app(home, arguments.seconds, width, height))
             app.append(speed(home))
     share = statistics.median(app) / statistics.median(headless)
     result = {"headless_steps_per_second": headless, "app_steps_per_second": app, "app_share": round(share, 3)}
-    print(json.dumps({"preset": arguments.preset, "size": arguments.size, **result}))
+    print(json.dumps({"preset": arguments.preset, "size": arguments.size, **result, "drawn_per_second": drawn}))
 
 
 def train_headless(home: Path, command: list[str], seconds: float) -> None:
@@ -61,15 +64,19 @@ def train_headless(home: Path, command: list[str], seconds: float) -> None:
         process.wait()
 
 
-def train_in_app(home: Path, seconds: float, width: int, height: int) -> None:
+def train_in_app(home: Path, seconds: float, width: int, height: int) -> float:
+    """Trains, and returns how often a second the screen was drawn in the second half of the time."""
     with Terminal([], home, width=width, height=height) as terminal:
         terminal.wait(lambda text: "bench" in text)
         terminal.press("c")
         terminal.wait(lambda text: "whole" in text)
         terminal.press("c")
-        terminal.skip(seconds)
+        terminal.press(KNOWS_SYNCHRONISED_OUTPUT)
+        terminal.skip(seconds / 2)
+        drawn = terminal.skip(seconds / 2).count(BEGINS_OUTPUT) / (seconds / 2)
         terminal.press("\x11")
         terminal.drain()
+    return round(drawn, 1)
 
 
 def speed(home: Path) -> float:

@@ -54,12 +54,14 @@ class Terminal:
                     return time.perf_counter()
         raise AssertionError(f"{expected!r} was not written")
 
-    def skip(self, seconds: float) -> None:
-        """Reads what is written in this time, without looking at it."""
+    def skip(self, seconds: float) -> bytes:
+        """Reads what is written in this time, without showing it."""
         deadline = time.perf_counter() + seconds
+        parts = []
         while (left := deadline - time.perf_counter()) > 0:
             if select.select([self.master], [], [], left)[0]:
-                os.read(self.master, 1 << 16)
+                parts.append(os.read(self.master, 1 << 16))
+        return b"".join(parts)
 
     def text(self) -> str:
         return "\n".join(self.screen.display)

@@ -22,8 +22,8 @@ def prepare_processor(threads: int = 0) -> None:
     once, which clears them anew for every use: about a fifth of an update's time.
 
     PyTorch brings some 400,000 objects that stay to the end. A full collection, every other second while an app works,
-    goes through them all and stops every thread for 0.2 to 0.4 seconds; so what is there now is taken out of it, and the
-    rest is looked through less often.
+    goes through them all and stops every thread for 0.2 to 0.4 seconds; so what is there now is taken out of it, and
+    the rest is looked through less often.
 
     Args:
         threads: 0 for half of the cores, 4 at most.

@@ -28,7 +28,8 @@ if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not wh
 Status = Literal["starting", "running", "paused", "stopping", "finished", "failed"]
 Points = tuple[tuple[float, float], ...]
 
-_PUBLISH_SECONDS = 1 / 30
+_PUBLISH_SECONDS = 1 / 40
+"""New snapshots come at most so often: more than the 30 times a second that a screen looks."""
 _SPEED_WINDOW_SECONDS = 10.0
 _MEMORY_SECONDS = 2.0
 MOST_GAMES = 16
@@ -198,7 +199,7 @@ class TrainingSession:
             self._control.close()
 
     def _watch(self, trainer: Trainer, event: Event) -> None:
-        """Publishes what an event changed: at once where it is rare, otherwise 30 times a second."""
+        """Publishes what an event changed: at once where it is rare, otherwise 40 times a second."""
         from mario_tui.training import trainer as events
 
         match event:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.timer import Timer
 
+from mario_tui.tui.widgets.ground import Ground
 from mario_tui.tui.widgets.key_line import KeyLine
 from mario_tui.tui.widgets.too_small import MIN_HEIGHT, MIN_WIDTH, TooSmall
 from mario_tui.tui.widgets.top_bar import TopBar
@@ -51,12 +52,16 @@ class MarioScreen(Screen[None], inherit_bindings=False):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (MIN_WIDTH, "-narrow"), (110, "-medium"), (140, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (MIN_HEIGHT, "-low"), (38, "-tall"), (45, "-very-tall")]
-    TOP_BAR_SECONDS = 0.25
+    TOP_BAR_SECONDS = 0.5
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         if cls.HEADING and "BINDINGS" in cls.__dict__:
             cls.BINDINGS = named(cast("list[Binding]", cls.BINDINGS), cls.HEADING.lower())
         super().__init_subclass__(**arguments)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looks: list[Timer] = []
 
     @property
     def mario(self) -> MarioTuiApp:
@@ -68,7 +73,7 @@ class MarioScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.HEADING)
-        with Container(id="body"):
+        with Ground(id="body"):
             yield from self.compose_body()
         yield KeyLine()
         yield TooSmall()
@@ -86,9 +91,15 @@ class MarioScreen(Screen[None], inherit_bindings=False):
             if self.is_active and self.is_attached:
                 look()
 
-        self.set_interval(seconds, tick)
+        self._looks.append(self.set_interval(seconds, tick))
+
+    def on_screen_suspend(self) -> None:
+        for timer in self._looks:
+            timer.pause()
 
     def on_screen_resume(self) -> None:
+        for timer in self._looks:
+            timer.resume()
         self.refresh_top_bar()
 
     def refresh_top_bar(self) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -19,6 +18,7 @@ from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.widgets.charts import CHARTS, TITLES, Charts
 from mario_tui.tui.widgets.game_view import GameView, side_by_side
+from mario_tui.tui.widgets.ground import Ground
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
 
@@ -95,11 +95,11 @@ class TrainScreen(MarioScreen):
 
     def compose_body(self) -> ComposeResult:
         yield TrainForm(self.mario.services.stages(), id="form")
-        with Container(id="live"):
+        with Ground(id="live"):
             yield Static("", id="summary")
-            with Container(id="live-grid"):
+            with Ground(id="live-grid"):
                 yield GameView("the game appears here", id="game")
-                with Vertical(id="figures"):
+                with Ground(id="figures"):
                     yield Numbers(id="numbers")
                     yield Static("", id="remark")
                     yield Static("", id="warnings")
@@ -107,9 +107,9 @@ class TrainScreen(MarioScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.every(1 / 15, self.refresh_game)
-        self.every(1 / 10, self.refresh_numbers)
-        self.every(1 / 3, self.refresh_charts)
+        self.every(2 / self.mario.frames_per_second, self.refresh_game)
+        self.every(1 / 4, self.refresh_numbers)
+        self.every(1 / 2, self.refresh_charts)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
 from mario_tui.training.metrics import END_BUCKET_PIXELS, Ends
 from mario_tui.tui.widgets.ends_chart import EndsChart
+from mario_tui.tui.widgets.ground import Ground
 from mario_tui.tui.widgets.metric_chart import MetricChart
 
 CURVES = (
@@ -37,7 +37,7 @@ TITLES = {
 }
 
 
-class Charts(Container):
+class Charts(Ground):
     """All curves by episode, with their means over 100 episodes, and the map of ends; `selected` is the large one."""
 
     selected: reactive[str] = reactive("reward", init=False)
@@ -49,7 +49,7 @@ class Charts(Container):
 
     def compose(self) -> ComposeResult:
         yield Static(self._tabs(), id="chart-tabs")
-        with Container(id="chart-grid"):
+        with Ground(id="chart-grid"):
             for name, _ in CURVES:
                 yield MetricChart(TITLES[name], id=f"chart-{name}", classes=self._marks(name))
             yield EndsChart(TITLES[ENDS], END_BUCKET_PIXELS, id=f"chart-{ENDS}", classes=self._marks(ENDS))

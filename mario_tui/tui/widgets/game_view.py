@@ -53,6 +53,7 @@ class GameView(Widget):
         self._empty_text = empty_text
         self._frame: NDArray[np.uint8] | None = None
         self._picture: _Picture | None = None
+        self._lines: dict[int, Strip] = {}
 
     @property
     def frame(self) -> NDArray[np.uint8] | None:
@@ -76,10 +77,18 @@ class GameView(Widget):
         if text != self._empty_text:
             self._empty_text = text
             if self._frame is None:
-                self.refresh()
+                self._redraw()
 
     def on_resize(self) -> None:
         self._picture = None
+        self._redraw()
+
+    def notify_style_update(self) -> None:
+        self._lines.clear()
+        super().notify_style_update()
+
+    def _redraw(self) -> None:
+        self._lines.clear()
         self.refresh()
 
     def _show_frame(self) -> None:
@@ -87,13 +96,15 @@ class GameView(Widget):
         before = self._picture
         if self._frame is None or before is None:
             self._picture = None  # drawn when Textual asks for it
-            self.refresh()
+            self._redraw()
             return
         self._picture = picture = _Picture(self._frame, before.width, before.height)
         if picture.cells.shape != before.cells.shape:
-            self.refresh()
+            self._redraw()
             return
         changed = (picture.cells != before.cells).any(axis=1)
+        for row in np.flatnonzero(changed).tolist():
+            self._lines.pop(picture.top + row, None)
         edges = np.flatnonzero(np.diff(changed, prepend=False, append=False)).tolist()
         regions = [
             Region(0, picture.top + start, picture.width, stop - start)
@@ -101,6 +112,19 @@ class GameView(Widget):
         ]
         if regions:
             self.refresh(*regions)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draws without Textual's styles and filters for lines: there are neither borders nor colours to translate."""
+        plain = self.region.size == self.size and crop.column_span == (0, self.size.width) and not self.app.no_color
+        if not plain:
+            return super().render_lines(crop)
+        lines, strips = self._lines, []
+        for y in crop.line_range:
+            strip = lines.get(y)
+            if strip is None:
+                strip = lines[y] = self.render_line(y)
+            strips.append(strip)
+        return strips
 
     def render_line(self, y: int) -> Strip:
         style = self.visual_style.rich_style
