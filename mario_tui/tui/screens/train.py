@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
@@ -107,9 +108,14 @@ class TrainScreen(MarioScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.every(2 / self.mario.frames_per_second, self.refresh_game)
+        self.every(1 / self._game_frames_per_second(), self.refresh_game)
         self.every(1 / 4, self.refresh_numbers)
         self.every(1 / 2, self.refresh_charts)
+
+    def _game_frames_per_second(self) -> float:
+        """Half of a rollout's; where two cores or fewer have to train and to draw, training has precedence."""
+        few_cores = (os.cpu_count() or 1) <= 2
+        return min(20 if few_cores else 30, self.mario.frames_per_second / 2)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()

@@ -1,14 +1,16 @@
 """Containers that are nothing but their background."""
 
-import os
+from __future__ import annotations
 
 from textual.containers import Container
+from textual.geometry import Region
+from textual.strip import Strip
 
 
 class Ground(Container):
-    """A container without border, padding or text of its own, so that Textual need not look for them line by line.
+    """A container without border or text of its own: whatever moves in it has it drawn again, so that must be cheap."""
 
-    Whatever moves has all containers beneath it drawn again; where NO_COLOR is set the usual way takes the colours out.
-    """
-
-    BLANK = "NO_COLOR" not in os.environ
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if self.app.no_color:  # Textual's filter takes the colours out
+            return super().render_lines(crop)
+        return [Strip.blank(crop.width, self.visual_style.rich_style)] * crop.height

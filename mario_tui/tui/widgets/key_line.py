@@ -19,6 +19,8 @@ class KeyLine(Widget):
     KeyLine { height: 1; dock: bottom; background: $footer-background; color: $footer-description-foreground; }
     """
 
+    auto_links = False  # keys have a look of their own
+
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 

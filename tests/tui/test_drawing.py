@@ -1,0 +1,104 @@
+"""How the app draws: nothing is left behind, screens that are not on show do not look, NO_COLOR is respected."""
+
+import gc
+
+import pytest
+from textual.widget import Widget
+
+from mario_tui.tui.screens.checkpoints import CheckpointsScreen
+from mario_tui.tui.screens.dialogs import HelpScreen
+from mario_tui.tui.screens.train import TrainScreen
+from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.key_line import KeyLine
+from tui.fakes import World, picture, running, typical_checkpoints, until
+
+
+def widgets() -> int:
+    gc.collect()
+    return sum(isinstance(thing, Widget) for thing in gc.get_objects())
+
+
+async def test_no_widget_is_left_behind_by_the_help_panel_or_another_screen() -> None:
+    world = World(typical_checkpoints())
+    app = world.app()
+    async with app.run_test() as pilot:
+
+        async def look_around() -> None:
+            for key in ("question_mark", "q", "c", "question_mark", "q", "h"):
+                await pilot.press(key)
+                await pilot.pause()
+
+        await look_around()
+        before = widgets()
+        for _ in range(3):
+            await look_around()
+        assert widgets() == before
+
+
+async def test_the_line_of_keys_follows_the_screen_and_can_be_clicked() -> None:
+    app = World(typical_checkpoints()).app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        await pilot.pause()
+        line = app.screen.query_one(KeyLine)
+        keys = line.render().plain
+        assert keys.startswith("enter Watch  r Record")
+        assert keys.endswith("^p palette")
+        assert len(keys) <= line.size.width
+        await pilot.click(KeyLine, offset=(keys.index("? Help"), 0))
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+
+
+async def test_screens_that_are_not_on_show_do_not_look() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.session = world.session
+        world.session.snapshot = running()
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        train = app.screen
+        assert isinstance(train, TrainScreen)
+        await pilot.press("h")
+        await pilot.pause()
+        looks = 0
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+
+        for timer in train._looks:
+            assert not timer._active.is_set()
+        train.every(0.001, look)
+        await pilot.pause(0.05)
+        assert looks == 0
+        await pilot.press("t")
+        await until(pilot, lambda: looks > 0)
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+async def test_the_game_has_colours_unless_no_color_is_set(no_color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    else:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.session = world.session
+        world.session.snapshot = running()
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        app.screen.query_one("#game", GameView).frame = picture()
+        await pilot.pause()
+        colours = {
+            colour.triplet
+            for strip in app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style
+            for colour in (segment.style.color, segment.style.bgcolor)
+            if colour is not None and colour.triplet is not None
+        }
+        grey = [c for c in colours if c.red == c.green == c.blue]
+        assert (len(grey) == len(colours)) == no_color
