@@ -1,16 +1,21 @@
 """How the app draws: nothing is left behind, screens that are not on show do not look, NO_COLOR is respected."""
 
+import asyncio
 import gc
+import math
+import os
 
+import psutil
 import pytest
 from textual.widget import Widget
 
+from mario_tui.training.metrics import Curve
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.key_line import KeyLine
-from tui.fakes import World, picture, running, typical_checkpoints, until
+from tui.fakes import World, curves, picture, running, typical_checkpoints, until
 
 
 def widgets() -> int:
@@ -102,3 +107,45 @@ async def test_the_game_has_colours_unless_no_color_is_set(no_color: bool, monke
         }
         grey = [c for c in colours if c.red == c.green == c.blue]
         assert (len(grey) == len(colours)) == no_color
+
+
+async def test_memory_is_flat_over_many_snapshots() -> None:
+    """MARIO_TUI_SNAPSHOTS=86400 shows as many as come in four hours at six a second; with -s it prints the memory."""
+    count = int(os.environ.get("MARIO_TUI_SNAPSHOTS", "1200"))
+    world = World()
+    app = world.app()
+    series = {name: Curve() for name in curves()}
+    process = psutil.Process()
+    objects, megabytes = [], []
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.session = world.session
+        world.session.snapshot = running()
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        screen = app.screen
+        assert isinstance(screen, TrainScreen)
+        for number in range(count):
+            if number % 10 == 0:  # an episode ends
+                for curve in series.values():
+                    curve.add(number, math.sin(number))
+            world.session.snapshot = running(
+                step=number,
+                seconds=number / 6,
+                mean_reward=math.sin(number),
+                frame=picture(number),
+                curves={name: curve.points() for name, curve in series.items()},
+            )
+            screen.refresh_game()
+            screen.refresh_numbers()
+            screen.refresh_charts()
+            screen.refresh_top_bar()
+            await asyncio.sleep(0)
+            if number % 10 == 9:
+                await pilot.pause()
+            if number % (count // 6) == count // 6 - 1:
+                gc.collect()
+                objects.append(len(gc.get_objects()))
+                megabytes.append(process.memory_info().rss // 2**20)
+    print(f"{count} snapshots: {objects} objects, {megabytes} MB")
+    # caches of text and colours fill up in the first half
+    assert objects[-1] < 1.1 * objects[2]
