@@ -27,6 +27,9 @@ PACKAGES = ("torch", "torchrl", "numpy", "gym-super-mario-bros", "nes-py")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("baseline", type=Path, help="the script that runs the tutorial's code")
+    parser.add_argument(
+        "--baseline-python", default=sys.executable, help="the Python that runs it, below 3.13 (default: this one)"
+    )
     parser.add_argument("--rounds", type=int, default=2, help="times that each is run (default 2)")
     parser.add_argument("--steps", type=int, default=1500, help="steps of each run of ours (default 1500)")
     parser.add_argument("--baseline-steps", type=int, default=900, help="steps of each run of theirs (default 900)")
@@ -37,7 +40,7 @@ def main() -> int:
     theirs: list[dict[str, Any]] = []
     ours: dict[str, list[dict[str, Any]]] = {name: [] for name in arguments.presets}
     for number in range(arguments.rounds):
-        theirs.append(run([sys.executable, str(arguments.baseline), str(arguments.baseline_steps)]))
+        theirs.append(run([arguments.baseline_python, str(arguments.baseline), str(arguments.baseline_steps)]))
         say(number, "the tutorial's code", theirs[-1])
         for name in arguments.presets:
             command = [sys.executable, "-m", "mario_tui", "bench", "--json", "--preset", name]
