@@ -12,6 +12,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 2**28
 _COLLECTOR_THRESHOLDS = 5_000, 10, 20
 
+atexit.register(gc.unfreeze)  # or some libraries complain at the end that their objects are still there
+
 
 def prepare_processor(threads: int = 0) -> None:
     """Sets how many threads an operation takes, keeps freed memory for the next one, and spares the garbage collector.
@@ -31,7 +33,6 @@ def prepare_processor(threads: int = 0) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)
-    atexit.register(gc.unfreeze)  # or some libraries complain at the end that their objects are still there
     torch.set_num_threads(threads or max(1, min(4, (os.cpu_count() or 1) // 2)))
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none

@@ -7,9 +7,11 @@ import os
 
 import psutil
 import pytest
+from textual.pilot import Pilot
 from textual.widget import Widget
 
 from mario_tui.training.metrics import Curve
+from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
 from mario_tui.tui.screens.train import TrainScreen
@@ -21,6 +23,15 @@ from tui.fakes import World, curves, picture, running, typical_checkpoints, unti
 def widgets() -> int:
     gc.collect()
     return sum(isinstance(thing, Widget) for thing in gc.get_objects())
+
+
+async def show_training(world: World, app: MarioTuiApp, pilot: Pilot[int]) -> TrainScreen:
+    app.session = world.session
+    world.session.snapshot = running()
+    await pilot.press("t")
+    await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+    assert isinstance(app.screen, TrainScreen)
+    return app.screen
 
 
 async def test_no_widget_is_left_behind_by_the_help_panel_or_another_screen() -> None:
@@ -59,12 +70,7 @@ async def test_screens_that_are_not_on_show_do_not_look() -> None:
     world = World()
     app = world.app()
     async with app.run_test() as pilot:
-        app.session = world.session
-        world.session.snapshot = running()
-        await pilot.press("t")
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        train = app.screen
-        assert isinstance(train, TrainScreen)
+        train = await show_training(world, app, pilot)
         await pilot.press("h")
         await pilot.pause()
         looks = 0
@@ -91,15 +97,12 @@ async def test_the_game_has_colours_unless_no_color_is_set(no_color: bool, monke
     world = World()
     app = world.app()
     async with app.run_test() as pilot:
-        app.session = world.session
-        world.session.snapshot = running()
-        await pilot.press("t")
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        app.screen.query_one("#game", GameView).frame = picture()
+        screen = await show_training(world, app, pilot)
+        screen.query_one("#game", GameView).frame = picture()
         await pilot.pause()
         colours = {
             colour.triplet
-            for strip in app.screen._compositor.render_strips()
+            for strip in screen._compositor.render_strips()
             for segment in strip
             if segment.style
             for colour in (segment.style.color, segment.style.bgcolor)
@@ -118,12 +121,7 @@ async def test_memory_is_flat_over_many_snapshots() -> None:
     process = psutil.Process()
     objects, megabytes = [], []
     async with app.run_test(size=(120, 40)) as pilot:
-        app.session = world.session
-        world.session.snapshot = running()
-        await pilot.press("t")
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        screen = app.screen
-        assert isinstance(screen, TrainScreen)
+        screen = await show_training(world, app, pilot)
         for number in range(count):
             if number % 10 == 0:  # an episode ends
                 for curve in series.values():
