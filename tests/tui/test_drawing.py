@@ -62,6 +62,11 @@ async def test_the_line_of_keys_follows_the_screen_and_can_be_clicked() -> None:
         assert keys.startswith("enter Watch  r Record")
         assert keys.endswith("^p palette")
         assert len(keys) <= line.size.width
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert line.render().plain.split()[-2:] == ["Help", "^p"]
+        await pilot.resize_terminal(100, 30)
+        await pilot.pause()
         await pilot.click(KeyLine, offset=(keys.index("? Help"), 0))
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
 

@@ -29,21 +29,27 @@ class KeyLine(Widget):
 
     def render(self) -> Content:
         left: list[Content] = []
-        right = Content("")
+        right: list[Content] = []  # the palette's key, with its name and without
         seen = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
             place = (id(active.node), binding.action)
             if binding.key == self.app.COMMAND_PALETTE_BINDING:
-                right = self._key(binding.key, self.app.get_key_display(binding), binding.description)
+                display = self.app.get_key_display(binding)
+                right = [self._key(binding.key, display, binding.description), self._key(binding.key, display)]
             elif binding.show and place not in seen:
                 seen.add(place)
                 dim = "" if active.enabled else "dim"
                 left.append(self._key(binding.key, self.app.get_key_display(binding), binding.description, dim))
         keys = Content("  ").join(left)
-        gap = self.size.width - keys.cell_length - right.cell_length - 1
-        return Content.assemble(keys, " " * gap, right) if right.plain and gap > 0 else keys
+        for end in right:
+            gap = self.size.width - keys.cell_length - end.cell_length - 1
+            if gap > 0:
+                return Content.assemble(keys, " " * gap, end)
+        return keys
 
-    def _key(self, key: str, display: str, name: str, style: str = "") -> Content:
+    def _key(self, key: str, display: str, name: str = "", style: str = "") -> Content:
         click = Style.from_meta({"@click": f"app.simulate_key({key!r})"})
-        return Content.assemble((display, f"bold $footer-key-foreground {style}"), (f" {name}", style)).stylize(click)
+        return Content.assemble(
+            (display, f"bold $footer-key-foreground {style}"), (f" {name}" if name else "", style)
+        ).stylize(click)
