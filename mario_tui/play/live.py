@@ -8,8 +8,9 @@ from pathlib import Path
 
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.player import FRAMES_PER_SECOND, RolloutPlayer
-from mario_tui.play.rollout import Moment
+from mario_tui.play.moment import Moment
+from mario_tui.play.paced import FRAMES_PER_SECOND, PacedPlayer
+from mario_tui.play.player import RolloutPlayer
 from mario_tui.play.window import GameWindow, WindowError, display_problem
 
 _LAST_FRAME_SECONDS = 2.0
@@ -23,7 +24,7 @@ class Mirror:
         name: what the window's title says first, before x and the Q values.
     """
 
-    def __init__(self, player: RolloutPlayer, name: str) -> None:
+    def __init__(self, player: PacedPlayer, name: str) -> None:
         self._player = player
         self._name = name
         self._window = GameWindow(name)

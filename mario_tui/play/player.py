@@ -1,11 +1,10 @@
-"""Plays a rollout at the game's own speed, for whoever looks: a thread that holds the frame to show right now.
+"""Plays a rollout, or an action log, at the game's own speed.
 
 What was played can be gone back to: every step's picture is kept, compressed to a few KB.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,20 +13,15 @@ from dataclasses import replace
 import numpy as np
 
 from mario_tui.agent.policy import Policy
-from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import SCREEN_SHAPE
-from mario_tui.play.rollout import Chances, Moment, replay_moments, rollout
+from mario_tui.play.moment import Moment
+from mario_tui.play.paced import FRAMES_PER_SECOND, PacedPlayer
+from mario_tui.play.rollout import Chances, replay_moments, rollout
 
-FRAMES_PER_SECOND = 60
-SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
-
-class RolloutPlayer:
-    """A rollout in a thread, with pause, single step, speed, and the way back to what was played before.
-
-    Attributes are read from another thread at any time; every frame and moment is published by assigning a reference
-    and never changed afterwards.
+class RolloutPlayer(PacedPlayer):
+    """A rollout at the game's own speed, and the way back to what was played before.
 
     Args:
         load: gives the policy; it runs in the thread, since PyTorch takes seconds to import.
@@ -35,68 +29,13 @@ class RolloutPlayer:
     """
 
     def __init__(self, load: Callable[[], Policy], *, stage: str | None = None) -> None:
+        super().__init__(stage)
         self._load = load
-        self._stage = stage
-        self._wake = threading.Condition()
-        self._paused = False
-        self._single_steps = 0
-        self._restart = False
-        self._closed = False
         self._seek: int | None = None
         self._history: list[tuple[Moment, bytes]] = []
-        self._speed = 1.0
         self.chances = Chances()
         """Epsilon and sticky buttons; a change holds from the next step that is played."""
-        self._thread = threading.Thread(target=self._run, name="rollout", daemon=True)
         self.policy: Policy | None = None
-        self.stage = ""
-        """The stage that is played, once it is known."""
-        self.latest: Moment | None = None
-        self.latest_frame: np.ndarray | None = None
-        self.problem = ""
-
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def paused(self) -> bool:
-        return self._paused
-
-    @property
-    def finished(self) -> bool:
-        """Whether the episode is over."""
-        latest = self.latest
-        return latest is not None and latest.end is not None
-
-    @property
-    def speed(self) -> float:
-        """How many times the game's own speed, one of SPEEDS."""
-        return self._speed
-
-    @speed.setter
-    def speed(self, value: float) -> None:
-        with self._wake:
-            self._speed = value
-            self._wake.notify()
-
-    def faster(self) -> None:
-        self.speed = next((speed for speed in SPEEDS if speed > self._speed), SPEEDS[-1])
-
-    def slower(self) -> None:
-        self.speed = next((speed for speed in reversed(SPEEDS) if speed < self._speed), SPEEDS[0])
-
-    def toggle_pause(self) -> None:
-        with self._wake:
-            self._paused = not self._paused
-            self._wake.notify()
-
-    def step_once(self) -> None:
-        """Pauses, and plays one step more, or shows the next one of those that were played."""
-        with self._wake:
-            if self._paused:
-                self._single_steps += 1
-            self._paused = True
-            self._wake.notify()
 
     @property
     def newest_step(self) -> int:
@@ -115,31 +54,11 @@ class RolloutPlayer:
         history = self._history[: last_step - self._first_step + 1]
         return [byte for moment, _ in history for byte in moment.held]
 
-    def restart(self, stage: str | None = None) -> None:
-        """Begins again, on another stage where one is given."""
-        with self._wake:
-            self._stage = stage or self._stage
-            self._restart = True
-            self._wake.notify()
-
-    def close(self) -> None:
-        """Ends the thread and waits for it."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            self._open()
-            while not self._closed:
-                self._restart = False
-                self._play(self._episode())
-        except MarioTuiError as error:
-            self.problem = str(error)
-        except Exception as error:
-            self.problem = f"the rollout failed: {type(error).__name__}: {error}"
+    def _play_on(self) -> None:
+        self._open()
+        while not self._closed:
+            self._restart = False
+            self._play(self._episode())
 
     def _open(self) -> None:
         self.policy = self._load()
@@ -165,7 +84,7 @@ class RolloutPlayer:
                 self._keep(moment)
             for picture in pictures if self._seek is None else pictures[-1:]:
                 self.latest_frame = picture
-                due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed))
+                due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
                 if self._closed or self._restart:
                     return
             self.latest = moment
@@ -211,13 +130,8 @@ class RolloutPlayer:
         """Whether nothing comes after this moment although the game goes on."""
         return False
 
-    def _wait_until(self, due: float) -> float:
-        """Waits for a moment in time; one that is long past is given up, so that a late player does not race."""
-        with self._wake:
-            delay = due - time.perf_counter()
-            if delay > 0:
-                self._wake.wait_for(lambda: self._closed or self._restart or self._seek is not None, timeout=delay)
-        return due if delay > -0.1 else time.perf_counter()
+    def _interrupted(self) -> bool:
+        return self._closed or self._restart or self._seek is not None
 
 
 class LogPlayer(RolloutPlayer):

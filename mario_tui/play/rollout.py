@@ -13,46 +13,11 @@ from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import MarioEmulator
-from mario_tui.game.episode import EndReason, Episode, stick
+from mario_tui.game.episode import Episode, stick
+from mario_tui.play.moment import Moment
 
 STALL_STEPS = 300
 """Steps without getting farther after which a played-back episode is cut: 20 seconds at frame skip 4."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What was seen and done in one step.
-
-    Attributes:
-        step: steps taken so far; 0 is the first frame, before anything was done.
-        frame: (240, 256, 3) uint8, the screen after the step.
-        frames: every frame of the step, the last one being `frame`; empty unless asked for.
-        action: index of the action that was chosen; None at step 0 and in no-op starts.
-        buttons: the NES button byte that was held at the end of the step, in a sticky game perhaps not the action's.
-        held: that byte of every frame of the step; empty at step 0.
-        q_values: Q of each action in the state that this step began in; empty where the policy was not asked.
-        stack: (depth, 84, 84) uint8, the state after the step, as the network sees it.
-        end: why the episode is over, or None while it goes on.
-    """
-
-    step: int
-    frame: np.ndarray
-    frames: tuple[np.ndarray, ...]
-    action: int | None
-    buttons: int
-    held: tuple[int, ...]
-    q_values: tuple[float, ...]
-    reward: float
-    total_reward: float
-    x: int
-    max_x: int
-    time: int
-    coins: int
-    score: int
-    life: int
-    status: str
-    end: EndReason | None
-    stack: np.ndarray
 
 
 @dataclass
@@ -167,29 +132,18 @@ class _Scene:
         self._frames.append(emulator.screen)
 
     def _moment(self, action: int | None, held: tuple[int, ...], q_values: tuple[float, ...], reward: float) -> Moment:
-        episode, emulator = self._episode, self._episode.emulator
-        screen = emulator.screen
-        byte = held[-1] if held else 0
+        episode = self._episode
+        screen = episode.emulator.screen
         first = np.array([episode.steps == 0])
-        pressed = np.array([byte], dtype=np.uint8) if self._show_buttons else None
+        pressed = np.array([held[-1] if held else 0], dtype=np.uint8) if self._show_buttons else None
         stack = self._stacks.push(preprocess(screen[None], buttons=pressed), first)[0]
-        return Moment(
-            step=episode.steps,
+        return Moment.of(
+            episode,
             frame=screen,
             frames=tuple(self._frames),
             action=action,
-            buttons=byte,
             held=held,
             q_values=q_values,
             reward=reward,
-            total_reward=episode.total_reward,
-            x=emulator.x_position,
-            max_x=episode.max_x,
-            time=emulator.time,
-            coins=emulator.coins,
-            score=emulator.score,
-            life=emulator.life,
-            status=emulator.status,
-            end=episode.end,
             stack=stack.numpy(),
         )

@@ -22,8 +22,8 @@ from mario_tui.tui.widgets.q_bars import QBars
 
 if TYPE_CHECKING:
     from mario_tui.play.live import Mirror
+    from mario_tui.play.moment import Moment
     from mario_tui.play.player import RolloutPlayer
-    from mario_tui.play.rollout import Moment
     from mario_tui.tui.services import Agent
 
 EPSILONS = (0.0, 0.05, 0.1, 0.25)
