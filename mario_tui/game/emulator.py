@@ -51,13 +51,21 @@ class MarioEmulator:
     def __init__(self, stage: str = "1-1") -> None:
         """Raises InputError if there is no such stage and EmulatorError if the game cannot be loaded."""
         self.stage = check_stage(stage)
-        world, level = self.stage.split("-")
-        self._environment: Any = _environment_class()(target=(int(world), int(level)))
+        self._environment: Any = self._new_environment()
+        self._kept = False
         self.reset()
+
+    def _new_environment(self) -> Any:
+        world, level = self.stage.split("-")
+        return _environment_class()(target=(int(world), int(level)))
 
     def reset(self) -> None:
         """Goes back to the start of the stage, the same in every bit each time."""
         environment = self._open_environment()
+        if self._kept:  # in the place of the start
+            environment.close()
+            environment = self._environment = self._new_environment()
+            self._kept = False
         environment.reset()
         self.done = self.dead = False
         # The older generation's reset() returns no info.
@@ -86,6 +94,27 @@ class MarioEmulator:
         clock = min(self.time - time_before, 0)
         death = -_DEATH_PENALTY if self.dead else 0
         return float(max(-_REWARD_LIMIT, min(_REWARD_LIMIT, velocity + clock + death)))
+
+    def keep(self) -> None:
+        """Remembers the state of the game, one at a time, for `go_back`; a reset forgets it.
+
+        The next reset takes some 0.3 seconds, as the emulator has room for one state, and that was the start.
+        """
+        self._open_environment()._backup()
+        self._kept = True
+
+    def go_back(self) -> None:
+        """Goes back to the state that was kept: what follows is the same in every bit.
+
+        Only the picture is still that of before, until the next frame. Raises EmulatorError where none was kept.
+        """
+        environment = self._open_environment()
+        if not self._kept:
+            raise EmulatorError("no state of the game was kept")
+        environment._restore()
+        environment.done = False
+        self.done = self.dead = False
+        self._read(environment._get_info())
 
     @property
     def screen(self) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,6 +73,21 @@ class Episode:
         self.end: EndReason | None = None
         self.buttons: list[int] = []
         self._steps_at_max_x = 0
+        self._kept: tuple[Any, ...] | None = None
+
+    def keep(self) -> None:
+        """Remembers this place in the episode, one at a time, for `go_back`; raises EmulatorError if it is over."""
+        if self.end is not None:
+            raise EmulatorError("the episode is over: there is nothing to keep")
+        self.emulator.keep()
+        self._kept = self.steps, self.frames, self.total_reward, self.max_x, list(self.buttons), self._steps_at_max_x
+
+    def go_back(self) -> None:
+        """Goes back to the place that was kept, as if nothing had come after; see `MarioEmulator.go_back`."""
+        self.emulator.go_back()
+        assert self._kept is not None
+        self.steps, self.frames, self.total_reward, self.max_x, buttons, self._steps_at_max_x = self._kept
+        self.buttons, self.end = list(buttons), None
 
     def step(self, buttons: int | Sequence[int], on_frame: Callable[[MarioEmulator], None] | None = None) -> StepResult:
         """Plays `frame_skip` frames, or fewer until the game is over.

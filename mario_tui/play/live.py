@@ -6,11 +6,9 @@ import threading
 import time
 from pathlib import Path
 
-from mario_tui.agent.policy import load_policy
 from mario_tui.errors import MarioTuiError
 from mario_tui.play.moment import Moment
 from mario_tui.play.paced import FRAMES_PER_SECOND, PacedPlayer
-from mario_tui.play.player import RolloutPlayer
 from mario_tui.play.window import GameWindow, WindowError, display_problem
 
 _LAST_FRAME_SECONDS = 2.0
@@ -71,6 +69,9 @@ def watch_in_window(checkpoint: Path, *, stage: str | None = None) -> Moment | N
 
     Raises WindowError where there is no display or the window is lost, CheckpointError for a bad checkpoint.
     """
+    from mario_tui.agent.policy import load_policy  # a person's game in a window needs no torch
+    from mario_tui.play.player import RolloutPlayer
+
     if problem := display_problem():
         raise WindowError(problem)
     policy = load_policy(checkpoint)

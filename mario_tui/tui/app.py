@@ -25,7 +25,7 @@ from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
-from mario_tui.tui.services import ROBUST_EPISODES, Services, Verdict
+from mario_tui.tui.services import ROBUST_EPISODES, Services, Verdict, short_name
 from mario_tui.tui.terminal import TerminalDriver, let_go_if_gone
 from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
 
@@ -297,15 +297,16 @@ class MarioTuiApp(App[int]):
         """Records the greedy episode of an agent, `.mp4` or `.gif`, while the app goes on."""
 
         self._record(
-            Job(f"recording {suffix[1:].upper()}", _short(agent)),
+            Job(f"recording {suffix[1:].upper()}", short_name(agent)),
             lambda progress, cancelled: self.services.record(agent, stage, suffix, progress, cancelled),
         )
 
-    def record_play(self, agent: Agent, stage: str, frame_skip: int, held: Sequence[int], first_frame: int) -> None:
+    def record_play(
+        self, name: str, title: str, stage: str, frame_skip: int, held: Sequence[int], first_frame: int
+    ) -> None:
         """Records what was played on the screen, from one of its frames on, while the app goes on."""
-        name = _short(agent).replace("/", "_").replace(", step ", "_step-").replace(",", "")
         self._record(
-            Job("recording MP4", _short(agent)),
+            Job("recording MP4", title),
             lambda progress, cancelled: self.services.record_play(
                 name, stage, frame_skip, held, first_frame, progress, cancelled
             ),
@@ -348,7 +349,7 @@ class MarioTuiApp(App[int]):
             outcome = "clears the stage" if greedy.clears else f"gets to x {text.count(greedy.max_x)}"
             return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared"
 
-        self._run_job(Job("evaluating", _short(agent)), work)
+        self._run_job(Job("evaluating", short_name(agent)), work)
 
     def _run_job(self, job: Job, work: Callable[[Job], str]) -> None:
         self.jobs.append(job)
@@ -419,12 +420,6 @@ def all_bindings() -> list[Binding]:
     screens = (HomeScreen, TrainScreen, WatchScreen, CheckpointsScreen, CompareScreen, RecordingsScreen)
     bindings = [*MarioTuiApp.BINDINGS, *(binding for screen in screens for binding in screen.BINDINGS)]
     return [binding for binding in bindings if isinstance(binding, Binding) and binding.id]
-
-
-def _short(agent: Agent) -> str:
-    if not isinstance(agent, Path):
-        return agent.source
-    return f"{agent.parent.name}/{agent.name}" if not agent.suffix else agent.name
 
 
 def run_app(

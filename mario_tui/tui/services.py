@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from mario_tui.checkpoint import CheckpointInfo, RunSummary
     from mario_tui.game.action_log import ActionLog
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
+    from mario_tui.play.ghost import Ghost
+    from mario_tui.play.human import HumanPlayer
     from mario_tui.play.live import Mirror
+    from mario_tui.play.paced import PacedPlayer
     from mario_tui.play.player import RolloutPlayer
     from mario_tui.play.recorder import Recording
     from mario_tui.play.recordings import RecordingInfo
@@ -30,6 +33,13 @@ if TYPE_CHECKING:
     """Who plays: a checkpoint, or the weights of a training that goes on."""
 
 ROBUST_EPISODES = 10
+
+
+def short_name(agent: Agent) -> str:
+    """Who plays, in a few words: `run/step-000120000`, or the live weights' own name."""
+    if not isinstance(agent, Path):
+        return agent.source
+    return f"{agent.parent.name}/{agent.name}" if not agent.suffix else agent.name
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,23 @@ def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
     return RolloutPlayer(lambda: _policy(agent), stage=stage)
 
 
-def open_window(player: RolloutPlayer, name: str) -> Mirror:
+def open_game(stage: str) -> HumanPlayer:
+    """A game to play by hand."""
+    from mario_tui.play.human import HumanPlayer
+
+    return HumanPlayer(stage)
+
+
+def open_ghost(stage: str) -> Ghost | None:
+    """The episode of the best agent of a stage, for a person to play against; None where none was trained on it."""
+    from mario_tui import checkpoint
+    from mario_tui.play.ghost import Ghost
+
+    best = next((info for info in checkpoint.list_checkpoints() if info.stage == stage and info.whole), None)
+    return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
+
+
+def open_window(player: PacedPlayer, name: str) -> Mirror:
     """Shows in the emulator window what a player shows; raises WindowError where there can be none."""
     from mario_tui.play.live import Mirror
 
@@ -279,6 +305,8 @@ class Services:
     new_session: Callable[[TrainingConfig, str | None], TrainingSession] = new_session
     resume_session: Callable[[Path], TrainingSession] = resume_session
     open_player: Callable[[Agent, str | None], RolloutPlayer] = open_player
+    open_game: Callable[[str], HumanPlayer] = open_game
+    open_ghost: Callable[[str], Ghost | None] = open_ghost
     list_checkpoints: Callable[[], Sequence[CheckpointInfo]] = list_checkpoints
     run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
     run_progress: Callable[[Path, int], Sequence[float]] = run_progress
@@ -288,7 +316,7 @@ class Services:
     export: Callable[[Path, str], Path] = export
     trash: Callable[[Path], None] = trash
     evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
-    open_window: Callable[[RolloutPlayer, str], Mirror] = open_window
+    open_window: Callable[[PacedPlayer, str], Mirror] = open_window
     list_recordings: Callable[[], Sequence[RecordingInfo]] = list_recordings
     recordings_dir: Callable[[], Path] = recordings_dir
     new_recording_path: Callable[[str, str], Path] = new_recording_path

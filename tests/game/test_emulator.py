@@ -226,3 +226,30 @@ def test_nothing_is_written_to_the_terminal(filters: str) -> None:
         check=True,
     )
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_a_kept_state_goes_on_the_same_in_every_bit() -> None:
+    def play(emulator: MarioEmulator, frames: range) -> int:
+        checksum = 0
+        for frame in frames:
+            emulator.frame(RIGHT | A if frame % 40 > 8 else RIGHT)
+            checksum = zlib.crc32(emulator.ram.data, zlib.crc32(emulator.screen.data, checksum))
+        return checksum
+
+    with MarioEmulator("1-1") as emulator:
+        with pytest.raises(EmulatorError, match="no state"):
+            emulator.go_back()
+        from_start = play(emulator, range(60))
+        emulator.keep()
+        x, time = emulator.x_position, emulator.time
+        onwards = play(emulator, range(60, 120))
+        assert emulator.x_position > x
+        while not emulator.done:  # also back from death
+            emulator.frame(RIGHT)
+        emulator.go_back()
+        assert (emulator.done, emulator.dead, emulator.x_position, emulator.time) == (False, False, x, time)
+        assert play(emulator, range(60, 120)) == onwards
+        emulator.reset()
+        assert play(emulator, range(60)) == from_start
+        with pytest.raises(EmulatorError, match="no state"):
+            emulator.go_back()

@@ -14,15 +14,16 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
-from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.player import ENDS, PlayerScreen
+from mario_tui.tui.services import short_name
 from mario_tui.tui.widgets.game_view import GameView, rgb, side_by_side
-from mario_tui.tui.widgets.numbers import Entry, Numbers
+from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import QBars
 
 if TYPE_CHECKING:
-    from mario_tui.play.live import Mirror
     from mario_tui.play.moment import Moment
+    from mario_tui.play.paced import PacedPlayer
     from mario_tui.play.player import RolloutPlayer
     from mario_tui.tui.services import Agent
 
@@ -31,15 +32,8 @@ STICKY = 0.25
 
 _AGENT_ACTIONS = ("next_stage", "record_from_here", "record", "next_epsilon", "toggle_sticky")
 
-_ENDS = {
-    "clear": ("CLEARED the stage", "$success"),
-    "death": ("died", "$error"),
-    "stall": ("stopped getting farther", "$warning"),
-    "time": ("ran out of time", "$warning"),
-}
 
-
-class WatchScreen(MarioScreen):
+class WatchScreen(PlayerScreen):
     """Plays the greedy episode of an agent; owns the player and closes it with itself."""
 
     CSS_PATH = "watch.tcss"
@@ -84,30 +78,38 @@ class WatchScreen(MarioScreen):
         Binding("c", "app.go('checkpoints')", "Checkpoints", show=False, tooltip="Checkpoints: the list"),
     ]
 
+    OVER = "the episode is over: ← goes back to a moment to record from, v records all of it"
+
     def __init__(self, agent: Agent, *, stage: str | None = None, leaves_app: bool = False) -> None:
-        super().__init__()
+        super().__init__(stage or "", leaves_app=leaves_app)
         self._agent = agent
-        self._leaves_app = leaves_app
         self._player: RolloutPlayer | None = None
-        self._problem = ""
-        self._stage = stage or ""
         self._asked_stage = stage
         self._named_actions = False
         self._shown: Moment | None = None
         self._shows_input = False
         self._input_of: Moment | None = None
         self._stack_of: Moment | None = None
-        self._records_from: Moment | None = None
-        self._records_to = 0
-        self._mirror: Mirror | None = None
-        self._opens_window = False
-        self._gone = False
 
     @property
-    def _agent_name(self) -> str:
+    def paced(self) -> PacedPlayer | None:
+        return self._player
+
+    @property
+    def who(self) -> str:
         if self._player is not None and self._player.policy is not None:
             return self._player.policy.source
         return self._agent.name if isinstance(self._agent, Path) else self._agent.source
+
+    @property
+    def recording_name(self) -> str:
+        return short_name(self._agent).replace("/", "_").replace(", step ", "_step-").replace(",", "")
+
+    @property
+    def frame_skip(self) -> int:
+        assert self._player is not None
+        assert self._player.policy is not None
+        return self._player.policy.frame_skip
 
     @property
     def _is_log(self) -> bool:
@@ -128,8 +130,6 @@ class WatchScreen(MarioScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.every(1 / self.mario.frames_per_second, self.refresh_game)
-        self.every(1 / 10, self.refresh_numbers)
         self.run_worker(self._open(), group="player")
         self.refresh_numbers()
 
@@ -140,22 +140,13 @@ class WatchScreen(MarioScreen):
         except MarioTuiError as error:
             self._problem = str(error)
         except Exception as error:
-            self._problem = f"{self._agent_name} cannot be played: {type(error).__name__}: {error}"
+            self._problem = f"{self.who} cannot be played: {type(error).__name__}: {error}"
         else:
             if self._gone:
                 return
             self._player = player
             player.start()
         self.refresh_numbers()
-
-    def on_unmount(self) -> None:
-        self._end_recording()
-        self._gone = True
-        if self._player is not None:
-            # joins a thread that may still be importing PyTorch
-            asyncio.get_running_loop().run_in_executor(None, self._player.close)
-        if self._mirror is not None:
-            asyncio.get_running_loop().run_in_executor(None, self._mirror.close)
 
     # looking
 
@@ -183,28 +174,23 @@ class WatchScreen(MarioScreen):
                 names = tuple(self.mario.services.action_names(policy.action_set))
                 self.query_one(QBars).names = names
                 self.set_class(len(names) > 7, "-many-actions")
-            self._update("#who", Content.styled(self._agent_name, "bold"))
-            self._update("#state", self._state(moment))
-            self._update("#watch-jobs", Content("\n".join(job.line for job in self.mario.jobs)))
+            self.update_text("#who", Content.styled(self.who, "bold"))
+            self.update_text("#state", self._state(moment))
+            self.update_text("#watch-jobs", Content("\n".join(job.line for job in self.mario.jobs)))
             if moment is not None and moment is not self._shown:
                 self._shown = moment
                 bars = self.query_one(QBars)
                 bars.values, bars.chosen = moment.q_values, moment.action
                 self.query_one(Pad).buttons = moment.buttons
-                self._look_at_recording(moment)
+                self.look_at_recording(moment)
             stack = self.query_one("#stack", GameView)
             if moment is not None and stack.size and moment is not self._stack_of:
                 self._stack_of = moment
                 in_a_row = stack.size.width > 4 * stack.size.height
                 stack.frame = side_by_side(rgb(moment.stack), columns=len(moment.stack) if in_a_row else 0, gap=4)
-            self._look_at_window()
+            self.look_at_window()
             if moment is not None:
-                self.query_one("#numbers", Numbers).set_entries(self._entries(moment))
-
-    def _update(self, selector: str, content: Content) -> None:
-        widget = self.query_one(selector, Static)
-        if widget.content != content:
-            widget.update(content)
+                self.query_one("#numbers", Numbers).set_entries(self.entries(moment))
 
     def _state(self, moment: Moment | None) -> Content:
         player = self._player
@@ -220,67 +206,31 @@ class WatchScreen(MarioScreen):
                 stage, ("the recording ends here", "bold $warning"), ("\na again, ← back", "$foreground 60%")
             )
         if moment.end is not None:
-            words, colour = _ENDS[moment.end.value]
+            words, colour = ENDS[moment.end.value]
             return Content.assemble(
                 stage,
                 (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"),
                 ("\na again, n next stage, ← back", "$foreground 60%"),
             )
-        speed = f"{player.speed:g}x" if player.speed >= 1 else f"1/{1 / player.speed:g}x"
         chances = player.chances
         more = (f"  ε {chances.epsilon:g}" if chances.epsilon else "") + (
             f"  sticky {chances.sticky:g}" if chances.sticky else ""
         )
-        if self._records_from is not None:
-            more += f"  ● recording since step {text.count(self._records_from.step)}"
+        more += self.recording_words
         if player.paused:
             back = moment.step < player.newest_step
             words = f"step {moment.step} of {player.newest_step}" if back else "paused"
             hint = "\n. or → one step, ← back, space goes on"
             return Content.assemble(stage, (words, "bold $warning"), (more, "$secondary"), (hint, "$foreground 60%"))
-        hint = f"\nspeed {speed}  (+ faster, - slower)"
+        hint = f"\nspeed {self.speed_words}  (+ faster, - slower)"
         return Content.assemble(stage, ("playing", "bold $success"), (more, "$secondary"), (hint, "$foreground 60%"))
-
-    @staticmethod
-    def _entries(moment: Moment) -> list[Entry]:
-        return [
-            ("reward", f"{moment.reward:+.1f}"),
-            ("return", text.decimal(moment.total_reward)),
-            ("x", text.count(moment.x)),
-            ("farthest x", text.count(moment.max_x)),
-            ("step", text.count(moment.step)),
-            ("time left", text.count(moment.time)),
-            ("Mario is", moment.status),
-            ("lives", text.count(moment.life)),
-            ("score", text.count(moment.score)),
-            ("coins", text.count(moment.coins)),
-        ]
 
     # asking
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if self._is_log and action in _AGENT_ACTIONS:
             return False
-        return not (self._leaves_app and action == "go")
-
-    def action_toggle_pause(self) -> None:
-        if self._player is not None:
-            self._player.toggle_pause()
-            self.refresh_numbers()
-
-    def action_step(self) -> None:
-        if self._player is not None:
-            self._player.step_once()
-
-    def action_faster(self) -> None:
-        if self._player is not None:
-            self._player.faster()
-            self.refresh_numbers()
-
-    def action_slower(self) -> None:
-        if self._player is not None:
-            self._player.slower()
-            self.refresh_numbers()
+        return super().check_action(action, parameters)
 
     def action_seek(self, steps: int) -> None:
         player = self._player
@@ -291,11 +241,6 @@ class WatchScreen(MarioScreen):
             player.step_once()
         else:
             player.seek(min(max(step + steps, 0), player.newest_step))
-
-    def action_restart(self) -> None:
-        if self._player is not None:
-            self._end_recording()
-            self._player.restart()
 
     def action_next_epsilon(self) -> None:
         if self._player is not None:
@@ -313,91 +258,8 @@ class WatchScreen(MarioScreen):
         self._input_of = None
         self.refresh_game()
 
-    def action_window(self) -> None:
-        if self._player is None:
-            return
-        if self._mirror is not None:
-            asyncio.get_running_loop().run_in_executor(None, self._mirror.close)
-            self._mirror = None
-        elif not self._opens_window:
-            self._opens_window = True
-            self.mario.run_worker(self._open_window(self._player), group="window")  # goes on if the screen is left
-
-    async def _open_window(self, player: RolloutPlayer) -> None:
-        try:
-            name = f"{self._stage}  {self._agent_name}"
-            mirror = await asyncio.to_thread(self.mario.services.open_window, player, name)
-        except MarioTuiError as error:
-            self.notify(str(error), severity="warning", timeout=10, markup=False)
-            return
-        finally:
-            self._opens_window = False
-        if self._gone:
-            await asyncio.to_thread(mirror.close)
-        else:
-            self._mirror = mirror
-
-    def _look_at_window(self) -> None:
-        mirror = self._mirror
-        if mirror is not None and mirror.closed:
-            self._mirror = None
-            if mirror.problem:
-                self.notify(mirror.problem, severity="warning", timeout=10, markup=False)
-
-    def action_record_from_here(self) -> None:
-        player = self._player
-        if player is None or player.latest is None or player.policy is None:
-            return
-        if self._records_from is not None:
-            self._end_recording()
-        elif player.latest.end is not None:
-            self.notify("the episode is over: ← goes back to a moment to record from, v records all of it")
-        else:
-            self._records_from, self._records_to = player.latest, player.latest.step
-        self.refresh_numbers()
-
-    def _look_at_recording(self, moment: Moment) -> None:
-        """Ends a recording with the episode, or where somebody went back before its beginning."""
-        start = self._records_from
-        if start is None:
-            return
-        self._records_to = max(self._records_to, moment.step)
-        if moment.end is not None or moment.step < start.step:
-            self._end_recording()
-
-    def _end_recording(self) -> None:
-        start, self._records_from = self._records_from, None
-        player = self._player
-        if start is None or player is None or player.policy is None:
-            return
-        held = player.held(self._records_to)
-        skip = player.policy.frame_skip
-        if len(held) <= start.step * skip:
-            self.notify("nothing was played since r: no recording was made")
-            return
-        self.mario.record_play(self._agent, self._stage, skip, held, start.step * skip)
-        self.notify("recording in the background; a notice says when it is done")
-
-    def action_next_stage(self) -> None:
-        if self._player is None or not self._stage:
-            return
-        following = self.mario.services.next_stage(self._stage)
-        if following is None:
-            self.notify("8-4 is the last stage")
-            return
-        self._end_recording()
-        self._stage = following
-        self._player.restart(following)
-        self.refresh_numbers()
-
     def action_record(self) -> None:
         if self._player is None or self._player.policy is None:
             return
         trained_on = self._player.policy.stage
         self.mario.record(self._agent, ".mp4", None if self._stage == trained_on else self._stage)
-
-    def action_back(self) -> None:
-        if self._leaves_app:
-            self.mario.leave(0)
-        else:
-            self.app.pop_screen()

@@ -1,0 +1,132 @@
+"""A person plays: frame by frame, at the game's own speed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import numpy as np
+
+from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.episode import Episode
+from mario_tui.play.controls import Controls
+from mario_tui.play.moment import Moment
+from mario_tui.play.paced import FRAMES_PER_SECOND, PacedPlayer
+
+_INTERVALS = 600
+
+
+class HumanPlayer(PacedPlayer):
+    """A game played by hand; a step is one frame.
+
+    Args:
+        stage: where to begin.
+
+    Attributes:
+        controls: what is pressed; any thread may change it at any time.
+    """
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(stage)
+        self.stage = stage
+        self.controls = Controls()
+        self._episode: Episode | None = None
+        self._kept: Moment | None = None
+        self._keeps = self._goes_back = False
+        self._shown_at = 0.0
+        self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether there is a place to go back to."""
+        return self._kept is not None
+
+    def keep(self) -> None:
+        """Remembers this place of the game, in the place of the one before."""
+        with self._wake:
+            self._keeps = True
+            self._wake.notify()
+
+    def go_back(self) -> None:
+        """Goes back to the place that was kept; all that came after it is as if it had not been."""
+        with self._wake:
+            self._goes_back = True
+            self._wake.notify()
+
+    def held(self, last_step: int) -> list[int]:
+        return [] if self._episode is None else self._episode.buttons[:last_step]
+
+    def pace(self) -> tuple[float, float] | None:
+        """Median and 95th percentile of the milliseconds between two of the last 600 frames; None before the first.
+
+        Frames after a pause, and those at another speed, do not count.
+        """
+        intervals = list(self._intervals)
+        if not intervals:
+            return None
+        median, late = np.percentile(np.array(intervals) * 1000, (50, 95))
+        return float(median), float(late)
+
+    def _play_on(self) -> None:
+        while not self._closed:
+            with self._wake:
+                self._restart = False
+                self.stage = self._stage or self.stage
+            self._kept = None
+            self.controls.release_all()
+            with MarioEmulator(self.stage) as emulator:
+                self._play(emulator)
+
+    def _play(self, emulator: MarioEmulator) -> None:
+        """Plays one stage until another one is asked for."""
+        episode = self._episode = Episode(emulator, frame_skip=1)
+        moment = self._show(Moment.of(episode, frame=emulator.screen))
+        due = time.perf_counter()
+        while not (self._closed or self._restart):
+            due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
+            due = self._wait_for_turn(due)
+            if self._closed or self._restart:
+                return
+            if self._keeps:
+                self._keeps = False
+                if episode.end is None:
+                    episode.keep()
+                    self._kept = moment
+            if self._goes_back:
+                self._goes_back = False
+                if self._kept is not None:
+                    episode.go_back()
+                    self.controls.release_all()
+                    moment = self._show(self._kept)
+                    continue
+            if episode.end is None and (not self._paused or self._single_steps):
+                self._single_steps = max(0, self._single_steps - 1)
+                byte = self.controls.next_frame()
+                result = episode.step(byte)
+                moment = self._show(Moment.of(episode, frame=emulator.screen, held=(byte,), reward=result.reward))
+
+    def _show(self, moment: Moment) -> Moment:
+        self.latest_frame, self.latest = moment.frame, moment
+        now = time.perf_counter()
+        if self._shown_at and not self._paused and self._speed == 1:
+            self._intervals.append(now - self._shown_at)
+        self._shown_at = now
+        return moment
+
+    def _interrupted(self) -> bool:
+        return self._closed or self._restart
+
+    def _wait_for_turn(self, due: float) -> float:
+        """Waits while the game is paused or over; returns when the next frame is due then."""
+
+        def something_to_do() -> bool:
+            over = self.finished
+            asked = self._closed or self._restart or self._keeps or self._goes_back
+            return asked or (not over and (not self._paused or self._single_steps > 0))
+
+        with self._wake:
+            if something_to_do():
+                return due
+            self._wake.wait_for(something_to_do)
+        self._shown_at = 0.0  # no frame was late
+        return time.perf_counter()

@@ -1,0 +1,242 @@
+"""What Watch and Play have in common: a game that can be paused, slowed down, recorded, and shown in a window, too."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widgets import Static
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.tui import text
+from mario_tui.tui.screens.base import MarioScreen
+
+if TYPE_CHECKING:
+    from mario_tui.play.live import Mirror
+    from mario_tui.play.moment import Moment
+    from mario_tui.play.paced import PacedPlayer
+    from mario_tui.tui.widgets.numbers import Entry
+
+ENDS = {
+    "clear": ("CLEARED the stage", "$success"),
+    "death": ("died", "$error"),
+    "stall": ("stopped getting farther", "$warning"),
+    "time": ("ran out of time", "$warning"),
+}
+
+
+class PlayerScreen(MarioScreen):
+    """Owns a player and the window that mirrors it, and closes both with itself; subclasses open the player."""
+
+    def __init__(self, stage: str, *, leaves_app: bool = False) -> None:
+        super().__init__()
+        self._leaves_app = leaves_app
+        self._stage = stage
+        self._problem = ""
+        self._records_from: Moment | None = None
+        self._records_to = 0
+        self._mirror: Mirror | None = None
+        self._opens_window = False
+        self._gone = False
+
+    @property
+    def paced(self) -> PacedPlayer | None:
+        """The player, once it is there."""
+        raise NotImplementedError
+
+    @property
+    def who(self) -> str:
+        """Who plays, as the window's title says it."""
+        raise NotImplementedError
+
+    @property
+    def recording_name(self) -> str:
+        """What files of recordings from here are named after."""
+        raise NotImplementedError
+
+    @property
+    def frame_skip(self) -> int:
+        """Frames in a step of the player."""
+        raise NotImplementedError
+
+    def refresh_numbers(self) -> None:
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.every(1 / self.mario.frames_per_second, self.refresh_game)
+        self.every(1 / 10, self.refresh_numbers)
+
+    def on_unmount(self) -> None:
+        self._end_recording()
+        self._gone = True
+        loop = asyncio.get_running_loop()
+        if self.paced is not None:
+            loop.run_in_executor(None, self.paced.close)  # joins a thread that may still be importing PyTorch
+        if self._mirror is not None:
+            loop.run_in_executor(None, self._mirror.close)
+
+    def refresh_game(self) -> None:
+        raise NotImplementedError
+
+    def update_text(self, selector: str, content: Content) -> None:
+        widget = self.query_one(selector, Static)
+        if widget.content != content:
+            widget.update(content)
+
+    @property
+    def speed_words(self) -> str:
+        speed = 1.0 if self.paced is None else self.paced.speed
+        return f"{speed:g}x" if speed >= 1 else f"1/{1 / speed:g}x"
+
+    @property
+    def recording_words(self) -> str:
+        start = self._records_from
+        return "" if start is None else f"  ● recording since step {text.count(start.step)}"
+
+    @staticmethod
+    def entries(moment: Moment) -> list[Entry]:
+        return [
+            ("reward", f"{moment.reward:+.1f}"),
+            ("return", text.decimal(moment.total_reward)),
+            ("x", text.count(moment.x)),
+            ("farthest x", text.count(moment.max_x)),
+            ("step", text.count(moment.step)),
+            ("time left", text.count(moment.time)),
+            ("Mario is", moment.status),
+            ("lives", text.count(moment.life)),
+            ("score", text.count(moment.score)),
+            ("coins", text.count(moment.coins)),
+        ]
+
+    # asking
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self._leaves_app and action == "go")
+
+    def action_toggle_pause(self) -> None:
+        if self.paced is not None:
+            self.paced.toggle_pause()
+            self.refresh_numbers()
+
+    def action_step(self) -> None:
+        if self.paced is not None:
+            self.paced.step_once()
+
+    def action_faster(self) -> None:
+        if self.paced is not None:
+            self.paced.faster()
+            self.refresh_numbers()
+
+    def action_slower(self) -> None:
+        if self.paced is not None:
+            self.paced.slower()
+            self.refresh_numbers()
+
+    def action_restart(self) -> None:
+        if self.paced is not None:
+            self._end_recording()
+            self.paced.restart()
+
+    def action_next_stage(self) -> None:
+        if self.paced is None or not self._stage:
+            return
+        following = self.mario.services.next_stage(self._stage)
+        if following is None:
+            self.notify("8-4 is the last stage")
+        else:
+            self.go_to_stage(following)
+
+    def go_to_stage(self, stage: str) -> None:
+        if self.paced is not None:
+            self._end_recording()
+            self._stage = stage
+            self.paced.restart(stage)
+            self.refresh_numbers()
+
+    def action_back(self) -> None:
+        if self._leaves_app:
+            self.mario.leave(0)
+        else:
+            self.app.pop_screen()
+
+    # the window
+
+    def action_window(self) -> None:
+        if self.paced is None:
+            return
+        if self._mirror is not None:
+            asyncio.get_running_loop().run_in_executor(None, self._mirror.close)
+            self._mirror = None
+        elif not self._opens_window:
+            self._opens_window = True
+            self.mario.run_worker(self._open_window(self.paced), group="window")  # goes on if the screen is left
+
+    async def _open_window(self, player: PacedPlayer) -> None:
+        try:
+            name = f"{self._stage}  {self.who}"
+            mirror = await asyncio.to_thread(self.mario.services.open_window, player, name)
+        except MarioTuiError as error:
+            self.notify(str(error), severity="warning", timeout=10, markup=False)
+            return
+        finally:
+            self._opens_window = False
+        if self._gone:
+            await asyncio.to_thread(mirror.close)
+        else:
+            self._mirror = mirror
+
+    def look_at_window(self) -> None:
+        """Says why the window is gone, where nobody closed it."""
+        mirror = self._mirror
+        if mirror is not None and mirror.closed:
+            self._mirror = None
+            if mirror.problem:
+                self.notify(mirror.problem, severity="warning", timeout=10, markup=False)
+
+    # recording what is played
+
+    def action_record_from_here(self) -> None:
+        player = self.paced
+        if player is None or player.latest is None:
+            return
+        if self._records_from is not None:
+            self._end_recording()
+        elif player.latest.end is not None:
+            self.notify(self.OVER)
+        else:
+            self._records_from, self._records_to = player.latest, player.latest.step
+        self.refresh_numbers()
+
+    OVER = "the episode is over"
+    """What to do instead of recording it from here."""
+
+    def look_at_recording(self, moment: Moment) -> None:
+        """Ends a recording with the episode, or where somebody went back before its beginning."""
+        start = self._records_from
+        if start is None:
+            return
+        if moment.step >= start.step:
+            self._records_to = moment.step if self.forgets else max(self._records_to, moment.step)
+        if moment.end is not None or moment.step < start.step:
+            self._end_recording()
+
+    forgets = False
+    """Whether what was played after a moment is gone when one goes back to it."""
+
+    def _end_recording(self) -> None:
+        start, self._records_from = self._records_from, None
+        player = self.paced
+        if start is not None and player is not None:
+            self.record(player, start.step, self._records_to)
+
+    def record(self, player: PacedPlayer, first_step: int, last_step: int) -> None:
+        """Makes a video of what was played between two steps, in the background."""
+        held = player.held(last_step)
+        first_frame = first_step * self.frame_skip
+        if len(held) <= first_frame:
+            self.notify("nothing was played since r: no recording was made")
+            return
+        self.mario.record_play(self.recording_name, self.who, self._stage, self.frame_skip, held, first_frame)
+        self.notify("recording in the background; a notice says when it is done")
