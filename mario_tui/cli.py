@@ -92,6 +92,9 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
     where.add_argument("--window", action="store_true", help="in the emulator's window")
 
+    play = add("play", "play by hand in the terminal", "playback.play")
+    play.add_argument("--stage", default="1-1", metavar="S", help="1-1 to 8-4 (default 1-1)")
+
     serve = add("serve", "show the app in a browser (extra 'web')", "serve.serve")
     serve.add_argument(
         "--host", default="localhost", metavar="HOST", help="whom to serve (default localhost: nobody else)"

@@ -137,12 +137,19 @@ def watch(arguments: argparse.Namespace) -> int:
             print(f"The episode ended by {last.end.value} at x {last.max_x}, reward {last.total_reward:.0f}.")
         return 0
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        from mario_tui.errors import InputError
-
         raise InputError("watching needs a terminal: use 'mario-tui record' to write a video instead")
     from mario_tui.tui.app import run_app
 
     return run_app(watch=path, stage=arguments.stage)
+
+
+def play(arguments: argparse.Namespace) -> int:
+    stage = check_stage(arguments.stage)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("playing needs a terminal")
+    from mario_tui.tui.app import run_app
+
+    return run_app(play=stage)
 
 
 def _found(arguments: argparse.Namespace) -> Path:

@@ -46,8 +46,13 @@ class Controls:
             self._until.clear()
             self._tapped.clear()
 
-    def tap(self, button: int, frames: int = HIGH_JUMP_FRAMES) -> None:
-        """A press of a key whose release will not be known; `frames`: how long A is held."""
+    def hop(self) -> None:
+        """A press of A that is known to be short."""
+        with self._lock:
+            self._pulse(A, HOP_FRAMES)
+
+    def tap(self, button: int) -> None:
+        """A press of a key whose release will not be known."""
         with self._lock:
             last = self._tapped.get(button)
             self._tapped[button] = self._frame
@@ -58,19 +63,16 @@ class Controls:
                     self._let_go(B)
                 else:
                     self._hold(B)
-            elif button in (LEFT, RIGHT):
-                for other in (LEFT, RIGHT, UP, DOWN):
-                    self._let_go(other)
-                self._hold(button)
+            elif button == A:
+                self._pulse(A, HIGH_JUMP_FRAMES)
             else:
-                if button != A:
-                    frames = PULSE_FRAMES
-                    for other in (LEFT, RIGHT, UP, DOWN):
-                        if other != button:
-                            self._let_go(other)
-                longer = _REPEAT_FRAMES if button in self._held else frames
-                self._hold(button)
-                self._until[button] = max(self._until.get(button, 0), self._frame + longer)
+                for other in (LEFT, RIGHT, UP, DOWN):
+                    if other != button:
+                        self._let_go(other)
+                if button in (LEFT, RIGHT):
+                    self._hold(button)
+                else:
+                    self._pulse(button, PULSE_FRAMES)
 
     def next_frame(self) -> int:
         """The button byte of the frame that is to be played now."""
@@ -82,6 +84,12 @@ class Controls:
             for button in self._held:  # of two opposite directions, the one that was pressed last
                 byte = byte & ~_OPPOSITE.get(button, 0) | button
             return byte
+
+    def _pulse(self, button: int, frames: int) -> None:
+        if button in self._held:  # a key held down, that repeats
+            frames = min(frames, _REPEAT_FRAMES)
+        self._hold(button)
+        self._until[button] = max(self._until.get(button, 0), self._frame + frames)
 
     def _hold(self, button: int) -> None:
         self._held.pop(button, None)

@@ -19,6 +19,8 @@ _INTERVALS = 600
 class HumanPlayer(PacedPlayer):
     """A game played by hand; a step is one frame.
 
+    A stage waits for `begin`, so that nobody has to hurry.
+
     Args:
         stage: where to begin.
 
@@ -33,6 +35,7 @@ class HumanPlayer(PacedPlayer):
         self._episode: Episode | None = None
         self._kept: Moment | None = None
         self._keeps = self._goes_back = False
+        self._waits = True
         self._shown_at = 0.0
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
 
@@ -40,6 +43,34 @@ class HumanPlayer(PacedPlayer):
     def has_kept(self) -> bool:
         """Whether there is a place to go back to."""
         return self._kept is not None
+
+    @property
+    def kept_step(self) -> int | None:
+        """The step of that place."""
+        return None if self._kept is None else self._kept.step
+
+    @property
+    def waits(self) -> bool:
+        """Whether the stage has not begun: its clock stands until `begin`."""
+        return self._waits
+
+    def begin(self) -> None:
+        """Lets the stage begin, where it waits for that."""
+        with self._wake:
+            self._waits = False
+            self._wake.notify()
+
+    def toggle_pause(self) -> None:
+        if self._waits:
+            self.begin()
+        else:
+            super().toggle_pause()
+
+    def restart(self, stage: str | None = None) -> None:
+        """Begins again, on another stage where one is given, and waits for `begin`."""
+        with self._wake:
+            self._waits, self._paused = True, False
+        super().restart(stage)
 
     def keep(self) -> None:
         """Remembers this place of the game, in the place of the one before."""
@@ -99,7 +130,7 @@ class HumanPlayer(PacedPlayer):
                     self.controls.release_all()
                     moment = self._show(self._kept)
                     continue
-            if episode.end is None and (not self._paused or self._single_steps):
+            if self._plays:
                 self._single_steps = max(0, self._single_steps - 1)
                 byte = self.controls.next_frame()
                 result = episode.step(byte)
@@ -112,6 +143,10 @@ class HumanPlayer(PacedPlayer):
             self._intervals.append(now - self._shown_at)
         self._shown_at = now
         return moment
+
+    @property
+    def _plays(self) -> bool:
+        return not self.finished and not self._waits and (not self._paused or self._single_steps > 0)
 
     def _interrupted(self) -> bool:
         return self._closed or self._restart

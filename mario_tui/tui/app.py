@@ -17,11 +17,13 @@ from textual.screen import Screen
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
 from mario_tui.tui.jobs import Job
+from mario_tui.tui.keyboard import KeyReleased
 from mario_tui.tui.screens.base import MarioScreen, named
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
@@ -72,6 +74,7 @@ class MarioTuiApp(App[int]):
         services: what the app asks of the floors below.
         watch: a checkpoint to watch at once; leaving that screen leaves the app.
         stage: where to watch it; the stage it was trained on by default.
+        play: a stage to play by hand at once; leaving that screen leaves the app.
         start_screen: `train` or `checkpoints` to begin there instead of Home.
         handle_signals: stop, save and restore the terminal on SIGTERM, SIGHUP and SIGINT, also where it is gone.
     """
@@ -94,6 +97,7 @@ class MarioTuiApp(App[int]):
         *,
         watch: Path | None = None,
         stage: str | None = None,
+        play: str | None = None,
         start_screen: str | None = None,
         handle_signals: bool = False,
     ) -> None:
@@ -110,10 +114,13 @@ class MarioTuiApp(App[int]):
         """Grows whenever the lists of checkpoints and recordings may have changed."""
         self._watch_first = watch
         self._watch_stage = stage
+        self._play_first = play
         self._start_screen = start_screen
         self._handle_signals = handle_signals
         self._leaving: LeavingScreen | None = None
         self._interrupted_at: float | None = None
+        self.releases_reported = False
+        """Whether the terminal tells when a key is let go, while Play is on show."""
         self.abandoned = False
         """Whether the app had to leave without the training's end, because it was told twice."""
 
@@ -131,6 +138,8 @@ class MarioTuiApp(App[int]):
         self.push_screen("home")
         if self._watch_first is not None:
             self.push_screen(WatchScreen(self._watch_first, stage=self._watch_stage, leaves_app=True))
+        elif self._play_first is not None:
+            self.push_screen(PlayScreen(self._play_first, leaves_app=True))
         elif self._start_screen not in (None, "home"):
             self.action_go(self._start_screen)
         self.set_interval(0.25, self.look_at_session)
@@ -171,6 +180,24 @@ class MarioTuiApp(App[int]):
 
     def watch_agent(self, agent: Agent) -> None:
         self.push_screen(WatchScreen(agent))
+
+    def play(self, stage: str) -> None:
+        self.push_screen(PlayScreen(stage))
+
+    def report_releases(self, on: bool) -> None:
+        """Asks the terminal to tell when keys are let go, or no longer to."""
+        self.releases_reported = False
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.report_releases(on)
+
+    def on_releases_reported(self) -> None:
+        if isinstance(self.screen, PlayScreen):
+            self.releases_reported = True
+            self.screen.releases_reported()
+
+    def on_key_released(self, event: KeyReleased) -> None:
+        if isinstance(self.screen, PlayScreen):
+            self.screen.key_released(event.key)
 
     def with_live_agent(self, use: Callable[[Agent], object]) -> None:
         """Calls `use` with the weights of the training that runs, as they are between two of its steps."""
@@ -417,7 +444,7 @@ class MarioTuiApp(App[int]):
 
 def all_bindings() -> list[Binding]:
     """Every key that a settings file can change, the app's own first."""
-    screens = (HomeScreen, TrainScreen, WatchScreen, CheckpointsScreen, CompareScreen, RecordingsScreen)
+    screens = (HomeScreen, TrainScreen, WatchScreen, PlayScreen, CheckpointsScreen, CompareScreen, RecordingsScreen)
     bindings = [*MarioTuiApp.BINDINGS, *(binding for screen in screens for binding in screen.BINDINGS)]
     return [binding for binding in bindings if isinstance(binding, Binding) and binding.id]
 
@@ -427,6 +454,7 @@ def run_app(
     *,
     watch: Path | None = None,
     stage: str | None = None,
+    play: str | None = None,
     services: Services | None = None,
 ) -> int:
     """Runs the app in this terminal until it is left; returns the exit code."""
@@ -435,7 +463,7 @@ def run_app(
     # Its process inherits the terminal's descriptors, and can only be started while sys.stderr is a real file: Textual
     # puts an object without one there.
     resource_tracker.ensure_running()
-    app = MarioTuiApp(services, watch=watch, stage=stage, start_screen=start_screen, handle_signals=True)
+    app = MarioTuiApp(services, watch=watch, stage=stage, play=play, start_screen=start_screen, handle_signals=True)
     try:
         app.run()
     finally:

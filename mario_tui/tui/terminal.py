@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import termios
+from codecs import getincrementaldecoder
 from typing import Any, TextIO, cast
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+
+from mario_tui.tui.keyboard import ASK_FOR_RELEASES, NO_MORE_RELEASES, KeyParser
 
 
 class _Droppable:
@@ -56,9 +60,26 @@ class TerminalDriver(LinuxDriver):
         if self._must_signal_resume:
             super()._sigcont_application()
 
+    def report_releases(self, on: bool) -> None:
+        """Has the terminal say when keys are let go, too, where it can: it answers then; see `keyboard`."""
+        self.write(ASK_FOR_RELEASES if on else NO_MORE_RELEASES)
+        self.flush()
+
     def run_input_thread(self) -> None:
-        with contextlib.suppress(OSError):  # no keys come from a terminal that is gone; SIGHUP says what to do
-            super().run_input_thread()
+        """Textual's, with a parser of ours."""
+        parser = KeyParser(self._debug)
+        decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        with contextlib.suppress(OSError), selectors.DefaultSelector() as selector:
+            # an error: no keys come from a terminal that is gone; SIGHUP says what to do
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(0.1):
+                    text = decode(os.read(self.fileno, 4096))
+                    if text:  # an empty one would be the end for the parser
+                        for message in parser.feed(text):
+                            self.process_message(message)
+                for message in parser.tick():
+                    self.process_message(message)
 
 
 def let_go_if_gone() -> None:

@@ -71,6 +71,8 @@ class HomeScreen(MarioScreen):
     BINDINGS = [
         Binding("t", "app.go('train')", "Train", tooltip="Set up a training, or look at the one that runs"),
         Binding("w", "watch_best", "Watch best", tooltip="Watch the best agent play in this terminal"),
+        Binding("p", "play", "Play", tooltip="Play by hand, against the agent"),
+        Binding("c", "app.go('checkpoints')", "Checkpoints", tooltip="Checkpoints: watch, record, evaluate, continue"),
         Binding("v", "app.go('recordings')", "Recordings", tooltip="Recordings: play, convert and delete videos"),
         Binding("q", "app.quit", "Quit", tooltip="Leave; a training that runs is stopped and saved first"),
     ]
@@ -124,6 +126,9 @@ class HomeScreen(MarioScreen):
 
     def action_watch_best(self) -> None:
         self.mario.watch_agent(self._best[0].path)
+
+    def action_play(self) -> None:
+        self.mario.play(self._best[0].stage if self._best else "1-1")
 
     def refresh_game(self) -> None:
         game = self.query_one("#home-game", GameView)
@@ -197,8 +202,9 @@ class HomeScreen(MarioScreen):
             "[$foreground 60%]? shows all keys, q quits.[/]"
             if not self._runs
             else "[b $primary]mario-tui[/]\nAn agent learns Super Mario Bros.\n\n"
-            "[b $secondary]w[/] watch the best one play   [b $secondary]t[/] train one\n"
-            "[b $secondary]c[/] checkpoints   [b $secondary]v[/] recordings   [b $secondary]?[/] help"
+            "[b $secondary]w[/] watch the best one play   [b $secondary]p[/] play yourself\n"
+            "[b $secondary]t[/] train one   [b $secondary]c[/] checkpoints   [b $secondary]v[/] recordings   "
+            "[b $secondary]?[/] help"
         )
         self.query_one("#invitation", Static).update(Content.from_markup(invitation))
         self.query_one("#best", Static).update(self._best_table(self._best))

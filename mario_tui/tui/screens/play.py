@@ -1,0 +1,292 @@
+"""Play: a person plays in the terminal, against the agent's ghost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from textual.actions import parse
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
+from mario_tui.tui import text
+from mario_tui.tui.screens.player import ENDS, PlayerScreen
+from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.numbers import Entry, Numbers
+from mario_tui.tui.widgets.pad import Pad
+from mario_tui.tui.widgets.q_bars import bar
+
+if TYPE_CHECKING:
+    from mario_tui.play.ghost import Ghost
+    from mario_tui.play.human import HumanPlayer
+    from mario_tui.play.moment import Moment
+    from mario_tui.play.paced import PacedPlayer
+
+_BUTTONS = {"left": LEFT, "right": RIGHT, "up": UP, "down": DOWN, "a": A, "b": B}
+
+_HELD = "keys hold as long as you hold them"
+_LATCHED = (
+    "no key releases from this terminal: ← → stay held, ↓ or ↑ lets go, x jumps high, s low, z switches running on, off"
+)
+
+_STAGE_X = 3200
+"""How long a stage is taken to be while nobody has been farther, pixels."""
+
+
+class PlayScreen(PlayerScreen):
+    """A game of one person; owns the player and the ghost, and closes them with itself."""
+
+    CSS_PATH = "play.tcss"
+    HEADING = "Play"
+    ABOUT = (
+        "You play. The stage begins with your first key. Beside your own way runs the agent's: how far its greedy "
+        "play is after the same time. Where the terminal speaks the kitty keyboard protocol, keys are held as on a "
+        "real pad; elsewhere a terminal never tells when a key is let go, so a direction stays held until another "
+        "one is pressed, a jump is held for half a second, and running is switched on and off. k keeps this place of "
+        "the game, l goes back to it."
+    )
+    OVER = "the game is over: v records all of it"
+    BINDINGS = [
+        Binding("left", "press('left')", "Left", show=False, key_display="←", tooltip="Walk to the left"),
+        Binding("right", "press('right')", "Right", show=False, key_display="→", tooltip="Walk to the right"),
+        Binding("down", "press('down')", "Down", show=False, key_display="↓", tooltip="Crouch, enter a pipe; stop"),
+        Binding("up", "press('up')", "Up", show=False, key_display="↑", tooltip="Climb; stop"),
+        Binding("x,space", "press('a')", "Jump", tooltip="Button A: jump, swim"),
+        Binding("s", "hop", "Hop", show=False, tooltip="Button A for a moment only: a low jump"),
+        Binding("z", "press('b')", "Run", tooltip="Button B: run, throw fire"),
+        Binding("p", "toggle_pause", "Pause", tooltip="Pause, or go on"),
+        Binding(
+            "full_stop", "step", "Step", show=False, key_display=".", tooltip="Pause, then play one frame at each press"
+        ),
+        Binding("plus,equals_sign", "faster", "Faster", show=False, key_display="+", tooltip="Play faster, up to 8x"),
+        Binding("minus", "slower", "Slower", show=False, key_display="-", tooltip="Slow motion, down to 1/4"),
+        Binding("a", "restart", "Again", tooltip="Begin the stage again"),
+        Binding("n", "next_stage", "Next", tooltip="Play the next stage"),
+        Binding("b", "stage_before", "Stage before", show=False, tooltip="Play the stage before"),
+        Binding("k", "keep", "Keep", show=False, tooltip="Keep this place of the game"),
+        Binding("l", "go_back", "Load", show=False, tooltip="Go back to the place that was kept"),
+        Binding("r", "record_from_here", "Record", tooltip="Record from here on as MP4, until r or the end"),
+        Binding("v", "record_all", "Video", show=False, tooltip="Record what was played, from the beginning, as MP4"),
+        Binding("w", "window", "Window", show=False, tooltip="Show the game in a window of the desktop, too"),
+        Binding("escape,q", "back", "Back", key_display="q", tooltip="Back to where you came from"),
+        Binding("h", "app.go('home')", "Home", show=False, tooltip="Home: the state of things at a glance"),
+        Binding("c", "app.go('checkpoints')", "Checkpoints", show=False, tooltip="Checkpoints: the list"),
+    ]
+    forgets = True
+    frame_skip = 1
+    who = "you"
+
+    def __init__(self, stage: str, *, leaves_app: bool = False) -> None:
+        super().__init__(stage, leaves_app=leaves_app)
+        self._player: HumanPlayer | None = None
+        self._ghost: Ghost | None = None
+        self._ghost_stage = ""
+
+    @property
+    def paced(self) -> PacedPlayer | None:
+        return self._player
+
+    @property
+    def recording_name(self) -> str:
+        return f"play_{self._stage}"
+
+    def compose_body(self) -> ComposeResult:
+        yield GameView("loading the game ...", id="game")
+        with Vertical(id="panel"):
+            yield Static("", id="stage")
+            yield Static("", id="state")
+            yield Pad(id="pad")
+            yield Static("", id="race")
+            yield Numbers(id="numbers")
+            yield Static("", id="jobs", markup=False)
+            yield Static("", id="badge")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.watch(self.app, "app_focus", self._focus_changed, init=False)
+        self._player = self.mario.services.open_game(self._stage)
+        self._player.start()
+        self.refresh_numbers()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.mario.report_releases(True)
+
+    def on_screen_suspend(self) -> None:
+        super().on_screen_suspend()
+        self.mario.report_releases(False)
+        player = self._player
+        if player is not None:  # nobody can play behind another screen
+            player.controls.release_all()
+            if not player.paused:
+                player.toggle_pause()
+
+    def on_unmount(self) -> None:
+        self.mario.report_releases(False)
+        super().on_unmount()
+        self._close_ghost()
+
+    def _focus_changed(self, focus: bool) -> None:
+        if self._player is not None and not focus:
+            self._player.controls.release_all()
+
+    # looking
+
+    def refresh_game(self) -> None:
+        player = self._player
+        if player is not None and player.latest_frame is not None:
+            self.query_one("#game", GameView).frame = player.latest_frame
+            if player.latest is not None:
+                self.query_one(Pad).buttons = player.latest.buttons
+
+    def refresh_numbers(self) -> None:
+        player = self._player
+        if player is None:
+            return
+        moment = player.latest
+        self._look_for_ghost()
+        with self.app.batch_update():
+            self.update_text("#stage", Content.assemble("stage ", (self._stage, "bold"), "  by hand"))
+            self.update_text("#state", self._state(player, moment))
+            self.update_text("#jobs", Content("\n".join(job.line for job in self.mario.jobs)))
+            held = self.mario.releases_reported
+            self.update_text("#badge", Content.styled(_HELD if held else _LATCHED, "$foreground 60%"))
+            if moment is not None:
+                self.look_at_recording(moment)
+                self.update_text("#race", self._race(moment))
+                self.query_one("#numbers", Numbers).set_entries(self._entries(player, moment))
+        self.look_at_window()
+
+    def _state(self, player: HumanPlayer, moment: Moment | None) -> Content:
+        if self._problem or player.problem:
+            return Content.styled(self._problem or player.problem, "bold $error")
+        if moment is None:
+            return Content.styled("loading ...", "$secondary")
+        more = (self.recording_words, "$secondary")
+        if moment.end is not None:
+            words, colour = ENDS[moment.end.value]
+            hint = "\na again, n next stage" + (", l back to what you kept" if player.has_kept else "")
+            return Content.assemble(
+                (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"), (hint, "$foreground 60%")
+            )
+        if player.waits:
+            return Content.assemble(
+                ("ready", "bold $warning"), more, ("\nthe first arrow or x begins", "$foreground 60%")
+            )
+        kept = "\nk keeps this place" + (", l goes back to the kept one" if player.has_kept else "")
+        if player.paused:
+            return Content.assemble(
+                ("paused", "bold $warning"), more, ("\np goes on, . plays a frame", "$foreground 60%")
+            )
+        speed = "" if player.speed == 1 else f"  {self.speed_words}"
+        return Content.assemble(("playing", "bold $success"), (speed, "$secondary"), more, (kept, "$foreground 60%"))
+
+    def _race(self, moment: Moment) -> Content:
+        ghost = self._ghost
+        width = max(8, self.query_one("#race").content_size.width - 14)
+        x = None if ghost is None else ghost.x_at(moment.step)
+        length = max(_STAGE_X, moment.max_x, x or 0)
+        you = Content.assemble(
+            ("you   ", "bold"), (bar(moment.x / length, width), "$primary on $surface"), f"{text.count(moment.x):>8}"
+        )
+        if ghost is None or ghost.problem:
+            why = "no agent was trained on this stage" if ghost is None else ghost.problem
+            return Content("\n").join([you, Content.styled(f"agent {why}", "$foreground 60%")])
+        if x is None:
+            return Content("\n").join([you, Content.styled("agent loading ...", "$foreground 60%")])
+        agent = Content.assemble(
+            ("agent ", "bold"), (bar(x / length, width), "$secondary on $surface"), f"{text.count(x):>8}"
+        )
+        return Content("\n").join([you, agent])
+
+    @staticmethod
+    def _entries(player: HumanPlayer, moment: Moment) -> list[Entry]:
+        pace = player.pace()
+        shown = ("x", "farthest x", "time left", "Mario is", "return", "lives", "score", "coins")
+        entries = dict(PlayerScreen.entries(moment))
+        return [*((name, entries[name]) for name in shown), ("95 % pace", "-" if pace is None else f"{pace[1]:.0f} ms")]
+
+    def _look_for_ghost(self) -> None:
+        if self._ghost_stage != self._stage:
+            self._ghost_stage = self._stage
+            self._close_ghost()
+            self.run_worker(self._open_ghost(self._stage), group="ghost", exclusive=True)
+
+    async def _open_ghost(self, stage: str) -> None:
+        try:
+            ghost = await asyncio.to_thread(self.mario.services.open_ghost, stage)
+        except (MarioTuiError, OSError):
+            return  # it is told as "no agent"; Checkpoints says more
+        if ghost is not None and not self._gone and stage == self._stage:
+            self._ghost = ghost
+            ghost.start()
+
+    def _close_ghost(self) -> None:
+        ghost, self._ghost = self._ghost, None
+        if ghost is not None:
+            asyncio.get_running_loop().run_in_executor(None, ghost.close)
+
+    # playing
+
+    def action_press(self, name: str) -> None:
+        player = self._player
+        if player is None:
+            return
+        player.begin()
+        if self.mario.releases_reported:
+            player.controls.press(_BUTTONS[name])
+        else:
+            player.controls.tap(_BUTTONS[name])
+
+    def action_hop(self) -> None:
+        if self._player is not None:
+            self._player.begin()
+            self._player.controls.hop()
+
+    def key_released(self, key: str) -> None:
+        """The terminal told that a key was let go."""
+        active = self.active_bindings.get(key)
+        if active is None or self._player is None:
+            return
+        _, name, arguments = parse(active.binding.action)
+        if name == "press":
+            self._player.controls.release(_BUTTONS[str(arguments[0])])
+
+    def releases_reported(self) -> None:
+        """From now on keys are held; what was tapped before is let go."""
+        if self._player is not None:
+            self._player.controls.release_all()
+        self.refresh_numbers()
+
+    # asking
+
+    def action_stage_before(self) -> None:
+        stages = list(self.mario.services.stages())
+        place = stages.index(self._stage)
+        if place == 0:
+            self.notify(f"{self._stage} is the first stage")
+        else:
+            self.go_to_stage(stages[place - 1])
+
+    def action_keep(self) -> None:
+        if self._player is not None and not self._player.finished:
+            self._player.keep()
+            self.notify("this place is kept; l goes back to it", timeout=2)
+
+    def action_go_back(self) -> None:
+        player = self._player
+        if player is None or player.kept_step is None:
+            self.notify("no place was kept yet: k keeps one")
+            return
+        if self._records_from is not None and player.kept_step < self._records_from.step:
+            self._end_recording()  # as soon as it is gone back, what was played is forgotten
+        player.go_back()
+
+    def action_record_all(self) -> None:
+        if self._player is not None and self._player.latest is not None:
+            self.record(self._player, 0, self._player.latest.step)
