@@ -34,7 +34,8 @@ class Controls:
 
     def press(self, button: int) -> None:
         with self._lock:
-            self._hold(button)
+            if button not in self._held:  # a key held down, that repeats
+                self._hold(button)
 
     def release(self, button: int) -> None:
         with self._lock:

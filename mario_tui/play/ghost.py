@@ -10,6 +10,7 @@ from mario_tui.errors import MarioTuiError
 
 if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
+    from mario_tui.game.episode import EndReason
 
 
 class Ghost:
@@ -28,7 +29,8 @@ class Ghost:
         self._load = load
         self._xs: list[int] = []  # after each step
         self._frame_skip = 0
-        self._over = False
+        self.end: EndReason | None = None
+        """Why its episode is over, once it was played to the end."""
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ghost", daemon=True)
 
@@ -42,11 +44,11 @@ class Ghost:
         step = frame // self._frame_skip
         if step < len(self._xs):
             return self._xs[step]
-        return self._xs[-1] if self._over else None
+        return self._xs[-1] if self.end is not None else None
 
-    def is_over_at(self, frame: int) -> bool:
-        """Whether its episode has ended by then."""
-        return self._over and frame // self._frame_skip >= len(self._xs) - 1
+    def end_at(self, frame: int) -> EndReason | None:
+        """Why its episode is over by then; None while it goes on."""
+        return self.end if self._frame_skip and frame // self._frame_skip >= len(self._xs) - 1 else None
 
     def close(self) -> None:
         """Ends the thread and waits for it."""
@@ -71,4 +73,4 @@ class Ghost:
             self._frame_skip = policy.frame_skip
             if self._closed:
                 return
-        self._over = True
+        self.end = moment.end

@@ -217,7 +217,8 @@ class MarioTuiApp(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "go":
-            return not (parameters and self.get_screen(str(parameters[0])) is self.screen)
+            alone = self._watch_first is not None or self._play_first is not None
+            return not alone and not (parameters and self.get_screen(str(parameters[0])) is self.screen)
         return True
 
     def action_help(self) -> None:

@@ -267,6 +267,67 @@ class FakePlayer:
         self.calls.append("close")
 
 
+class FakeGame(FakePlayer):
+    """Stands for a HumanPlayer; `pressed` has what its controls were told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latest = moment(action=None, q_values=(), step=1800, x=1210, max_x=1220)
+        self.waits = False
+        self.kept_step: int | None = None
+        self.pressed: list[str] = []
+        self.controls = SimpleNamespace(
+            press=lambda button: self.pressed.append(f"press {button}"),
+            release=lambda button: self.pressed.append(f"release {button}"),
+            release_all=lambda: self.pressed.append("release all"),
+            tap=lambda button: self.pressed.append(f"tap {button}"),
+            hop=lambda: self.pressed.append("hop"),
+        )
+
+    @property
+    def has_kept(self) -> bool:
+        return self.kept_step is not None
+
+    def begin(self) -> None:
+        self.waits = False
+
+    def keep(self) -> None:
+        self.kept_step = self.latest.step
+
+    def go_back(self) -> None:
+        self.calls.append("go back")
+        self.latest = moment(step=self.kept_step)
+
+    def held(self, last_step: int) -> list[int]:
+        return [129] * last_step
+
+    def pace(self) -> tuple[float, float] | None:
+        return (16.7, 17.4)
+
+
+class FakeGhost:
+    """Stands for a Ghost that is a little ahead, and clears."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self.problem = ""
+        self.x: int | None = 1380
+        self.end: Any = None
+        self.calls: list[str] = []
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def x_at(self, frame: int) -> int | None:
+        return self.x
+
+    def end_at(self, frame: int) -> Any:
+        return self.end
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
 def checkpoint(step: int = 120_000, **changes: Any) -> CheckpointInfo:
     run = changes.get("run", RUN)
     values: dict[str, Any] = {
@@ -352,6 +413,9 @@ class World:
         self.converted: list[tuple[Path, Path, int]] = []
         self.session = FakeSession()
         self.player = FakePlayer()
+        self.game = FakeGame()
+        self.ghosts: list[FakeGhost] = []
+        self.no_ghost = False
         self.started: list[tuple[Any, ...]] = []
         self.recorded: list[tuple[Path, str | None, str]] = []
         self.evaluated: list[Path] = []
@@ -372,6 +436,8 @@ class World:
             new_session=self._new_session,
             resume_session=self._resume_session,
             open_player=self._open_player,
+            open_game=self._open_game,
+            open_ghost=self._open_ghost,
             list_checkpoints=lambda: list(self.checkpoints),
             run_summaries=lambda: summaries(self.checkpoints),
             trash=self._trash,
@@ -414,6 +480,16 @@ class World:
         name = path.name if isinstance(path, Path) else path.source
         self.player.calls.append(f"open {name}" + (f" {stage}" if stage else ""))
         return self.player
+
+    def _open_game(self, stage: str) -> Any:
+        self.game.calls.append(f"open {stage}")
+        return self.game
+
+    def _open_ghost(self, stage: str) -> Any:
+        if self.no_ghost:
+            return None
+        self.ghosts.append(FakeGhost(stage))
+        return self.ghosts[-1]
 
     def _change(self, path: Path, **changes: Any) -> None:
         self.checkpoints = [replace(info, **changes) if info.path == path else info for info in self.checkpoints]

@@ -199,8 +199,10 @@ class PlayScreen(PlayerScreen):
             return Content("\n").join([you, Content.styled(f"agent {why}", "$foreground 60%")])
         if x is None:
             return Content("\n").join([you, Content.styled("agent loading ...", "$foreground 60%")])
+        end = ghost.end_at(moment.step)
+        mark = "" if end is None else "⚑" if end.value == "clear" else "†"
         agent = Content.assemble(
-            ("agent ", "bold"), (bar(x / length, width), "$secondary on $surface"), f"{text.count(x):>8}"
+            ("agent ", "bold"), (bar(x / length, width), "$secondary on $surface"), f"{mark + text.count(x):>8}"
         )
         return Content("\n").join([you, agent])
 

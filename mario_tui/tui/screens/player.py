@@ -112,9 +112,6 @@ class PlayerScreen(MarioScreen):
 
     # asking
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not (self._leaves_app and action == "go")
-
     def action_toggle_pause(self) -> None:
         if self.paced is not None:
             self.paced.toggle_pause()

@@ -228,9 +228,7 @@ class WatchScreen(PlayerScreen):
     # asking
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if self._is_log and action in _AGENT_ACTIONS:
-            return False
-        return super().check_action(action, parameters)
+        return not (self._is_log and action in _AGENT_ACTIONS)
 
     def action_seek(self, steps: int) -> None:
         player = self._player
