@@ -197,7 +197,7 @@ class MarioTuiApp(App[int]):
 
     def on_key_released(self, event: KeyReleased) -> None:
         if isinstance(self.screen, PlayScreen):
-            self.screen.key_released(event.key)
+            self.screen.post_message(KeyReleased(event.key))  # after the keys that were pressed before
 
     def with_live_agent(self, use: Callable[[Agent], object]) -> None:
         """Calls `use` with the weights of the training that runs, as they are between two of its steps."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -94,6 +95,18 @@ async def test_with_key_releases_keys_are_held(key: str, button: int) -> None:
         assert world.game.pressed[1:] == [f"press {button}", f"release {button}"]
         await pilot.press("s")
         assert world.game.pressed[-1] == "hop"
+
+
+async def test_a_release_never_overtakes_a_press() -> None:
+    world = World()
+    async with playing(world) as (app, pilot):
+        app.post_message(ReleasesReported())
+        for _ in range(30):  # a key held down, that repeats
+            app.post_message(events.Key("x", "x"))
+        app.post_message(KeyReleased("x"))
+        await until(pilot, lambda: len(world.game.pressed) == 32)
+        await pilot.pause()
+        assert world.game.pressed == ["release all", *[f"press {A}"] * 30, f"release {A}"]
 
 
 async def test_other_keys_for_the_pad_are_released_as_well() -> None:

@@ -1,19 +1,36 @@
-"""Every screen as a picture, empty and typical, at the smallest size and with room."""
+"""Every screen as a picture, empty, typical and full, at the smallest size and with room."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 
+from mario_tui.config import TrainingConfig
+from mario_tui.game.episode import EndReason
+from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
+from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.list import Table
+from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.metric_chart import MetricChart
-from tui.fakes import FakePlayer, World, moment, typical_checkpoints, typical_recordings, until
+from tui.fakes import (
+    FakePlayer,
+    World,
+    checkpoint,
+    moment,
+    picture,
+    recording,
+    running,
+    typical_checkpoints,
+    typical_recordings,
+    until,
+)
 
 Compare = Callable[..., bool]
 Prepare = Callable[[World, Pilot[int]], Awaitable[None]]
@@ -127,6 +144,14 @@ async def watch(world: World, pilot: Pilot[int]) -> None:
     await until(pilot, lambda: isinstance(pilot.app.screen, WatchScreen) and pilot.app.screen._player is not None)
 
 
+async def play(world: World, pilot: Pilot[int]) -> None:
+    await until(pilot, lambda: isinstance(pilot.app.screen, HomeScreen) and pilot.app.screen._loaded)
+    await pilot.press("p")
+    await until(pilot, lambda: isinstance(pilot.app.screen, PlayScreen))
+    screen: Any = pilot.app.screen
+    await until(pilot, lambda: world.no_ghost or screen._ghost is not None)
+
+
 async def show_help(world: World, pilot: Pilot[int]) -> None:
     await checkpoints(world, pilot)
     await pilot.press("question_mark")
@@ -201,3 +226,123 @@ def test_watch_twelve_actions(compare: Any) -> None:
     world.player = FakePlayer(action_set="complex")
     world.player.latest = moment(action=4, buttons=131, q_values=tuple(10 + 0.3 * n for n in range(12)))
     assert compare(world, watch)
+
+
+def test_play_ready(compare: Any) -> None:
+    world = World()
+    world.game.waits = True
+    world.game.latest = moment(action=None, buttons=0, q_values=(), step=0, x=40, max_x=40, total_reward=0.0)
+    world.no_ghost = True
+    assert compare(world, play)
+
+
+def test_play(compare: Any) -> None:
+    assert compare(World(typical_checkpoints()), play)
+
+
+def test_play_full(compare: Any) -> None:
+    """Over, with everything that can stand there: a kept place, a ghost that cleared, a recording in the background."""
+    world = World(typical_checkpoints())
+    world.game.kept_step = 900
+    world.game.speed = 0.25
+    world.game.latest = moment(
+        step=123_456, x=3161, max_x=3161, score=999_990, coins=99, life=128, status="fireball", end=EndReason.CLEAR
+    )
+    assert compare(world, full_play)
+
+
+async def full_play(world: World, pilot: Pilot[int]) -> None:
+    await play(world, pilot)
+    world.ghosts[0].end, world.ghosts[0].x = EndReason.CLEAR, 3161
+    pilot.app.jobs.append(Job("recording MP4", "you", "1,234 frames, 21 s of play"))  # type: ignore[attr-defined]
+    pilot.app.screen.refresh_numbers()  # type: ignore[attr-defined]
+
+
+LONG = "a-run-with-quite-a-long-name-that-somebody-gave-it_2030-01-02"
+FULL = running(
+    run=LONG,
+    config=TrainingConfig(steps=500_000_000, envs=16),
+    step=123_456_789,
+    episode=1_234_567,
+    epsilon=0.0204,
+    updates=41_152_263,
+    clears=654_321,
+    steps_per_second=12_345.6,
+    seconds=359_999.0,
+    eta_seconds=86_399_999.0,
+    mean_reward=-1234.5,
+    mean_length=2345.6,
+    mean_loss=12_345.6,
+    mean_q=-1234.5,
+    clear_rate=1.0,
+    replay_transitions=123_456_789,
+    replay_capacity=123_456_789,
+    warnings=(
+        "the last 50 episodes all ended near x 722: more exploration (k, then +) may help",
+        "the loss is 12 times what it was: a lower learning rate (-) may help",
+        "memory is short: 1.2 GB are free, and the replay will take 3.4 GB more",
+    ),
+    frames=tuple(picture(16 * n) for n in range(16)),
+)
+
+
+def full() -> World:
+    """Many of everything, with long names and large numbers."""
+    world = World(
+        [
+            checkpoint(
+                1_000_000 * n,
+                run=f"{LONG}-{n}",
+                stage=f"{1 + (n - 1) // 4}-{1 + (n - 1) % 4}",
+                best=True,
+                greedy_clear=n % 3 == 0,
+                robust_clear_rate=1.0 if n % 2 else None,
+            )
+            for n in range(1, 33)
+        ]
+    )
+    world.recordings = [recording(f"{LONG}_step-{n:09d}.mp4", seconds=3599.0) for n in range(40)]
+    world.session.snapshot = FULL
+    return world
+
+
+def test_home_full(compare: Any) -> None:
+    assert compare(full(), home_training)
+
+
+@pytest.mark.parametrize("view", ["charts", "map", "wall"])
+def test_train_full(compare: Any, view: str) -> None:
+    keys = {"charts": (), "map": ("tab",) * 5, "wall": ("g",)}[view]
+
+    async def prepare(world: World, pilot: Pilot[int]) -> None:
+        await live(world, pilot)
+        pilot.app.jobs.append(Job("evaluating", LONG, "10 of 11 episodes"))  # type: ignore[attr-defined]
+        await pilot.press(*keys)
+
+    assert compare(full(), prepare)
+
+
+def test_watch_full(compare: Any) -> None:
+    """Twelve actions, chance, a recording that goes on, and work in the background."""
+    world = full()
+    world.player = FakePlayer(action_set="complex")
+    world.player.policy.source = f"{LONG}, step 123,456,789"
+    world.player.chances.epsilon, world.player.chances.sticky = 0.25, 0.25
+    world.player.latest = moment(
+        action=4,
+        buttons=255,
+        q_values=tuple(1000.0 + n for n in range(12)),
+        step=98_765,
+        total_reward=-12_345.6,
+        score=999_990,
+        status="fireball",
+        stack=np.arange(4 * 84 * 84, dtype=np.uint8).reshape(4, 84, 84) // 64 * 64,
+    )
+
+    async def prepare(world: World, pilot: Pilot[int]) -> None:
+        await home(world, pilot)
+        await pilot.press("w", "r")
+        pilot.app.jobs.append(Job("recording MP4", LONG, "1,234 frames, 21 s of play"))  # type: ignore[attr-defined]
+        pilot.app.jobs.append(Job("evaluating", LONG, "10 of 11 episodes"))  # type: ignore[attr-defined]
+
+    assert compare(world, prepare)

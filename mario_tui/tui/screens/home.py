@@ -164,7 +164,7 @@ class HomeScreen(MarioScreen):
                     ("steps/s", text.count(snapshot.steps_per_second)),
                     ("clears", text.count(snapshot.clears)),
                     ("best x", text.count(snapshot.best_x)),
-                    ("mean reward", text.decimal(snapshot.mean_reward)),
+                    ("mean rew.", text.decimal(snapshot.mean_reward)),
                     ("time", text.duration(snapshot.seconds)),
                 ]
             )

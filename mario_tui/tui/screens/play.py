@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.actions import parse
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -15,6 +16,7 @@ from textual.widgets import Static
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.tui import text
+from mario_tui.tui.keyboard import KeyReleased
 from mario_tui.tui.screens.player import ENDS, PlayerScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Entry, Numbers
@@ -30,9 +32,7 @@ if TYPE_CHECKING:
 _BUTTONS = {"left": LEFT, "right": RIGHT, "up": UP, "down": DOWN, "a": A, "b": B}
 
 _HELD = "keys hold as long as you hold them"
-_LATCHED = (
-    "no key releases from this terminal: ← → stay held, ↓ or ↑ lets go, x jumps high, s low, z switches running on, off"
-)
+_LATCHED = "no key releases here: ← → stay held, ↓ lets go, x jump, s hop, z run on and off"
 
 _STAGE_X = 3200
 """How long a stage is taken to be while nobody has been farther, pixels."""
@@ -86,6 +86,8 @@ class PlayScreen(PlayerScreen):
         self._player: HumanPlayer | None = None
         self._ghost: Ghost | None = None
         self._ghost_stage = ""
+        self._pad_keys: dict[str, str] = {}
+        """Key -> button."""
 
     @property
     def paced(self) -> PacedPlayer | None:
@@ -115,6 +117,8 @@ class PlayScreen(PlayerScreen):
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
+        parsed = {key: parse(active.binding.action) for key, active in self.active_bindings.items()}
+        self._pad_keys = {key: str(arguments[0]) for key, (_, name, arguments) in parsed.items() if name == "press"}
         self.mario.report_releases(True)
 
     def on_screen_suspend(self) -> None:
@@ -170,7 +174,7 @@ class PlayScreen(PlayerScreen):
         more = (self.recording_words, "$secondary")
         if moment.end is not None:
             words, colour = ENDS[moment.end.value]
-            hint = "\na again, n next stage" + (", l back to what you kept" if player.has_kept else "")
+            hint = "\na again, n next stage" + (", l back" if player.has_kept else "")
             return Content.assemble(
                 (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"), (hint, "$foreground 60%")
             )
@@ -209,7 +213,7 @@ class PlayScreen(PlayerScreen):
     @staticmethod
     def _entries(player: HumanPlayer, moment: Moment) -> list[Entry]:
         pace = player.pace()
-        shown = ("x", "farthest x", "time left", "Mario is", "return", "lives", "score", "coins")
+        shown = ("x", "farthest x", "time left", "Mario", "return", "lives", "score", "coins")
         entries = dict(PlayerScreen.entries(moment))
         return [*((name, entries[name]) for name in shown), ("95 % pace", "-" if pace is None else f"{pace[1]:.0f} ms")]
 
@@ -250,14 +254,16 @@ class PlayScreen(PlayerScreen):
             self._player.begin()
             self._player.controls.hop()
 
-    def key_released(self, key: str) -> None:
-        """The terminal told that a key was let go."""
-        active = self.active_bindings.get(key)
-        if active is None or self._player is None:
-            return
-        _, name, arguments = parse(active.binding.action)
-        if name == "press":
-            self._player.controls.release(_BUTTONS[str(arguments[0])])
+    def on_key(self, event: events.Key) -> None:
+        # Before the bindings, which are a way round through the app: a release must never overtake its press.
+        if name := self._pad_keys.get(event.key):
+            event.stop()
+            self.action_press(name)
+
+    def on_key_released(self, event: KeyReleased) -> None:
+        event.stop()
+        if self._player is not None and (name := self._pad_keys.get(event.key)):
+            self._player.controls.release(_BUTTONS[name])
 
     def releases_reported(self) -> None:
         """From now on keys are held; what was tapped before is let go."""

@@ -104,7 +104,7 @@ class PlayerScreen(MarioScreen):
             ("farthest x", text.count(moment.max_x)),
             ("step", text.count(moment.step)),
             ("time left", text.count(moment.time)),
-            ("Mario is", moment.status),
+            ("Mario", moment.status),
             ("lives", text.count(moment.life)),
             ("score", text.count(moment.score)),
             ("coins", text.count(moment.coins)),
