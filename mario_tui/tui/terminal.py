@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import termios
+from fcntl import ioctl
 from typing import Any, TextIO, cast
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+
+from mario_tui.tui.kitty_graphics import KittyGraphics
 
 
 class _Droppable:
@@ -42,13 +46,39 @@ class _Droppable:
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's driver, for a terminal that may disappear."""
+    """Textual's driver, for a terminal that may disappear; it can show pictures where the terminal can."""
 
     def __init__(
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._file = cast(Any, _Droppable(cast(TextIO, self._file)))
+        self._is_started = False
+        self.graphics = KittyGraphics(self)
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()
+        self._is_started = True
+
+    def stop_application_mode(self) -> None:
+        self.graphics.remove_all()
+        self._is_started = False
+        super().stop_application_mode()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether output waits to be written, or none can be written now."""
+        writer = self._writer_thread
+        return not self._is_started or writer is None or not writer._queue.empty()
+
+    @property
+    def cell_pixels(self) -> tuple[float, float] | None:
+        """Width and height of a character cell; None where the terminal does not tell its size in pixels."""
+        try:
+            rows, columns, width, height = struct.unpack("4H", ioctl(self.fileno, termios.TIOCGWINSZ, bytes(8)))
+        except OSError:
+            return None
+        return (width / columns, height / rows) if rows and columns and width and height else None
 
     def _sigcont_application(self, *_: Any) -> None:
         # A hang-up is followed by SIGCONT. The driver takes that for the end of a suspension, and would start its

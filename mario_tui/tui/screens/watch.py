@@ -115,7 +115,7 @@ class WatchScreen(MarioScreen):
         return isinstance(self._agent, Path) and self._agent.suffix == ".json"
 
     def compose_body(self) -> ComposeResult:
-        yield GameView("loading PyTorch and the game ...", id="game")
+        yield GameView("loading PyTorch and the game ...", graphics=self.mario.graphics, id="game")
         with Vertical(id="panel"):
             yield Static("", id="who")
             yield Static("", id="state")
@@ -124,7 +124,7 @@ class WatchScreen(MarioScreen):
             yield Numbers(id="numbers")
             yield Static("", id="watch-jobs", markup=False)
             yield Static("what the network sees, the newest picture last", id="stack-title")
-            yield GameView(id="stack")
+            yield GameView(graphics=self.mario.graphics, id="stack")
 
     def on_mount(self) -> None:
         super().on_mount()
