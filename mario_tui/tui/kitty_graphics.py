@@ -1,9 +1,8 @@
 """Pictures in the terminal by the kitty graphics protocol, https://sw.kovidgoyal.net/kitty/graphics-protocol/.
 
-A picture lies on a layer of its own, not in the cells. Here it is the lowest one: a cell with a background of its own
-hides it, one with the terminal's default background shows it. So whatever Textual draws above a widget covers its
-picture, too. kitty and Ghostty stack in this way; other terminals that know the protocol have their own ideas of the
-layers, and are used only where the settings say so.
+A picture lies on a layer of its own, above the cells. Where a widget lies above the picture's, the picture gets a hole.
+The protocol could also put it below all cells that have a background; but kitty up to 0.26 does not draw these above
+it, and other terminals have their own ideas of the layers.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from textual.geometry import Size
+from textual.geometry import Region, Size
 
 CHOICES = ("auto", "kitty", "blocks")
 """Of the setting `graphics`: what the terminal can, always pictures, or always half-blocks."""
@@ -24,7 +23,6 @@ CHOICES = ("auto", "kitty", "blocks")
 MAX_CHUNK = 4096
 """Characters of base64 in one escape sequence, by the protocol."""
 
-_BELOW_BACKGROUNDS = -(2**30) - 1
 _SYNC_START, _SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 _SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
 
@@ -33,13 +31,16 @@ _ids = count(0x4D41_5249)
 
 
 class Place(NamedTuple):
-    """Where a picture lies, in cells; `screen` is the size of the terminal, since a resize may move its pictures."""
+    """Where a picture is to be seen."""
 
-    x: int
-    y: int
-    columns: int
-    rows: int
+    region: Region
+    """Of the screen, in cells: the picture is scaled to it."""
+
+    holes: tuple[Region, ...]
+    """Parts of it that something else covers."""
+
     screen: Size
+    """The terminal's size, in cells: when it changes, the terminal may move its pictures."""
 
 
 class Terminal(Protocol):
@@ -134,17 +135,30 @@ def _is_known(environment: Mapping[str, str]) -> bool:
 def show(frame: NDArray[np.uint8], image: int, place: Place) -> str:
     """The escape sequences that show a frame, (height, width, 3) uint8 RGB, under a number, scaled to its place."""
     height, width = frame.shape[:2]
-    data = standard_b64encode(zlib.compress(frame.tobytes(), 1)).decode("ascii")
-    keys = (
-        f"a=T,f=24,o=z,s={width},v={height},i={image},c={place.columns},r={place.rows},z={_BELOW_BACKGROUNDS},C=1,q=2,"
-    )
-    parts = [_SAVE_CURSOR, f"\x1b[{place.y + 1};{place.x + 1}H"]
+    pixels = cut_holes(frame, place) if place.holes else frame
+    data = standard_b64encode(zlib.compress(pixels.tobytes(), 1)).decode("ascii")
+    x, y, columns, rows = place.region
+    keys = f"a=T,f={8 * pixels.shape[2]},o=z,s={width},v={height},i={image},c={columns},r={rows},C=1,q=2,"
+    parts = [_SAVE_CURSOR, f"\x1b[{y + 1};{x + 1}H"]
     for start in range(0, len(data), MAX_CHUNK):
         more = int(start + MAX_CHUNK < len(data))
         parts.append(f"\x1b_G{keys}m={more};{data[start : start + MAX_CHUNK]}\x1b\\")
         keys = "q=2,"
     parts.append(_RESTORE_CURSOR)
     return "".join(parts)
+
+
+def cut_holes(frame: NDArray[np.uint8], place: Place) -> NDArray[np.uint8]:
+    """A frame, (height, width, 3) uint8, as RGBA that is transparent in each pixel that a hole touches."""
+    height, width = frame.shape[:2]
+    left, top, columns, rows = place.region
+    pixels = np.full((height, width, 4), 255, np.uint8)
+    pixels[:, :, :3] = frame
+    for x, y, hole_columns, hole_rows in place.holes:
+        start, stop = (x - left) * width // columns, -((left - x - hole_columns) * width // columns)
+        upper, lower = (y - top) * height // rows, -((top - y - hole_rows) * height // rows)
+        pixels[upper:lower, start:stop] = 0
+    return pixels
 
 
 def delete(image: int) -> str:

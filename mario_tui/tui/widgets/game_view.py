@@ -5,7 +5,7 @@ Or it is a picture of the terminal's own, where that has them; the cells under i
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,9 +151,9 @@ class GameView(Widget):
         """Shows the frame as a picture in its place, or removes the picture that is not to be seen any more."""
         if self._in_terminal is None:
             return
-        place = self._find_place()
-        if place != self._place:
-            self._place = place
+        had_place, place = self._place is not None, self._find_place()
+        self._place = place
+        if had_place != (place is not None):
             self._redraw()
         if place is None or self._frame is None:
             self._in_terminal.remove()
@@ -175,7 +175,16 @@ class GameView(Widget):
         height, width = self._frame.shape[:2]
         columns, rows = fitted_cells(width, height, *region.size, self._graphics.cell_ratio)
         x, y = region.x + (region.width - columns) // 2, region.y + (region.height - rows) // 2
-        return Place(x, y, columns, rows, self.app.size)
+        place = Region(x, y, columns, rows)
+        return Place(place, tuple(self._covered_parts(place)), self.app.size)
+
+    def _covered_parts(self, place: Region) -> Iterator[Region]:
+        """The parts of a region that widgets above this one cover, e.g. notices."""
+        for widget, (region, clip) in self.screen._compositor.visible_widgets.items():  # the topmost comes first
+            if widget is self:
+                return
+            if covered := place.intersection(region).intersection(clip):
+                yield covered
 
     def _shows_picture(self) -> bool:
         return (
@@ -185,23 +194,13 @@ class GameView(Widget):
             and self.screen.is_active
         )
 
-    def _line_under_picture(self, y: int, place: Place) -> Strip:
-        """Empty cells; those over the picture have the terminal's default background, through which it is seen."""
-        style = self.visual_style.rich_style
-        left, row = place.x - self.region.x, y - place.y + self.region.y
-        width = self.size.width
-        if not 0 <= row < place.rows:
-            return Strip.blank(width, style)
-        parts = [(left, style), (place.columns, None), (width - left - place.columns, style)]
-        return Strip([Segment(" " * length, style) for length, style in parts if length], width)
-
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draws without Textual's styles and filters for lines: there are neither borders nor colours to translate."""
         plain = self.region.size == self.size and crop.column_span == (0, self.size.width) and not self.app.no_color
         if not plain:
             return super().render_lines(crop)
         if self._shows_picture():
-            return [self.render_line(y) for y in crop.line_range]
+            return [self.render_line(0)] * crop.height
         lines, strips = self._lines, []
         for y in crop.line_range:
             strip = lines.get(y)
@@ -211,9 +210,9 @@ class GameView(Widget):
         return strips
 
     def render_line(self, y: int) -> Strip:
-        if self._place is not None and self._shows_picture():
-            return self._line_under_picture(y, self._place)
         style = self.visual_style.rich_style
+        if self._shows_picture():
+            return Strip.blank(self.size.width, style)
         if self._frame is None:
             return self._empty_line(y, style)
         picture = self._picture
