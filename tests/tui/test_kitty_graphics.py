@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -447,14 +448,13 @@ REAL_APP = """
 
     Real().run()
 """
+Quarters = list[tuple[Region, int]]
 QUARTERS = ((250, 10, 20), (30, 240, 40), (50, 60, 230), (220, 210, 70))
 
 
 @pytest.fixture
-def kitty(
-    virtual_display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], list[Region]]]:
-    """A real kitty with a view in it; gives where on its display the quarters of the picture are."""
+def kitty(virtual_display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Quarters]]:
+    """A real kitty with a view in it; gives the quarters of the picture on its display: where, how many pixels."""
     if shutil.which("kitty") is None:
         pytest.skip("kitty is not installed: no picture is looked at in a real one")
     (tmp_path / "real.py").write_text(textwrap.dedent(REAL_APP))
@@ -466,20 +466,24 @@ def kitty(
         "cursor_blink_interval=0",
     )
     command = ["kitty", "--config", "NONE", *(word for option in options for word in ("-o", option))]
-    script = f"{sys.executable} {tmp_path}/real.py; echo $? > {tmp_path}/code; exec sleep 1000"
-    environment = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    # not in kitty's own environment: it has another Python inside
+    app = f"PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))} {sys.executable} {tmp_path}/real.py"
+    script = f"{app}; echo $? > {tmp_path}/code; exec sleep 1000"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment["LIBGL_ALWAYS_SOFTWARE"] = "1"
     process = subprocess.Popen(
         [*command, "sh", "-c", script], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
-    def quarters() -> list[Region]:
+    def quarters() -> Quarters:
         assert process.poll() is None, "kitty ended"
         screen = np.asarray(ImageGrab.grab(xdisplay=virtual_display).convert("RGB"))
         found = []
         for colour in QUARTERS:
             rows, columns = np.nonzero((screen == colour).all(axis=2))
             if len(rows):
-                found.append(Region.from_corners(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+                box = Region.from_corners(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+                found.append((box, len(rows)))
         return found
 
     yield quarters
@@ -505,22 +509,25 @@ def eventually(condition: Callable[[], object]) -> bool:
 
 
 def test_a_real_kitty_shows_the_picture_until_something_else_is_to_be_seen(
-    kitty: Callable[[], list[Region]], tmp_path: Path
+    kitty: Callable[[], Quarters], tmp_path: Path
 ) -> None:
     assert eventually(lambda: len(kitty()) == 4)
-    red, green, blue, yellow = kitty()
+    whole = kitty()
+    red, green, blue, yellow = (box for box, _ in whole)
     assert (red.right, red.bottom, blue.right, green.bottom) == (green.x, blue.y, yellow.x, yellow.y)
     assert abs(red.width * 240 / 256 - red.height) < 10, "its proportions, but for a part of a cell"
     assert red.height > 250, "as large as it can be"
+    assert [count for _, count in whole[1:]] == [box.area for box in (green, blue, yellow)]
 
     press("n")
-    assert eventually(lambda: kitty()[3].bottom < yellow.bottom or kitty()[3].right < yellow.right), "a notice above it"
+    assert eventually(lambda: kitty()[3][1] < 0.7 * yellow.area), "a notice lies above it"
+    assert kitty()[:2] == whole[:2]
     press("c")
-    assert eventually(lambda: kitty() == [red, green, blue, yellow])
+    assert eventually(lambda: kitty() == whole)
     press("p")
     assert eventually(lambda: kitty() == [])
     press("b")
-    assert eventually(lambda: kitty() == [red, green, blue, yellow])
+    assert eventually(lambda: kitty() == whole)
     press("q")
     assert eventually((tmp_path / "code").exists)
     assert eventually(lambda: kitty() == []), "the screen from before the app has no picture"
