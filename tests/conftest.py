@@ -19,7 +19,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def virtual_display() -> Iterator[str]:
     """An X11 display that nobody sees; its name."""
     missing = [program for program in ("Xvfb", "xdotool") if shutil.which(program) is None]
