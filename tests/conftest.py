@@ -1,9 +1,13 @@
-"""What all tests share: every test has a home folder of its own, and PyTorch keeps to one thread."""
+"""What all tests share: every test has a home folder of its own, and PyTorch keeps to one thread; a display."""
 
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import features
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -13,3 +17,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that runs and recordings of this test go to."""
     monkeypatch.setenv("MARIO_TUI_HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def virtual_display() -> Iterator[str]:
+    """An X11 display that nobody sees; its name."""
+    missing = [program for program in ("Xvfb", "xdotool") if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} not installed: no window is opened")
+    if not features.check("xcb"):
+        pytest.skip("this Pillow takes no screenshots of X11: no window is looked at")
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x768x24", "-noreset"]
+    server = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        number = pipe.readline().strip()
+    if not number:
+        pytest.skip("Xvfb does not start here: no window is opened")
+    yield f":{number}"
+    server.terminate()
+    server.wait()

@@ -15,9 +15,10 @@ from textual.binding import Binding
 from textual.screen import Screen
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.tui import text
+from mario_tui.tui import kitty_graphics, text
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.keyboard import KeyReleased
+from mario_tui.tui.kitty_graphics import KittyGraphics
 from mario_tui.tui.screens.base import MarioScreen, named
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
@@ -110,6 +111,8 @@ class MarioTuiApp(App[int]):
         self.jobs: list[Job] = []
         self.frames_per_second = 30 if os.environ.get("SSH_CONNECTION") else 60
         """Of a rollout on the screen: a line to another machine is spared half of them."""
+        self.graphics: KittyGraphics | None = None
+        """For pictures in the terminal, where it can show them; the game is drawn with characters otherwise."""
         self.files_version = 0
         """Grows whenever the lists of checkpoints and recordings may have changed."""
         self._watch_first = watch
@@ -158,6 +161,9 @@ class MarioTuiApp(App[int]):
         if settings.theme and settings.theme not in self.available_themes:
             problems.append(f"settings: there is no theme {settings.theme!r}; ctrl+p, Theme shows them")
         self.theme = settings.theme if settings.theme in self.available_themes else "mario"
+        driver = self._driver
+        if isinstance(driver, TerminalDriver) and not self.no_color:
+            self.graphics = driver.graphics if kitty_graphics.is_used(settings.graphics, os.environ) else None
         self.watch(self, "theme", self._keep_theme, init=False)
         for problem in problems:
             self.notify(problem, severity="warning", timeout=15, markup=False)
@@ -238,6 +244,15 @@ class MarioTuiApp(App[int]):
         yield SystemCommand(
             "Screenshot", "Save a picture of this screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        if self.graphics is None:
+            return super().export_screenshot(title=title, simplify=simplify)
+        self.graphics.are_left_out = True  # an SVG of the cells has no picture
+        try:
+            return super().export_screenshot(title=title, simplify=simplify)
+        finally:
+            self.graphics.are_left_out = False
 
     def _action(self, action: str, node: object) -> Callable[[], object]:
         return lambda: self.run_action(action, node)  # type: ignore[arg-type]

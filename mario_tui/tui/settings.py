@@ -1,6 +1,7 @@
-"""The user's own settings of the app: its theme, and other keys. A TOML file that people may edit.
+"""The user's own settings of the app: its theme, how it shows the game, other keys. A TOML file that people may edit.
 
     theme = "mario-light"
+    graphics = "blocks"
 
     [keys]
     "train.pause" = "p"
@@ -19,6 +20,7 @@ from pathlib import Path
 from mario_tui import checkpoint, paths
 from mario_tui.config import read_toml
 from mario_tui.errors import InputError
+from mario_tui.tui import kitty_graphics
 
 _THEME_LINE = re.compile(r"^theme\s*=.*$", re.MULTILINE)
 
@@ -30,6 +32,7 @@ class Settings:
     theme: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    graphics: str = "auto"
 
 
 def load(path: Path | None = None) -> Settings:
@@ -41,17 +44,24 @@ def load(path: Path | None = None) -> Settings:
         content = read_toml(path)
     except InputError as error:
         return Settings(problems=(str(error),))
-    problems = [f"{path}: there is no setting {name!r}" for name in content if name not in ("theme", "keys")]
+    problems = [
+        f"{path}: there is no setting {name!r}" for name in content if name not in ("theme", "graphics", "keys")
+    ]
     theme, keys = content.get("theme", ""), content.get("keys", {})
     if not isinstance(theme, str):
         problems.append(f"{path}: theme should be the name of one")
         theme = ""
+    graphics = content.get("graphics", "auto")
+    if graphics not in kitty_graphics.CHOICES:
+        choices = ", ".join(f'"{choice}"' for choice in kitty_graphics.CHOICES)
+        problems.append(f"{path}: graphics should be one of {choices}")
+        graphics = "auto"
     if not isinstance(keys, dict):
         problems.append(f'{path}: [keys] should have lines like "train.pause" = "p"')
         keys = {}
     usable = {name: key for name, key in keys.items() if isinstance(key, str) and key.strip()}
     problems += [f'{path}: the key of {name!r} should be a text like "p"' for name in keys.keys() - usable.keys()]
-    return Settings(theme, usable, tuple(problems))
+    return Settings(theme, usable, tuple(problems), graphics)
 
 
 def keep_theme(name: str, path: Path | None = None) -> None:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import struct
 import termios
+import time
 from codecs import getincrementaldecoder
+from fcntl import ioctl
 from typing import Any, TextIO, cast
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
 from mario_tui.tui.keyboard import ASK_FOR_RELEASES, NO_MORE_RELEASES, KeyParser
+from mario_tui.tui.kitty_graphics import KittyGraphics
 
 
 class _Droppable:
@@ -46,13 +50,39 @@ class _Droppable:
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's driver, for a terminal that may disappear."""
+    """Textual's driver, for a terminal that may disappear; it can show pictures where the terminal can."""
 
     def __init__(
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._file = cast(Any, _Droppable(cast(TextIO, self._file)))
+        self._is_started = False
+        self.graphics = KittyGraphics(self)
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()
+        self._is_started = True
+
+    def stop_application_mode(self) -> None:
+        self.graphics.remove_all()
+        self._is_started = False
+        super().stop_application_mode()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether output waits to be written, or none can be written now."""
+        writer = self._writer_thread
+        return not self._is_started or writer is None or not writer._queue.empty()
+
+    @property
+    def cell_pixels(self) -> tuple[float, float] | None:
+        """Width and height of a character cell; None where the terminal does not tell its size in pixels."""
+        try:
+            rows, columns, width, height = struct.unpack("4H", ioctl(self.fileno, termios.TIOCGWINSZ, bytes(8)))
+        except OSError:
+            return None
+        return (width / columns, height / rows) if rows and columns and width and height else None
 
     def _sigcont_application(self, *_: Any) -> None:
         # A hang-up is followed by SIGCONT. The driver takes that for the end of a suspension, and would start its
@@ -74,8 +104,10 @@ class TerminalDriver(LinuxDriver):
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
                 if selector.select(0.1):
-                    text = decode(os.read(self.fileno, 4096))
-                    if text:  # an empty one would be the end for the parser
+                    data = os.read(self.fileno, 4096)
+                    if not data:
+                        time.sleep(0.1)  # input has ended: there is always nothing to read
+                    if text := decode(data):  # an empty one would be the end for the parser
                         for message in parser.feed(text):
                             self.process_message(message)
                 for message in parser.tick():

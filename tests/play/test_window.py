@@ -1,7 +1,5 @@
 """The emulator window, on a virtual display: what is seen there, and that its end is nobody else's."""
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import psutil
 import pytest
-from PIL import ImageGrab, features
+from PIL import ImageGrab
 
 from mario_tui.play import window
 from mario_tui.play.window import GameWindow, WindowError, display_problem
@@ -19,26 +17,6 @@ from mario_tui.play.window import GameWindow, WindowError, display_problem
 WAIT_SECONDS = 30
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="virtual displays are X11's")
-
-
-@pytest.fixture(scope="module")
-def virtual_display() -> Iterator[str]:
-    missing = [program for program in ("Xvfb", "xdotool") if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"{' and '.join(missing)} not installed: no window is opened")
-    if not features.check("xcb"):
-        pytest.skip("this Pillow takes no screenshots of X11: no window is looked at")
-    reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x768x24", "-noreset"]
-    server = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        number = pipe.readline().strip()
-    if not number:
-        pytest.skip("Xvfb does not start here: no window is opened")
-    yield f":{number}"
-    server.terminate()
-    server.wait()
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ class PlayScreen(PlayerScreen):
         return f"play_{self._stage}"
 
     def compose_body(self) -> ComposeResult:
-        yield GameView("loading the game ...", id="game")
+        yield GameView("loading the game ...", graphics=self.mario.graphics, id="game")
         with Vertical(id="panel"):
             yield Static("", id="stage")
             yield Static("", id="state")

@@ -42,7 +42,8 @@ class WatchScreen(PlayerScreen):
         "The agent plays greedily: in each state it takes the action whose Q value, the reward it expects from there "
         "on, is highest. The bars compare the actions: the longest is the best in the agent's eyes, the gold one was "
         "taken. A step holds the same buttons for a few frames. What was played can be gone back to and on again. With "
-        "epsilon or sticky buttons chance disturbs the play, as it does in training and in the robust clear rate."
+        "epsilon or sticky buttons chance disturbs the play, as it does in training and in the robust clear rate. In "
+        "kitty and Ghostty one sees every pixel of the game, in other terminals as many as they have half cells."
     )
     BINDINGS = [
         Binding("space", "toggle_pause", "Pause", tooltip="Pause, or go on"),
@@ -117,7 +118,7 @@ class WatchScreen(PlayerScreen):
         return isinstance(self._agent, Path) and self._agent.suffix == ".json"
 
     def compose_body(self) -> ComposeResult:
-        yield GameView("loading PyTorch and the game ...", id="game")
+        yield GameView("loading PyTorch and the game ...", graphics=self.mario.graphics, id="game")
         with Vertical(id="panel"):
             yield Static("", id="who")
             yield Static("", id="state")
@@ -126,7 +127,7 @@ class WatchScreen(PlayerScreen):
             yield Numbers(id="numbers")
             yield Static("", id="watch-jobs", markup=False)
             yield Static("what the network sees, the newest picture last", id="stack-title")
-            yield GameView(id="stack")
+            yield GameView(graphics=self.mario.graphics, id="stack")
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -1,8 +1,11 @@
-"""The game in a terminal: every character cell shows two pixels, one above the other."""
+"""The game in a terminal: every character cell shows two pixels, one above the other.
+
+Or it is a picture of the terminal's own, where that has them; the cells under it are then left empty.
+"""
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +14,12 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual.errors import NoWidget
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+
+from mario_tui.tui.kitty_graphics import KittyGraphics, Place
 
 UPPER_HALF = "▀"
 
@@ -31,8 +37,12 @@ class GameView(Widget):
     """Shows the frame last given to `frame`, as large as it fits, centred, with its proportions kept.
 
     Frames are (height, width, 3) uint8 RGB. They are not copied: an array that was given must never change after.
-    Where there is no frame, `empty_text` stands in the middle.
+    Where there is no frame, `empty_text` stands in the middle. With `graphics` the frame is shown as a picture in the
+    terminal, and with half blocks only while the screen is not the topmost one.
     """
+
+    LOOK_SECONDS = 0.1
+    """How often a picture is compared with what should be seen: the terminal may have been busy, the widget moved."""
 
     DEFAULT_CSS = """
     GameView {
@@ -45,6 +55,7 @@ class GameView(Widget):
         self,
         empty_text: str = "",
         *,
+        graphics: KittyGraphics | None = None,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -54,6 +65,18 @@ class GameView(Widget):
         self._frame: NDArray[np.uint8] | None = None
         self._picture: _Picture | None = None
         self._lines: dict[int, Strip] = {}
+        self._graphics = graphics
+        self._in_terminal = None if graphics is None else graphics.new_picture()
+        self._place: Place | None = None
+
+    def on_mount(self) -> None:
+        if self._graphics is not None:
+            self.app.screen_change_signal.subscribe(self, self._on_screen_change, immediate=True)
+            self.set_interval(self.LOOK_SECONDS, self._update_terminal)
+
+    def on_unmount(self) -> None:
+        if self._in_terminal is not None:
+            self._in_terminal.remove()
 
     @property
     def frame(self) -> NDArray[np.uint8] | None:
@@ -82,6 +105,13 @@ class GameView(Widget):
     def on_resize(self) -> None:
         self._picture = None
         self._redraw()
+        self._update_terminal()
+
+    def on_hide(self) -> None:
+        self._update_terminal()
+
+    def _on_screen_change(self, _: object) -> None:
+        self._update_terminal()
 
     def notify_style_update(self) -> None:
         self._lines.clear()
@@ -93,6 +123,10 @@ class GameView(Widget):
 
     def _show_frame(self) -> None:
         """Asks Textual to repaint only the rows that differ: over a slow line, bytes are what counts."""
+        self._update_terminal()
+        if self._place is not None:
+            self._picture = None  # half blocks are made when they are asked for
+            return
         before = self._picture
         if self._frame is None or before is None:
             self._picture = None  # drawn when Textual asks for it
@@ -113,11 +147,60 @@ class GameView(Widget):
         if regions:
             self.refresh(*regions)
 
+    def _update_terminal(self) -> None:
+        """Shows the frame as a picture in its place, or removes the picture that is not to be seen any more."""
+        if self._in_terminal is None:
+            return
+        had_place, place = self._place is not None, self._find_place()
+        self._place = place
+        if had_place != (place is not None):
+            self._redraw()
+        if place is None or self._frame is None:
+            self._in_terminal.remove()
+        else:
+            self._in_terminal.show(self._frame, place)
+
+    def _find_place(self) -> Place | None:
+        """Where on the screen a picture belongs; None where there is none or half blocks are to be drawn."""
+        if self._graphics is None or self._frame is None or not self.is_attached or not self.screen.is_active:
+            return None
+        try:
+            geometry = self.screen.find_widget(self)
+        except NoWidget:
+            return None
+        region = geometry.region
+        # the terminal neither cuts a picture off nor draws a border around it
+        if not region or region != geometry.visible_region or region.size != self.size:
+            return None
+        height, width = self._frame.shape[:2]
+        columns, rows = fitted_cells(width, height, *region.size, self._graphics.cell_ratio)
+        x, y = region.x + (region.width - columns) // 2, region.y + (region.height - rows) // 2
+        place = Region(x, y, columns, rows)
+        return Place(place, tuple(self._covered_parts(place)), self.app.size)
+
+    def _covered_parts(self, place: Region) -> Iterator[Region]:
+        """The parts of a region that widgets above this one cover, e.g. notices."""
+        for widget, (region, clip) in self.screen._compositor.visible_widgets.items():  # the topmost comes first
+            if widget is self:
+                return
+            if covered := place.intersection(region).intersection(clip):
+                yield covered
+
+    def _shows_picture(self) -> bool:
+        return (
+            self._place is not None
+            and self._graphics is not None
+            and not self._graphics.are_left_out
+            and self.screen.is_active
+        )
+
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draws without Textual's styles and filters for lines: there are neither borders nor colours to translate."""
         plain = self.region.size == self.size and crop.column_span == (0, self.size.width) and not self.app.no_color
         if not plain:
             return super().render_lines(crop)
+        if self._shows_picture():
+            return [self.render_line(0)] * crop.height
         lines, strips = self._lines, []
         for y in crop.line_range:
             strip = lines.get(y)
@@ -128,6 +211,8 @@ class GameView(Widget):
 
     def render_line(self, y: int) -> Strip:
         style = self.visual_style.rich_style
+        if self._shows_picture():
+            return Strip.blank(self.size.width, style)
         if self._frame is None:
             return self._empty_line(y, style)
         picture = self._picture
@@ -185,10 +270,12 @@ class _Picture:
         self.runs = [runs[start:stop] for start, stop in zip([0, *row_ends], row_ends, strict=False)]
 
 
-def fitted_cells(frame_width: int, frame_height: int, width: int, height: int) -> tuple[int, int]:
-    """The (columns, rows) of the largest picture of a frame that fits width x height cells of 1x2 pixels."""
-    scale = min(width / frame_width, 2 * height / frame_height)
-    return max(1, round(frame_width * scale)), max(1, round(frame_height * scale / 2))
+def fitted_cells(
+    frame_width: int, frame_height: int, width: int, height: int, cell_ratio: float = 2
+) -> tuple[int, int]:
+    """The (columns, rows) of the largest picture of a frame that fits width x height cells of 1 x `cell_ratio`."""
+    scale = min(width / frame_width, cell_ratio * height / frame_height)
+    return max(1, round(frame_width * scale)), max(1, round(frame_height * scale / cell_ratio))
 
 
 def rgb(stack: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
