@@ -95,6 +95,13 @@ async def main(run: str) -> None:
         await pilot.press("s")
         await pilot.pause(2)
         take("watch")
+        await pilot.press("h", "p")
+        await pilot.pause(6)
+        await pilot.press("right", "z")
+        await pilot.pause(1.2)
+        await pilot.press("x")
+        await pilot.pause(0.3)
+        take("play")
         app.leave(0)
         await until(pilot, lambda: app.session is not None and not app.session.alive)
 
