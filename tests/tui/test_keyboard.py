@@ -1,11 +1,14 @@
 """The parser of held keys, fed with what terminals send."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from textual import events
 
 from mario_tui.tui.keyboard import KeyParser, KeyReleased, ReleasesReported
+from tui.real_kitty import eventually, keyboard, kitty
 
 
 def parsed(text: str, parser: KeyParser | None = None) -> list[str]:
@@ -64,3 +67,59 @@ def test_no_input_stops_it(text: str) -> None:
     parser = KeyParser(False)
     parsed(text, parser)
     assert parsed("\x1b[120;1:3u", parser)[-1:] == ["-x"]
+
+
+REAL_APP = """
+    import sys
+    from pathlib import Path
+    from textual.app import App
+    from mario_tui.tui.terminal import TerminalDriver
+
+    class Real(App):
+        def __init__(self):
+            super().__init__(driver_class=TerminalDriver)
+
+        def tell(self, text):
+            with (Path(__file__).parent / "keys").open("a") as file:
+                file.write(text + "\\n")
+
+        def on_mount(self):
+            self._driver.report_releases(True)
+
+        def on_key(self, event):
+            self.tell(event.key)
+            if event.key == "o":
+                self._driver.report_releases(False)
+            if event.key == "q":
+                self.exit()
+
+        def on_key_released(self, event):
+            self.tell("-" + event.key)
+
+        def on_releases_reported(self):
+            self.tell("!")
+
+    Real().run()
+"""
+
+
+def test_a_real_kitty_tells_of_releases_until_it_is_told_not_to(virtual_display: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+
+    def told() -> list[str]:
+        """Without the repeats of a key that is held down."""
+        lines = keys.read_text().split() if keys.exists() else []
+        return [line for number, line in enumerate(lines) if number == 0 or line != lines[number - 1]]
+
+    def press(*commands: str) -> None:
+        keyboard(virtual_display, *commands)
+
+    with kitty(virtual_display, tmp_path, REAL_APP):
+        assert eventually(lambda: told() == ["!"])
+        press("keydown Right", "keydown x", "keyup x", "keydown space", "keyup Right", "keyup space")
+        held = ["right", "x", "-x", "space", "-right", "-space"]
+        assert eventually(lambda: told() == ["!", *held])
+        press("key o", "key x", "key q")
+        assert eventually((tmp_path / "code").exists)
+        assert [key for key in told()[7:] if key != "-o"] == ["o", "x", "q"]
+        assert (tmp_path / "code").read_text() == "0\n"

@@ -3,18 +3,11 @@
 import base64
 import os
 import re
-import shlex
-import shutil
-import subprocess
-import sys
-import textwrap
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from PIL import ImageGrab
 from textual.app import App, ComposeResult
@@ -30,8 +23,8 @@ from mario_tui.tui.kitty_graphics import KittyGraphics, Place, cut_holes, is_use
 from mario_tui.tui.terminal import TerminalDriver
 from mario_tui.tui.widgets.game_view import UPPER_HALF, GameView
 from tui.fakes import World, picture, until
+from tui.real_kitty import eventually, keyboard, kitty
 
-WAIT_SECONDS = 60
 SCREEN = Size(80, 24)
 
 
@@ -452,84 +445,47 @@ QUARTERS = ((250, 10, 20), (30, 240, 40), (50, 60, 230), (220, 210, 70))
 
 
 @pytest.fixture
-def kitty(virtual_display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Quarters]]:
+def quarters(virtual_display: str, tmp_path: Path) -> Iterator[Callable[[], Quarters]]:
     """A real kitty with a view in it; gives the quarters of the picture on its display: where, how many pixels."""
-    if shutil.which("kitty") is None:
-        pytest.skip("kitty is not installed: no picture is looked at in a real one")
-    (tmp_path / "real.py").write_text(textwrap.dedent(REAL_APP))
-    monkeypatch.setenv("DISPLAY", virtual_display)
-    options = (
-        "remember_window_size=no",
-        "initial_window_width=800",
-        "initial_window_height=600",
-        "cursor_blink_interval=0",
-    )
-    command = ["kitty", "--config", "NONE", *(word for option in options for word in ("-o", option))]
-    # not in kitty's own environment: it has another Python inside
-    app = f"PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))} {sys.executable} {tmp_path}/real.py"
-    script = f"{app}; echo $? > {tmp_path}/code; exec sleep 1000"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    environment["LIBGL_ALWAYS_SOFTWARE"] = "1"
-    process = subprocess.Popen(
-        [*command, "sh", "-c", script], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with kitty(virtual_display, tmp_path, REAL_APP) as process:
 
-    def quarters() -> Quarters:
-        assert process.poll() is None, "kitty ended"
-        screen = np.asarray(ImageGrab.grab(xdisplay=virtual_display).convert("RGB"))
-        found = []
-        for colour in QUARTERS:
-            rows, columns = np.nonzero((screen == colour).all(axis=2))
-            if len(rows):
-                box = Region.from_corners(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-                found.append((box, len(rows)))
-        return found
+        def look() -> Quarters:
+            assert process.poll() is None, "kitty ended"
+            screen = np.asarray(ImageGrab.grab(xdisplay=virtual_display).convert("RGB"))
+            found = []
+            for colour in QUARTERS:
+                rows, columns = np.nonzero((screen == colour).all(axis=2))
+                if len(rows):
+                    box = Region.from_corners(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+                    found.append((box, len(rows)))
+            return found
 
-    yield quarters
-    for child in psutil.Process(process.pid).children(recursive=True):
-        child.kill()
-    process.kill()
-    process.wait()
-
-
-def press(key: str) -> None:
-    number = subprocess.run(["xdotool", "search", "--class", "kitty"], capture_output=True, text=True, check=True)
-    window = number.stdout.split()[-1]
-    subprocess.run(["xdotool", "windowfocus", window, "key", key], check=True)
-
-
-def eventually(condition: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+        yield look
 
 
 def test_a_real_kitty_shows_the_picture_until_something_else_is_to_be_seen(
-    kitty: Callable[[], Quarters], tmp_path: Path
+    quarters: Callable[[], Quarters], virtual_display: str, tmp_path: Path
 ) -> None:
-    assert eventually(lambda: len(kitty()) == 4)
-    whole = kitty()
+    assert eventually(lambda: len(quarters()) == 4)
+    whole = quarters()
     red, green, blue, yellow = (box for box, _ in whole)
     assert (red.right, red.bottom, blue.right, green.bottom) == (green.x, blue.y, yellow.x, yellow.y)
     assert abs(red.width * 240 / 256 - red.height) < 10, "its proportions, but for a part of a cell"
     assert red.height > 250, "as large as it can be"
     assert [count for _, count in whole[1:]] == [box.area for box in (green, blue, yellow)]
 
-    press("n")
-    assert eventually(lambda: kitty()[3][1] < 0.7 * yellow.area), "a notice lies above it"
-    assert kitty()[1] == whole[1]
-    press("c")
-    assert eventually(lambda: kitty()[1:] == whole[1:])
-    press("p")
-    assert eventually(lambda: kitty() == [])
-    press("b")
-    assert eventually(lambda: kitty()[1:] == whole[1:])
-    press("q")
+    keyboard(virtual_display, "key n")
+    assert eventually(lambda: quarters()[3][1] < 0.7 * yellow.area), "a notice lies above it"
+    assert quarters()[1] == whole[1]
+    keyboard(virtual_display, "key c")
+    assert eventually(lambda: quarters()[1:] == whole[1:])
+    keyboard(virtual_display, "key p")
+    assert eventually(lambda: quarters() == [])
+    keyboard(virtual_display, "key b")
+    assert eventually(lambda: quarters()[1:] == whole[1:])
+    keyboard(virtual_display, "key q")
     assert eventually((tmp_path / "code").exists)
-    assert eventually(lambda: kitty() == []), "the screen from before the app has no picture"
+    assert eventually(lambda: quarters() == []), "the screen from before the app has no picture"
 
 
 def test_a_driver_takes_pictures_only_while_its_app_runs(monkeypatch: pytest.MonkeyPatch) -> None:
