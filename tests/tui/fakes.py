@@ -280,6 +280,7 @@ def checkpoint(step: int = 120_000, **changes: Any) -> CheckpointInfo:
         "best": False,
         "greedy_clear": None,
         "robust_clear_rate": None,
+        "mean_reward": 1021.5,
         "problem": "",
     }
     return CheckpointInfo(**{**values, **changes})
@@ -288,14 +289,15 @@ def checkpoint(step: int = 120_000, **changes: Any) -> CheckpointInfo:
 def typical_checkpoints() -> list[CheckpointInfo]:
     damaged = f"/checkpoints/{RUN}/step-000040000/agent.safetensors is missing"
     return [
-        checkpoint(500_000, run="overnight", best=True, greedy_clear=True, robust_clear_rate=0.7),
+        checkpoint(500_000, run="overnight", best=True, greedy_clear=True, robust_clear_rate=0.7, mean_reward=2480.4),
         checkpoint(
-            90_000, run="4-2_2030-01-01T20-00-00", stage="4-2", best=True, greedy_clear=False, robust_clear_rate=0.0
+            90_000, run="4-2_2030-01-01T20-00-00", stage="4-2", best=True, greedy_clear=False, robust_clear_rate=0.0,
+            mean_reward=None, created="2030-01-02T08:00:00+00:00",
         ),
         checkpoint(120_000),
         checkpoint(80_000, created="2030-01-02T09:30:00+00:00"),
         checkpoint(40_000, created="2030-01-02T09:10:00+00:00", whole=False, problem=damaged),
-    ]
+    ]  # fmt: skip
 
 
 def recording(name: str, **changes: Any) -> RecordingInfo:
@@ -361,6 +363,7 @@ class World:
         self.window_problem = ""
         self.start_problem = ""
         self.job_problem = ""
+        self.trash_problem = ""
         self.free_bytes = 12_300_000_000
         self.seconds = 0.0
         self.settings = Settings()
@@ -373,6 +376,7 @@ class World:
             resume_session=self._resume_session,
             open_player=self._open_player,
             list_checkpoints=lambda: list(self.checkpoints),
+            list_runs=lambda: summaries(self.checkpoints),
             run_summaries=lambda: summaries(self.checkpoints),
             trash=self._trash,
             run_curve=self._run_curve,
@@ -443,8 +447,10 @@ class World:
         return SimpleNamespace(path=output, seconds=4.0, cleared=False, max_x=722)
 
     def _trash(self, path: Path) -> None:
+        if self.trash_problem:
+            raise MarioTuiError(self.trash_problem)
         self.trashed.append(path)
-        self.checkpoints = [info for info in self.checkpoints if info.path != path]
+        self.checkpoints = [info for info in self.checkpoints if path not in (info.path, info.path.parent)]
 
     def _evaluate(self, path: Path, on_episode: Callable[[Any], None], cancelled: Callable[[], bool]) -> Verdict:
         if self.job_problem:

@@ -96,7 +96,7 @@ async def checkpoints(world: World, pilot: Pilot[int]) -> None:
         lambda: (
             isinstance(pilot.app.screen, CheckpointsScreen)
             and pilot.app.screen._loaded
-            and pilot.app.screen.query_one(Table).row_count == len(world.checkpoints)
+            and pilot.app.screen.query_one(Table).row_count == len({info.run for info in world.checkpoints})
         ),
     )
 

@@ -30,6 +30,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
     )
     COLUMNS = (("", 4), ("recording", 30), ("stage", 5), ("length", 7), ("outcome", 9), ("size", 7), ("age", 6))
     NUMERIC = ("length", "size", "age")
+    TRASH = "recordings/.trash"
     EMPTY = (
         "[b $secondary]No recording yet.[/]\n\nWatch an agent ([b $secondary]c[/], then enter) and press "
         "[b $secondary]r[/] to record from there,\nor press [b $secondary]r[/] on a checkpoint for its whole episode."
