@@ -300,6 +300,55 @@ def typical_checkpoints() -> list[CheckpointInfo]:
     ]  # fmt: skip
 
 
+LONG_NAME = "4-2_wider-network-with-prioritised-replay-and-a-slow-schedule-b"
+"""As long as a run's name can be."""
+
+
+def full_checkpoints() -> list[CheckpointInfo]:
+    """More runs than fit on a screen, the longest names, every column filled, and some that are damaged."""
+    infos = []
+    for number in range(60):
+        run = LONG_NAME if number == 1 else f"1-{number % 4 + 1}_2030-01-01T{number // 3:02d}-{number:02d}-00"
+        for older in range((12, 40, 1)[number % 3]):
+            step = 12_345_678 - 150_000 * number - 20_000 * older
+            damaged = number == 4 or (number, older) in ((1, 2), (3, 5), (3, 6), (5, 0))
+            path = Path(f"/checkpoints/{run}/step-{step:09d}")
+            infos.append(
+                checkpoint(
+                    step,
+                    run=run,
+                    stage=run[:3],
+                    created=f"2030-01-{2 - older // 24:02d}T{max(0, 11 - older % 24):02d}:00:00+00:00",
+                    size_bytes=1_360_000_000 if older == 0 else 13_700_000,
+                    whole=not damaged,
+                    best=older == 3,
+                    greedy_clear=(True, False)[(number + older) % 2],
+                    robust_clear_rate=1 - (number + older) % 101 / 100,
+                    mean_reward=2651.3 - 60 * number - 3 * older,
+                    problem=f"{path}/agent.safetensors is damaged: 4,096 bytes instead of 6,754,312" if damaged else "",
+                    note="runs past the first pipe, then falls into the pit behind the bricks" if older == 3 else "",
+                )
+            )
+    return infos
+
+
+def full_recordings() -> list[RecordingInfo]:
+    """More than fit on a screen, the longest names, every column filled, and some without their action log."""
+    return [
+        recording(
+            f"{LONG_NAME}_step-012345678_2030-01-02T11-{number:02d}-00" + (".gif" if number % 5 == 2 else ".mp4"),
+            stage=f"{number % 8 + 1}-{number % 4 + 1}",
+            seconds=1234.5 - 20 * number,
+            cleared=number % 3 == 0,
+            max_x=3161 - 40 * number,
+            size_bytes=123_400_000 + number,
+            created=f"2030-01-02T11:{59 - number:02d}:00+00:00",
+            **({"log": None, "problem": "its action log is missing"} if number % 7 == 3 else {}),
+        )
+        for number in range(60)
+    ]
+
+
 def recording(name: str, **changes: Any) -> RecordingInfo:
     path = Path(f"/recordings/{name}")
     values: dict[str, Any] = {

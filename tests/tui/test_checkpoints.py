@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from mario_tui.checkpoint import CheckpointInfo
 from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
@@ -274,6 +275,15 @@ async def test_d_on_a_run_with_one_checkpoint_leaves_nothing_of_it() -> None:
         await until(pilot, lambda: world.trashed == [Path("/checkpoints/overnight")] and rows.row_count == 2)
 
 
+async def test_a_key_means_the_row_that_the_one_before_it_went_to() -> None:
+    async with table(World(typical_checkpoints())) as (app, pilot, rows):
+        screen: Any = app.screen
+        rows.move_cursor(row=1)
+        screen.action_trash()  # before the table's message that the cursor moved is there
+        await until(pilot, lambda: bool(app.screen.query("#yes")))
+        assert "4-2_2030-01-01T20-00-00 with" in str(app.screen.query_one(".about", Static).content)
+
+
 async def test_a_run_that_is_trained_is_not_deleted() -> None:
     world = World(typical_checkpoints())
     world.trash_problem = "the run 'overnight' is being trained: stop that first"
@@ -395,6 +405,30 @@ async def test_a_save_of_the_run_that_is_looked_at_moves_nothing() -> None:
         await pilot.pause()
         assert (selected(app), rows.cursor_row) == ("step-000006000", 36)
         assert rows.cursor_row - rows.scroll_offset.y == line, "on the screen it stands where it was"
+
+
+async def test_a_smaller_screen_still_shows_the_selected_row() -> None:
+    world = World([checkpoint(step * 1000, run="long") for step in range(40, 0, -1)])
+    async with table(world, size=(120, 40)) as (app, pilot, rows):
+        await pilot.press("right", *["down"] * 30)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: len(rows.ordered_columns) == 7)
+        await pilot.pause()
+        assert selected(app) == "step-000011000"
+        assert 0 <= rows.cursor_row - rows.scroll_offset.y < rows.size.height - 1
+
+
+async def test_work_in_the_background_takes_few_lines() -> None:
+    async with table(World(typical_checkpoints())) as (app, pilot, _):
+        target = f"{'long-' * 12}name/step-000120000"
+        app.jobs += [Job("evaluating", target, f"{number} of 11 episodes") for number in range(5)]
+        jobs = app.screen.query_one("#jobs", Static)
+        await until(pilot, lambda: bool(str(jobs.content)))
+        *lines, last = str(jobs.content).splitlines()
+        assert [line.split(" (")[0] for line in lines] == [f"evaluating: {n} of 11 episodes" for n in range(3)]
+        assert all(line.endswith("step-000120000)") and len(line) <= 78 for line in lines)
+        assert last == "and 2 more"
+        app.jobs.clear()
 
 
 async def test_a_run_with_one_checkpoint_stays_selected_when_it_saves_a_second() -> None:

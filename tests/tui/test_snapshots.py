@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.list import Table
@@ -13,7 +14,17 @@ from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.metric_chart import MetricChart
-from tui.fakes import FakePlayer, World, moment, typical_checkpoints, typical_recordings, until
+from tui.fakes import (
+    LONG_NAME,
+    FakePlayer,
+    World,
+    full_checkpoints,
+    full_recordings,
+    moment,
+    typical_checkpoints,
+    typical_recordings,
+    until,
+)
 
 Compare = Callable[..., bool]
 Prepare = Callable[[World, Pilot[int]], Awaitable[None]]
@@ -101,6 +112,32 @@ async def checkpoints(world: World, pilot: Pilot[int]) -> None:
     )
 
 
+def add_jobs(pilot: Pilot[int]) -> None:
+    """Work in the background, as far as it can be seen."""
+    app: Any = pilot.app
+    app.jobs += [
+        Job("recording MP4", "1-1_2030-01-01T00-00-00/step-012285678", "1,234 frames, 21 s of play"),
+        Job("evaluating", f"{LONG_NAME}/step-012135678", "7 of 11 episodes"),
+    ]
+
+
+async def full_list_of_checkpoints(world: World, pilot: Pilot[int]) -> None:
+    await checkpoints(world, pilot)
+    await pilot.press("space", "down", "space", "right", *["down"] * 4)
+    add_jobs(pilot)
+
+
+async def full_list_at_a_damaged_one(world: World, pilot: Pilot[int]) -> None:
+    await full_list_of_checkpoints(world, pilot)
+    await pilot.press("o", "home", *["down"] * 4)
+
+
+async def full_list_of_recordings(world: World, pilot: Pilot[int]) -> None:
+    await recordings(world, pilot)
+    await pilot.press(*["down"] * 3)
+    add_jobs(pilot)
+
+
 async def compare_runs(world: World, pilot: Pilot[int]) -> None:
     await checkpoints(world, pilot)
     await pilot.press("space", "down", "space", "m")
@@ -166,6 +203,28 @@ def test_checkpoints_empty(compare: Any) -> None:
 
 def test_checkpoints_typical(compare: Any) -> None:
     assert compare(World(typical_checkpoints()), checkpoints)
+
+
+def test_checkpoints_open(compare: Any) -> None:
+    async def opened(world: World, pilot: Pilot[int]) -> None:
+        await checkpoints(world, pilot)
+        await pilot.press("end", "right")
+
+    assert compare(World(typical_checkpoints()), opened)
+
+
+def test_checkpoints_full(compare: Any) -> None:
+    assert compare(World(full_checkpoints()), full_list_of_checkpoints)
+
+
+def test_checkpoints_full_damaged(compare: Any) -> None:
+    assert compare(World(full_checkpoints()), full_list_at_a_damaged_one)
+
+
+def test_recordings_full(compare: Any) -> None:
+    world = World()
+    world.recordings = full_recordings()
+    assert compare(world, full_list_of_recordings)
 
 
 def test_recordings_empty(compare: Any) -> None:

@@ -91,7 +91,7 @@ class CheckpointsScreen(ListScreen[Row]):
     NARROW_COLUMNS = (
         ("   run", 24),
         ("stage", 5),
-        ("step", 9),
+        ("step", 10),
         ("greedy", 6),
         ("robust", 6),
         ("reward", 6),
@@ -105,13 +105,13 @@ class CheckpointsScreen(ListScreen[Row]):
         "a checkpoint is saved\nwhen it stops, at intervals, and whenever you press [b]s[/b]."
     )
     ABOUT = (
-        "Every run and its saved agents. A run with several checkpoints is one line, which the right arrow opens and "
-        "the left one closes; on it the keys mean its best checkpoint, 'continue' its newest, and 'delete' all of it. "
-        "'greedy' says whether an agent clears the stage when it always takes the action with the highest Q value; "
-        "'robust' is its clear rate over ten episodes with sticky buttons and random starts; e measures both. 'reward' "
-        "is the mean reward of the last 100 training episodes before it was saved. A run's line shows the best "
-        "'greedy' and 'robust' of all its checkpoints, and the rest of its newest. The star marks the best of a run. "
-        "Runs that are marked with space can be compared: their curves are drawn in one chart."
+        "Every run and its saved agents. The right arrow opens a run with several of them, the left one closes it. On "
+        "a run the keys mean its best checkpoint, 'continue' its newest, and 'delete' the whole run. 'greedy' says "
+        "whether an agent clears the stage when it always takes the action with the highest Q value; 'robust' is its "
+        "clear rate over ten episodes with sticky buttons and random starts; e measures both. 'reward' is the mean "
+        "reward of the last 100 training episodes before it was saved. A run has the best 'greedy' and 'robust' of its "
+        "checkpoints, the size of all, and the rest of its newest. The star marks its best. Runs that are marked with "
+        "space can be compared: their curves are drawn in one chart."
     )
     BINDINGS = [
         Binding("enter", "watch", "Watch", key_display="enter", tooltip="Watch this agent play in the terminal"),
@@ -186,8 +186,8 @@ class CheckpointsScreen(ListScreen[Row]):
             return super().row_instead(gone, row_before)
         return min(max(row_before, same[0]), same[-1])
 
-    def fill(self) -> None:
-        super().fill()
+    def fill(self, select: Path | None = None) -> None:
+        super().fill(select)
         sorting = "" if self._order == "best" else f"sorted by {self._order}"
         words = f"only with '{escape(self._filter)}' (/ changes it)" if self._filter else ""
         self.query_one("#table").border_subtitle = "  ".join(filter(None, (sorting, words)))
@@ -218,7 +218,7 @@ class CheckpointsScreen(ListScreen[Row]):
         return (
             self._first_cell(info, "" if self._roomy else state, wide),
             Text("" if below else info.run.stage),
-            Text(step if self._roomy or len(step) < 10 else text.compact(subject.step), justify="right"),
+            Text(step if self._roomy or len(step) <= 10 else text.compact(subject.step), justify="right"),
             greedy,
             Text(robust, good if measured.robust_clear_rate else dim, justify="right"),
             Text(reward, dim if subject.mean_reward is None else "", justify="right"),
@@ -297,8 +297,7 @@ class CheckpointsScreen(ListScreen[Row]):
         """From a checkpoint back to its run; on an open run closes it."""
         row = self.selected
         if row is not None and row.checkpoint is not None:
-            self._selected_path = row.run.path
-            self.fill()
+            self.fill(select=row.run.path)
             self.refresh_bindings()
         elif row is not None:
             self._open_or_close(row.path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -24,6 +24,9 @@ class HasPath(Protocol):
     @property
     def path(self) -> Path: ...
 
+
+MOST_JOBS = 3
+"""Lines for work in the background."""
 
 Row = TypeVar("Row", bound=HasPath)
 
@@ -75,8 +78,6 @@ class ListScreen(MarioScreen, Generic[Row]):
         self._shown: tuple[Row, ...] = ()
         self._loaded = False
         self._version = -1
-        self._row = 0
-        self._selected_path: Path | None = None
 
     def read(self) -> Sequence[Row]:
         """All rows, in their order; in a thread."""
@@ -125,7 +126,7 @@ class ListScreen(MarioScreen, Generic[Row]):
     def refresh_list(self) -> None:
         """Shows the work in the background, and reads the list again where it may have changed."""
         app = self.mario
-        jobs = Content("\n".join(f"{job.line} ({job.target})" for job in app.jobs))
+        jobs = Content("\n".join(self._job_lines()))
         widget = self.query_one("#jobs", Static)
         if widget.content != jobs:
             widget.update(jobs)
@@ -133,6 +134,15 @@ class ListScreen(MarioScreen, Generic[Row]):
         if self._version != app.files_version:
             self._version = app.files_version
             self.run_worker(self._load(), group="list", exclusive=True)
+
+    def _job_lines(self) -> Iterator[str]:
+        """What goes on in the background, a line each as far as there is room: the table is what the screen is for."""
+        jobs = self.mario.jobs
+        for job in jobs[:MOST_JOBS]:
+            room = self.app.size.width - len(job.line) - 5
+            yield f"{job.line} ({shortened(job.target, max(8, room))})"
+        if len(jobs) > MOST_JOBS:
+            yield f"and {len(jobs) - MOST_JOBS} more"
 
     async def _load(self) -> None:
         try:
@@ -144,28 +154,29 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.fill()
         self.refresh_bindings()
 
-    def fill(self) -> None:
-        """Makes the table anew; the selected row stays selected, and where it is on the screen."""
+    def fill(self, select: Path | None = None) -> None:
+        """Makes the table anew; the selected row, or another one, is selected and where it was on the screen."""
         table = self.query_one(Table)
+        if select is None and self.selected is not None:
+            select = self.selected.path
         columns = self.columns()
         others = sum(width + 2 for number, (_, width) in enumerate(columns) if number != self.WIDE_COLUMN)
         wide = max(12, self.app.size.width - others - 3)
         shown = self._shown = tuple(self.shown())
-        lines_above = self._row - table.scroll_offset.y
+        row_before = table.cursor_row
+        lines_above = row_before - table.scroll_offset.y
         table.clear(columns=True)
         for number, (heading, width) in enumerate(columns):
             label = Text(heading, justify="right" if heading in self.NUMERIC else "left")
             table.add_column(label, width=wide if number == self.WIDE_COLUMN else width, key=str(number))
         for info in shown:
             table.add_row(*self.cells(info, wide), key=str(info.path))
-        selected = self._selected_path
-        if selected is not None:
+        if select is not None:
             rows = {info.path: row for row, info in enumerate(shown)}
-            row = max(0, rows[selected] if selected in rows else self.row_instead(selected, self._row))
+            row = max(0, rows[select] if select in rows else self.row_instead(select, row_before))
             table.move_cursor(row=row)
             self._scroll(row - lines_above)
             self.call_after_refresh(self._scroll, row - lines_above)  # as far as the new rows allow
-        self._select(table.cursor_row)
         self.set_class(self._loaded and not shown, "-empty")
         if not shown:
             self.query_one("#nothing", Static).update(Content.from_markup(self.EMPTY if self._loaded else ""))
@@ -181,17 +192,12 @@ class ListScreen(MarioScreen, Generic[Row]):
 
     @property
     def selected(self) -> Row | None:
-        """The row under the cursor."""
-        return self._shown[self._row] if 0 <= self._row < len(self._shown) else None
+        """The row under the cursor, of which the table's messages tell only later than a quick key."""
+        return self._shown[self.query_one(Table).cursor_row] if self._shown else None
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        self._select(event.data_table.cursor_row)  # where it is by now, which may be elsewhere than when this was sent
         self._show_selected()
         self.refresh_bindings()
-
-    def _select(self, row: int) -> None:
-        self._row = row
-        self._selected_path = None if self.selected is None else self.selected.path
 
     def _show_selected(self) -> None:
         info = self.selected

@@ -58,7 +58,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
             Text(info.path.suffix[1:].upper(), dim),
             Text(shortened(info.path.stem, wide), "bold"),
             Text(info.stage, "" if info.log else dim),
-            Text("-" if info.seconds is None else f"{info.seconds:.1f} s", justify="right"),
+            Text("-" if info.seconds is None else text.seconds(info.seconds), justify="right"),
             outcome,
             Text(text.size(info.size_bytes), dim, justify="right"),
             Text(text.age(info.created, self.mario.services.now()), dim, justify="right"),
