@@ -124,6 +124,7 @@ def add_jobs(pilot: Pilot[int]) -> None:
 async def full_list_of_checkpoints(world: World, pilot: Pilot[int]) -> None:
     await checkpoints(world, pilot)
     await pilot.press("space", "down", "space", "right", *["down"] * 4)
+    pilot.app.clear_notifications()
     add_jobs(pilot)
 
 
