@@ -406,8 +406,12 @@ class RunSummary:
 
     @property
     def best(self) -> CheckpointInfo | None:
-        """The best of the checkpoints that are whole; the newest where none is known to be."""
-        return next((info for info in self.checkpoints if info.whole and info.best), self.newest)
+        """The best of the checkpoints that are whole; of equals, or where nothing was measured, the newest."""
+        return max(
+            (info for info in self.checkpoints if info.whole),
+            key=lambda info: (info.best, info.robust_clear_rate or 0.0, info.greedy_clear is True),
+            default=None,
+        )
 
     @property
     def damaged(self) -> int:

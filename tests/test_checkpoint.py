@@ -293,21 +293,25 @@ def test_a_checkpoint_of_a_run_that_is_trained_goes_to_the_trash(run: Path) -> N
 
 
 def test_a_run_tells_of_its_best_and_its_newest_whole_checkpoint(run: Path) -> None:
-    one, two, three = write(run, 1), write(run, 2), write(run, 3)
+    one, two, three, four = write(run, 1), write(run, 2), write(run, 3), write(run, 4)
     checkpoint.note_evaluation(one, greedy_clear=True, robust_clear_rate=0.4)
     checkpoint.note_evaluation(two, greedy_clear=False, robust_clear_rate=0.7)
     checkpoint.note_evaluation(three, greedy_clear=False, robust_clear_rate=0.9)
+    (known,) = checkpoint.list_runs()
+    assert [info.path for info in known.checkpoints] == [four, three, two, one]
+    assert known.newest is not None
+    assert known.best is not None
+    assert (known.newest.path, known.best.path) == (four, three)
     os.truncate(three / "agent.bin", 10)
     (known,) = checkpoint.list_runs()
-    assert [info.path for info in known.checkpoints] == [three, two, one]
     assert known.newest is not None
-    assert known.newest.path == two
-    assert known.best == known.newest, "the best is damaged"
+    assert known.best is not None
+    assert (known.newest.path, known.best.path) == (four, two), "the best is damaged"
     assert (known.damaged, known.greedy_clear, known.robust_clear_rate) == (1, True, 0.7)
-    for folder in (one, two):
+    for folder in (one, two, four):
         (folder / "manifest.json").unlink()
     (known,) = checkpoint.list_runs()
-    assert (known.newest, known.best, known.damaged) == (None, None, 3)
+    assert (known.newest, known.best, known.damaged) == (None, None, 4)
     assert (known.greedy_clear, known.robust_clear_rate) == (None, None)
 
 

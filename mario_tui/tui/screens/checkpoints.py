@@ -265,7 +265,7 @@ class CheckpointsScreen(ListScreen[Row]):
         below = f"{shows} its {len(run.checkpoints)} checkpoints{damaged}"
         if best is None or newest is None:
             return f"{place}\n{below}: none can be used; d moves the run to the trash", True
-        which = "its best" if best.best else "its newest"
+        which = "its best" if best.best or best is not newest else "its newest"
         keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
         if newest is not best:
             keys.append(f"c goes on from step {text.count(newest.step)}")
