@@ -16,7 +16,8 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -170,7 +171,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     for key, kind in types.items():
         if not isinstance(manifest.get(key), kind):
             raise CheckpointError(f"{folder / MANIFEST} is damaged: {key!r} is missing or of the wrong kind")
+    if _number(manifest["step"]) is None:
+        raise CheckpointError(f"{folder / MANIFEST} is damaged: no training has that many steps")
     return manifest
+
+
+def _number(value: object) -> float | None:
+    """A number that was read from a file, if it is one that can be shown."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:  # which NaN is not
+        return None
+    return float(value)
 
 
 def check_sizes(folder: Path) -> dict[str, Any]:
@@ -208,7 +218,10 @@ def newest_whole(run: Path) -> Path:
 
 
 def trash(path: Path) -> Path:
-    """Moves a checkpoint or a run into the trash folder beside the runs; returns where it is now."""
+    """Moves a checkpoint or a run into the trash folder beside the runs; returns where it is now.
+
+    Raises InputError for a run that is being trained.
+    """
     inside = path.resolve().relative_to(paths.checkpoints_dir().resolve())
     folder = paths.checkpoints_dir() / ".trash" / f"{paths.timestamp()}_{'_'.join(inside.parts)}"
     number = 2
@@ -216,9 +229,13 @@ def trash(path: Path) -> Path:
         folder = folder.with_name(f"{folder.name}_{number}")
         number += 1
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if len(inside.parts) == 1:
+        with _nobody_trains(path):
+            os.rename(path, folder)
+        return folder
     os.rename(path, folder)
     run = path.parent
-    if len(inside.parts) > 1 and (run / EVALUATIONS).exists():
+    if (run / EVALUATIONS).exists():
         with _evaluations_lock(run):  # a later checkpoint of the same name must not inherit what was measured of it
             content = evaluations(run)
             content.pop(path.name, None)
@@ -271,12 +288,23 @@ def rename_run(run: Path, name: str) -> Path:
     folder = paths.run_dir(name)
     if folder.exists():
         raise InputError(f"a run named {name!r} exists: choose another name")
+    with _nobody_trains(run):
+        os.rename(run, folder)
+    return folder
+
+
+@contextmanager
+def _nobody_trains(run: Path) -> Iterator[None]:
+    """Holds a run's lock; raises InputError where a training does."""
+    lock = FileLock(run_lock(run))
     try:
-        with FileLock(run_lock(run), timeout=0):
-            os.rename(run, folder)
+        lock.acquire(timeout=0)
     except Timeout:
         raise InputError(f"the run {run.name!r} is being trained: stop that first") from None
-    return folder
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def run_lock(run: Path) -> Path:
@@ -290,19 +318,16 @@ def _evaluations_lock(run: Path) -> FileLock:
 
 
 def _robust_rate(entry: Mapping[str, Any]) -> float | None:
-    rate = entry.get("robust_clear_rate")
-    if not isinstance(rate, int | float) or entry.get("robust_protocol") != ROBUST_PROTOCOL:
-        return None
-    return float(rate)
+    return _number(entry.get("robust_clear_rate")) if entry.get("robust_protocol") == ROBUST_PROTOCOL else None
 
 
 def _rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
     """Orders checkpoints: by robust clear rate (none measured counts as 0), greedy clear, how far greedy play got."""
-    distance = entry.get("greedy_x")
+    distance = _number(entry.get("greedy_x"))
     return (
         _robust_rate(entry) or 0.0,
         entry.get("greedy_clear") is True,
-        float(distance) if isinstance(distance, int | float) else -1.0,
+        -1.0 if distance is None else distance,
     )
 
 
@@ -322,7 +347,14 @@ def _link_best(run: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
-    """One row of the list of checkpoints; `problem` says what is wrong with one that is not whole."""
+    """One row of the list of checkpoints.
+
+    Attributes:
+        mean_reward: of the last 100 training episodes before it was saved; None where its manifest does not say.
+        episodes: how many training episodes had ended when it was saved; None where its manifest does not say.
+        problem: what is wrong with one that is not whole.
+        note: the user's own line.
+    """
 
     path: Path
     run: str
@@ -334,6 +366,8 @@ class CheckpointInfo:
     best: bool
     greedy_clear: bool | None
     robust_clear_rate: float | None
+    mean_reward: float | None = None
+    episodes: int | None = None
     problem: str = ""
     note: str = ""
 
@@ -349,6 +383,7 @@ class CheckpointInfo:
             "best",
             "greedy_clear",
             "robust_clear_rate",
+            "mean_reward",
         )
         return {"path": str(self.path), **{name: getattr(self, name) for name in names}}
 
@@ -364,11 +399,43 @@ class RunSummary:
     size_bytes: int
     checkpoints: list[CheckpointInfo] = field(default_factory=list)
 
+    @property
+    def newest(self) -> CheckpointInfo | None:
+        """The newest checkpoint that is whole; None where there is none."""
+        return next((info for info in self.checkpoints if info.whole), None)
+
+    @property
+    def best(self) -> CheckpointInfo | None:
+        """The best of the checkpoints that are whole; of equals, or where nothing was measured, the newest."""
+        return max(
+            (info for info in self.checkpoints if info.whole),
+            key=lambda info: (info.best, info.robust_clear_rate or 0.0, info.greedy_clear is True),
+            default=None,
+        )
+
+    @property
+    def damaged(self) -> int:
+        """How many of the checkpoints are not whole."""
+        return sum(not info.whole for info in self.checkpoints)
+
+    @property
+    def greedy_clear(self) -> bool | None:
+        """Whether greedy play of any whole checkpoint clears the stage; None where that was not measured."""
+        known = [info.greedy_clear for info in self.checkpoints if info.whole and info.greedy_clear is not None]
+        return any(known) if known else None
+
+    @property
+    def robust_clear_rate(self) -> float | None:
+        """The highest robust clear rate of the whole checkpoints; None where that was not measured."""
+        known = [info.robust_clear_rate for info in self.checkpoints if info.whole]
+        return max((rate for rate in known if rate is not None), default=None)
+
 
 def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointInfo:
     size = sum(part.stat().st_size for part in folder.iterdir() if part.is_file())
     match = paths.STEP_FOLDER.fullmatch(folder.name)
     stage, created, step, problem = "?", "", int(match[1]) if match else 0, ""
+    manifest: dict[str, Any] = {}
     try:
         manifest = read_manifest(folder)
         stage, created, step = manifest["stage"], manifest["created"], manifest["step"]
@@ -376,6 +443,7 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
     except CheckpointError as error:
         problem = str(error)
     clear = measured.get("greedy_clear")
+    episodes = _number(manifest.get("episodes"))
     return CheckpointInfo(
         path=folder,
         run=folder.parent.name,
@@ -387,6 +455,8 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
         best=best,
         greedy_clear=clear if isinstance(clear, bool) else None,
         robust_clear_rate=_robust_rate(measured),
+        mean_reward=_number(manifest.get("mean_reward")),
+        episodes=None if episodes is None else int(episodes),
         problem=problem,
         note=note if isinstance(note := measured.get("note"), str) else "",
     )
@@ -419,7 +489,18 @@ def run_summaries() -> list[RunSummary]:
 
 def list_checkpoints() -> list[CheckpointInfo]:
     """Every checkpoint: the best of each stage first, then the newest."""
-    infos = [info for summary in run_summaries() for info in summary.checkpoints]
+    return _best_first(run_summaries())
+
+
+def list_runs() -> list[RunSummary]:
+    """The runs that have checkpoints: those with the best one of a stage first, then the newest."""
+    summaries = {summary.path: summary for summary in run_summaries()}
+    in_order = dict.fromkeys(info.path.parent for info in _best_first(summaries.values()))
+    return [summaries[run] for run in in_order]
+
+
+def _best_first(summaries: Iterable[RunSummary]) -> list[CheckpointInfo]:
+    infos = [info for summary in summaries for info in summary.checkpoints]
     measured = {run: evaluations(run) for run in {info.path.parent for info in infos}}
 
     def rank(info: CheckpointInfo) -> tuple[Any, ...]:

@@ -98,6 +98,7 @@ def test_the_newest_whole_checkpoint_is_found_behind_a_damaged_one(run: Path) ->
         ({"parts": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}, "outside its folder"),
         ({"parts": {"/etc/passwd": {"bytes": 1, "sha256": ""}}}, "outside its folder"),
         ({"step": "many"}, "'step'"),
+        ({"step": 10**400}, "that many steps"),
         ({"stage": None}, "'stage'"),
     ],
 )
@@ -160,6 +161,7 @@ def test_the_best_of_each_stage_comes_first(home: Path) -> None:
     assert {info.path for info in listed} == {a, b, c}
     assert set(listed[0].as_json()) == {
         "path", "run", "stage", "step", "created", "size_bytes", "whole", "best", "greedy_clear", "robust_clear_rate",
+        "mean_reward",
     }  # fmt: skip
 
 
@@ -271,6 +273,56 @@ def test_a_run_is_not_renamed_to_a_name_that_cannot_be_or_while_it_is_trained(ru
     with FileLock(checkpoint.run_lock(run)), pytest.raises(InputError, match="is being trained"):
         checkpoint.rename_run(run, "other")
     assert run.is_dir()
+
+
+def test_a_run_goes_to_the_trash_but_not_while_it_is_trained(run: Path) -> None:
+    write(run, 1), write(run, 2)
+    with FileLock(checkpoint.run_lock(run)), pytest.raises(InputError, match="'a-run' is being trained"):
+        checkpoint.trash(run)
+    assert len(paths.step_folders(run)) == 2
+    moved = checkpoint.trash(run)
+    assert [checkpoint.verify(folder)["step"] for folder in paths.step_folders(moved)] == [1, 2]
+    assert checkpoint.list_runs() == []
+    FileLock(checkpoint.run_lock(run)).acquire(timeout=0)  # a new run of that name can be trained
+
+
+def test_a_checkpoint_of_a_run_that_is_trained_goes_to_the_trash(run: Path) -> None:
+    folder = write(run)
+    with FileLock(checkpoint.run_lock(run)):
+        assert checkpoint.trash(folder).is_dir()
+
+
+def test_a_run_tells_of_its_best_and_its_newest_whole_checkpoint(run: Path) -> None:
+    one, two, three, four = write(run, 1), write(run, 2), write(run, 3), write(run, 4)
+    checkpoint.note_evaluation(one, greedy_clear=True, robust_clear_rate=0.4)
+    checkpoint.note_evaluation(two, greedy_clear=False, robust_clear_rate=0.7)
+    checkpoint.note_evaluation(three, greedy_clear=False, robust_clear_rate=0.9)
+    (known,) = checkpoint.list_runs()
+    assert [info.path for info in known.checkpoints] == [four, three, two, one]
+    assert known.newest is not None
+    assert known.best is not None
+    assert (known.newest.path, known.best.path) == (four, three)
+    os.truncate(three / "agent.bin", 10)
+    (known,) = checkpoint.list_runs()
+    assert known.newest is not None
+    assert known.best is not None
+    assert (known.newest.path, known.best.path) == (four, two), "the best is damaged"
+    assert (known.damaged, known.greedy_clear, known.robust_clear_rate) == (1, True, 0.7)
+    for folder in (one, two, four):
+        (folder / "manifest.json").unlink()
+    (known,) = checkpoint.list_runs()
+    assert (known.newest, known.best, known.damaged) == (None, None, 4)
+    assert (known.greedy_clear, known.robust_clear_rate) == (None, None)
+
+
+def test_runs_come_in_the_order_of_the_best_of_each_stage(home: Path) -> None:
+    folder = home / "checkpoints"
+    write(folder / "a", 1)
+    checkpoint.note_evaluation(write(folder / "b", 2), robust_clear_rate=0.9)
+    write(folder / "b", 3)
+    (folder / "empty").mkdir()
+    (folder / "empty" / "config.toml").touch()
+    assert [(run.run, len(run.checkpoints)) for run in checkpoint.list_runs()] == [("b", 2), ("a", 1)]
 
 
 def test_a_rate_of_another_protocol_counts_as_none(run: Path) -> None:

@@ -44,7 +44,9 @@ def recordings(arguments: argparse.Namespace) -> int:
 
 
 def checkpoints(arguments: argparse.Namespace) -> int:
-    infos = checkpoint.list_checkpoints()
+    from mario_tui.training.metrics import with_mean_rewards
+
+    infos = with_mean_rewards(checkpoint.list_checkpoints())
     if arguments.json:
         print(json.dumps([info.as_json() for info in infos], indent=1))
         return 0
@@ -56,7 +58,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
-    for heading in ("", "Stage", "Checkpoint", "Greedy", "Robust", "Size", "Saved"):
+    for heading in ("", "Stage", "Checkpoint", "Greedy", "Robust", "Reward", "Size", "Saved"):
         table.add_column(heading, no_wrap=True)
     for info in infos:
         greedy = "" if info.greedy_clear is None else "clears" if info.greedy_clear else "no"
@@ -66,6 +68,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
             escape(f"{info.run}/{info.path.name}") + ("" if info.whole else " [red]damaged[/]"),
             greedy,
             "" if info.robust_clear_rate is None else f"{info.robust_clear_rate:.0%}",
+            "" if info.mean_reward is None else f"{info.mean_reward:,.0f}",
             f"{info.size_bytes / 1e6:.1f} MB",
             info.created.replace("T", " ")[:16],
         )

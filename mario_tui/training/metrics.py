@@ -8,8 +8,8 @@ import functools
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from mario_tui import paths
-from mario_tui.checkpoint import write_atomically
+from mario_tui.checkpoint import CheckpointInfo, write_atomically
 from mario_tui.errors import InputError
 
 WINDOW = 100
@@ -353,6 +353,45 @@ def _progress(path: Path, modified_ns: int, points: int) -> tuple[float, ...]:
     """As `progress`; kept, since a long run's file takes a while and the lists of runs are made often."""
     x = np.array([record.max_x for record in read_metrics(path)], dtype=float)
     return tuple(float(part.mean()) for part in np.array_split(x, min(points, len(x)))) if len(x) else ()
+
+
+def with_mean_rewards(infos: Iterable[CheckpointInfo]) -> list[CheckpointInfo]:
+    """Checkpoints, each with its mean reward: where its manifest has none, from its run's metrics.csv.
+
+    The manifests of older versions have none. Where the file does not hold just the episodes that the checkpoint
+    counted, the number stays unknown: a run that was taken up from an earlier step has other episodes there.
+    """
+    return [
+        replace(info, mean_reward=_mean_reward(info.path.parent / "metrics.csv", info.step, info.episodes))
+        if info.mean_reward is None and info.episodes
+        else info
+        for info in infos
+    ]
+
+
+def _mean_reward(path: Path, step: int, episodes: int) -> float | None:
+    """The mean reward of the last 100 of the episodes that had ended at a step, if there were that many of them."""
+    try:
+        steps, rewards = _rewards(path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+    if int(np.searchsorted(steps, step, side="right")) != episodes:
+        return None
+    return round(float(rewards[max(episodes - WINDOW, 0) : episodes].mean()), 3)
+
+
+@functools.lru_cache(maxsize=256)
+def _rewards(path: Path, modified_ns: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) step and (N,) reward of the episodes in a metrics.csv; kept, as in `_progress`."""
+    found = []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        for row in _rows(file):
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                step, reward = float(row["step"]), float(row["reward"])
+                if max(abs(step), abs(reward)) < 1e18:
+                    found.append((step, reward))
+    steps, rewards = np.array(found, dtype=float).reshape(-1, 2).T
+    return steps, rewards
 
 
 COMPARED = ("how far", "reward", "clear rate", "loss", "Q")

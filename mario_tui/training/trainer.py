@@ -652,6 +652,7 @@ class Trainer:
             },
             "reward": "7.4.0",
             "episodes": self.logger.episode,
+            "mean_reward": round(self.logger.mean("reward"), 3) if self.logger.episode else None,
             "greedy_clear": self.first_greedy_clear is not None,
             "full": full,
             "config": self.config.model_dump(),

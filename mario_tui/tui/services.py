@@ -7,7 +7,7 @@ thread, because the first one that needs PyTorch takes seconds to import it. Tes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -179,6 +179,14 @@ def list_checkpoints() -> Sequence[CheckpointInfo]:
     return checkpoint.list_checkpoints()
 
 
+def list_runs() -> Sequence[RunSummary]:
+    """The runs that have checkpoints, with all that is known of them; those with the best of a stage first."""
+    from mario_tui import checkpoint
+    from mario_tui.training.metrics import with_mean_rewards
+
+    return [replace(run, checkpoints=with_mean_rewards(run.checkpoints)) for run in checkpoint.list_runs()]
+
+
 def run_summaries() -> Sequence[RunSummary]:
     from mario_tui import checkpoint
 
@@ -308,6 +316,7 @@ class Services:
     open_game: Callable[[str], HumanPlayer] = open_game
     open_ghost: Callable[[str], Ghost | None] = open_ghost
     list_checkpoints: Callable[[], Sequence[CheckpointInfo]] = list_checkpoints
+    list_runs: Callable[[], Sequence[RunSummary]] = list_runs
     run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
     run_progress: Callable[[Path, int], Sequence[float]] = run_progress
     run_curve: Callable[[Path, str, int], Sequence[tuple[float, float]]] = run_curve

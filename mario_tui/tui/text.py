@@ -56,6 +56,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{left:02d}"
 
 
+def seconds(number: float) -> str:
+    """The length of a video: `21.4 s`, `1,234 s`."""
+    return f"{number:.1f} s" if number < 999.95 else f"{number:,.0f} s"
+
+
 def size(number_bytes: float) -> str:
     """Bytes in the unit that fits: `812 B`, `7.1 MB`, `1.2 GB`."""
     value = float(number_bytes)

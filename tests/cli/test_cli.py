@@ -168,7 +168,11 @@ def test_from_training_to_a_recording_and_back(home: Path) -> None:
     (listed,) = json.loads(mario_tui("checkpoints", "--json").stdout)
     assert set(listed) == {
         "path", "run", "stage", "step", "created", "size_bytes", "whole", "best", "greedy_clear", "robust_clear_rate",
+        "mean_reward",
     }  # fmt: skip
+    rewards = [line["reward"] for line in lines if line["event"] == "episode"]
+    assert listed["mean_reward"] == pytest.approx(sum(rewards) / 2)
+    assert f"{listed['mean_reward']:,.0f}" in mario_tui("checkpoints").stdout
     assert listed["path"] == saved
     assert listed["best"] is True
     assert listed["greedy_clear"] is False

@@ -341,6 +341,7 @@ def checkpoint(step: int = 120_000, **changes: Any) -> CheckpointInfo:
         "best": False,
         "greedy_clear": None,
         "robust_clear_rate": None,
+        "mean_reward": 1021.5,
         "problem": "",
     }
     return CheckpointInfo(**{**values, **changes})
@@ -349,13 +350,63 @@ def checkpoint(step: int = 120_000, **changes: Any) -> CheckpointInfo:
 def typical_checkpoints() -> list[CheckpointInfo]:
     damaged = f"/checkpoints/{RUN}/step-000040000/agent.safetensors is missing"
     return [
-        checkpoint(500_000, run="overnight", best=True, greedy_clear=True, robust_clear_rate=0.7),
+        checkpoint(500_000, run="overnight", best=True, greedy_clear=True, robust_clear_rate=0.7, mean_reward=2480.4),
         checkpoint(
-            90_000, run="4-2_2030-01-01T20-00-00", stage="4-2", best=True, greedy_clear=False, robust_clear_rate=0.0
+            90_000, run="4-2_2030-01-01T20-00-00", stage="4-2", best=True, greedy_clear=False, robust_clear_rate=0.0,
+            mean_reward=None, created="2030-01-02T08:00:00+00:00",
         ),
         checkpoint(120_000),
         checkpoint(80_000, created="2030-01-02T09:30:00+00:00"),
         checkpoint(40_000, created="2030-01-02T09:10:00+00:00", whole=False, problem=damaged),
+    ]  # fmt: skip
+
+
+LONG_NAME = "4-2_wider-network-with-prioritised-replay-and-a-slow-schedule-b"
+"""As long as a run's name can be."""
+
+
+def full_checkpoints() -> list[CheckpointInfo]:
+    """More runs than fit on a screen, the longest names, every column filled, and some that are damaged."""
+    infos = []
+    for number in range(60):
+        run = LONG_NAME if number == 1 else f"1-{number % 4 + 1}_2030-01-01T{number // 3:02d}-{number:02d}-00"
+        for older in range((12, 40, 1)[number % 3]):
+            step = 12_345_678 - 150_000 * number - 20_000 * older
+            damaged = number == 4 or (number, older) in ((1, 2), (3, 5), (3, 6), (5, 0))
+            path = Path(f"/checkpoints/{run}/step-{step:09d}")
+            infos.append(
+                checkpoint(
+                    step,
+                    run=run,
+                    stage=run[:3],
+                    created=f"2030-01-{2 - older // 24:02d}T{max(0, 11 - older % 24):02d}:00:00+00:00",
+                    size_bytes=1_360_000_000 if older == 0 else 13_700_000,
+                    whole=not damaged,
+                    best=older == 3,
+                    greedy_clear=(True, False)[(number + older) % 2],
+                    robust_clear_rate=1 - (number + older) % 101 / 100,
+                    mean_reward=2651.3 - 60 * number - 3 * older,
+                    problem=f"{path}/agent.safetensors is damaged: 4,096 bytes instead of 6,754,312" if damaged else "",
+                    note="runs past the first pipe, then falls into the pit behind the bricks" if older == 3 else "",
+                )
+            )
+    return infos
+
+
+def full_recordings() -> list[RecordingInfo]:
+    """More than fit on a screen, the longest names, every column filled, and some without their action log."""
+    return [
+        recording(
+            f"{LONG_NAME}_step-012345678_2030-01-02T11-{number:02d}-00" + (".gif" if number % 5 == 2 else ".mp4"),
+            stage=f"{number % 8 + 1}-{number % 4 + 1}",
+            seconds=1234.5 - 20 * number,
+            cleared=number % 3 == 0,
+            max_x=3161 - 40 * number,
+            size_bytes=123_400_000 + number,
+            created=f"2030-01-02T11:{59 - number:02d}:00+00:00",
+            **({"log": None, "problem": "its action log is missing"} if number % 7 == 3 else {}),
+        )
+        for number in range(60)
     ]
 
 
@@ -425,6 +476,7 @@ class World:
         self.window_problem = ""
         self.start_problem = ""
         self.job_problem = ""
+        self.trash_problem = ""
         self.free_bytes = 12_300_000_000
         self.seconds = 0.0
         self.settings = Settings()
@@ -439,6 +491,7 @@ class World:
             open_game=self._open_game,
             open_ghost=self._open_ghost,
             list_checkpoints=lambda: list(self.checkpoints),
+            list_runs=lambda: summaries(self.checkpoints),
             run_summaries=lambda: summaries(self.checkpoints),
             trash=self._trash,
             run_curve=self._run_curve,
@@ -519,8 +572,10 @@ class World:
         return SimpleNamespace(path=output, seconds=4.0, cleared=False, max_x=722)
 
     def _trash(self, path: Path) -> None:
+        if self.trash_problem:
+            raise MarioTuiError(self.trash_problem)
         self.trashed.append(path)
-        self.checkpoints = [info for info in self.checkpoints if info.path != path]
+        self.checkpoints = [info for info in self.checkpoints if path not in (info.path, info.path.parent)]
 
     def _evaluate(self, path: Path, on_episode: Callable[[Any], None], cancelled: Callable[[], bool]) -> Verdict:
         if self.job_problem:

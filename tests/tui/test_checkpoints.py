@@ -2,12 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from mario_tui.checkpoint import CheckpointInfo
 from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
@@ -16,18 +20,45 @@ from mario_tui.tui.screens.list import Table, shortened
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.metric_chart import MetricChart
-from tui.fakes import World, checkpoint, typical_checkpoints, until
+from tui.fakes import RUN, World, checkpoint, typical_checkpoints, until
 
 
 @asynccontextmanager
-async def table(world: World) -> AsyncIterator[tuple[MarioTuiApp, Pilot[int], Table]]:
+async def table(world: World, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[MarioTuiApp, Pilot[int], Table]]:
     app = world.app()
-    async with app.run_test() as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
         rows = app.screen.query_one(Table)
-        await until(pilot, lambda: rows.row_count == len(world.checkpoints))
+        await until(pilot, lambda: rows.row_count == len({info.run for info in world.checkpoints}))
         yield app, pilot, rows
+
+
+def row(rows: Table, number: int) -> list[str]:
+    return [str(cell).strip() for cell in rows.get_row_at(number)]
+
+
+def column(rows: Table, heading: str) -> list[str]:
+    number = [str(one.label).strip() for one in rows.ordered_columns].index(heading)
+    return [row(rows, line)[number] for line in range(rows.row_count)]
+
+
+def told(app: MarioTuiApp) -> str:
+    """What stands below the table of the selected row."""
+    return str(app.screen.query_one("#selected", Static).content)
+
+
+def said(app: MarioTuiApp) -> str:
+    return " ".join(str(note.message) for note in app._notifications)
+
+
+def selected(app: MarioTuiApp) -> str:
+    screen: Any = app.screen
+    return screen.selected.path.name
+
+
+RUN_OF_THREE = ("down", "down", "right")
+"""The keys that open the run with several checkpoints in `typical_checkpoints`, from the first line on."""
 
 
 async def test_empty_it_says_which_key_trains() -> None:
@@ -41,23 +72,137 @@ async def test_empty_it_says_which_key_trains() -> None:
 
 
 async def test_the_columns_tell_what_matters() -> None:
-    async with table(World(typical_checkpoints())) as (_, _, rows):
-        cells = [[str(cell) for cell in rows.get_row_at(number)] for number in range(rows.row_count)]
-        assert cells[0] == ["★", "overnight", "1-1", "500,000", "clears", "70 %", "26.4 MB", "2 h", "whole"]
-        assert cells[1][4:6] == ["no", "0 %"]
-        assert cells[2][4:6] == ["-", "-"]
-        assert cells[4][-1] == "damaged"
+    async with table(World(typical_checkpoints()), size=(120, 40)) as (_, pilot, rows):
+        assert row(rows, 0) == ["overnight", "1-1", "500,000", "clears", "70 %", "2,480", "26.4 MB", "2 h", "whole"]
+        assert row(rows, 1)[3:6] == ["no", "0 %", "-"]
+        assert row(rows, 2) == [f"▸ {RUN} (3)", "1-1", "120,000", "-", "-", "1,022", "79.2 MB", "2 h", "1 damaged"]
+        await pilot.press(*RUN_OF_THREE)
+        assert row(rows, 3) == ["├", "", "120,000", "-", "-", "1,022", "26.4 MB", "2 h", "whole"]
+        assert row(rows, 5)[0] == "└"
+        assert row(rows, 5)[-1] == "damaged"
+
+
+async def test_on_a_small_screen_the_step_and_what_is_damaged_are_still_told() -> None:
+    async with table(World(typical_checkpoints())) as (_, pilot, rows):
+        assert row(rows, 0) == ["overnight", "1-1", "500,000", "clears", "70 %", "2,480", "2 h"]
+        assert row(rows, 2)[0].endswith("1 damaged")
+        await pilot.press(*RUN_OF_THREE)
+        assert row(rows, 5)[0] == "└ damaged"
+        assert rows.virtual_size.width <= 80
+
+
+async def test_the_arrows_open_and_close_a_run() -> None:
+    async with table(World(typical_checkpoints())) as (app, pilot, rows):
+        await pilot.press("right", "left")
+        assert rows.row_count == 3, "a run with one checkpoint has nothing below it"
+        await pilot.press(*RUN_OF_THREE)
+        assert column(rows, "step") == ["500,000", "90,000", "120,000", "120,000", "80,000", "40,000"]
+        assert (rows.cursor_row, selected(app)) == (2, RUN)
+        await pilot.press("right")
+        assert rows.row_count == 6, "it is open already"
+        await pilot.press("down", "down", "left")
+        assert (rows.cursor_row, selected(app)) == (2, RUN), "back to the run at first"
+        await pilot.press("left")
+        assert (rows.row_count, selected(app)) == (3, RUN)
+
+
+async def test_a_click_on_the_mark_opens_a_run_and_does_no_more() -> None:
+    async with table(World(typical_checkpoints())) as (app, pilot, rows):
+        await pilot.press("down", "down")
+        for count in (6, 3, 6):
+            await pilot.click(Table, offset=(2, 3))
+            await until(pilot, lambda count=count: rows.row_count == count)
+        assert isinstance(app.screen, CheckpointsScreen)
+        await pilot.click(Table, offset=(10, 5))
+        await until(pilot, lambda: rows.cursor_row == 4)
+
+
+async def test_an_open_run_shows_its_best_with_a_star() -> None:
+    infos = [checkpoint(step, best=step == 20_000, run="long") for step in (40_000, 30_000, 20_000)]
+    async with table(World(infos)) as (_, pilot, rows):
+        assert "★" not in row(rows, 0)[0]
+        await pilot.press("right")
+        assert column(rows, "run") == ["▾ long (3)", "├", "├", "└ ★"]
 
 
 async def test_enter_watches_and_escape_comes_back_to_the_row() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, rows):
-        await pilot.press("down", "enter")
+        await pilot.press(*RUN_OF_THREE, "down", "down", "enter")
         await until(pilot, lambda: isinstance(app.screen, WatchScreen) and "start" in world.player.calls)
-        assert world.player.calls[0] == "open step-000090000"
+        assert world.player.calls[0] == "open step-000080000"
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
-        assert rows.cursor_row == 1
+        assert rows.cursor_row == 4
+
+
+def run_with_an_earlier_best() -> list[CheckpointInfo]:
+    """Its newest checkpoint is damaged, and its best is an old one."""
+    return [
+        checkpoint(50_000, run="long", whole=False, problem="agent.safetensors is missing"),
+        checkpoint(40_000, run="long", mean_reward=900.0, greedy_clear=False, robust_clear_rate=0.1),
+        checkpoint(30_000, run="long", best=True, greedy_clear=True, robust_clear_rate=0.6),
+        checkpoint(20_000, run="long"),
+    ]
+
+
+async def test_on_a_run_the_keys_mean_its_best_checkpoint() -> None:
+    world = World(run_with_an_earlier_best())
+    best = world.checkpoints[2].path
+    async with table(world, size=(120, 40)) as (app, pilot, rows):
+        assert row(rows, 0)[2:6] == ["40,000", "clears", "60 %", "900"]
+        assert "→ shows its 4 checkpoints, 1 of them damaged" in told(app)
+        assert "enter plays step 30,000, its best" in told(app)
+        assert "c goes on from step 40,000" in told(app)
+        await pilot.press("r", "g")
+        await until(pilot, lambda: world.recorded == [(best, None, ".mp4"), (best, None, ".gif")])
+        await pilot.press("e")
+        await until(pilot, lambda: world.evaluated == [best])
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: world.exported == [(best, "long-agent")])
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"jumps", "enter")
+        await until(pilot, lambda: world.checkpoints[2].note == "jumps")
+        await until(pilot, lambda: "jumps" in told(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen) and "start" in world.player.calls)
+        assert world.player.calls[0] == "open step-000030000"
+
+
+async def test_on_a_run_c_goes_on_where_it_stopped() -> None:
+    world = World(run_with_an_earlier_best())
+    async with table(world) as (app, pilot, _):
+        await pilot.press("c")
+        await until(pilot, lambda: app.session is not None and isinstance(app.screen, TrainScreen))
+        assert world.started == [(world.checkpoints[1].path,)]
+        world.session.end()
+
+
+async def test_a_run_without_a_best_means_its_newest() -> None:
+    world = World(typical_checkpoints()[2:4])
+    async with table(world) as (app, pilot, _):
+        assert "enter plays step 120,000, its newest" in told(app)
+        assert "goes on" not in told(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: world.player.calls[:1] == ["open step-000120000"])
+
+
+async def test_a_run_of_damaged_ones_can_only_be_named_marked_or_deleted() -> None:
+    world = World([checkpoint(step, run="bad", whole=False, problem="damaged") for step in (2, 1)])
+    async with table(world) as (app, pilot, rows):
+        assert row(rows, 0)[0] == "▸ bad 2 damaged"
+        assert "none can be used" in told(app)
+        await pilot.press("enter", "r", "g", "e", "c", "x")
+        assert isinstance(app.screen, CheckpointsScreen)
+        assert world.recorded == world.evaluated == world.started == []
+        await pilot.press("space")
+        assert row(rows, 0)[0].startswith("✓▸ bad")
+        await pilot.press("d", "d")
+        await until(pilot, lambda: app.screen.has_class("-empty"))
 
 
 async def test_r_and_g_record_in_the_background() -> None:
@@ -73,11 +218,11 @@ async def test_r_and_g_record_in_the_background() -> None:
 async def test_e_evaluates_and_the_row_shows_the_result() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, rows):
-        await pilot.press("down", "down", "e")
-        await until(pilot, lambda: str(rows.get_row_at(2)[5]) == "40 %")
-        assert world.evaluated == [world.checkpoints[2].path]
-        assert rows.cursor_row == 2
-        assert any("4 of 10 cleared" in note.message for note in app._notifications)
+        await pilot.press(*RUN_OF_THREE, "down", "down", "e")
+        await until(pilot, lambda: column(rows, "robust") == ["70 %", "0 %", "40 %", "-", "40 %", "-"])
+        assert world.evaluated == [world.checkpoints[3].path]
+        assert rows.cursor_row == 4
+        assert "4 of 10 cleared" in said(app)
 
 
 async def test_c_continues_training() -> None:
@@ -89,26 +234,70 @@ async def test_c_continues_training() -> None:
         world.session.end()
 
 
-async def test_d_asks_and_moves_to_the_trash() -> None:
+async def test_d_asks_and_moves_a_checkpoint_to_the_trash() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, rows):
-        path = world.checkpoints[1].path
-        await pilot.press("down", "d")
+        paths = [info.path for info in world.checkpoints]
+        await pilot.press(*RUN_OF_THREE, "down", "down", "down", "d")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert f"{RUN}, step 40,000 moves to checkpoints/.trash" in str(app.screen.query_one(".about", Static).content)
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
         assert world.trashed == []
         await pilot.press("d", "d")
-        await until(pilot, lambda: world.trashed == [path] and rows.row_count == 4)
-        assert rows.cursor_row == 1
+        await until(pilot, lambda: world.trashed == [paths[4]] and rows.row_count == 5)
+        assert selected(app) == "step-000080000", "it stays in the run"
+        await pilot.press("d", "d")
+        await until(pilot, lambda: world.trashed == [paths[4], paths[3]] and rows.row_count == 3)
+        assert row(rows, 2)[0] == RUN, "with one checkpoint a run is one line"
+        assert selected(app) == RUN
+
+
+@pytest.mark.parametrize("opened", [False, True])
+async def test_d_on_a_run_asks_and_moves_all_of_it(opened: bool) -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press(*RUN_OF_THREE[: None if opened else 2], "d")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        question = str(app.screen.query_one(".about", Static).content)
+        assert f"{RUN} with all of its 3 checkpoints, its log and its curves moves to checkpoints/.trash" in question
+        await pilot.press("d")
+        await until(pilot, lambda: world.trashed == [Path(f"/checkpoints/{RUN}")] and rows.row_count == 2)
+
+
+async def test_d_on_a_run_with_one_checkpoint_leaves_nothing_of_it() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "overnight with its checkpoint" in str(app.screen.query_one(".about", Static).content)
+        await pilot.press("d")
+        await until(pilot, lambda: world.trashed == [Path("/checkpoints/overnight")] and rows.row_count == 2)
+
+
+async def test_a_key_means_the_row_that_the_one_before_it_went_to() -> None:
+    async with table(World(typical_checkpoints())) as (app, pilot, rows):
+        screen: Any = app.screen
+        rows.move_cursor(row=1)
+        screen.action_trash()  # before the table's message that the cursor moved is there
+        await until(pilot, lambda: bool(app.screen.query("#yes")))
+        assert "4-2_2030-01-01T20-00-00 with" in str(app.screen.query_one(".about", Static).content)
+
+
+async def test_a_run_that_is_trained_is_not_deleted() -> None:
+    world = World(typical_checkpoints())
+    world.trash_problem = "the run 'overnight' is being trained: stop that first"
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("d", "d")
+        await until(pilot, lambda: "is being trained" in said(app))
+        assert rows.row_count == 3
 
 
 async def test_a_damaged_one_says_what_is_wrong_and_can_only_be_deleted() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, _):
-        await pilot.press("down", "down", "down", "down")
-        selected = app.screen.query_one("#selected", Static)
-        await until(pilot, lambda: "agent.safetensors is missing" in str(selected.content))
+        await pilot.press(*RUN_OF_THREE, "down", "down", "down")
+        await until(pilot, lambda: "agent.safetensors is missing" in told(app))
         await pilot.press("enter", "r", "e", "c")
         assert isinstance(app.screen, CheckpointsScreen)
         assert world.recorded == []
@@ -128,22 +317,32 @@ async def test_a_list_that_lost_all_rows_becomes_the_empty_state() -> None:
 
 async def test_o_sorts_and_the_table_says_by_what() -> None:
     world = World(typical_checkpoints())
-    async with table(world) as (_, pilot, rows):
-
-        def column(number: int) -> list[str]:
-            return [str(rows.get_row_at(row)[number]) for row in range(rows.row_count)]
-
-        listed = column(3)
+    async with table(world, size=(120, 40)) as (_, pilot, rows):
+        await pilot.press(*RUN_OF_THREE)
+        listed = column(rows, "step")
+        assert listed == ["500,000", "90,000", "120,000", "120,000", "80,000", "40,000"]
+        for order, heading, first, last in (
+            ("age", "age", "2 h", "4 h"),
+            ("steps", "step", "500,000", "90,000"),
+            ("clear rate", "robust", "70 %", "0 %"),
+            ("mean reward", "reward", "2,480", "-"),
+            ("size", "size", "79.2 MB", "26.4 MB"),
+        ):
+            await pilot.press("o")
+            runs = [cell for cell, mark in zip(column(rows, heading), column(rows, "stage"), strict=True) if mark]
+            assert (rows.border_subtitle, runs[0], runs[-1]) == (f"sorted by {order}", first, last)
         await pilot.press("o")
-        assert column(7) == ["2 h", "2 h", "2 h", "2 h", "3 h"]
-        assert rows.border_subtitle == "sorted by age"
-        await pilot.press("o")
-        assert column(3) == ["500,000", "120,000", "90,000", "80,000", "40,000"]
-        await pilot.press("o")
-        assert column(5)[0] == "70 %"
-        await pilot.press("o", "o")
-        assert column(3) == listed
+        assert column(rows, "step") == listed
         assert not rows.border_subtitle
+
+
+async def test_an_open_runs_checkpoints_are_sorted_below_it() -> None:
+    infos = [checkpoint(3, run="a", robust_clear_rate=0.1), checkpoint(2, run="a", robust_clear_rate=0.9)]
+    async with table(World([checkpoint(1, run="b", robust_clear_rate=0.5), *infos])) as (_, pilot, rows):
+        await pilot.press("down", "right", "o", "o", "o")
+        assert rows.border_subtitle == "sorted by clear rate"
+        assert column(rows, "robust") == ["90 %", "90 %", "10 %", "50 %"]
+        assert column(rows, "run") == ["▾ a (2)", "├", "└", "b"]
 
 
 async def test_slash_shows_only_what_has_the_words() -> None:
@@ -166,21 +365,81 @@ async def test_slash_shows_only_what_has_the_words() -> None:
         await pilot.press("slash")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         await pilot.press("escape")
-        await until(pilot, lambda: rows.row_count == 5)
+        await until(pilot, lambda: rows.row_count == 3)
+
+
+async def test_a_word_of_a_note_opens_its_run_at_that_checkpoint() -> None:
+    world = World(typical_checkpoints())
+    world._change(world.checkpoints[3].path, note="jumps well")
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"jumps", "enter")
+        await until(pilot, lambda: column(rows, "step") == ["120,000", "80,000"])
+        assert row(rows, 1)[0] == "└ jumps well"
 
 
 async def test_the_selected_row_stays_selected_when_rows_move() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, rows):
         await pilot.press("down", "down")
-        screen: Any = app.screen
-        chosen = screen.selected.path
+        assert selected(app) == RUN
         world.checkpoints.insert(0, checkpoint(700_000, run="new"))
         app.files_version += 1
-        await until(pilot, lambda: rows.row_count == 6)
-        await until(pilot, lambda: (screen.selected.path, rows.cursor_row) == (chosen, 3))
+        await until(pilot, lambda: rows.row_count == 4)
+        await until(pilot, lambda: (selected(app), rows.cursor_row) == (RUN, 3))
         await pilot.press("o", "o")
-        await until(pilot, lambda: screen.selected.path == chosen)
+        await until(pilot, lambda: selected(app) == RUN)
+
+
+async def test_a_save_of_the_run_that_is_looked_at_moves_nothing() -> None:
+    world = World([checkpoint(step * 1000, run="long") for step in range(40, 0, -1)])
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("right", "end", *["up"] * 5)
+        await pilot.pause()
+        assert selected(app) == "step-000006000"
+        line = rows.cursor_row - rows.scroll_offset.y
+        world.checkpoints.insert(0, checkpoint(41_000, run="long"))
+        app.files_version += 1
+        await until(pilot, lambda: rows.row_count == 42)
+        await pilot.pause()
+        assert (selected(app), rows.cursor_row) == ("step-000006000", 36)
+        assert rows.cursor_row - rows.scroll_offset.y == line, "on the screen it stands where it was"
+
+
+async def test_a_smaller_screen_still_shows_the_selected_row() -> None:
+    world = World([checkpoint(step * 1000, run="long") for step in range(40, 0, -1)])
+    async with table(world, size=(120, 40)) as (app, pilot, rows):
+        await pilot.press("right", *["down"] * 30)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: len(rows.ordered_columns) == 7)
+        await pilot.pause()
+        assert selected(app) == "step-000011000"
+        assert 0 <= rows.cursor_row - rows.scroll_offset.y < rows.size.height - 1
+
+
+async def test_work_in_the_background_takes_few_lines() -> None:
+    async with table(World(typical_checkpoints())) as (app, pilot, _):
+        target = f"{'long-' * 12}name/step-000120000"
+        app.jobs += [Job("evaluating", target, f"{number} of 11 episodes") for number in range(5)]
+        jobs = app.screen.query_one("#jobs", Static)
+        await until(pilot, lambda: bool(str(jobs.content)))
+        *lines, last = str(jobs.content).splitlines()
+        assert [line.split(" (")[0] for line in lines] == [f"evaluating: {n} of 11 episodes" for n in range(3)]
+        assert all(line.endswith("step-000120000)") and len(line) <= 78 for line in lines)
+        assert last == "and 2 more"
+        app.jobs.clear()
+
+
+async def test_a_run_with_one_checkpoint_stays_selected_when_it_saves_a_second() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("down")
+        run = selected(app)
+        world.checkpoints.insert(1, checkpoint(95_000, run=run, stage="4-2"))
+        app.files_version += 1
+        await until(pilot, lambda: row(rows, 1)[0].startswith("▸ 4-2"))
+        assert (selected(app), rows.cursor_row, rows.row_count) == (run, 1, 3)
 
 
 async def test_marked_runs_are_compared_in_one_chart() -> None:
@@ -189,7 +448,7 @@ async def test_marked_runs_are_compared_in_one_chart() -> None:
         await pilot.press("m")
         assert isinstance(app.screen, CheckpointsScreen), "one is marked at least"
         await pilot.press("space", "down", "space")
-        assert [str(rows.get_row_at(row)[0]) for row in range(3)] == ["▶", "▶", " "]
+        assert [name[0] for name in column(rows, "run")] == ["✓", "✓", "▸"]
         await pilot.press("m")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         chart = app.screen.query_one("#compare-0", MetricChart)
@@ -211,8 +470,7 @@ async def test_n_keeps_a_note_and_f2_renames() -> None:
         await pilot.press(*"the good one", "enter")
         await until(pilot, lambda: world.checkpoints[0].note == "the good one")
         await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
-        selected = app.screen.query_one("#selected", Static)
-        await until(pilot, lambda: "the good one" in str(selected.content))
+        await until(pilot, lambda: "the good one" in told(app))
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         await pilot.press("ctrl+u", "enter")
@@ -221,11 +479,29 @@ async def test_n_keeps_a_note_and_f2_renames() -> None:
         await pilot.press("f2")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         await pilot.press(*"-2", "enter")
-        await until(pilot, lambda: str(rows.get_row_at(0)[1]) == "overnight-2")
+        await until(pilot, lambda: row(rows, 0)[0] == "overnight-2")
         await pilot.press("f2")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         await pilot.press(*"/x", "enter")
-        await until(pilot, lambda: any("cannot be used" in note.message for note in app._notifications))
+        await until(pilot, lambda: "cannot be used" in said(app))
+
+
+async def test_a_renamed_run_stays_open_marked_and_selected() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press(*RUN_OF_THREE, "space", "down", "down", "f2")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("ctrl+u", *"short", "enter")
+        await until(pilot, lambda: row(rows, 2)[0] == "✓▾ short 1 damaged")
+        assert (rows.row_count, selected(app)) == (6, "step-000080000")
+
+
+async def test_a_deleted_run_is_compared_no_more() -> None:
+    async with table(World(typical_checkpoints())) as (app, pilot, rows):
+        await pilot.press("space", "down", "space", "d", "d")
+        await until(pilot, lambda: rows.row_count == 2)
+        await pilot.press("m")
+        assert isinstance(app.screen, CheckpointsScreen), "one is left"
 
 
 async def test_x_exports_under_a_name() -> None:

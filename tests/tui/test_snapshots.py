@@ -20,9 +20,12 @@ from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from tui.fakes import (
+    LONG_NAME,
     FakePlayer,
     World,
     checkpoint,
+    full_checkpoints,
+    full_recordings,
     moment,
     picture,
     recording,
@@ -113,9 +116,36 @@ async def checkpoints(world: World, pilot: Pilot[int]) -> None:
         lambda: (
             isinstance(pilot.app.screen, CheckpointsScreen)
             and pilot.app.screen._loaded
-            and pilot.app.screen.query_one(Table).row_count == len(world.checkpoints)
+            and pilot.app.screen.query_one(Table).row_count == len({info.run for info in world.checkpoints})
         ),
     )
+
+
+def add_jobs(pilot: Pilot[int]) -> None:
+    """Work in the background, as far as it can be seen."""
+    app: Any = pilot.app
+    app.jobs += [
+        Job("recording MP4", "1-1_2030-01-01T00-00-00/step-012285678", "1,234 frames, 21 s of play"),
+        Job("evaluating", f"{LONG_NAME}/step-012135678", "7 of 11 episodes"),
+    ]
+
+
+async def full_list_of_checkpoints(world: World, pilot: Pilot[int]) -> None:
+    await checkpoints(world, pilot)
+    await pilot.press("space", "down", "space", "right", *["down"] * 4)
+    pilot.app.clear_notifications()
+    add_jobs(pilot)
+
+
+async def full_list_at_a_damaged_one(world: World, pilot: Pilot[int]) -> None:
+    await full_list_of_checkpoints(world, pilot)
+    await pilot.press("o", "home", *["down"] * 4)
+
+
+async def full_list_of_recordings(world: World, pilot: Pilot[int]) -> None:
+    await recordings(world, pilot)
+    await pilot.press(*["down"] * 3)
+    add_jobs(pilot)
 
 
 async def compare_runs(world: World, pilot: Pilot[int]) -> None:
@@ -191,6 +221,28 @@ def test_checkpoints_empty(compare: Any) -> None:
 
 def test_checkpoints_typical(compare: Any) -> None:
     assert compare(World(typical_checkpoints()), checkpoints)
+
+
+def test_checkpoints_open(compare: Any) -> None:
+    async def opened(world: World, pilot: Pilot[int]) -> None:
+        await checkpoints(world, pilot)
+        await pilot.press("end", "right")
+
+    assert compare(World(typical_checkpoints()), opened)
+
+
+def test_checkpoints_full(compare: Any) -> None:
+    assert compare(World(full_checkpoints()), full_list_of_checkpoints)
+
+
+def test_checkpoints_full_damaged(compare: Any) -> None:
+    assert compare(World(full_checkpoints()), full_list_at_a_damaged_one)
+
+
+def test_recordings_full(compare: Any) -> None:
+    world = World()
+    world.recordings = full_recordings()
+    assert compare(world, full_list_of_recordings)
 
 
 def test_recordings_empty(compare: Any) -> None:

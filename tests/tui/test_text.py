@@ -32,6 +32,11 @@ def test_duration(seconds: float | None, written: str) -> None:
     assert text.duration(seconds) == written
 
 
+@pytest.mark.parametrize(("number", "written"), [(4, "4.0 s"), (999.9, "999.9 s"), (999.96, "1,000 s")])
+def test_seconds(number: float, written: str) -> None:
+    assert text.seconds(number) == written
+
+
 @pytest.mark.parametrize(
     ("number", "written"), [(812, "812 B"), (7_100_000, "7.1 MB"), (710e6, "710 MB"), (7.1e15, "7,100.0 TB")]
 )

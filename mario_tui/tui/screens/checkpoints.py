@@ -1,11 +1,13 @@
-"""Checkpoints: every saved agent, and what can be done with it."""
+"""Checkpoints: every run with its saved agents, and what can be done with them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding
 from textual.content import Content
@@ -18,51 +20,113 @@ from mario_tui.tui.screens.dialogs import LineScreen
 from mario_tui.tui.screens.list import ListScreen, shortened
 
 if TYPE_CHECKING:
-    from mario_tui.checkpoint import CheckpointInfo
+    from mario_tui.checkpoint import CheckpointInfo, RunSummary
+
+ROOMY_WIDTH = 110
+"""From this width on all columns are shown."""
 
 
-_ORDERS: dict[str, Callable[[CheckpointInfo], Any]] = {
-    "age": lambda info: info.created,
-    "steps": lambda info: info.step,
-    "clear rate": lambda info: (info.robust_clear_rate or 0.0, info.greedy_clear is True, info.step),
-    "size": lambda info: info.size_bytes,
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: a run, or a checkpoint below its run."""
+
+    run: RunSummary
+    checkpoint: CheckpointInfo | None = None
+    """None on the line of a run."""
+    last: bool = False
+    """Whether it is the last of its run's checkpoints on show."""
+
+    @property
+    def path(self) -> Path:
+        return self.run.path if self.checkpoint is None else self.checkpoint.path
+
+    @property
+    def agent(self) -> CheckpointInfo | None:
+        """What is watched, recorded, measured and exported here: of a run its best; None where nothing is whole."""
+        if self.checkpoint is None:
+            return self.run.best
+        return self.checkpoint if self.checkpoint.whole else None
+
+    @property
+    def to_continue(self) -> CheckpointInfo | None:
+        """What training goes on from here: of a run its newest, where it stopped."""
+        return self.run.newest if self.checkpoint is None else self.agent
+
+    @property
+    def subject(self) -> CheckpointInfo:
+        """What the columns and a note are about: a run's newest checkpoint, a damaged one where none is whole."""
+        return self.checkpoint or self.run.newest or self.run.checkpoints[0]
+
+    @property
+    def several(self) -> bool:
+        """Whether this is a run with more than one checkpoint: one that can be opened."""
+        return self.checkpoint is None and len(self.run.checkpoints) > 1
+
+
+_ORDERS: dict[str, Callable[[RunSummary | CheckpointInfo, CheckpointInfo], Any]] = {
+    "age": lambda _, newest: newest.created,
+    "steps": lambda _, newest: newest.step,
+    "clear rate": lambda one, newest: (one.robust_clear_rate or 0.0, one.greedy_clear is True, newest.step),
+    "mean reward": lambda _, newest: float("-inf") if newest.mean_reward is None else newest.mean_reward,
+    "size": lambda one, _: one.size_bytes,
 }
+"""What runs, and the checkpoints of each, are sorted by; of a run, most is what its newest checkpoint has."""
 
 
-class CheckpointsScreen(ListScreen["CheckpointInfo"]):
-    """A table of all checkpoints, the best of each stage first."""
+class CheckpointsScreen(ListScreen[Row]):
+    """A tree of all runs and their checkpoints as a table, the runs with the best of a stage first."""
 
     HEADING = "Checkpoints"
     COLUMNS = (
-        ("", 1),
-        ("run", 24),
+        ("   run", 24),
+        ("stage", 5),
+        ("step", 11),
+        ("greedy", 6),
+        ("robust", 6),
+        ("reward", 7),
+        ("size", 7),
+        ("age", 6),
+        ("state", 9),
+    )
+    NARROW_COLUMNS = (
+        ("   run", 24),
         ("stage", 5),
         ("step", 10),
         ("greedy", 6),
         ("robust", 6),
-        ("size", 7),
+        ("reward", 6),
         ("age", 6),
-        ("", 7),
     )
-    NUMERIC = ("step", "robust", "size", "age")
+    WIDE_COLUMN = 0
+    NUMERIC = ("step", "robust", "reward", "size", "age")
+    TRASH = "checkpoints/.trash"
     EMPTY = (
         "[b $secondary]No checkpoint yet.[/]\n\nPress [b $secondary]t[/] to train an agent: "
         "a checkpoint is saved\nwhen it stops, at intervals, and whenever you press [b]s[/b]."
     )
     ABOUT = (
-        "Every saved agent. 'greedy' says whether it clears the stage when it always takes the action with the "
-        "highest Q value; 'robust' is its clear rate over ten episodes with sticky buttons and random starts; "
-        "e measures both. The star marks the best of each run. Runs that are marked with space can be compared: their "
-        "curves are drawn in one chart."
+        "Every run and its saved agents. The right arrow opens a run with several of them, the left one closes it. On "
+        "a run the keys mean its best checkpoint, 'continue' its newest, and 'delete' the whole run. 'greedy' says "
+        "whether an agent clears the stage when it always takes the action with the highest Q value; 'robust' is its "
+        "clear rate over ten episodes with sticky buttons and random starts; e measures both. 'reward' is the mean "
+        "reward of the last 100 training episodes before it was saved. A run has the best 'greedy' and 'robust' of its "
+        "checkpoints, the size of all, and the rest of its newest. The star marks its best. Runs that are marked with "
+        "space can be compared: their curves are drawn in one chart."
     )
     BINDINGS = [
         Binding("enter", "watch", "Watch", key_display="enter", tooltip="Watch this agent play in the terminal"),
+        Binding("right", "open", "Open", key_display="→", show=False, tooltip="Show the checkpoints of this run"),
+        Binding("left", "close", "Close", key_display="←", show=False, tooltip="Back to the run; hide its checkpoints"),
         Binding("r", "record('.mp4')", "Record", tooltip="Record its greedy episode as MP4, in the background"),
         Binding("g", "record('.gif')", "GIF", show=False, tooltip="Record its greedy episode as GIF"),
         Binding("e", "evaluate", "Evaluate", tooltip="Measure its clear rate: one greedy episode, ten robust ones"),
-        Binding("c", "continue", "Continue", tooltip="Go on training from this checkpoint"),
+        Binding("c", "continue", "Continue", tooltip="Go on training from this checkpoint; of a run, from its newest"),
         Binding(
-            "o", "next_order", "Order", show=False, tooltip="Sort by: the best of each stage, age, steps, clear rate"
+            "o",
+            "next_order",
+            "Order",
+            show=False,
+            tooltip="Sort by: the best of each stage, age, steps, clear rate, mean reward, size",
         ),
         Binding(
             "slash", "filter", "Filter", key_display="/", show=False, tooltip="Show only runs or stages with a word"
@@ -70,9 +134,11 @@ class CheckpointsScreen(ListScreen["CheckpointInfo"]):
         Binding("space", "mark", "Mark", show=False, tooltip="Mark this run for a comparison, or no longer"),
         Binding("m", "compare", "Compare", show=False, tooltip="Compare the curves of the marked runs"),
         Binding("n", "note", "Note", show=False, tooltip="Keep a line of your own with this checkpoint"),
-        Binding("f2", "rename", "Rename", show=False, tooltip="Give this checkpoint's run another name"),
+        Binding("f2", "rename", "Rename", show=False, tooltip="Give this run another name"),
         Binding("x", "export", "Export", show=False, tooltip="Copy what plays, a few MB, into a run of its own"),
-        Binding("d", "trash", "Delete", tooltip="Move this checkpoint to the trash folder (asks first)"),
+        Binding(
+            "d", "trash", "Delete", tooltip="Move this checkpoint, or this whole run, to the trash folder (asks first)"
+        ),
         Binding("escape,q", "app.go('home')", "Back", show=False, tooltip="Back to Home"),
     ]
 
@@ -80,65 +146,172 @@ class CheckpointsScreen(ListScreen["CheckpointInfo"]):
         super().__init__()
         self._order = "best"
         self._filter = ""
+        self._open: set[Path] = set()  # runs
         self._marked: list[Path] = []  # runs
 
-    def read(self) -> Sequence[CheckpointInfo]:
-        return self.mario.services.list_checkpoints()
+    def read(self) -> Sequence[Row]:
+        return [Row(run) for run in self.mario.services.list_runs()]
 
-    def shown(self) -> Sequence[CheckpointInfo]:
+    def shown(self) -> Sequence[Row]:
+        rows: list[Row] = []
+        for row in self._sorted(self._infos):
+            found = self._found(row.run)
+            if not found:
+                continue
+            rows.append(row)
+            if row.several and row.path in self._open:
+                *others, last = self._sorted([Row(row.run, info) for info in found])
+                rows += [*others, replace(last, last=True)]
+        return rows
+
+    def _sorted(self, rows: Sequence[Row]) -> Sequence[Row]:
+        if self._order == "best":
+            return rows
+        order = _ORDERS[self._order]
+        return sorted(rows, key=lambda row: order(row.checkpoint or row.run, row.subject), reverse=True)
+
+    def _found(self, run: RunSummary) -> Sequence[CheckpointInfo]:
+        """Those of a run's checkpoints that have the words of the filter."""
         words = self._filter.lower().split()
-        infos = [
+        return [
             info
-            for info in self._infos
+            for info in run.checkpoints
             if all(word in f"{info.run} {info.stage} {info.note}".lower() for word in words)
         ]
-        return sorted(infos, key=_ORDERS[self._order], reverse=True) if self._order != "best" else infos
 
-    def fill(self) -> None:
-        super().fill()
+    def row_instead(self, gone: Path, row_before: int) -> int:
+        """Of the same run, where it is still there: its line, or one of its checkpoints."""
+        same = [number for number, row in enumerate(self._shown) if row.run.path in (gone, gone.parent)]
+        if not same:
+            return super().row_instead(gone, row_before)
+        return min(max(row_before, same[0]), same[-1])
+
+    def fill(self, select: Path | None = None) -> None:
+        super().fill(select)
         sorting = "" if self._order == "best" else f"sorted by {self._order}"
         words = f"only with '{escape(self._filter)}' (/ changes it)" if self._filter else ""
         self.query_one("#table").border_subtitle = "  ".join(filter(None, (sorting, words)))
         self.query_one("#table").set_class(bool(sorting or words), "-told")
-        if self._filter and not self.shown() and self._infos:
+        if self._filter and not self._shown and self._infos:
             nothing = Content.from_markup(
                 "Nothing here has the word [b]$words[/].\n\n[b $secondary]/[/] changes it.", words=self._filter
             )
             self.query_one("#nothing", Static).update(nothing)
 
-    def cells(self, info: CheckpointInfo, wide: int) -> Sequence[Text]:
-        good, bad = self.colour("success", "green"), self.colour("error", "red")
-        gold, dim = self.colour("secondary", "yellow"), "dim"
-        run = shortened(info.run, wide)
-        greedy = {True: Text("clears", good), False: Text("no", ""), None: Text("-", dim)}[info.greedy_clear]
-        robust = Text(text.percent(info.robust_clear_rate), good if info.robust_clear_rate else dim, justify="right")
+    @property
+    def _roomy(self) -> bool:
+        return self.app.size.width >= ROOMY_WIDTH
+
+    def columns(self) -> Sequence[tuple[str, int]]:
+        return self.COLUMNS if self._roomy else self.NARROW_COLUMNS
+
+    def cells(self, info: Row, wide: int) -> Sequence[Text]:
+        good, bad, dim = self.colour("success", "green"), self.colour("error", "red"), "dim"
+        below, subject, now = info.checkpoint is not None, info.subject, self.mario.services.now()
+        measured = info.checkpoint or info.run
+        greedy = {True: Text("clears", good), False: Text("no", ""), None: Text("-", dim)}[measured.greedy_clear]
+        robust = text.percent(measured.robust_clear_rate)
+        reward = "-" if subject.mean_reward is None else text.count(subject.mean_reward)
+        state = self._state(info)
+        step = text.count(subject.step)
+        size = Text(text.size(measured.size_bytes), dim, justify="right")
         return (
-            Text("▶" if info.path.parent in self._marked else "★" if info.best else " ", gold),
-            Text(run, "bold" if info.whole else dim),
-            Text(info.stage),
-            Text(text.count(info.step), justify="right"),
+            self._first_cell(info, "" if self._roomy else state, wide),
+            Text("" if below else info.run.stage),
+            Text(step if self._roomy or len(step) <= 10 else text.compact(subject.step), justify="right"),
             greedy,
-            robust,
-            Text(text.size(info.size_bytes), dim, justify="right"),
-            Text(text.age(info.created, self.mario.services.now()), dim, justify="right"),
-            Text("whole", dim) if info.whole else Text("damaged", bad),
+            Text(robust, good if measured.robust_clear_rate else dim, justify="right"),
+            Text(reward, dim if subject.mean_reward is None else "", justify="right"),
+            *((size,) if self._roomy else ()),
+            Text(text.age(subject.created, now), dim, justify="right"),
+            *((Text(state or "whole", bad if state else dim),) if self._roomy else ()),
         )
 
-    def describe(self, info: CheckpointInfo) -> tuple[str, bool]:
-        if info.whole:
-            return f"{info.path}" + (
-                f"\n{info.note}" if info.note else "  ·  ? shows all that can be done with it"
-            ), False
-        return f"{info.problem}. It cannot be used; d moves it to the trash.", True
+    def _state(self, row: Row) -> str:
+        """What is wrong with it, in a word or two."""
+        if row.checkpoint is not None:
+            return "" if row.checkpoint.whole else "damaged"
+        damaged = row.run.damaged
+        return f"{damaged} damaged" if damaged and row.several else "damaged" if damaged else ""
+
+    def _first_cell(self, row: Row, state: str, wide: int) -> Text:
+        """The first column: where the row stands in the tree, its name or note, how many are below it."""
+        gold, bad = self.colour("secondary", "yellow"), self.colour("error", "red")
+        if row.checkpoint is not None:
+            info = row.checkpoint
+            start = Text.assemble(("  └ " if row.last else "  ├ ", "dim"), ("★ " if info.best else "", gold))
+            end = Text(f"{state} " if state else "", bad)
+            note = Text(shortened(info.note, max(0, wide - len(start) - len(end))), "dim")
+            return Text.assemble(start, end, note)
+        start = Text("✓" if row.path in self._marked else " ", gold)
+        click = Style.from_meta({"@click": f"screen.open_or_close({row.run.run!r})"}) if row.several else ""
+        start.append(("▾ " if row.path in self._open else "▸ ") if row.several else "  ", click)
+        count = Text(f" ({len(row.run.checkpoints)})" if row.several and not state else "", "dim")
+        end = Text(f" {state}" if state else "", bad)
+        name = shortened(row.run.run, max(6, wide - len(start) - len(count) - len(end)))
+        return Text.assemble(start, (name, "bold" if row.agent else "dim"), count, end)
+
+    def describe(self, info: Row) -> tuple[str, bool]:
+        one = info.checkpoint or (None if info.several else info.subject)
+        if one is not None:
+            if not one.whole:
+                return f"{one.problem}. It cannot be used; d moves it to the trash.", True
+            place = f"{one.path}  ·  {text.size(one.size_bytes)}, whole"
+            return place + (f"\n{one.note}" if one.note else "  ·  ? shows all that can be done with it"), False
+        run, best, newest = info.run, info.run.best, info.run.newest
+        place = f"{run.path}  ·  {text.size(run.size_bytes)}"
+        damaged = f", {run.damaged} of them damaged" if run.damaged else ""
+        shows = "← hides" if run.path in self._open else "→ shows"
+        below = f"{shows} its {len(run.checkpoints)} checkpoints{damaged}"
+        if best is None or newest is None:
+            return f"{place}\n{below}: none can be used; d moves the run to the trash", True
+        which = "its best" if best.best or best is not newest else "its newest"
+        keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
+        if newest is not best:
+            keys.append(f"c goes on from step {text.count(newest.step)}")
+        return "\n".join(filter(None, (place, "  ·  ".join(keys), best.note))), False
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("watch", "record", "evaluate", "continue", "export"):
-            return self.selected is not None and self.selected.whole
+        row = self.selected
+        if action in ("watch", "record", "evaluate", "export"):
+            return row is not None and row.agent is not None
+        if action == "continue":
+            return row is not None and row.to_continue is not None
         if action in ("trash", "mark", "note", "rename"):
-            return self.selected is not None
+            return row is not None
+        if action == "open":
+            return row is not None and row.several and row.path not in self._open
+        if action == "close":
+            return row is not None and row.run.path in self._open and (row.several or row.checkpoint is not None)
         if action == "compare":
-            return len(self._marked) > 1
+            return len(self._compared()) > 1
         return True
+
+    # the tree
+
+    def action_open(self) -> None:
+        if self.selected is not None:
+            self._open_or_close(self.selected.path)
+
+    def action_close(self) -> None:
+        """From a checkpoint back to its run; on an open run closes it."""
+        row = self.selected
+        if row is not None and row.checkpoint is not None:
+            self.fill(select=row.run.path)
+            self.refresh_bindings()
+        elif row is not None:
+            self._open_or_close(row.path)
+
+    def action_open_or_close(self, run: str) -> None:
+        """Opens or closes a run by its name: what a click on its mark does."""
+        for row in self._infos:
+            if row.run.run == run:
+                self._open_or_close(row.path)
+
+    def _open_or_close(self, run: Path) -> None:
+        self._open ^= {run}
+        self.fill()
+        self.refresh_bindings()
 
     # asking
 
@@ -147,22 +320,22 @@ class CheckpointsScreen(ListScreen["CheckpointInfo"]):
             self.action_watch()
 
     def action_watch(self) -> None:
-        if self.selected is not None:
-            self.mario.watch_agent(self.selected.path)
+        if self.selected is not None and self.selected.agent is not None:
+            self.mario.watch_agent(self.selected.agent.path)
 
     def action_record(self, suffix: str) -> None:
-        if self.selected is not None:
-            self.mario.record(self.selected.path, suffix)
+        if self.selected is not None and self.selected.agent is not None:
+            self.mario.record(self.selected.agent.path, suffix)
             self.refresh_list()
 
     def action_evaluate(self) -> None:
-        if self.selected is not None:
-            self.mario.evaluate(self.selected.path)
+        if self.selected is not None and self.selected.agent is not None:
+            self.mario.evaluate(self.selected.agent.path)
             self.refresh_list()
 
     def action_continue(self) -> None:
-        if self.selected is not None:
-            self.mario.continue_training(self.selected.path)
+        if self.selected is not None and self.selected.to_continue is not None:
+            self.mario.continue_training(self.selected.to_continue.path)
 
     # order, and what stands beside
 
@@ -174,34 +347,42 @@ class CheckpointsScreen(ListScreen["CheckpointInfo"]):
     def action_filter(self) -> None:
         def take(words: str | None) -> None:
             self._filter = words or ""
+            for row in self._infos:
+                if self._filter and 0 < len(self._found(row.run)) < len(row.run.checkpoints):
+                    self._open.add(row.path)  # the word is in a note: what was looked for is to be seen
             self.fill()
             self.refresh_bindings()
 
         question = "Words that a run's name, its stage or its note must have; esc shows all."
         self.app.push_screen(LineScreen("Filter", question, value=self._filter, yes="show these"), take)
 
+    def _compared(self) -> tuple[Path, ...]:
+        """The marked runs that are still there."""
+        runs = {row.path for row in self._infos}
+        return tuple(run for run in self._marked if run in runs)
+
     def action_mark(self) -> None:
         if self.selected is None:
             return
-        run = self.selected.path.parent
+        run = self.selected.run.path
         if run in self._marked:
             self._marked.remove(run)
-        elif len(self._marked) == MOST_COMPARED:
+        elif len(self._compared()) == MOST_COMPARED:
             self.notify(f"{MOST_COMPARED} runs are marked: that is as many as one chart can show")
         else:
             self._marked.append(run)
-            if len(self._marked) == 1:
+            if len(self._compared()) == 1:
                 self.notify("marked; mark another run, then m compares them")
         self.fill()
         self.refresh_bindings()
 
     def action_compare(self) -> None:
-        self.app.push_screen(CompareScreen(tuple(self._marked)))
+        self.app.push_screen(CompareScreen(self._compared()))
 
     def action_note(self) -> None:
-        info = self.selected
-        if info is None:
+        if self.selected is None:
             return
+        info = self.selected.agent or self.selected.subject
 
         def take(line: str | None) -> None:
             if line is not None:
@@ -211,19 +392,24 @@ class CheckpointsScreen(ListScreen["CheckpointInfo"]):
         self.app.push_screen(LineScreen("Note", question, value=info.note, yes="keep it"), take)
 
     def action_rename(self) -> None:
-        info = self.selected
-        if info is None:
+        if self.selected is None:
             return
+        run = self.selected.run
+
+        def rename(name: str) -> None:
+            renamed = self.mario.services.rename_run(run.path, name)
+            self._marked = [renamed if marked == run.path else marked for marked in self._marked]
+            self._open |= {renamed} if run.path in self._open else set()
 
         def take(name: str | None) -> None:
-            if name and name != info.run:
-                self.do(lambda: self.mario.services.rename_run(info.path.parent, name), f"{info.run} is now {name}")
+            if name and name != run.run:
+                self.do(lambda: rename(name), f"{run.run} is now {name}")
 
         question = "Another name for this run and all its checkpoints: letters, digits, '.', '_' and '-'."
-        self.app.push_screen(LineScreen("Rename run", question, value=info.run, yes="rename"), take)
+        self.app.push_screen(LineScreen("Rename run", question, value=run.run, yes="rename"), take)
 
     def action_export(self) -> None:
-        info = self.selected
+        info = None if self.selected is None else self.selected.agent
         if info is None:
             return
 
@@ -231,12 +417,17 @@ class CheckpointsScreen(ListScreen["CheckpointInfo"]):
             if name:
                 self.do(lambda: self.mario.services.export(info.path, name), f"exported as {name}")
 
-        question = "A name for the copy: only what plays, a few MB, without what training needs."
+        question = f"A name for a copy of step {text.count(info.step)}: what plays, a few MB, not what training needs."
         self.app.push_screen(LineScreen("Export", question, value=f"{info.run}-agent", yes="export"), take)
 
     def action_trash(self) -> None:
-        info = self.selected
-        if info is not None:
-            self.ask_to_trash(
-                "checkpoint", f"{info.run}, step {text.count(info.step)}", lambda: self.mario.services.trash(info.path)
-            )
+        row = self.selected
+        if row is None:
+            return
+        if row.checkpoint is not None:
+            what, name = "checkpoint", f"{row.run.run}, step {text.count(row.checkpoint.step)}"
+        else:
+            count = len(row.run.checkpoints)
+            all_of_it = f"all of its {count} checkpoints" if count > 1 else "its checkpoint"
+            what, name = "run", f"{row.run.run} with {all_of_it}, its log and its curves"
+        self.ask_to_trash(what, name, lambda: self.mario.services.trash(row.path))

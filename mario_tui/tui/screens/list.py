@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Click
 from textual.widgets import DataTable, Static
 
 from mario_tui.errors import MarioTuiError
@@ -23,6 +24,9 @@ class HasPath(Protocol):
     @property
     def path(self) -> Path: ...
 
+
+MOST_JOBS = 3
+"""Lines for work in the background."""
 
 Row = TypeVar("Row", bound=HasPath)
 
@@ -39,6 +43,11 @@ class Table(DataTable[Text], inherit_bindings=False):
         Binding("end", "scroll_bottom", "Last", show=False),
     ]
 
+    async def _on_click(self, event: Click) -> None:
+        if "@click" in event.style.meta:  # what stands there does something of its own; the row is not meant
+            event.prevent_default()
+            await self.broker_event("click", event)
+
 
 def shortened(name: str, width: int) -> str:
     """A name with its middle left out where it is too long: they are told apart by their ends."""
@@ -53,25 +62,30 @@ class ListScreen(MarioScreen, Generic[Row]):
 
     CSS_PATH = "list.tcss"
     COLUMNS: ClassVar[Sequence[tuple[str, int]]] = ()
-    """Heading and width of the columns."""
+    """Heading and width of the columns; see also `columns`."""
     WIDE_COLUMN = 1
     """The number of the one that gets what is left of the screen's width."""
     NUMERIC: ClassVar[Sequence[str]] = ()
     """Headings of the columns that are set to the right."""
+    TRASH = ""
+    """Where deleted ones are kept."""
     EMPTY = ""
     """What to do where there is nothing to list, with markup."""
 
     def __init__(self) -> None:
         super().__init__()
         self._infos: tuple[Row, ...] = ()
+        self._shown: tuple[Row, ...] = ()
         self._loaded = False
         self._version = -1
-        self._row = 0
-        self._selected_path: Path | None = None
 
     def read(self) -> Sequence[Row]:
         """All rows, in their order; in a thread."""
         raise NotImplementedError
+
+    def columns(self) -> Sequence[tuple[str, int]]:
+        """Heading and width of the columns that the screen has room for now."""
+        return self.COLUMNS
 
     def cells(self, info: Row, wide: int) -> Sequence[Text]:
         """A row's cells; the wide column has that many characters."""
@@ -82,8 +96,12 @@ class ListScreen(MarioScreen, Generic[Row]):
         raise NotImplementedError
 
     def shown(self) -> Sequence[Row]:
-        """Those of the rows that are on show."""
+        """Those of the rows that are to be on show."""
         return self._infos
+
+    def row_instead(self, gone: Path, row_before: int) -> int:
+        """The number of the row to select in the place of one that is no longer shown."""
+        return min(row_before, len(self._shown) - 1)
 
     def compose_body(self) -> ComposeResult:
         yield Static("", id="nothing")
@@ -108,7 +126,7 @@ class ListScreen(MarioScreen, Generic[Row]):
     def refresh_list(self) -> None:
         """Shows the work in the background, and reads the list again where it may have changed."""
         app = self.mario
-        jobs = Content("\n".join(f"{job.line} ({job.target})" for job in app.jobs))
+        jobs = Content("\n".join(self._job_lines()))
         widget = self.query_one("#jobs", Static)
         if widget.content != jobs:
             widget.update(jobs)
@@ -116,6 +134,15 @@ class ListScreen(MarioScreen, Generic[Row]):
         if self._version != app.files_version:
             self._version = app.files_version
             self.run_worker(self._load(), group="list", exclusive=True)
+
+    def _job_lines(self) -> Iterator[str]:
+        """What goes on in the background, a line each as far as there is room: the table is what the screen is for."""
+        jobs = self.mario.jobs
+        for job in jobs[:MOST_JOBS]:
+            room = self.app.size.width - len(job.line) - 5
+            yield f"{job.line} ({shortened(job.target, max(8, room))})"
+        if len(jobs) > MOST_JOBS:
+            yield f"and {len(jobs) - MOST_JOBS} more"
 
     async def _load(self) -> None:
         try:
@@ -127,23 +154,29 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.fill()
         self.refresh_bindings()
 
-    def fill(self) -> None:
-        """Makes the table anew; the selected row stays selected."""
+    def fill(self, select: Path | None = None) -> None:
+        """Makes the table anew; the selected row, or another one, is selected and where it was on the screen."""
         table = self.query_one(Table)
-        others = sum(width + 2 for number, (_, width) in enumerate(self.COLUMNS) if number != self.WIDE_COLUMN)
+        if select is None and self.selected is not None:
+            select = self.selected.path
+        columns = self.columns()
+        others = sum(width + 2 for number, (_, width) in enumerate(columns) if number != self.WIDE_COLUMN)
         wide = max(12, self.app.size.width - others - 3)
-        shown = self.shown()
-        selected, row_before = self._selected_path, self._row
+        shown = self._shown = tuple(self.shown())
+        row_before = table.cursor_row
+        lines_above = row_before - table.scroll_offset.y
         table.clear(columns=True)
-        for number, (heading, width) in enumerate(self.COLUMNS):
+        for number, (heading, width) in enumerate(columns):
             label = Text(heading, justify="right" if heading in self.NUMERIC else "left")
             table.add_column(label, width=wide if number == self.WIDE_COLUMN else width, key=str(number))
         for info in shown:
             table.add_row(*self.cells(info, wide), key=str(info.path))
-        paths = [info.path for info in shown]
-        if selected is not None:
-            row = paths.index(selected) if selected in paths else min(row_before, len(paths) - 1)
-            table.move_cursor(row=max(0, row))
+        if select is not None:
+            rows = {info.path: row for row, info in enumerate(shown)}
+            row = max(0, rows[select] if select in rows else self.row_instead(select, row_before))
+            table.move_cursor(row=row)
+            self._scroll(row - lines_above)
+            self.call_after_refresh(self._scroll, row - lines_above)  # as far as the new rows allow
         self.set_class(self._loaded and not shown, "-empty")
         if not shown:
             self.query_one("#nothing", Static).update(Content.from_markup(self.EMPTY if self._loaded else ""))
@@ -151,15 +184,18 @@ class ListScreen(MarioScreen, Generic[Row]):
             table.focus()
         self._show_selected()
 
+    def _scroll(self, line: int) -> None:
+        """Has the table begin with that line, or another from which the selected row is on the screen."""
+        table = self.query_one(Table)
+        table.scroll_to(y=line, animate=False, force=True, immediate=True)
+        table.move_cursor(row=table.cursor_row)
+
     @property
     def selected(self) -> Row | None:
-        """The row under the cursor."""
-        shown = self.shown()
-        return shown[self._row] if 0 <= self._row < len(shown) else None
+        """The row under the cursor, of which the table's messages tell only later than a quick key."""
+        return self._shown[self.query_one(Table).cursor_row] if self._shown else None
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        self._row = event.cursor_row
-        self._selected_path = None if self.selected is None else self.selected.path
         self._show_selected()
         self.refresh_bindings()
 
@@ -187,11 +223,11 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.run_worker(in_thread(), group="files")
 
     def ask_to_trash(self, what: str, name: str, trash: Callable[[], object]) -> None:
-        """Asks whether a checkpoint or a recording should go, and has it go."""
+        """Asks whether something should go, and has it go."""
         self.app.push_screen(
             ConfirmScreen(
                 f"Delete {what}?",
-                f"{name} moves to {what}s/.trash, where it can be taken back.",
+                f"{name} moves to {self.TRASH}, where it can be taken back.",
                 yes="move to trash",
                 no="keep",
                 key="d",

@@ -30,6 +30,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
     )
     COLUMNS = (("", 4), ("recording", 30), ("stage", 5), ("length", 7), ("outcome", 9), ("size", 7), ("age", 6))
     NUMERIC = ("length", "size", "age")
+    TRASH = "recordings/.trash"
     EMPTY = (
         "[b $secondary]No recording yet.[/]\n\nWatch an agent ([b $secondary]c[/], then enter) and press "
         "[b $secondary]r[/] to record from there,\nor press [b $secondary]r[/] on a checkpoint for its whole episode."
@@ -57,7 +58,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
             Text(info.path.suffix[1:].upper(), dim),
             Text(shortened(info.path.stem, wide), "bold"),
             Text(info.stage, "" if info.log else dim),
-            Text("-" if info.seconds is None else f"{info.seconds:.1f} s", justify="right"),
+            Text("-" if info.seconds is None else text.seconds(info.seconds), justify="right"),
             outcome,
             Text(text.size(info.size_bytes), dim, justify="right"),
             Text(text.age(info.created, self.mario.services.now()), dim, justify="right"),
