@@ -4,7 +4,7 @@ Double DQN (van Hasselt, Guez, Silver 2016, Deep Reinforcement Learning with Dou
 chooses the next action, the target network says what it is worth.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,6 @@ class Mario:
             self.learning_net = self.net.low_precision()
             for parameter in self.net.online.parameters():
                 parameter.grad = torch.zeros_like(parameter)
-            self.net.register_load_state_dict_post_hook(self._load_learning_net)
         self._graph = graph
         self.graphed_update = self._new_graph()
         self.loss_fn = nn.SmoothL1Loss(reduction="none")
@@ -224,8 +223,11 @@ class Mario:
         self.optimizer.step()
         torch._foreach_copy_(low, parameters)
 
-    def _load_learning_net(self, *_: object) -> None:
-        self.learning_net.load_state_dict(self.net.state_dict(), strict=False)  # which has an average besides
+    def load_net(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the weights of a MarioNet's state dict; raises RuntimeError where its layers are others."""
+        self.net.load_state_dict(state)
+        if self.learning_net is not self.net:
+            self.learning_net.load_state_dict(state, strict=False)  # which has an average besides
 
     def sync_q_target(self) -> None:
         """Copies the online network to the target network."""

@@ -60,7 +60,7 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
     """
     if "optimizer.safetensors" not in manifest["parts"]:
         raise CheckpointError(f"{folder} was exported to play only and cannot be trained on: resume another checkpoint")
-    mario.net.load_state_dict(load_file(folder / "agent.safetensors"))
+    mario.load_net(load_file(folder / "agent.safetensors"))
     _load_optimizer(mario, load_file(folder / "optimizer.safetensors"))
     state = checkpoint.read_json(folder / "trainer.json")
     mario.load_state_dict(state["mario"])

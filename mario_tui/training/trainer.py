@@ -712,7 +712,7 @@ class Trainer:
                 flag = name.replace("_", "-")
                 flag = f"--no-{flag}" if value is False else f"--{flag} {value}"
                 raise InputError(f"{path} was trained with other inputs or layers: add {flag}")
-        self.mario.net.load_state_dict(policy.net.state_dict())
+        self.mario.load_net(policy.net.state_dict())
         rate = torch.load(path, map_location="cpu", weights_only=True).get("exploration_rate")
         if isinstance(rate, float) and 0 <= rate <= 1:
             self.mario.exploration.rate = rate

@@ -83,7 +83,7 @@ def test_the_copies_follow_a_sync_and_a_load() -> None:
     assert torch.equal(weights_of(mario.learning_net.online), weights_of(mario.learning_net.target))
     assert_rounded_copies(mario)
     other = Mario(TrainingConfig(replay_size=100, seed=7, **SETTINGS), 2)
-    mario.net.load_state_dict(other.net.state_dict())
+    mario.load_net(other.net.state_dict())
     assert torch.equal(weights_of(mario.net.online), weights_of(other.net.online))
     assert_rounded_copies(mario)
 

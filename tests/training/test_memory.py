@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fake_fleet import FakeFleet
+from mario_tui.agent.replay import Replay
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.trainer import Stepped, Trainer
 
@@ -37,3 +38,22 @@ def test_memory_does_not_grow_once_the_replay_is_full(small, monkeypatch: pytest
     (_, _), (objects, resident), (objects_later, resident_later) = measured
     assert objects_later - objects < 0.5e6, "objects and arrays"
     assert resident_later - resident < 30e6, "tensors too"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_agent_as_it_is_now_is_a_copy_of_weights_alone(
+    small, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+
+    def replays() -> int:
+        gc.collect()
+        return sum(type(one) is Replay for one in gc.get_objects())
+
+    trainer = Trainer(small(precision=precision, steps=20), run="short")
+    for _ in trainer.run():
+        pass
+    before = replays()
+    policy, snapshot = trainer.live_policy(), trainer._snapshot(full=False)
+    assert replays() == before
+    assert policy.net is not snapshot.policy.net
