@@ -92,8 +92,13 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
     where.add_argument("--window", action="store_true", help="in the emulator's window")
 
-    play = add("play", "play by hand in the terminal", "playback.play")
+    play = add("play", "play by hand", "playback.play")
     play.add_argument("--stage", default="1-1", metavar="S", help="1-1 to 8-4 (default 1-1)")
+    where = play.add_mutually_exclusive_group()
+    where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
+    where.add_argument("--window", action="store_true", help="in the emulator's window: keys are held there")
+    play.add_argument("--record", metavar="FILE", help="write the best of the games to an .mp4 or .gif at the end")
+    _add_video(play)
 
     serve = add("serve", "show the app in a browser (extra 'web')", "serve.serve")
     serve.add_argument(

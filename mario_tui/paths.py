@@ -34,6 +34,11 @@ def recordings_dir() -> Path:
     return home() / "recordings"
 
 
+def plays_dir() -> Path:
+    """Where the action logs of games played by hand are kept."""
+    return home() / "plays"
+
+
 def settings_file() -> Path:
     """The app's settings: with MARIO_TUI_HOME in that folder, otherwise where the system keeps a user's settings."""
     if os.environ.get("MARIO_TUI_HOME"):
@@ -71,7 +76,15 @@ def run_dir(name: str) -> Path:
 
 def new_recording_path(stem: str, suffix: str) -> Path:
     """A path in the recordings folder that no file has yet; `suffix` is `.mp4` or `.gif`."""
-    folder = recordings_dir()
+    return _new_path(recordings_dir(), stem, suffix)
+
+
+def new_play_path(stage: str) -> Path:
+    """A path in the folder of plays that no file has yet."""
+    return _new_path(plays_dir(), stage, ".json")
+
+
+def _new_path(folder: Path, stem: str, suffix: str) -> Path:
     path = folder / f"{stem}_{timestamp()}{suffix}"
     number = 2
     while path.exists() or path.with_suffix(".json").exists():

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mario_tui import paths
-from mario_tui.errors import InputError
+from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.action_log import replay as replay_log
 from mario_tui.game.stages import check_stage
@@ -145,11 +145,47 @@ def watch(arguments: argparse.Namespace) -> int:
 
 def play(arguments: argparse.Namespace) -> int:
     stage = check_stage(arguments.stage)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError("playing needs a terminal")
-    from mario_tui.tui.app import run_app
+    output = None if arguments.record is None else Path(arguments.record)
+    if output is not None:
+        from mario_tui.play.recorder import check_video
 
-    return run_app(play=stage)
+        check_video(output, scale=arguments.scale, fps=arguments.fps)
+    from mario_tui.play.human import HumanPlayer
+
+    player = HumanPlayer(stage)
+    if arguments.window:
+        from mario_tui.play.live import play_in_window
+
+        play_in_window(player)
+        code = 0
+    else:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise InputError("playing needs a terminal, or a window: add --window")
+        from mario_tui.tui.app import run_app
+        from mario_tui.tui.services import Services
+
+        code = run_app(play=stage, services=Services(open_game=lambda _: player))
+        player.close()
+    if player.problem:
+        raise MarioTuiError(player.problem)
+    if output is not None and player.best is None:
+        print("Nothing was recorded: no game took a second or more.")
+    elif output is not None and player.best is not None:
+        from mario_tui.play.recording import record_log
+
+        game = player.best
+        with _counting(quiet=False) as progress:
+            recording = record_log(
+                game.log,
+                output,
+                scale=arguments.scale,
+                fps=arguments.fps,
+                overlay=arguments.overlay,
+                progress=progress,
+            )
+        outcome = "cleared the stage" if game.cleared else f"got to x {game.max_x}"
+        print(f"Wrote {recording.path} ({recording.seconds:.1f} s; {outcome}), the best of the games played")
+    return code
 
 
 def _found(arguments: argparse.Namespace) -> Path:

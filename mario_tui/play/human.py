@@ -4,22 +4,45 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from mario_tui import paths
+from mario_tui.errors import MarioTuiError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.game.emulator import MarioEmulator
-from mario_tui.game.episode import Episode
+from mario_tui.game.episode import EndReason, Episode
 from mario_tui.play.controls import Controls
 from mario_tui.play.moment import Moment
-from mario_tui.play.paced import FRAMES_PER_SECOND, PacedPlayer
+from mario_tui.play.paced import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed
+
+PAD_KEYS = {"left": LEFT, "right": RIGHT, "up": UP, "down": DOWN, "x": A, "space": A, "z": B}
+"""Key in a window -> button."""
 
 _INTERVALS = 600
+
+
+SHORTEST_GAME_FRAMES = 60
+"""Of a game whose action log is kept."""
+
+
+@dataclass(frozen=True)
+class Game:
+    """A game that was played: its log, and how far it got."""
+
+    log: ActionLog
+    max_x: int
+    cleared: bool
 
 
 class HumanPlayer(PacedPlayer):
     """A game played by hand; a step is one frame.
 
-    A stage waits for `begin`, so that nobody has to hurry.
+    A stage waits for `begin`, so that nobody has to hurry. The action log of every game of a second or more is kept in
+    the folder of plays when the game is left: begun again, on another stage, or closed.
 
     Args:
         stage: where to begin.
@@ -38,6 +61,8 @@ class HumanPlayer(PacedPlayer):
         self._waits = True
         self._shown_at = 0.0
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+        self.best: Game | None = None
+        """Of the games that were left: one that cleared its stage, or the one that got farthest."""
 
     @property
     def has_kept(self) -> bool:
@@ -84,6 +109,31 @@ class HumanPlayer(PacedPlayer):
             self._goes_back = True
             self._wake.notify()
 
+    def window_keys(self) -> Keys:
+        """The common ones, and the pad: arrows, x or space is A, z is B; s hops, k keeps this place, l goes back."""
+        keys: Keys = {
+            "s": when_pressed(self.hop),
+            "k": when_pressed(self.keep),
+            "l": when_pressed(self.go_back),
+            "": lambda _: self.controls.release_all(),
+        }
+        return super().window_keys() | keys | {name: self._pad_key(button) for name, button in PAD_KEYS.items()}
+
+    def _pad_key(self, button: int) -> Callable[[bool], None]:
+        def hold(pressed: bool) -> None:
+            if pressed:
+                self.begin()
+                self.controls.press(button)
+            else:
+                self.controls.release(button)
+
+        return hold
+
+    def hop(self) -> None:
+        """A low jump; it may begin the stage, as every button does."""
+        self.begin()
+        self.controls.hop()
+
     def held(self, last_step: int) -> list[int]:
         return [] if self._episode is None else self._episode.buttons[:last_step]
 
@@ -107,6 +157,22 @@ class HumanPlayer(PacedPlayer):
             self.controls.release_all()
             with MarioEmulator(self.stage) as emulator:
                 self._play(emulator)
+            self._leave_game()
+
+    def _leave_game(self) -> None:
+        episode = self._episode
+        if episode is None or episode.frames < SHORTEST_GAME_FRAMES:
+            return
+        game = Game(ActionLog.of_frames(self.stage, 1, episode.buttons), episode.max_x, episode.end is EndReason.CLEAR)
+        best = self.best
+        if best is None or (game.cleared, game.max_x) > (best.cleared, best.max_x):
+            self.best = game
+        path = paths.new_play_path(self.stage)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            game.log.save(path, played_by="hand", max_x=game.max_x, cleared=game.cleared)
+        except (OSError, MarioTuiError) as error:
+            self.problem = f"the game's log cannot be kept: {error}"
 
     def _play(self, emulator: MarioEmulator) -> None:
         """Plays one stage until another one is asked for."""
@@ -137,7 +203,8 @@ class HumanPlayer(PacedPlayer):
                 moment = self._show(Moment.of(episode, frame=emulator.screen, held=(byte,), reward=result.reward))
 
     def _show(self, moment: Moment) -> Moment:
-        self.latest_frame, self.latest = moment.frame, moment
+        self.latest = moment
+        self._show_frame(moment.frame)
         now = time.perf_counter()
         if self._shown_at and not self._paused and self._speed == 1:
             self._intervals.append(now - self._shown_at)

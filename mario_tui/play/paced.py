@@ -11,6 +11,9 @@ import numpy as np
 from mario_tui.errors import MarioTuiError
 from mario_tui.play.moment import Moment
 
+Keys = dict[str, Callable[[bool], object]]
+"""Name of a key in a window -> what it does when it is pressed (True) and let go (False); "" is all keys let go."""
+
 FRAMES_PER_SECOND = 60
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -36,6 +39,8 @@ class PacedPlayer:
         self.latest: Moment | None = None
         self.latest_frame: np.ndarray | None = None
         self.problem = ""
+        self.news = threading.Condition()
+        """Notified when there is a new frame, and when it ended."""
 
     def start(self) -> None:
         self._thread.start()
@@ -87,6 +92,17 @@ class PacedPlayer:
             self._restart = True
             self._wake.notify()
 
+    def window_keys(self) -> Keys:
+        """What keys do in a window that shows this game."""
+        return {
+            "p": when_pressed(self.toggle_pause),
+            "space": when_pressed(self.toggle_pause),
+            "full_stop": when_pressed(self.step_once),
+            "plus": when_pressed(self.faster),
+            "minus": when_pressed(self.slower),
+            "a": when_pressed(self.restart),
+        }
+
     def held(self, last_step: int) -> list[int]:
         """The button byte of every frame of the episode up to this step."""
         raise NotImplementedError
@@ -110,6 +126,14 @@ class PacedPlayer:
             self.problem = str(error)
         except Exception as error:
             self.problem = f"the game failed: {type(error).__name__}: {error}"
+        finally:
+            with self.news:
+                self.news.notify_all()
+
+    def _show_frame(self, frame: np.ndarray) -> None:
+        with self.news:
+            self.latest_frame = frame
+            self.news.notify_all()
 
     def _wait_until(self, due: float, interrupted: Callable[[], bool]) -> float:
         """Waits for a moment in time; one that is long past is given up, so that a late player does not race."""
@@ -118,3 +142,8 @@ class PacedPlayer:
             if delay > 0:
                 self._wake.wait_for(interrupted, timeout=delay)
         return due if delay > -0.1 else time.perf_counter()
+
+
+def when_pressed(action: Callable[[], object]) -> Callable[[bool], object]:
+    """What a key does that starts an action, and nothing when it is let go."""
+    return lambda pressed: pressed and action()

@@ -16,7 +16,7 @@ from mario_tui.agent.policy import Policy
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import SCREEN_SHAPE
 from mario_tui.play.moment import Moment
-from mario_tui.play.paced import FRAMES_PER_SECOND, PacedPlayer
+from mario_tui.play.paced import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed
 from mario_tui.play.rollout import Chances, replay_moments, rollout
 
 
@@ -48,6 +48,21 @@ class RolloutPlayer(PacedPlayer):
             self._paused = True
             self._seek = step
             self._wake.notify()
+
+    def move(self, steps: int) -> None:
+        """Pauses, and goes back or on by so many steps, as far as was played; one step on from there plays it."""
+        if self.latest is None:
+            return
+        step = self.latest.step
+        if steps == 1 and step >= self.newest_step:
+            self.step_once()
+        else:
+            self.seek(min(max(step + steps, 0), self.newest_step))
+
+    def window_keys(self) -> Keys:
+        """The common ones; left and right go back and on by a step."""
+        moves = {"left": when_pressed(lambda: self.move(-1)), "right": when_pressed(lambda: self.move(1))}
+        return super().window_keys() | moves
 
     def held(self, last_step: int) -> list[int]:
         """The button byte of every frame of the episode up to this step."""
@@ -83,7 +98,7 @@ class RolloutPlayer(PacedPlayer):
                 pictures = list(moment.frames or (moment.frame,))
                 self._keep(moment)
             for picture in pictures if self._seek is None else pictures[-1:]:
-                self.latest_frame = picture
+                self._show_frame(picture)
                 due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
                 if self._closed or self._restart:
                     return

@@ -67,9 +67,13 @@ class GameWindow:
     Args:
         title: of the window.
         scale: of the first frame; later the window can be resized, and the picture takes the largest whole number.
+        on_key: called in a thread with the name of a key (`left`, `space`, `x`, `plus`, ...) and whether it was pressed
+            or let go; when the window loses the focus, with "" and False: nothing is held any more. Escape closes the
+            window and is not told.
     """
 
-    def __init__(self, title: str, scale: int = 2) -> None:
+    def __init__(self, title: str, scale: int = 2, on_key: Callable[[str, bool], None] | None = None) -> None:
+        self._on_key = on_key
         self._scale = scale
         self._process: subprocess.Popen[bytes] | None = None
         self._news = threading.Condition()
@@ -177,6 +181,8 @@ class GameWindow:
                     self._open.set()
                 elif event["event"] == "closed":
                     reason = event["problem"]
+                elif event["event"] == "key" and self._on_key is not None:
+                    self._on_key(event["name"], event["pressed"])
         self._end(reason)
         process.wait()
 
@@ -197,11 +203,12 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a graphics library may print
 
     def tell(event: str, **more: Any) -> None:
-        events.write(json.dumps({"event": event, **more}) + "\n")
+        with contextlib.suppress(BrokenPipeError):  # the other side is gone: the inbox ends as well
+            events.write(json.dumps({"event": event, **more}) + "\n")
 
     inbox = _Inbox(sys.stdin.buffer)
     try:
-        problem = _draw_frames(inbox, int(sys.argv[2]), lambda: tell("open"))
+        problem = _draw_frames(inbox, int(sys.argv[2]), tell)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         if type(error).__name__ == "NoSuchDisplayException":  # pyglet does not say which
@@ -239,7 +246,14 @@ class _Inbox:
         self.news.set()
 
 
-def _draw_frames(inbox: _Inbox, scale: int, opened: Callable[[], None]) -> str:
+_LOOK_SECONDS = 0.004
+"""How often the window looks for keys while no frame comes: a key should not wait for the next frame."""
+
+# Those that pyglet names otherwise than terminals do.
+_KEY_NAMES = {"equal": "plus", "num_add": "plus", "num_subtract": "minus", "period": "full_stop", "return": "enter"}
+
+
+def _draw_frames(inbox: _Inbox, scale: int, tell: Callable[..., None]) -> str:
     """Shows what comes in until the window or the inbox is closed; returns why, if the user should read it."""
     import pyglet
     from pyglet import gl
@@ -255,7 +269,26 @@ def _draw_frames(inbox: _Inbox, scale: int, opened: Callable[[], None]) -> str:
     texture = None
     shape = (240, 256)
     must_draw = True
-    opened()
+    tell("open")
+
+    def key_name(symbol: int) -> str:
+        name = pyglet.window.key.symbol_string(symbol).lower().lstrip("_")
+        return _KEY_NAMES.get(name, name)
+
+    @window.event
+    def on_key_press(symbol: int, modifiers: int) -> bool | None:
+        if symbol == pyglet.window.key.ESCAPE:
+            return None  # closes the window
+        tell("key", name=key_name(symbol), pressed=True)
+        return True
+
+    @window.event
+    def on_key_release(symbol: int, modifiers: int) -> None:
+        tell("key", name=key_name(symbol), pressed=False)
+
+    @window.event
+    def on_deactivate() -> None:
+        tell("key", name="", pressed=False)
 
     @window.event
     def on_expose() -> None:
@@ -293,7 +326,7 @@ def _draw_frames(inbox: _Inbox, scale: int, opened: Callable[[], None]) -> str:
             if texture is not None:
                 _blit(gl, texture, window.width, window.height)
             window.flip()
-        inbox.news.wait(1 / 60)
+        inbox.news.wait(_LOOK_SECONDS)
         inbox.news.clear()
     return ""
 

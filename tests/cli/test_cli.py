@@ -48,7 +48,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "eval", "export", "record", "replay", "watch", "checkpoints", "verify", "bench", "doctor"]
+    "command",
+    ["train", "eval", "export", "record", "replay", "watch", "play", "checkpoints", "verify", "bench", "doctor"],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as end:
@@ -95,6 +96,12 @@ BAD = [
     ("replay", "notes.txt"),
     ("watch", "missing"),
     ("watch", "mario_net_0.chkpt"),
+    ("play",),
+    ("play", "--stage", "9-9"),
+    ("play", "--stage", ""),
+    ("play", "--record", "x.avi"),
+    ("play", "--record", "x.gif", "--fps", "60"),
+    ("play", "--window", "--terminal"),
     ("verify", "missing"),
     ("bench", "--steps", "-1"),
     ("bench", "--preset", "slow"),

@@ -1,11 +1,13 @@
 """A person's game: its pace, its log, and the place to come back to."""
 
+import json
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -225,3 +227,33 @@ def test_a_ghost_ends_when_it_is_closed() -> None:
     until(lambda: ghost.x_at(0) is not None)
     ghost.close()
     assert "ghost" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_every_game_is_kept_as_an_action_log_and_the_best_is_known(home: Path) -> None:
+    with playing(script=lambda frame: RIGHT if frame < 90 else 0) as player:
+        player.begin()
+        until(lambda: step(player) > 100)
+        player.restart()
+        until(lambda: step(player) == 0)
+        player.restart()  # a game that was not played
+        until(lambda: player.waits)
+        player.controls.next_frame = lambda: jumping(player.latest.step)  # type: ignore
+        player.begin()
+        until(lambda: step(player) > 150)
+    logs = {path: ActionLog.load(path) for path in (home / "plays").iterdir()}
+    assert len(logs) == 2
+    best = player.best
+    assert best is not None
+    results = sorted(replay(log).max_x for log in logs.values())
+    assert (best.max_x, best.cleared) == (results[1], False)
+    assert best.log in logs.values()
+    assert json.loads(next(iter(logs)).read_text())["played_by"] == "hand"
+
+
+def test_a_log_that_cannot_be_kept_is_a_problem_that_is_told(home: Path) -> None:
+    (home / "plays").write_text("no folder")
+    with playing(script=jumping) as player:
+        player.begin()
+        until(lambda: step(player) > 70)
+    assert "cannot be kept" in player.problem
+    assert player.best is not None

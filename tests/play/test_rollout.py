@@ -326,6 +326,10 @@ def test_the_player_goes_back_and_on_again() -> None:
         player.step_once()
         poll(lambda step=step: player.latest.step == step)
     assert player.newest_step == 7, "after what was played, it plays on"
+    for steps, step in ((-3, 4), (1, 5), (-100, 0), (100, 7), (1, 8), (-1, 7)):
+        player.move(steps)
+        poll(lambda step=step: player.latest.step == step)
+    assert player.newest_step == 8
     greedy = list(itertools.islice(rollout(make_policy(1)), 8))
     assert np.array_equal(player.latest.frame, greedy[7].frame)
     player.close()

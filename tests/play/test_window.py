@@ -75,6 +75,12 @@ def process_of(game: GameWindow) -> psutil.Process:
     return psutil.Process(game._process.pid)
 
 
+def send_keys(number: str, *commands: str) -> None:
+    """What xdotool does with the keyboard while the window has the focus; the window may be gone before it is done."""
+    words = [word for command in commands for word in command.split()]
+    subprocess.run(["xdotool", "windowfocus", "--sync", number, *words], check=False, timeout=WAIT_SECONDS)
+
+
 def send_delete_request(number: str) -> None:
     """What a window manager does when the user clicks on the cross."""
     code = f"""
@@ -138,12 +144,36 @@ def test_it_knows_when_the_user_closed_it(game: GameWindow, way: str) -> None:
     elif way == "destroyed":
         subprocess.run(["xdotool", "windowclose", number], check=True)
     else:
-        subprocess.run(["xdotool", "windowfocus", number, "key", "--window", number, "Escape"], check=True)
+        send_keys(number, "keydown Escape", "keyup Escape")
     assert eventually(lambda: game.closed)
     assert game.problem == ""
     game.show(picture(0))
     game.set_title("too late")
     assert eventually(lambda: not titles())
+
+
+def test_it_tells_of_keys_that_are_pressed_and_let_go(display: str) -> None:
+    told: list[tuple[str, bool]] = []
+    game = GameWindow("keys", on_key=lambda name, pressed: told.append((name, pressed)))
+    game.open()
+    assert game.wait_until_open(WAIT_SECONDS), game.problem
+    assert eventually(titles)
+    (number,) = titles()
+    send_keys(number, "keydown Right", "keydown x", "keyup x", "keyup Right")
+    assert eventually(lambda: len(told) == 4)
+    assert told == [("right", True), ("x", True), ("x", False), ("right", False)]
+    told.clear()
+    for name in ("space", "period", "plus", "minus", "q", "Return"):
+        send_keys(number, f"key {name}")
+    assert eventually(lambda: len([key for key, pressed in told if pressed and "shift" not in key]) == 6)
+    pressed = [key for key, down in told if down and "shift" not in key]
+    assert pressed == ["space", "full_stop", "plus", "minus", "q", "enter"]
+    send_keys(number, "keydown z")
+    focus = "from pyglet.libs.x11 import xlib; d = xlib.XOpenDisplay(None); xlib.XSetInputFocus(d, 1, 1, 0); "
+    subprocess.run([sys.executable, "-c", focus + "xlib.XSync(d, 0)"], check=True)
+    assert eventually(lambda: ("", False) in told), "nothing is held in a window without the focus"
+    subprocess.run(["xdotool", "keyup", "z"], check=True)
+    game.close()
 
 
 @pytest.mark.parametrize("way", ["killed", "thrown out by the display"])

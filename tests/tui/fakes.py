@@ -246,10 +246,10 @@ class FakePlayer:
         self.calls.append("step")
         self.paused = True
 
-    def seek(self, step: int) -> None:
-        self.calls.append(f"seek {step}")
+    def move(self, steps: int) -> None:
+        self.calls.append(f"move {steps}")
         self.paused = True
-        self.latest = moment(step=step)
+        self.latest = moment(step=max(0, self.latest.step + steps))
 
     def held(self, last_step: int) -> list[int]:
         return [129] * 4 * last_step
@@ -281,7 +281,6 @@ class FakeGame(FakePlayer):
             release=lambda button: self.pressed.append(f"release {button}"),
             release_all=lambda: self.pressed.append("release all"),
             tap=lambda button: self.pressed.append(f"tap {button}"),
-            hop=lambda: self.pressed.append("hop"),
         )
 
     @property
@@ -290,6 +289,9 @@ class FakeGame(FakePlayer):
 
     def begin(self) -> None:
         self.waits = False
+
+    def hop(self) -> None:
+        self.pressed.append("hop")
 
     def keep(self) -> None:
         self.kept_step = self.latest.step

@@ -251,8 +251,7 @@ class PlayScreen(PlayerScreen):
 
     def action_hop(self) -> None:
         if self._player is not None:
-            self._player.begin()
-            self._player.controls.hop()
+            self._player.hop()
 
     def on_key(self, event: events.Key) -> None:
         # Before the bindings, which are a way round through the app: a release must never overtake its press.

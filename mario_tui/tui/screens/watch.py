@@ -232,14 +232,8 @@ class WatchScreen(PlayerScreen):
         return not (self._is_log and action in _AGENT_ACTIONS)
 
     def action_seek(self, steps: int) -> None:
-        player = self._player
-        if player is None or player.latest is None:
-            return
-        step = player.latest.step
-        if steps == 1 and step >= player.newest_step:
-            player.step_once()
-        else:
-            player.seek(min(max(step + steps, 0), player.newest_step))
+        if self._player is not None:
+            self._player.move(steps)
 
     def action_next_epsilon(self) -> None:
         if self._player is not None:
