@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.play.moment import Moment
-from mario_tui.play.paced import FRAMES_PER_SECOND, PacedPlayer
+from mario_tui.play.paced import FRAMES_PER_SECOND, Keys, PacedPlayer
 from mario_tui.play.window import GameWindow, WindowError, display_problem
 
 if TYPE_CHECKING:
@@ -19,18 +21,28 @@ if TYPE_CHECKING:
 _LAST_FRAME_SECONDS = 2.0
 
 
+class Source(Protocol):
+    """A game that a window can show."""
+
+    def wait_for_frame(self, shown: np.ndarray | None, timeout_seconds: float) -> np.ndarray | None: ...
+
+    def window_title(self) -> str: ...
+
+    def window_keys(self) -> Keys: ...
+
+
 class Mirror:
-    """A window that shows what a player shows, by a thread of its own. Its keys are the player's, but q closes it.
+    """A window that shows a game, by a thread of its own; the game does not know of it. Its keys are the game's, but q.
 
     Args:
-        player: what to show; it may be started later.
-        name: what the window's title says first, before x and the Q values.
+        source: what to show; it may be started later.
+        name: what the window's title says first.
     """
 
-    def __init__(self, player: PacedPlayer, name: str) -> None:
-        self._player = player
+    def __init__(self, source: Source, name: str) -> None:
+        self._source = source
         self._name = name
-        self._keys = player.window_keys()
+        self._keys = source.window_keys()
         self._window = GameWindow(name, on_key=self._on_key)
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
 
@@ -63,34 +75,15 @@ class Mirror:
             self._keys[name](pressed)
 
     def _follow(self) -> None:
-        window, player = self._window, self._player
-        shown, title = None, ""
+        window, shown, title = self._window, None, ""
         while not window.closed:
-            with player.news:
-                if player.latest_frame is shown:
-                    player.news.wait(0.1)
-                frame = player.latest_frame
+            frame = self._source.wait_for_frame(shown, timeout_seconds=0.1)
             if frame is not None and frame is not shown:
                 shown = frame
                 window.show(frame)
-            if (new := self._title()) != title:
+            if (new := f"{self._name}  {self._source.window_title()}") != title:
                 title = new
                 window.set_title(title)
-
-    def _title(self) -> str:
-        player, moment = self._player, self._player.latest
-        if moment is None:
-            return self._name
-        parts = [self._name, f"x {moment.x}"]
-        if moment.q_values:
-            parts.append("Q " + " ".join(f"{value:.1f}" for value in moment.q_values))
-        if moment.end is not None:
-            parts.append(moment.end.value)
-        elif player.paused:
-            parts.append("paused")
-        if player.speed != 1:
-            parts.append(f"{player.speed:g}x")
-        return "  ".join(parts)
 
 
 def watch_in_window(checkpoint: Path, *, stage: str | None = None) -> Moment | None:

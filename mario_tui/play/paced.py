@@ -39,8 +39,7 @@ class PacedPlayer:
         self.latest: Moment | None = None
         self.latest_frame: np.ndarray | None = None
         self.problem = ""
-        self.news = threading.Condition()
-        """Notified when there is a new frame, and when it ended."""
+        self._news = threading.Condition()  # there is a new frame, or it ended
 
     def start(self) -> None:
         self._thread.start()
@@ -92,6 +91,29 @@ class PacedPlayer:
             self._restart = True
             self._wake.notify()
 
+    def wait_for_frame(self, shown: np.ndarray | None, timeout_seconds: float) -> np.ndarray | None:
+        """The frame to show now: waits for another one than `shown`, but no longer than that."""
+        with self._news:
+            if self.latest_frame is shown:
+                self._news.wait(timeout_seconds)
+            return self.latest_frame
+
+    def window_title(self) -> str:
+        """What the title of a window tells of the game, after its name."""
+        moment = self.latest
+        if moment is None:
+            return ""
+        parts = [f"x {moment.x}"]
+        if moment.q_values:
+            parts.append("Q " + " ".join(f"{value:.1f}" for value in moment.q_values))
+        if moment.end is not None:
+            parts.append(moment.end.value)
+        elif self.paused:
+            parts.append("paused")
+        if self.speed != 1:
+            parts.append(f"{self.speed:g}x")
+        return "  ".join(parts)
+
     def window_keys(self) -> Keys:
         """What keys do in a window that shows this game."""
         return {
@@ -127,13 +149,13 @@ class PacedPlayer:
         except Exception as error:
             self.problem = f"the game failed: {type(error).__name__}: {error}"
         finally:
-            with self.news:
-                self.news.notify_all()
+            with self._news:
+                self._news.notify_all()
 
     def _show_frame(self, frame: np.ndarray) -> None:
-        with self.news:
+        with self._news:
             self.latest_frame = frame
-            self.news.notify_all()
+            self._news.notify_all()
 
     def _wait_until(self, due: float, interrupted: Callable[[], bool]) -> float:
         """Waits for a moment in time; one that is long past is given up, so that a late player does not race."""

@@ -17,6 +17,7 @@ import psutil
 
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
+from mario_tui.play.paced import Keys, when_pressed
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.warnings import warnings
 
@@ -165,6 +166,31 @@ class TrainingSession:
         Raises MarioTuiError where the training ends before.
         """
         return self._control.ask(lambda trainer: trainer.live_policy()).result()
+
+    # what a window that shows the training asks for, see `play.live.Source`
+
+    def wait_for_frame(self, shown: np.ndarray | None, timeout_seconds: float) -> np.ndarray | None:
+        """The frame of the first game to show now: waits for another one than `shown`, but no longer than that."""
+        until = time.monotonic() + timeout_seconds
+        while self.snapshot.frame is shown and time.monotonic() < until:
+            time.sleep(1 / 60)
+        return self.snapshot.frame
+
+    def window_title(self) -> str:
+        snapshot = self.snapshot
+        paused = "  paused" if snapshot.status == "paused" else ""
+        return f"step {snapshot.step:,}  epsilon {snapshot.epsilon:.3f}  clears {snapshot.clears:,}{paused}"
+
+    def window_keys(self) -> Keys:
+        """p or space pauses the training, or goes on."""
+
+        def toggle_pause() -> None:
+            if self.snapshot.status == "paused":
+                self.resume()
+            else:
+                self.pause()
+
+        return {"p": when_pressed(toggle_pause), "space": when_pressed(toggle_pause)}
 
     def join(self, timeout: float | None = None) -> bool:
         """Waits for the thread; True when it has ended."""

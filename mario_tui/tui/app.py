@@ -31,6 +31,7 @@ from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.services import ROBUST_EPISODES, Services, Verdict, short_name
 from mario_tui.tui.terminal import TerminalDriver, let_go_if_gone
 from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
+from mario_tui.tui.window import WindowSwitch
 
 if TYPE_CHECKING:
     from mario_tui.config import TrainingConfig
@@ -113,6 +114,8 @@ class MarioTuiApp(App[int]):
         """Of a rollout on the screen: a line to another machine is spared half of them."""
         self.graphics: KittyGraphics | None = None
         """For pictures in the terminal, where it can show them; the game is drawn with characters otherwise."""
+        self.training_window = WindowSwitch(self)
+        """Shows the training's game; it stays while one looks at other screens."""
         self.files_version = 0
         """Grows whenever the lists of checkpoints and recordings may have changed."""
         self._watch_first = watch
@@ -304,6 +307,7 @@ class MarioTuiApp(App[int]):
 
     def look_at_session(self) -> None:
         """Turns the rare events of the training into notices."""
+        self.training_window.look()
         session = self.session
         if session is None:
             return
@@ -455,6 +459,7 @@ class MarioTuiApp(App[int]):
                 pass
         while self.jobs:
             await asyncio.sleep(0.02)
+        self.training_window.close()
         self.exit(code, return_code=code)
 
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human import HumanPlayer
-    from mario_tui.play.live import Mirror
-    from mario_tui.play.paced import PacedPlayer
+    from mario_tui.play.live import Mirror, Source
     from mario_tui.play.player import RolloutPlayer
     from mario_tui.play.recorder import Recording
     from mario_tui.play.recordings import RecordingInfo
@@ -90,11 +89,11 @@ def open_ghost(stage: str) -> Ghost | None:
     return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
 
 
-def open_window(player: PacedPlayer, name: str) -> Mirror:
-    """Shows in the emulator window what a player shows; raises WindowError where there can be none."""
+def open_window(source: Source, name: str) -> Mirror:
+    """Shows in the emulator window what a player or a training shows; raises WindowError where there can be none."""
     from mario_tui.play.live import Mirror
 
-    mirror = Mirror(player, name)
+    mirror = Mirror(source, name)
     mirror.open()
     return mirror
 
@@ -325,7 +324,7 @@ class Services:
     export: Callable[[Path, str], Path] = export
     trash: Callable[[Path], None] = trash
     evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
-    open_window: Callable[[PacedPlayer, str], Mirror] = open_window
+    open_window: Callable[[Source, str], Mirror] = open_window
     list_recordings: Callable[[], Sequence[RecordingInfo]] = list_recordings
     recordings_dir: Callable[[], Path] = recordings_dir
     new_recording_path: Callable[[str, str], Path] = new_recording_path

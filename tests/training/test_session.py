@@ -165,3 +165,20 @@ def test_a_snapshot_has_all_games_where_they_are_asked_for(learning: TrainingSes
 def test_a_snapshot_says_where_episodes_ended(learning: TrainingSession) -> None:
     now = until(learning, lambda snapshot: snapshot.episode >= 5)
     assert now.ends.deaths.sum() + now.ends.clears.sum() == now.episode
+
+
+def test_a_window_can_show_the_training_and_pause_it(learning: TrainingSession) -> None:
+    first = learning.wait_for_frame(None, 10)
+    assert first is not None
+    second = learning.wait_for_frame(first, 10)
+    assert second is not first
+    assert "step" in learning.window_title()
+    pause = learning.window_keys()["p"]
+    pause(True)
+    pause(False)
+    until(learning, lambda snapshot: snapshot.status == "paused")
+    assert learning.window_title().endswith("paused")
+    frame = learning.snapshot.frame
+    assert learning.wait_for_frame(frame, 0.05) is frame
+    pause(True)
+    until(learning, lambda snapshot: snapshot.status == "running")

@@ -294,7 +294,7 @@ async def test_w_opens_the_window_and_closes_it() -> None:
     async with playing(world) as (app, pilot):
         await pilot.press("w")
         await until(pilot, lambda: "window 1-1  you" in world.player.calls)
-        await until(pilot, lambda: app.screen._mirror is not None)  # type: ignore[attr-defined]
+        await until(pilot, lambda: getattr(app.screen._window, "_mirror", None))  # type: ignore[attr-defined]
         await pilot.press("w")
         await until(pilot, lambda: "window closed" in world.player.calls)
     world.window_problem = "no window can be opened"

@@ -21,7 +21,7 @@ from mario_tui.tui.widgets.charts import CHARTS, Charts
 from mario_tui.tui.widgets.game_view import GameView, side_by_side
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
-from tui.fakes import World, picture, running, until
+from tui.fakes import RUN, World, picture, running, until
 
 App = MarioTuiApp
 
@@ -398,3 +398,27 @@ async def test_a_failed_training_says_why() -> None:
         await pilot.press("w", "r")
         assert isinstance(app.screen, TrainScreen)
         assert world.recorded == []
+
+
+async def test_shift_w_shows_the_training_in_a_window_that_stays() -> None:
+    world = World()
+    async with world.app().run_test() as pilot:
+        app: Any = pilot.app
+        await pilot.press("t", "f5")
+        await until(pilot, lambda: app.screen.has_class("-live"))
+        await pilot.press("W")
+        await until(pilot, lambda: f"window 1-1  {RUN}" in world.player.calls)
+        await until(pilot, lambda: app.training_window._mirror)
+        await pilot.press("h")
+        world.window.closed, world.window.problem = True, "the display was lost"
+        await until(pilot, lambda: any("display was lost" in str(note.message) for note in app._notifications))
+        world.window.closed = False
+        await pilot.press("t", "W")
+        await until(pilot, lambda: app.training_window._mirror)
+        await pilot.press("W")
+        await until(pilot, lambda: world.player.calls[-1] == "window closed")
+        await pilot.press("W")
+        await until(pilot, lambda: app.training_window._mirror)
+        world.session.end()
+        app.leave(0)
+        await until(pilot, lambda: world.player.calls.count("window closed") == 2)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
-from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.window import WindowSwitch
 
 if TYPE_CHECKING:
-    from mario_tui.play.live import Mirror
     from mario_tui.play.moment import Moment
     from mario_tui.play.paced import PacedPlayer
     from mario_tui.tui.widgets.numbers import Entry
@@ -36,8 +35,7 @@ class PlayerScreen(MarioScreen):
         self._problem = ""
         self._records_from: Moment | None = None
         self._records_to = 0
-        self._mirror: Mirror | None = None
-        self._opens_window = False
+        self._window: WindowSwitch | None = None
         self._gone = False
 
     @property
@@ -74,8 +72,8 @@ class PlayerScreen(MarioScreen):
         loop = asyncio.get_running_loop()
         if self.paced is not None:
             loop.run_in_executor(None, self.paced.close)  # joins a thread that may still be importing PyTorch
-        if self._mirror is not None:
-            loop.run_in_executor(None, self._mirror.close)
+        if self._window is not None:
+            self._window.close()
 
     def refresh_game(self) -> None:
         raise NotImplementedError
@@ -161,36 +159,14 @@ class PlayerScreen(MarioScreen):
     # the window
 
     def action_window(self) -> None:
-        if self.paced is None:
-            return
-        if self._mirror is not None:
-            asyncio.get_running_loop().run_in_executor(None, self._mirror.close)
-            self._mirror = None
-        elif not self._opens_window:
-            self._opens_window = True
-            self.mario.run_worker(self._open_window(self.paced), group="window")  # goes on if the screen is left
-
-    async def _open_window(self, player: PacedPlayer) -> None:
-        try:
-            name = f"{self._stage}  {self.who}"
-            mirror = await asyncio.to_thread(self.mario.services.open_window, player, name)
-        except MarioTuiError as error:
-            self.notify(str(error), severity="warning", timeout=10, markup=False)
-            return
-        finally:
-            self._opens_window = False
-        if self._gone:
-            await asyncio.to_thread(mirror.close)
-        else:
-            self._mirror = mirror
+        player = self.paced
+        if player is not None:
+            self._window = self._window or WindowSwitch(self.mario)
+            self._window.toggle(lambda: self.mario.services.open_window(player, f"{self._stage}  {self.who}"))
 
     def look_at_window(self) -> None:
-        """Says why the window is gone, where nobody closed it."""
-        mirror = self._mirror
-        if mirror is not None and mirror.closed:
-            self._mirror = None
-            if mirror.problem:
-                self.notify(mirror.problem, severity="warning", timeout=10, markup=False)
+        if self._window is not None:
+            self._window.look()
 
     # recording what is played
 

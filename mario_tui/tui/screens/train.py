@@ -65,6 +65,7 @@ class TrainScreen(MarioScreen):
             show=False,
             tooltip="Measure the clear rate of the agent as it is now, in the background",
         ),
+        Binding("W", "window", "Window", show=False, tooltip="Show the first game in a window of the desktop, too"),
         Binding("g", "toggle_games", "Games", show=False, tooltip="Show the first game, or all of them side by side"),
         Binding("n", "note", "Note", show=False, tooltip="Write a line into the run's log"),
         Binding(
@@ -154,7 +155,7 @@ class TrainScreen(MarioScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         live = self._mode == "live" and self.mario.session is not None
-        if action in ("toggle_pause", "save", "stop", "note", "turn", "next_knob", "toggle_games"):
+        if action in ("toggle_pause", "save", "stop", "note", "turn", "next_knob", "toggle_games", "window"):
             return live
         if action in ("next_chart", "chart"):
             return self._mode in ("live", "ended")
@@ -276,6 +277,12 @@ class TrainScreen(MarioScreen):
             self.notify("this training plays one game")
             return
         session.shows_all_games = not session.shows_all_games
+
+    def action_window(self) -> None:
+        session = self.mario.session
+        if session is not None:
+            name = f"{session.snapshot.config.stage}  {session.snapshot.run}"
+            self.mario.training_window.toggle(lambda: self.mario.services.open_window(session, name))
 
     def action_note(self) -> None:
         self.app.push_screen(
