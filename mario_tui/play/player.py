@@ -15,6 +15,7 @@ import numpy as np
 from mario_tui.agent.policy import Policy
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import SCREEN_SHAPE
+from mario_tui.play.controls import Controls
 from mario_tui.play.moment import Moment
 from mario_tui.play.paced import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed
 from mario_tui.play.rollout import Chances, replay_moments, rollout
@@ -36,6 +37,21 @@ class RolloutPlayer(PacedPlayer):
         self.chances = Chances()
         """Epsilon and sticky buttons; a change holds from the next step that is played."""
         self.policy: Policy | None = None
+        self.controls = Controls()
+        self._by_hand = False
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person plays, by `controls`, in the place of the policy."""
+        return self._by_hand
+
+    def change_hands(self) -> None:
+        """A person takes over from the policy at the next step that is played, or hands back."""
+        self.controls.release_all()
+        self._by_hand = not self._by_hand
+
+    def _hand(self) -> int | None:
+        return self.controls.next_frame() if self._by_hand else None
 
     @property
     def newest_step(self) -> int:
@@ -82,7 +98,7 @@ class RolloutPlayer(PacedPlayer):
         """A new episode, in the player's thread."""
         assert self.policy is not None
         self.stage = self._stage or self.policy.stage
-        return rollout(self.policy, stage=self.stage, all_frames=True, chances=self.chances)
+        return rollout(self.policy, stage=self.stage, all_frames=True, chances=self.chances, hand=self._hand)
 
     def _play(self, moments: Iterator[Moment]) -> None:
         """Plays an episode, and shows of it what is asked for, until it is to be begun again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,7 @@ def rollout(
     stall_steps: int = STALL_STEPS,
     all_frames: bool = False,
     chances: Chances | None = None,
+    hand: Callable[[], int | None] | None = None,
 ) -> Iterator[Moment]:
     """Plays one episode and yields its moments, the first frame's included.
 
@@ -58,6 +59,8 @@ def rollout(
         stall_steps: end the episode after this many steps without getting farther; 0 for never.
         all_frames: keep every emulator frame in `Moment.frames`, not only the last of each step.
         chances: instead of `epsilon` and `sticky`; may be changed while the episode goes on.
+        hand: asked for the button byte of each frame; where it gives None, the policy plays. It is asked for a whole
+            step at a time, as the policy is. After a step by hand nobody is hurried by `stall_steps`.
     """
     chances = chances or Chances(epsilon, sticky)
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -78,7 +81,11 @@ def rollout(
                 if chances.epsilon and rng.random() < chances.epsilon:
                     action = int(rng.integers(len(buttons)))
             held = [0 if action is None else buttons[action]] * policy.frame_skip
-            if chances.sticky and action is not None:
+            by_hand = [] if hand is None else [pressed for _ in held if (pressed := hand()) is not None]
+            if len(by_hand) == len(held):
+                held, action = by_hand, None
+                episode.stall_steps = 0
+            elif chances.sticky and action is not None:
                 held = stick(held[-1], byte, sticky=chances.sticky, frames=policy.frame_skip, rng=rng)
             byte = held[-1]
             yield scene.play(held, action, q_values)

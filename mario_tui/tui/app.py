@@ -25,6 +25,7 @@ from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.play import PlayScreen
+from mario_tui.tui.screens.player import PlayerScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
@@ -125,6 +126,8 @@ class MarioTuiApp(App[int]):
         self._handle_signals = handle_signals
         self._leaving: LeavingScreen | None = None
         self._interrupted_at: float | None = None
+        self.keys: dict[str, str] = {}
+        """Name of a binding -> the keys that the settings give it."""
         self.releases_reported = False
         """Whether the terminal tells when a key is let go, while Play is on show."""
         self.abandoned = False
@@ -154,13 +157,13 @@ class MarioTuiApp(App[int]):
         settings = self.services.settings()
         problems = list(settings.problems)
         known = {binding.id for binding in all_bindings()}
-        keys = {name: key for name, key in settings.keys.items() if name in known}
+        self.keys = {name: key for name, key in settings.keys.items() if name in known}
         problems += [
             f"settings: no key is called {name!r}; 'mario-tui keys' lists them"
             for name in settings.keys
             if name not in known
         ]
-        self.set_keymap(keys)
+        self.set_keymap(self.keys)
         if settings.theme and settings.theme not in self.available_themes:
             problems.append(f"settings: there is no theme {settings.theme!r}; ctrl+p, Theme shows them")
         self.theme = settings.theme if settings.theme in self.available_themes else "mario"
@@ -200,12 +203,12 @@ class MarioTuiApp(App[int]):
             self._driver.report_releases(on)
 
     def on_releases_reported(self) -> None:
-        if isinstance(self.screen, PlayScreen):
+        if isinstance(self.screen, PlayerScreen):
             self.releases_reported = True
-            self.screen.releases_reported()
+            self.screen.releases_are_reported()
 
     def on_key_released(self, event: KeyReleased) -> None:
-        if isinstance(self.screen, PlayScreen):
+        if isinstance(self.screen, PlayerScreen):
             self.screen.post_message(KeyReleased(event.key))  # after the keys that were pressed before
 
     def with_live_agent(self, use: Callable[[Agent], object]) -> None:

@@ -385,3 +385,43 @@ def test_the_players_speeds() -> None:
         player.slower()
         assert player.speed == expected
     player.close()
+
+
+def test_a_person_takes_over_in_the_middle_and_hands_back() -> None:
+    """Frame by frame what the person holds, and before and after that what the policy chooses."""
+    frame = 0
+
+    def hand() -> int | None:
+        nonlocal frame
+        frame += 1
+        return None if frame <= 40 or frame > 80 else 2 if frame % 3 else 130
+
+    moments = list(itertools.islice(rollout(make_policy(1), hand=hand), 31))
+    by_hand = [2 if number % 3 else 130 for number in range(41, 81)]
+    held = [byte for moment in moments for byte in moment.held]
+    assert held == [129] * 40 + by_hand + [129] * 40
+    assert [moment.action for moment in moments[1:]] == [1] * 10 + [None] * 10 + [1] * 10
+    assert all(moment.q_values for moment in moments[1:]), "what the agent would do is still told"
+    assert replay(ActionLog.of_frames("1-1", 4, held)).max_x == moments[-1].max_x
+
+
+def test_nobody_is_hurried_by_hand() -> None:
+    moments = list(itertools.islice(rollout(make_policy(1), hand=lambda: 0, stall_steps=5), 21))
+    assert moments[-1].end is None
+
+
+def test_the_player_changes_hands() -> None:
+    player = RolloutPlayer(lambda: make_policy(1))
+    player.toggle_pause()
+    player.start()
+    poll(lambda: player.latest is not None)
+    player.change_hands()
+    player.controls.press(64)
+    player.step_once()
+    poll(lambda: player.latest.step == 1)
+    assert (player.by_hand, player.latest.held, player.latest.action) == (True, (64,) * 4, None)
+    player.change_hands()
+    player.step_once()
+    poll(lambda: player.latest.step == 2)
+    assert (player.by_hand, player.latest.held, player.latest.action) == (False, (129,) * 4, 1)
+    player.close()

@@ -219,6 +219,14 @@ class FakePlayer:
         self.chances = SimpleNamespace(epsilon=0.0, sticky=0.0)
         self.newest_step = 42
         self.stage = ""
+        self.by_hand = False
+        self.pressed: list[str] = []
+        self.controls = SimpleNamespace(
+            press=lambda button: self.pressed.append(f"press {button}"),
+            release=lambda button: self.pressed.append(f"release {button}"),
+            release_all=lambda: self.pressed.append("release all"),
+            tap=lambda button: self.pressed.append(f"tap {button}"),
+        )
         self._action_set = action_set
         if loaded:
             self.load()
@@ -245,6 +253,9 @@ class FakePlayer:
     def step_once(self) -> None:
         self.calls.append("step")
         self.paused = True
+
+    def change_hands(self) -> None:
+        self.by_hand = not self.by_hand
 
     def move(self, steps: int) -> None:
         self.calls.append(f"move {steps}")
@@ -275,13 +286,6 @@ class FakeGame(FakePlayer):
         self.latest = moment(action=None, q_values=(), step=1800, x=1210, max_x=1220)
         self.waits = False
         self.kept_step: int | None = None
-        self.pressed: list[str] = []
-        self.controls = SimpleNamespace(
-            press=lambda button: self.pressed.append(f"press {button}"),
-            release=lambda button: self.pressed.append(f"release {button}"),
-            release_all=lambda: self.pressed.append("release all"),
-            tap=lambda button: self.pressed.append(f"tap {button}"),
-        )
 
     @property
     def has_kept(self) -> bool:

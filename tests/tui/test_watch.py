@@ -10,8 +10,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from mario_tui.game.buttons import LEFT, A, B
 from mario_tui.game.episode import EndReason
 from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.keyboard import KeyReleased, ReleasesReported
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
@@ -181,6 +183,29 @@ async def test_without_a_display_w_says_so_and_the_terminal_goes_on() -> None:
         await pilot.press("w")
         await until(pilot, lambda: any("there is no display" in str(note.message) for note in app._notifications))
         assert "playing" in state(app)
+
+
+async def test_p_takes_over_from_the_agent_and_hands_back() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        await pilot.press("left", "space", "p")
+        assert world.player.by_hand
+        assert not world.player.paused, "who takes over wants to play"
+        app.screen.refresh_numbers()  # type: ignore[attr-defined]
+        assert "you play" in state(app)
+        await pilot.press("left", "x", "space")
+        assert world.player.pressed == [f"tap {LEFT}", f"tap {A}", f"tap {A}"]
+        app.post_message(ReleasesReported())
+        await until(pilot, lambda: app.releases_reported)
+        await pilot.press("z")
+        app.post_message(KeyReleased("z"))
+        await until(pilot, lambda: world.player.pressed[-2:] == [f"press {B}", f"release {B}"])
+        await pilot.press("p")
+        assert not world.player.by_hand
+        assert world.player.calls[-1] != "move -1"
+        await pilot.press("left")
+        assert world.player.calls[-1] == "move -1", "arrows go back again"
+        assert world.player.pressed[-1] == f"release {B}"
 
 
 async def test_i_shows_what_the_network_sees() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from textual import events
-from textual.actions import parse
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -14,22 +12,19 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.tui import text
-from mario_tui.tui.keyboard import KeyReleased
-from mario_tui.tui.screens.player import ENDS, PlayerScreen
+from mario_tui.tui.screens.player import ENDS, PAD_BINDINGS, PlayerScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import bar
 
 if TYPE_CHECKING:
+    from mario_tui.play.controls import Controls
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human import HumanPlayer
     from mario_tui.play.moment import Moment
     from mario_tui.play.paced import PacedPlayer
-
-_BUTTONS = {"left": LEFT, "right": RIGHT, "up": UP, "down": DOWN, "a": A, "b": B}
 
 _HELD = "keys hold as long as you hold them"
 _LATCHED = "no key releases here: ← → stay held, ↓ lets go, x jump, s hop, z run on and off"
@@ -52,13 +47,8 @@ class PlayScreen(PlayerScreen):
     )
     OVER = "the game is over: v records all of it"
     BINDINGS = [
-        Binding("left", "press('left')", "Left", show=False, key_display="←", tooltip="Walk to the left"),
-        Binding("right", "press('right')", "Right", show=False, key_display="→", tooltip="Walk to the right"),
-        Binding("down", "press('down')", "Down", show=False, key_display="↓", tooltip="Crouch, enter a pipe; stop"),
-        Binding("up", "press('up')", "Up", show=False, key_display="↑", tooltip="Climb; stop"),
-        Binding("x,space", "press('a')", "Jump", tooltip="Button A: jump, swim"),
+        *PAD_BINDINGS,
         Binding("s", "hop", "Hop", show=False, tooltip="Button A for a moment only: a low jump"),
-        Binding("z", "press('b')", "Run", tooltip="Button B: run, throw fire"),
         Binding("p", "toggle_pause", "Pause", tooltip="Pause, or go on"),
         Binding(
             "full_stop", "step", "Step", show=False, key_display=".", tooltip="Pause, then play one frame at each press"
@@ -86,12 +76,14 @@ class PlayScreen(PlayerScreen):
         self._player: HumanPlayer | None = None
         self._ghost: Ghost | None = None
         self._ghost_stage = ""
-        self._pad_keys: dict[str, str] = {}
-        """Key -> button."""
 
     @property
     def paced(self) -> PacedPlayer | None:
         return self._player
+
+    @property
+    def controls(self) -> Controls | None:
+        return None if self._player is None else self._player.controls
 
     @property
     def recording_name(self) -> str:
@@ -110,34 +102,19 @@ class PlayScreen(PlayerScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self._player = self.mario.services.open_game(self._stage)
         self._player.start()
+        self.take_pad()
         self.refresh_numbers()
-
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        parsed = {key: parse(active.binding.action) for key, active in self.active_bindings.items()}
-        self._pad_keys = {key: str(arguments[0]) for key, (_, name, arguments) in parsed.items() if name == "press"}
-        self.mario.report_releases(True)
 
     def on_screen_suspend(self) -> None:
         super().on_screen_suspend()
-        self.mario.report_releases(False)
-        player = self._player
-        if player is not None:  # nobody can play behind another screen
-            player.controls.release_all()
-            if not player.paused:
-                player.toggle_pause()
+        if self._player is not None and not self._player.paused:  # nobody can play behind another screen
+            self._player.toggle_pause()
 
     def on_unmount(self) -> None:
-        self.mario.report_releases(False)
         super().on_unmount()
         self._close_ghost()
-
-    def _focus_changed(self, focus: bool) -> None:
-        if self._player is not None and not focus:
-            self._player.controls.release_all()
 
     # looking
 
@@ -239,36 +216,14 @@ class PlayScreen(PlayerScreen):
 
     # playing
 
-    def action_press(self, name: str) -> None:
-        player = self._player
-        if player is None:
-            return
-        player.begin()
-        if self.mario.releases_reported:
-            player.controls.press(_BUTTONS[name])
-        else:
-            player.controls.tap(_BUTTONS[name])
+    def press_pad(self, button: int) -> None:
+        if self._player is not None:
+            self._player.begin()
+        super().press_pad(button)
 
     def action_hop(self) -> None:
         if self._player is not None:
             self._player.hop()
-
-    def on_key(self, event: events.Key) -> None:
-        # Before the bindings, which are a way round through the app: a release must never overtake its press.
-        if name := self._pad_keys.get(event.key):
-            event.stop()
-            self.action_press(name)
-
-    def on_key_released(self, event: KeyReleased) -> None:
-        event.stop()
-        if self._player is not None and (name := self._pad_keys.get(event.key)):
-            self._player.controls.release(_BUTTONS[name])
-
-    def releases_reported(self) -> None:
-        """From now on keys are held; what was tapped before is let go."""
-        if self._player is not None:
-            self._player.controls.release_all()
-        self.refresh_numbers()
 
     # asking
 

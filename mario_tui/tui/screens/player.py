@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from textual import events
+from textual.actions import parse
+from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import Static
 
+from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.tui import text
+from mario_tui.tui.keyboard import KeyReleased
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.window import WindowSwitch
 
 if TYPE_CHECKING:
+    from mario_tui.play.controls import Controls
     from mario_tui.play.moment import Moment
     from mario_tui.play.paced import PacedPlayer
     from mario_tui.tui.widgets.numbers import Entry
@@ -23,6 +29,18 @@ ENDS = {
     "stall": ("stopped getting farther", "$warning"),
     "time": ("ran out of time", "$warning"),
 }
+
+BUTTONS = {"left": LEFT, "right": RIGHT, "up": UP, "down": DOWN, "a": A, "b": B}
+
+PAD_BINDINGS = [
+    Binding("left", "press('left')", "Left", show=False, key_display="←", tooltip="Walk to the left"),
+    Binding("right", "press('right')", "Right", show=False, key_display="→", tooltip="Walk to the right"),
+    Binding("down", "press('down')", "Down", show=False, key_display="↓", tooltip="Crouch, enter a pipe; stop"),
+    Binding("up", "press('up')", "Up", show=False, key_display="↑", tooltip="Climb; stop"),
+    Binding("x,space", "press('a')", "Jump", tooltip="Button A: jump, swim"),
+    Binding("z", "press('b')", "Run", tooltip="Button B: run, throw fire"),
+]
+"""The keys of the pad; those of Play hold wherever a person plays."""
 
 
 class PlayerScreen(MarioScreen):
@@ -36,12 +54,18 @@ class PlayerScreen(MarioScreen):
         self._records_from: Moment | None = None
         self._records_to = 0
         self._window: WindowSwitch | None = None
+        self._pad_keys: dict[str, int] = {}  # key -> button, while a person plays
         self._gone = False
 
     @property
     def paced(self) -> PacedPlayer | None:
         """The player, once it is there."""
         raise NotImplementedError
+
+    @property
+    def controls(self) -> Controls | None:
+        """What a person holds, where one plays."""
+        return None
 
     @property
     def who(self) -> str:
@@ -65,8 +89,22 @@ class PlayerScreen(MarioScreen):
         super().on_mount()
         self.every(1 / self.mario.frames_per_second, self.refresh_game)
         self.every(1 / 10, self.refresh_numbers)
+        self.watch(self.app, "app_focus", self._focus_changed, init=False)
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self._pad_keys:
+            self.mario.report_releases(True)
+
+    def on_screen_suspend(self) -> None:
+        super().on_screen_suspend()
+        if self._pad_keys:
+            self.mario.report_releases(False)
+            self._release_all()
 
     def on_unmount(self) -> None:
+        if self._pad_keys:
+            self.mario.report_releases(False)
         self._end_recording()
         self._gone = True
         loop = asyncio.get_running_loop()
@@ -107,6 +145,59 @@ class PlayerScreen(MarioScreen):
             ("score", text.count(moment.score)),
             ("coins", text.count(moment.coins)),
         ]
+
+    # playing by hand
+
+    def take_pad(self) -> None:
+        """From now on the pad's keys are a person's."""
+        keys = self.mario.keys
+        self._pad_keys = {
+            key: BUTTONS[str(parse(binding.action)[2][0])]
+            for binding in PAD_BINDINGS
+            for key in keys.get(f"play.{binding.description.lower()}", binding.key).split(",")
+        }
+        self.mario.report_releases(True)
+
+    def give_pad(self) -> None:
+        """And no longer."""
+        self._release_all()
+        self._pad_keys = {}
+        self.mario.report_releases(False)
+
+    def press_pad(self, button: int) -> None:
+        if self.controls is None:
+            return
+        if self.mario.releases_reported:
+            self.controls.press(button)
+        else:
+            self.controls.tap(button)
+
+    def action_press(self, name: str) -> None:
+        self.press_pad(BUTTONS[name])
+
+    def on_key(self, event: events.Key) -> None:
+        # Before the bindings, which are a way round through the app: a release must never overtake its press.
+        if button := self._pad_keys.get(event.key):
+            event.stop()
+            self.press_pad(button)
+
+    def on_key_released(self, event: KeyReleased) -> None:
+        event.stop()
+        if self.controls is not None and (button := self._pad_keys.get(event.key)):
+            self.controls.release(button)
+
+    def releases_are_reported(self) -> None:
+        """From now on keys are held; what was tapped before is let go."""
+        self._release_all()
+        self.refresh_numbers()
+
+    def _focus_changed(self, focus: bool) -> None:
+        if not focus:
+            self._release_all()
+
+    def _release_all(self) -> None:
+        if self.controls is not None:
+            self.controls.release_all()
 
     # asking
 

@@ -22,6 +22,7 @@ from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import QBars
 
 if TYPE_CHECKING:
+    from mario_tui.play.controls import Controls
     from mario_tui.play.moment import Moment
     from mario_tui.play.paced import PacedPlayer
     from mario_tui.play.player import RolloutPlayer
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 EPSILONS = (0.0, 0.05, 0.1, 0.25)
 STICKY = 0.25
 
-_AGENT_ACTIONS = ("next_stage", "record_from_here", "record", "next_epsilon", "toggle_sticky")
+_AGENT_ACTIONS = ("change_hands", "next_stage", "record_from_here", "record", "next_epsilon", "toggle_sticky")
 
 
 class WatchScreen(PlayerScreen):
@@ -61,6 +62,7 @@ class WatchScreen(PlayerScreen):
         Binding("plus,equals_sign", "faster", "Faster", show=False, key_display="+", tooltip="Play faster, up to 8x"),
         Binding("minus", "slower", "Slower", show=False, key_display="-", tooltip="Play slower, down to 1/4"),
         Binding("a", "restart", "Again", tooltip="Begin the episode again"),
+        Binding("p", "change_hands", "Take over", show=False, tooltip="Take over from the agent, or hand back to it"),
         Binding("n", "next_stage", "Next", show=False, tooltip="Play the next stage, also one it was not trained on"),
         Binding("r", "record_from_here", "Record", tooltip="Record from here on as MP4, until r or the end"),
         Binding("v", "record", "Video", show=False, tooltip="Record the whole greedy episode as MP4"),
@@ -101,6 +103,10 @@ class WatchScreen(PlayerScreen):
         if self._player is not None and self._player.policy is not None:
             return self._player.policy.source
         return self._agent.name if isinstance(self._agent, Path) else self._agent.source
+
+    @property
+    def controls(self) -> Controls | None:
+        return self._player.controls if self._player is not None and self._player.by_hand else None
 
     @property
     def recording_name(self) -> str:
@@ -223,6 +229,11 @@ class WatchScreen(PlayerScreen):
             words = f"step {moment.step} of {player.newest_step}" if back else "paused"
             hint = "\n. or → one step, ← back, space goes on"
             return Content.assemble(stage, (words, "bold $warning"), (more, "$secondary"), (hint, "$foreground 60%"))
+        if player.by_hand:
+            hint = "\narrows, x jump, z run; p hands back"
+            return Content.assemble(
+                stage, ("you play", "bold $warning"), (more, "$secondary"), (hint, "$foreground 60%")
+            )
         hint = f"\nspeed {self.speed_words}  (+ faster, - slower)"
         return Content.assemble(stage, ("playing", "bold $success"), (more, "$secondary"), (hint, "$foreground 60%"))
 
@@ -230,6 +241,19 @@ class WatchScreen(PlayerScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not (self._is_log and action in _AGENT_ACTIONS)
+
+    def action_change_hands(self) -> None:
+        player = self._player
+        if player is None or player.latest is None:
+            return
+        player.change_hands()
+        if player.by_hand:
+            self.take_pad()
+        else:
+            self.give_pad()
+        if player.by_hand and player.paused:
+            player.toggle_pause()
+        self.refresh_numbers()
 
     def action_seek(self, steps: int) -> None:
         if self._player is not None:
