@@ -58,17 +58,21 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_checkpoint(evaluate)
     _add_stage(evaluate)
     evaluate.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (default 1)")
-    evaluate.add_argument(
-        "--sticky", type=float, default=0.0, metavar="P", help="chance per frame that the buttons before stay held"
-    )
-    evaluate.add_argument(
-        "--noops", type=int, default=0, metavar="N", help="start with up to N frames without a button, drawn at random"
-    )
-    evaluate.add_argument("--seed", type=int, default=0, metavar="S", help="of sticky actions and no-op starts")
+    _add_chance(evaluate)
     _add_json(evaluate)
 
     record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "playback.record")
-    _add_checkpoint(record)
+    record.add_argument(
+        "checkpoint",
+        nargs="+",
+        metavar="CKPT",
+        help="a checkpoint folder, a run or its name, or a tutorial .chkpt; several: all of them side by side",
+    )
+    record.add_argument(
+        "--grid", type=int, metavar="M", help="side by side: M checkpoints of the run, from its first to its newest"
+    )
+    record.add_argument("--best-of", type=int, default=1, metavar="N", help="the best of N episodes (default 1)")
+    _add_chance(record)
     record.add_argument("-o", "--output", metavar="FILE", help="an .mp4 or .gif (default: an MP4 in recordings/)")
     _add_stage(record)
     _add_video(record)
@@ -132,6 +136,16 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 def _add_stage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", metavar="S", help="1-1 to 8-4 (default: the one it was trained on)")
+
+
+def _add_chance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sticky", type=float, default=0.0, metavar="P", help="chance per frame that the buttons before stay held"
+    )
+    parser.add_argument(
+        "--noops", type=int, default=0, metavar="N", help="start with up to N frames without a button, drawn at random"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of sticky actions and no-op starts")
 
 
 def _add_video(parser: argparse.ArgumentParser) -> None:

@@ -70,22 +70,47 @@ def export(arguments: argparse.Namespace) -> int:
 
 
 def record(arguments: argparse.Namespace) -> int:
-    path = _found(arguments)
+    if arguments.stage is not None:
+        check_stage(arguments.stage)
+    found = [paths.find_checkpoint(text) for text in arguments.checkpoint]
+    if arguments.grid is not None:
+        if len(found) > 1:
+            raise InputError("--grid takes checkpoints of one run: name one, or all checkpoints without --grid")
+        found = _spread(found[0], arguments.grid)
     from mario_tui.play.recorder import check_video
     from mario_tui.play.recording import default_output, record_agent
 
-    output = default_output(path, ".mp4") if arguments.output is None else Path(arguments.output)
+    output = default_output(found[-1], ".mp4") if arguments.output is None else Path(arguments.output)
     check_video(output, scale=arguments.scale, fps=arguments.fps)
+    if len(found) > 1 and (arguments.overlay or arguments.best_of > 1):
+        raise InputError("--overlay and --best-of are for the video of one agent")
     with _counting(arguments.json) as progress:
-        recording = record_agent(
-            path,
-            output,
-            stage=arguments.stage,
-            scale=arguments.scale,
-            fps=arguments.fps,
-            overlay=arguments.overlay,
-            progress=progress,
-        )
+        if len(found) > 1:
+            from mario_tui.agent.policy import load_policy
+            from mario_tui.play.grid import record_grid
+
+            recording = record_grid(
+                [load_policy(path) for path in found],
+                output,
+                stage=arguments.stage,
+                scale=arguments.scale,
+                fps=arguments.fps,
+                progress=progress,
+            )
+        else:
+            recording = record_agent(
+                found[0],
+                output,
+                stage=arguments.stage,
+                scale=arguments.scale,
+                fps=arguments.fps,
+                overlay=arguments.overlay,
+                best_of=arguments.best_of,
+                sticky=arguments.sticky,
+                noops=arguments.noops,
+                seed=arguments.seed,
+                progress=progress,
+            )
     if arguments.json:
         print(json.dumps(recording.as_json()))
     else:
@@ -95,6 +120,15 @@ def record(arguments: argparse.Namespace) -> int:
             f"and its action log {recording.action_log}"
         )
     return 0
+
+
+def _spread(path: Path, count: int) -> list[Path]:
+    """So many checkpoints of the run that one belongs to, from its first to its newest, evenly over its steps."""
+    steps = [folder for folder in paths.step_folders(path.parent) if path.is_dir()]
+    if not 2 <= count <= len(steps):
+        what = f"its run has {len(steps)}" if len(steps) > 1 else "it is the only one of its run"
+        raise InputError(f"{count} checkpoints cannot be taken beside {path}: {what}")
+    return [steps[round(number * (len(steps) - 1) / (count - 1))] for number in range(count)]
 
 
 def replay(arguments: argparse.Namespace) -> int:

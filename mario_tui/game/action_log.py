@@ -37,18 +37,14 @@ class ActionLog:
             return cls(stage, frame_skip, tuple(step[0] for step in steps))
         return cls(stage, 1, tuple(buttons))
 
+    def as_json(self, **more: Any) -> dict[str, Any]:
+        """What the file says; `more` is put beside what replaying needs, and ignored by it."""
+        first = {"format": FORMAT, "stage": self.stage, "frame_skip": self.frame_skip}
+        return {**first, **more, "buttons": self.buttons}
+
     def to_json(self, **more: Any) -> str:
-        """The file's content; `more` is put beside what replaying needs, and ignored by it."""
-        return json.dumps(
-            {
-                "format": FORMAT,
-                "stage": self.stage,
-                "frame_skip": self.frame_skip,
-                **more,
-                "buttons": self.buttons,
-            },
-            separators=(",", ":"),
-        )
+        """The file's content."""
+        return json.dumps(self.as_json(**more), separators=(",", ":"))
 
     def save(self, path: str | Path, **more: Any) -> None:
         """Writes the file whole or not at all, with `more` in it; raises RecordingError if that fails."""

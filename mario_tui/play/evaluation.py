@@ -76,6 +76,18 @@ class Evaluation:
         }
 
 
+def check_protocol(episodes: int, sticky: float, noops: int, seed: int) -> None:
+    """Raises InputError for what no episodes can be played with; see `evaluate`."""
+    if not 1 <= episodes <= 100_000:
+        raise InputError(f"episodes = {episodes} cannot be used: it should be 1 to 100,000")
+    if not 0 <= sticky < 1:
+        raise InputError(f"sticky = {sticky:g} cannot be used: it is a probability, 0 to less than 1")
+    if not 0 <= noops <= 1000:
+        raise InputError(f"noops = {noops} cannot be used: it should be 0 to 1,000 frames")
+    if seed < 0:
+        raise InputError(f"seed = {seed} cannot be used: it should be 0 or more")
+
+
 def evaluate(
     policy: Policy,
     *,
@@ -97,14 +109,7 @@ def evaluate(
     Raises:
         InputError: an argument is out of range.
     """
-    if not 1 <= episodes <= 100_000:
-        raise InputError(f"episodes = {episodes} cannot be used: it should be 1 to 100,000")
-    if not 0 <= sticky < 1:
-        raise InputError(f"sticky = {sticky:g} cannot be used: it is a probability, 0 to less than 1")
-    if not 0 <= noops <= 1000:
-        raise InputError(f"noops = {noops} cannot be used: it should be 0 to 1,000 frames")
-    if seed < 0:
-        raise InputError(f"seed = {seed} cannot be used: it should be 0 or more")
+    check_protocol(episodes, sticky, noops, seed)
     played = 1 if sticky == 0 and noops == 0 else episodes
     results: list[EpisodeResult] = []
 

@@ -1,4 +1,5 @@
-"""A panel under the game: the pad with the pressed buttons lit, the agent's Q values, where it is and what it earned.
+"""Pictures made of frames: a panel under the game, with the pad and its pressed buttons lit, the agent's Q values,
+where it is and what it earned; a line of text above it; several games side by side.
 
 Drawn at the size of the NES screen with few colours and no smoothing, so that it stays sharp when enlarged by whole
 numbers and costs a GIF's palette little.
@@ -85,6 +86,33 @@ def draw_overlay(
         (f"reward {reward:+7.0f}", f"return {total_reward:7.0f}"),
     )
     return np.concatenate([frame, panel])
+
+
+@lru_cache(maxsize=64)
+def label(left: str, right: str, *, bright: bool = False) -> np.ndarray:
+    """A line of text to stand above a game: (14, 256, 3) uint8."""
+    image, font = Image.new("RGB", (WIDTH, HEADER_HEIGHT), BACKGROUND), _font()
+    draw = ImageDraw.Draw(image)
+    draw.fontmode = "1"
+    draw.text((4, 2), left, TEXT, font)
+    draw.text((WIDTH - 4 - font.getlength(right), 2), right, GOLD if bright else BRIGHT, font)
+    return np.asarray(image)
+
+
+def side_by_side(frames: Sequence[np.ndarray], columns: int = 0, gap: int = 0) -> np.ndarray:
+    """Pictures of one size as one picture, in rows and columns, as square as can be; black where none is left.
+
+    `gap`: black pixels between them.
+    """
+    columns = columns or math.ceil(math.sqrt(len(frames)))
+    rows = math.ceil(len(frames) / columns)
+    height, width = frames[0].shape[:2]
+    wall = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), np.uint8)
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, columns)
+        top, left = row * (height + gap), column * (width + gap)
+        wall[top : top + height, left : left + width] = frame
+    return wall
 
 
 @lru_cache(maxsize=4)  # the frames of one step share a panel

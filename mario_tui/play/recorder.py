@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -322,6 +322,19 @@ class PlayedStep(Protocol):
     def end(self) -> EndReason | None: ...
 
 
+def log_path_of(video: str | Path) -> Path:
+    """Where a video's action log goes; raises InputError where something else would be replaced."""
+    path = Path(video).with_suffix(".json")
+    if path.exists():
+        try:
+            ActionLog.load(path)
+        except InputError:
+            raise InputError(
+                f"{video} cannot be recorded to: its action log would replace {path}, which is something else"
+            ) from None
+    return path
+
+
 def record_moments(
     moments: Iterable[PlayedStep],
     path: str | Path,
@@ -350,14 +363,7 @@ def record_moments(
 
     Raises InputError or RecordingError; then nothing is left of the video.
     """
-    log_path = Path(path).with_suffix(".json")
-    if log_path.exists():
-        try:
-            ActionLog.load(log_path)
-        except InputError:
-            raise InputError(
-                f"{path} cannot be recorded to: its action log would replace {log_path}, which is something else"
-            ) from None
+    log_path = log_path_of(path)
     held: list[int] = []
     max_x, cleared, played = 0, False, 0
     with VideoWriter(path, fps=fps, scale=scale) as video:
@@ -399,7 +405,7 @@ def record_moments(
         seconds=video.frames / EMULATOR_FPS,
         max_x=max_x,
         cleared=cleared,
-        action_log=_save_log(log, log_path, about),
+        action_log=save_log(log, log_path, about),
     )
 
 
@@ -465,8 +471,11 @@ def _replayed(log: ActionLog) -> Iterator[_ReplayedStep]:
             )
 
 
-def _save_log(log: ActionLog, path: Path, video: dict[str, int]) -> Path:
-    """Leaves a log that begins with the same play alone: it is the one that was replayed to make the video."""
+def save_log(log: ActionLog, path: Path, video: Mapping[str, Any]) -> Path:
+    """Writes a video's log, with what there is to say of the video.
+
+    A log that begins with the same play is left alone: it is the one that was replayed to make the video.
+    """
     with contextlib.suppress(InputError):
         found = ActionLog.load(path)
         if (found.stage, found.frame_skip) == (log.stage, log.frame_skip) and (

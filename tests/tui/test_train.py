@@ -12,13 +12,14 @@ from textual.widgets import Collapsible, Input, Static
 
 from mario_tui.config import TrainingConfig, field_help, field_range, preset
 from mario_tui.errors import MarioTuiError
+from mario_tui.play.overlay import side_by_side
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.charts import CHARTS, Charts
-from mario_tui.tui.widgets.game_view import GameView, side_by_side
+from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
 from tui.fakes import RUN, World, picture, running, until

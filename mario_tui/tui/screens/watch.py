@@ -13,10 +13,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.play.overlay import side_by_side
 from mario_tui.tui import text
 from mario_tui.tui.screens.player import ENDS, PlayerScreen
 from mario_tui.tui.services import short_name
-from mario_tui.tui.widgets.game_view import GameView, rgb, side_by_side
+from mario_tui.tui.widgets.game_view import GameView, rgb
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import QBars

@@ -3,9 +3,8 @@
 Or it is a picture of the terminal's own, where that has them; the cells under it are then left empty.
 """
 
-import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -281,22 +280,6 @@ def fitted_cells(
 def rgb(stack: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """Grey pictures, (n, height, width) uint8, as RGB ones."""
     return [np.repeat(picture[:, :, None], 3, axis=2) for picture in stack]
-
-
-def side_by_side(frames: Sequence[NDArray[np.uint8]], columns: int = 0, gap: int = 0) -> NDArray[np.uint8]:
-    """Pictures of one size as one picture, in rows and columns, as square as can be; black where none is left.
-
-    `gap`: black pixels between them.
-    """
-    columns = columns or math.ceil(math.sqrt(len(frames)))
-    rows = math.ceil(len(frames) / columns)
-    height, width = frames[0].shape[:2]
-    wall = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), np.uint8)
-    for number, frame in enumerate(frames):
-        row, column = divmod(number, columns)
-        top, left = row * (height + gap), column * (width + gap)
-        wall[top : top + height, left : left + width] = frame
-    return wall
 
 
 def _make_segment(run: int) -> Segment:

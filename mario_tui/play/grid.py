@@ -1,0 +1,135 @@
+"""Several agents on one stage at the same time, side by side in one video: how training goes on, at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mario_tui.agent.policy import Policy
+from mario_tui.errors import InputError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import SCREEN_SHAPE
+from mario_tui.game.episode import EndReason
+from mario_tui.play.moment import Moment
+from mario_tui.play.overlay import label, side_by_side
+from mario_tui.play.recorder import (
+    EMULATOR_FPS,
+    Recording,
+    RecordingCancelledError,
+    VideoWriter,
+    check_video,
+    log_path_of,
+    save_log,
+)
+from mario_tui.play.rollout import rollout
+
+MOST_PANELS = 16
+GAP = 4
+"""Pixels between two games."""
+LAST_PICTURE_FRAMES = 60
+"""How long the grid stands after the last game is over."""
+
+
+def record_grid(
+    policies: Sequence[Policy],
+    output: Path,
+    *,
+    stage: str | None = None,
+    scale: int = 1,
+    fps: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Recording:
+    """Writes the greedy play of several agents to one video; games that are over stand dimmed until the last is.
+
+    The action log beside it is that of the agent that got farthest; those of all are in it, under video.grid.
+
+    Args:
+        policies: who plays, 2 to 16 of them, in rows from the left.
+        stage: where; each agent's own stage by default.
+        scale, fps, output: see VideoWriter.
+
+    Raises InputError or RecordingError; then nothing is left of the video.
+    """
+    if not 2 <= len(policies) <= MOST_PANELS:
+        raise InputError(f"{len(policies)} agents cannot be recorded side by side: take 2 to {MOST_PANELS}")
+    check_video(output, scale=scale, fps=fps)
+    log_path = log_path_of(output)
+    panels = [_Panel(policy, stage or policy.stage) for policy in policies]
+    with VideoWriter(output, fps=fps, scale=scale) as video:
+        left = LAST_PICTURE_FRAMES
+        while left:
+            if cancelled is not None and cancelled():
+                raise RecordingCancelledError(f"{output} was not written: the recording was cancelled")
+            played = [panel.advance() for panel in panels]
+            left -= not any(played)
+            picture = (
+                side_by_side([panel.picture() for panel in panels], gap=GAP) if video.takes_next else panels[0].frame
+            )
+            video.add(picture)
+            if progress is not None and video.frames % 4 == 0:
+                progress(video.frames)
+    best = max(panels, key=lambda panel: (panel.cleared, panel.max_x))
+    about = {
+        "frames": video.frames,
+        "first_frame": 0,
+        "max_x": best.max_x,
+        "cleared": best.cleared,
+        "grid": [{"agent": panel.name, "max_x": panel.max_x, **panel.log.as_json()} for panel in panels],
+    }
+    return Recording(
+        path=video.path,
+        frames=video.frames,
+        seconds=video.frames / EMULATOR_FPS,
+        max_x=best.max_x,
+        cleared=best.cleared,
+        action_log=save_log(best.log, log_path, about),
+    )
+
+
+class _Panel:
+    """One of the games."""
+
+    def __init__(self, policy: Policy, stage: str) -> None:
+        self.name = policy.source
+        self.frame = np.zeros(SCREEN_SHAPE, np.uint8)
+        self._stage, self._frame_skip = stage, policy.frame_skip
+        self._step = f"step {policy.step:,}" if policy.step else policy.source
+        self._held: list[int] = []
+        self._moment: Moment | None = None
+        self._frames = self._play(policy)
+        self._over = False
+
+    @property
+    def max_x(self) -> int:
+        return 0 if self._moment is None else self._moment.max_x
+
+    @property
+    def cleared(self) -> bool:
+        return self._moment is not None and self._moment.end is EndReason.CLEAR
+
+    @property
+    def log(self) -> ActionLog:
+        return ActionLog.of_frames(self._stage, self._frame_skip, self._held)
+
+    def _play(self, policy: Policy) -> Iterator[np.ndarray]:
+        for moment in rollout(policy, stage=self._stage, all_frames=True):
+            self._moment = moment
+            self._held += moment.held
+            yield from moment.frames if moment.step else ()
+
+    def advance(self) -> bool:
+        """Goes on to the next frame; False where the game is over."""
+        frame = next(self._frames, None)
+        if frame is not None:
+            self.frame = frame
+        self._over = frame is None
+        return not self._over
+
+    def picture(self) -> np.ndarray:
+        """(254, 256, 3) uint8: the frame with a line above that says whose it is."""
+        outcome = "CLEAR" if self._over and self.cleared else f"x {self.max_x}"
+        frame = self.frame // 2 if self._over else self.frame
+        return np.concatenate([label(self._step, outcome, bright=self.cleared), frame])
