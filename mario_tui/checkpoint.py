@@ -16,12 +16,12 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -29,6 +29,8 @@ from mario_tui import __version__, paths
 from mario_tui.errors import CheckpointError, InputError
 
 FORMAT = 1
+T = TypeVar("T")
+
 MANIFEST = "manifest.json"
 EVALUATIONS = "evaluations.json"
 ROBUST_PROTOCOL = "sticky by frame"
@@ -386,6 +388,13 @@ class CheckpointInfo:
             "mean_reward",
         )
         return {"path": str(self.path), **{name: getattr(self, name) for name in names}}
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """So many of a sequence's items, evenly from the first to the last; all of them where there are no more."""
+    if len(items) <= count:
+        return list(items)
+    return [items[round(number * (len(items) - 1) / (count - 1))] for number in range(count)]
 
 
 @dataclass(frozen=True, slots=True)

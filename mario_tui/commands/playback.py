@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mario_tui import paths
+from mario_tui import checkpoint, paths
 from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.action_log import replay as replay_log
@@ -128,7 +128,7 @@ def _spread(path: Path, count: int) -> list[Path]:
     if not 2 <= count <= len(steps):
         what = f"its run has {len(steps)}" if len(steps) > 1 else "it is the only one of its run"
         raise InputError(f"{count} checkpoints cannot be taken beside {path}: {what}")
-    return [steps[round(number * (len(steps) - 1) / (count - 1))] for number in range(count)]
+    return checkpoint.spread(steps, count)
 
 
 def replay(arguments: argparse.Namespace) -> int:

@@ -35,6 +35,7 @@ from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
 from mario_tui.tui.window import WindowSwitch
 
 if TYPE_CHECKING:
+    from mario_tui.checkpoint import RunSummary
     from mario_tui.config import TrainingConfig
     from mario_tui.play.recorder import Recording
     from mario_tui.play.recordings import RecordingInfo
@@ -360,6 +361,13 @@ class MarioTuiApp(App[int]):
             lambda progress, cancelled: self.services.record_play(
                 name, stage, frame_skip, held, first_frame, progress, cancelled
             ),
+        )
+
+    def record_grid(self, run: RunSummary) -> None:
+        """Records several checkpoints of a run side by side, while the app goes on."""
+        self._record(
+            Job("recording a grid", run.run),
+            lambda progress, cancelled: self.services.record_grid(run, progress, cancelled),
         )
 
     def convert(self, info: RecordingInfo, suffix: str, scale: int = 2) -> None:

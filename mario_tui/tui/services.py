@@ -265,6 +265,21 @@ def record(
     return recording.record_agent(agent, output, stage=stage, progress=progress, cancelled=cancelled)
 
 
+GRID_PANELS = 6
+
+
+def record_grid(run: RunSummary, progress: Callable[[int], None], cancelled: Callable[[], bool]) -> Recording:
+    """Records up to six whole checkpoints of a run side by side, from its first to its newest."""
+    from mario_tui import checkpoint, paths
+    from mario_tui.agent.policy import load_policy
+    from mario_tui.play.grid import record_grid
+
+    whole = sorted((info for info in run.checkpoints if info.whole), key=lambda info: info.step)
+    policies = [load_policy(info.path) for info in checkpoint.spread(whole, GRID_PANELS)]
+    output = paths.new_recording_path(f"{run.run}_grid", ".mp4")
+    return record_grid(policies, output, progress=progress, cancelled=cancelled)
+
+
 def free_memory_bytes() -> int:
     import psutil
 
@@ -334,6 +349,7 @@ class Services:
         record_play
     )
     record: Callable[[Agent, str | None, str, Callable[[int], None], Callable[[], bool]], Recording] = record
+    record_grid: Callable[[RunSummary, Callable[[int], None], Callable[[], bool]], Recording] = record_grid
     free_memory_bytes: Callable[[], int] = free_memory_bytes
     stages: Callable[[], Sequence[str]] = stages
     next_stage: Callable[[str], str | None] = next_stage

@@ -10,6 +10,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
+from mario_tui.cli import main
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog, replay
 from mario_tui.play import grid
@@ -100,3 +101,22 @@ def test_the_best_of_several_episodes_is_recorded(home: Path, monkeypatch: pytes
     assert len(set(alone)) > 1
     assert best.max_x == max(alone)
     assert replay(ActionLog.load(best.action_log)).max_x == best.max_x
+
+
+def test_the_command_records_a_runs_checkpoints_from_the_first_to_the_newest(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    run = home / "checkpoints" / "run"
+    for step in range(1, 8):
+        (run / f"step-{step:09d}").mkdir(parents=True)
+    (run / "config.toml").write_text("")
+    monkeypatch.setattr("mario_tui.agent.policy.load_policy", lambda path: path.name)
+    recorded: list[Any] = []
+    monkeypatch.setattr("mario_tui.play.grid.record_grid", lambda policies, *_, **__: recorded.append(policies) or DONE)
+    assert main(["record", "run", "--grid", "3", "-o", str(home / "x.mp4")]) == 0
+    assert recorded == [["step-000000001", "step-000000004", "step-000000007"]]
+    assert main(["record", "run", "--grid", "8", "-o", str(home / "x.mp4")]) == 2
+    assert "has 7" in capsys.readouterr().err
+
+
+DONE = SimpleNamespace(path="x.mp4", frames=60, seconds=1.0, cleared=False, max_x=40, action_log="x.json")

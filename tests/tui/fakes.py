@@ -510,6 +510,7 @@ class World:
             evaluate=self._evaluate,
             record=self._record,
             record_play=self._record_play,
+            record_grid=self._record_grid,
             list_recordings=lambda: list(self.recordings),
             recordings_dir=lambda: Path("/recordings"),
             new_recording_path=lambda stem, suffix: Path(f"/recordings/{stem}_new{suffix}"),
@@ -600,6 +601,10 @@ class World:
             raise MarioTuiError(self.window_problem)
         self.player.calls.append(f"window {name}")
         return self.window
+
+    def _record_grid(self, run: Any, progress: Any, cancelled: Any) -> Any:
+        self.played.append(("grid", run.run))
+        return SimpleNamespace(path=Path("/recordings/grid.mp4"), seconds=20.0, cleared=True, max_x=3161)
 
     def _record_play(self, *arguments: Any) -> Any:
         *play, progress, _ = arguments

@@ -215,6 +215,20 @@ async def test_r_and_g_record_in_the_background() -> None:
         await until(pilot, lambda: world.recorded[1:] == [(path, None, ".gif")])
 
 
+async def test_shift_g_records_a_runs_checkpoints_side_by_side() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, _):
+        screen: Any = app.screen
+        assert not screen.selected.several
+        await pilot.press("G")
+        assert world.played == [], "one checkpoint is no grid"
+        while not screen.selected.several:
+            await pilot.press("down")
+        await pilot.press("G")
+        await until(pilot, lambda: world.played == [("grid", screen.selected.run.run)])
+        await until(pilot, lambda: any("grid.mp4" in str(note.message) for note in app._notifications))
+
+
 async def test_e_evaluates_and_the_row_shows_the_result() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, rows):

@@ -119,6 +119,9 @@ class CheckpointsScreen(ListScreen[Row]):
         Binding("left", "close", "Close", key_display="←", show=False, tooltip="Back to the run; hide its checkpoints"),
         Binding("r", "record('.mp4')", "Record", tooltip="Record its greedy episode as MP4, in the background"),
         Binding("g", "record('.gif')", "GIF", show=False, tooltip="Record its greedy episode as GIF"),
+        Binding(
+            "G", "grid", "Grid", show=False, tooltip="Record up to six checkpoints of the run side by side, as MP4"
+        ),
         Binding("e", "evaluate", "Evaluate", tooltip="Measure its clear rate: one greedy episode, ten robust ones"),
         Binding("c", "continue", "Continue", tooltip="Go on training from this checkpoint; of a run, from its newest"),
         Binding(
@@ -275,6 +278,8 @@ class CheckpointsScreen(ListScreen[Row]):
         row = self.selected
         if action in ("watch", "record", "evaluate", "export"):
             return row is not None and row.agent is not None
+        if action == "grid":
+            return row is not None and len(row.run.checkpoints) - row.run.damaged > 1
         if action == "continue":
             return row is not None and row.to_continue is not None
         if action in ("trash", "mark", "note", "rename"):
@@ -326,6 +331,11 @@ class CheckpointsScreen(ListScreen[Row]):
     def action_record(self, suffix: str) -> None:
         if self.selected is not None and self.selected.agent is not None:
             self.mario.record(self.selected.agent.path, suffix)
+            self.refresh_list()
+
+    def action_grid(self) -> None:
+        if self.selected is not None:
+            self.mario.record_grid(self.selected.run)
             self.refresh_list()
 
     def action_evaluate(self) -> None:
