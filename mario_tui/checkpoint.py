@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -261,13 +262,19 @@ def evaluations(run: Path) -> dict[str, dict[str, Any]]:
 
 
 def note_evaluation(folder: Path, **measured: Any) -> None:
-    """Keeps what was measured of a checkpoint (`greedy_clear`, `greedy_x`, `robust_clear_rate`), and moves `best`."""
+    """Keeps what was measured of a checkpoint (`greedy_clear`, `greedy_x`, `robust_clear_rate`), and moves `best`.
+
+    A robust clear rate stays where the new one is of fewer episodes (`robust_episodes`).
+    """
     run = folder.parent
     if "robust_clear_rate" in measured:
         measured["robust_protocol"] = ROBUST_PROTOCOL
     with _evaluations_lock(run):
         content = evaluations(run)
-        content[folder.name] = {**content.get(folder.name, {}), **measured}
+        entry = content.get(folder.name, {})
+        if _robust_episodes(entry) > measured.get("robust_episodes", math.inf):
+            measured = {name: value for name, value in measured.items() if not name.startswith("robust_")}
+        content[folder.name] = {**entry, **measured}
         write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
         _link_best(run)
 
@@ -323,6 +330,11 @@ def _robust_rate(entry: Mapping[str, Any]) -> float | None:
     return _number(entry.get("robust_clear_rate")) if entry.get("robust_protocol") == ROBUST_PROTOCOL else None
 
 
+def _robust_episodes(entry: Mapping[str, Any]) -> int:
+    """Of how many episodes the robust clear rate is; 0 where there is none."""
+    return 0 if _robust_rate(entry) is None else int(_number(entry.get("robust_episodes")) or 0)
+
+
 def _rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
     """Orders checkpoints: by robust clear rate (none measured counts as 0), greedy clear, how far greedy play got."""
     distance = _number(entry.get("greedy_x"))
@@ -356,6 +368,7 @@ class CheckpointInfo:
         episodes: how many training episodes had ended when it was saved; None where its manifest does not say.
         problem: what is wrong with one that is not whole.
         note: the user's own line.
+        robust_episodes: of how many episodes the robust clear rate is; 0 where there is none, or nobody wrote it down.
     """
 
     path: Path
@@ -372,6 +385,7 @@ class CheckpointInfo:
     episodes: int | None = None
     problem: str = ""
     note: str = ""
+    robust_episodes: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui checkpoints --json` promises."""
@@ -464,11 +478,20 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
         best=best,
         greedy_clear=clear if isinstance(clear, bool) else None,
         robust_clear_rate=_robust_rate(measured),
+        robust_episodes=_robust_episodes(measured),
         mean_reward=_number(manifest.get("mean_reward")),
         episodes=None if episodes is None else int(episodes),
         problem=problem,
         note=note if isinstance(note := measured.get("note"), str) else "",
     )
+
+
+def _time_of(path: Path) -> str:
+    """When a file was written last; empty where it is not there, as when somebody just gave its run another name."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
+    except OSError:
+        return ""
 
 
 def run_summaries() -> list[RunSummary]:
@@ -482,13 +505,13 @@ def run_summaries() -> list[RunSummary]:
             for folder in reversed(paths.step_folders(run))
         ]
         stage = next((info.stage for info in infos if info.whole), "?")
-        created = datetime.fromtimestamp((run / "config.toml").stat().st_mtime, timezone.utc)
+        created = max((info.created for info in infos), default="") or _time_of(run / "config.toml")
         summaries.append(
             RunSummary(
                 run=run.name,
                 path=run,
                 stage=stage,
-                created=max([created.isoformat(timespec="seconds"), *(info.created for info in infos)]),
+                created=created,
                 size_bytes=sum(info.size_bytes for info in infos),
                 checkpoints=infos,
             )

@@ -292,13 +292,20 @@ def _explain(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name!r}: 'mario-tui train --help' lists them all"
-    if first["type"] == "value_error":
-        reason = first["msg"].removeprefix("Value error, ")
-    else:
-        annotation = TrainingConfig.model_fields[name].annotation
-        kind = "a whole number, " if annotation is int else "a number, " if annotation is float else ""
-        reason = f"it takes {kind}{field_range(name)}"
-    return f"{name} = {first['input']!r} cannot be used: {reason}"
+    return f"{name} = {first['input']!r} cannot be used: {problems(error)[name]}"
+
+
+def problems(error: ValidationError) -> dict[str, str]:
+    """Name of a setting -> why its value cannot be used, for people."""
+    return {str(one["loc"][0]): _reason(str(one["loc"][0]), one["type"], one["msg"]) for one in error.errors()}
+
+
+def _reason(name: str, kind: str, message: str) -> str:
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    annotation = TrainingConfig.model_fields[name].annotation
+    number = "a whole number, " if annotation is int else "a number, " if annotation is float else ""
+    return f"it takes {number}{field_range(name)}"
 
 
 def load_toml(path: Path) -> dict[str, Any]:

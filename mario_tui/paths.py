@@ -75,7 +75,7 @@ def run_dir(name: str) -> Path:
 
 
 def new_recording_path(stem: str, suffix: str) -> Path:
-    """A path in the recordings folder that no file has yet; `suffix` is `.mp4` or `.gif`."""
+    """A path in the recordings folder that no file has yet; `suffix` is e.g. `.mp4`."""
     return _new_path(recordings_dir(), stem, suffix)
 
 

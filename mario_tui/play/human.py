@@ -76,11 +76,11 @@ class HumanPlayer(PacedPlayer):
 
     @property
     def waits(self) -> bool:
-        """Whether the stage has not begun: its clock stands until `begin`."""
+        """Whether the game stands until `begin`: before the stage, and after one went back to the place kept."""
         return self._waits
 
     def begin(self) -> None:
-        """Lets the stage begin, where it waits for that."""
+        """Lets the game begin, where it waits for that."""
         with self._wake:
             self._waits = False
             self._wake.notify()
@@ -104,9 +104,10 @@ class HumanPlayer(PacedPlayer):
             self._wake.notify()
 
     def go_back(self) -> None:
-        """Goes back to the place that was kept; all that came after it is as if it had not been."""
+        """Goes back to the place that was kept, and waits for `begin`; what came after it is as if it had not been."""
         with self._wake:
             self._goes_back = True
+            self._waits, self._paused = self._kept is not None or self._waits, False
             self._wake.notify()
 
     def window_keys(self) -> Keys:

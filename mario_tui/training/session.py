@@ -167,6 +167,12 @@ class TrainingSession:
         """
         return self._control.ask(lambda trainer: trainer.live_policy()).result()
 
+    def moved(self, run: Path, to: Path) -> None:
+        """A run got another name; one that is being trained cannot."""
+        shown = self.snapshot.last_checkpoint
+        if not self.alive and shown is not None and shown.parent == run:
+            self.snapshot = replace(self.snapshot, run=to.name, last_checkpoint=to / shown.name)
+
     # what a window that shows the training asks for, see `play.live.Source`
 
     def wait_for_frame(self, shown: np.ndarray | None, timeout_seconds: float) -> np.ndarray | None:

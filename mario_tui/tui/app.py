@@ -244,13 +244,30 @@ class MarioTuiApp(App[int]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action that is possible on this screen, by name, and what Textual offers that is of use here."""
         if isinstance(screen, MarioScreen):
+            names = set()
             for key in screen.keys_now():
-                command = f"{key.name} ({' '.join(key.keys)})"
-                yield SystemCommand(command, key.explanation, self._action(key.action, key.node))
+                if key.name not in names:
+                    names.add(key.name)
+                    command = f"{key.name} ({' '.join(key.keys)})"
+                    yield SystemCommand(command, key.explanation, self._action(key.action, key.node))
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand(
-            "Screenshot", "Save a picture of this screen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
+            "Screenshot", "Save a picture of this screen as SVG", lambda: self.set_timer(0.1, self._take_screenshot)
         )
+
+    def _take_screenshot(self) -> None:
+        """In a browser a download; otherwise beside the recordings, as many a machine has no folder of downloads."""
+        if self.is_web:
+            self.deliver_screenshot()
+            return
+        path = self.services.new_recording_path("screenshot", ".svg")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.export_screenshot(), encoding="utf-8")
+        except OSError as error:
+            self.notify(f"no picture can be kept in {path.parent}: {error.strerror}", severity="error", markup=False)
+        else:
+            self.notify(f"saved {path}", title="Screenshot", markup=False)
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         if self.graphics is None:

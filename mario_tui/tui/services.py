@@ -218,6 +218,18 @@ def rename_run(run: Path, name: str) -> Path:
     return checkpoint.rename_run(run, name)
 
 
+def run_name_problem(name: str) -> str:
+    """Why a run cannot be given that name; empty where it can."""
+    from mario_tui import paths
+    from mario_tui.errors import InputError
+
+    try:
+        taken = paths.run_dir(name).exists()
+    except InputError as error:
+        return str(error)
+    return f"a run named {name} exists: choose another name" if taken else ""
+
+
 def export(path: Path, name: str) -> Path:
     """Copies what plays of a checkpoint, a few MB, into a new run."""
     from mario_tui.agent.policy import export_policy
@@ -336,6 +348,7 @@ class Services:
     run_curve: Callable[[Path, str, int], Sequence[tuple[float, float]]] = run_curve
     annotate: Callable[[Path, str], None] = annotate
     rename_run: Callable[[Path, str], Path] = rename_run
+    run_name_problem: Callable[[str], str] = run_name_problem
     export: Callable[[Path, str], Path] = export
     trash: Callable[[Path], None] = trash
     evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate

@@ -148,6 +148,9 @@ def test_it_goes_back_from_death() -> None:
         until(lambda: not player.finished)
         kept = player.kept_step
         assert kept is not None
+        assert player.waits
+        assert step(player) == kept
+        player.begin()
         until(lambda: step(player) > kept)
 
 

@@ -169,6 +169,9 @@ class FakeSession:
         values: dict[str, Any] = {"status": status, "last_checkpoint": checkpoint, **changes}
         self.snapshot = replace(self.snapshot, **values)
 
+    def moved(self, run: Path, to: Path) -> None:
+        self.calls.append(f"moved {run.name} to {to.name}")
+
     def join(self, timeout: float | None = None) -> bool:
         self.calls.append("join")
         return not self.alive
@@ -505,6 +508,7 @@ class World:
             keep_theme=self.themes.append,
             annotate=lambda path, line: self._change(path, note=line),
             rename_run=self._rename_run,
+            run_name_problem=self._run_name_problem,
             export=lambda path, name: self.exported.append((path, name)),
             run_progress=lambda run, points: [300 + 150 * (n * n % 7) + 90 * n for n in range(points)],
             evaluate=self._evaluate,
@@ -554,9 +558,12 @@ class World:
     def _change(self, path: Path, **changes: Any) -> None:
         self.checkpoints = [replace(info, **changes) if info.path == path else info for info in self.checkpoints]
 
+    def _run_name_problem(self, name: str) -> str:
+        if any(info.run == name for info in self.checkpoints):
+            return f"a run named {name} exists"
+        return f"run name {name!r} cannot be used" if "/" in name else ""
+
     def _rename_run(self, run: Path, name: str) -> Path:
-        if "/" in name:
-            raise MarioTuiError(f"run name {name!r} cannot be used")
         self.checkpoints = [
             replace(info, run=name, path=run.with_name(name) / info.path.name) if info.path.parent == run else info
             for info in self.checkpoints

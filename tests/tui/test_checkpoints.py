@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from mario_tui.checkpoint import CheckpointInfo
 from mario_tui.tui.app import MarioTuiApp
@@ -379,6 +379,11 @@ async def test_slash_shows_only_what_has_the_words() -> None:
         await pilot.press("slash")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        assert app.screen.has_class("-empty"), "esc leaves the filter as it was"
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("ctrl+u", "enter")
         await until(pilot, lambda: rows.row_count == 3)
 
 
@@ -497,7 +502,33 @@ async def test_n_keeps_a_note_and_f2_renames() -> None:
         await pilot.press("f2")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
         await pilot.press(*"/x", "enter")
-        await until(pilot, lambda: "cannot be used" in said(app))
+        problem = app.screen.query_one(".problem", Static)
+        await until(pilot, lambda: "cannot be used" in str(problem.content))
+        assert app.screen.query_one(Input).value == "overnight-2/x", "what was typed is there to be mended"
+        app.screen.query_one(Input).value = world.checkpoints[1].run
+        await pilot.press("enter")
+        await until(pilot, lambda: "exists" in str(problem.content))
+        await pilot.press("end", "1", "enter")
+        await until(pilot, lambda: row(rows, 0)[0] == f"{world.checkpoints[1].run}1")
+
+
+async def test_a_deleted_checkpoint_is_told_with_where_it_went() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("d", "d")
+        await until(pilot, lambda: rows.row_count == 2)
+        assert "moved to checkpoints/.trash" in said(app)
+
+
+async def test_the_training_that_has_ended_takes_part_in_a_new_name() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, _):
+        app.session = world.session
+        world.session.end()
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press(*"-2", "enter")
+        await until(pilot, lambda: world.session.calls == ["moved overnight to overnight-2"])
 
 
 async def test_a_renamed_run_stays_open_marked_and_selected() -> None:

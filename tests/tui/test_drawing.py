@@ -14,10 +14,11 @@ from mario_tui.training.metrics import Curve
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
+from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.key_line import KeyLine
-from tui.fakes import World, curves, picture, running, typical_checkpoints, until
+from tui.fakes import World, curves, picture, running, typical_checkpoints, typical_recordings, until
 
 
 def widgets() -> int:
@@ -115,6 +116,36 @@ async def test_the_game_has_colours_unless_no_color_is_set(no_color: bool, monke
         }
         grey = [c for c in colours if c.red == c.green == c.blue]
         assert (len(grey) == len(colours)) == no_color
+
+
+@pytest.mark.parametrize("key", ["t", "c", "v", "p", "w"])
+async def test_every_screen_can_be_drawn_without_colours(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    world = World(typical_checkpoints())
+    world.recordings = typical_recordings()
+    app = world.app()
+    async with app.run_test(size=(160, 50)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen._loaded)
+        await pilot.press(key)
+        await until(pilot, lambda: not isinstance(app.screen, HomeScreen))
+        await pilot.pause()
+        assert any(segment.text.strip() for strip in app.screen._compositor.render_strips() for segment in strip)
+
+
+async def test_a_training_without_episodes_can_be_drawn_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    world = World()
+    app = world.app()
+    async with app.run_test(size=(160, 50)) as pilot:
+        screen = await show_training(world, app, pilot)
+        world.session.snapshot = running(curves={}, ends=None)
+        for number in range(1, 7):
+            await pilot.press(str(number))
+            screen.refresh_charts()
+            await pilot.pause()
+            assert "waits for the first episode" in "".join(
+                segment.text for strip in screen._compositor.render_strips() for segment in strip
+            )
 
 
 async def test_memory_is_flat_over_many_snapshots() -> None:

@@ -1,6 +1,7 @@
 """Recordings: the table and every key on it."""
 
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,11 +75,14 @@ async def test_enter_plays_it_in_the_terminal_without_what_needs_an_agent() -> N
         await until(pilot, lambda: isinstance(app.screen, RecordingsScreen))
 
 
-@pytest.mark.parametrize(("key", "suffix", "scale"), [("g", ".gif", 2), ("m", ".mp4", 2), ("l", ".mp4", 4)])
-async def test_a_video_is_made_again_in_another_kind(key: str, suffix: str, scale: int) -> None:
+@pytest.mark.parametrize(
+    ("same", "row", "key", "suffix", "scale"),
+    [("m", 0, "g", ".gif", 2), ("g", 1, "m", ".mp4", 2), ("x", 0, "l", ".mp4", 4)],
+)
+async def test_a_video_is_made_again_in_another_kind(same: str, row: int, key: str, suffix: str, scale: int) -> None:
     async with table() as (world, app, pilot, rows):
-        info = world.recordings[0]
-        await pilot.press(key)
+        info = world.recordings[row]
+        await pilot.press(*["down"] * row, same, key)
         await until(pilot, lambda: rows.row_count == 4)
         assert world.converted == [(info.log, Path(f"/recordings/{info.path.stem}_new{suffix}"), scale)]
         assert f"_new{suffix}" in said(app)
@@ -101,6 +105,14 @@ async def test_o_opens_the_folder_or_says_where_it_is(monkeypatch: pytest.Monkey
     opened: list[Any] = []
     async with table() as (_, app, pilot, _):
         monkeypatch.setattr(subprocess, "Popen", lambda command, **_: opened.append(command))
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        if sys.platform == "linux":
+            monkeypatch.delenv("DISPLAY", raising=False)
+            await pilot.press("o")
+            await until(pilot, lambda: "no file manager" in said(app))
+            assert not opened
+            app.clear_notifications()
+            monkeypatch.setenv("DISPLAY", ":0")
         await pilot.press("o")
         assert opened[0][1] == "/recordings"
 

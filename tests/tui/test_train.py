@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Collapsible, Input, Static
 
@@ -20,9 +21,10 @@ from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.charts import CHARTS, Charts
 from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.key_line import KeyLine
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
-from tui.fakes import RUN, World, picture, running, until
+from tui.fakes import RUN, World, picture, running, typical_checkpoints, until
 
 App = MarioTuiApp
 
@@ -122,10 +124,10 @@ async def test_a_wrong_value_is_marked_at_its_line_and_nothing_starts() -> None:
     async with form(world, (120, 40)) as (app, pilot, train_form):
         await unfold(pilot, train_form)
         for name, typed, says in (
-            ("envs", "0", "greater than or equal to 1"),
-            ("burn_in", "many", "valid integer"),
-            ("gamma", "1", "less than 1"),
-            ("learning_rate", "", "valid number"),
+            ("envs", "0", "it takes a whole number, 1 to 256"),
+            ("burn_in", "many", "a whole number"),
+            ("gamma", "1", "it takes a number, "),
+            ("learning_rate", "", "it takes a number, "),
             ("name", "../up", "cannot be used"),
         ):
             row: Any = train_form.query_one(f"#row-{name.replace('_', '-')}")
@@ -139,11 +141,44 @@ async def test_a_wrong_value_is_marked_at_its_line_and_nothing_starts() -> None:
                 folded.collapsed = True
             await pilot.press("f5")
             await until(pilot, lambda row=row: app.focused is row.control)  # type: ignore[misc]
+            app.screen.refresh_numbers()  # type: ignore[attr-defined]
+            assert says in str(train_form.query_one("#start-problem", Static).content), "it stays to be read"
             assert all(not folded.collapsed for folded in row.ancestors if isinstance(folded, Collapsible))
             row.set_value(right)
             await until(pilot, lambda row=row: not row.error)  # type: ignore[misc]
         assert world.started == []
         assert train_form.check() == preset("tutorial")
+
+
+async def test_quick_keys_reach_the_setting_that_they_are_meant_for() -> None:
+    """All keys are there before the first of them has been dealt with, as when somebody types fast or pastes."""
+    async with form(World(), (120, 40)) as (app, pilot, train_form):
+        for key in ("down", "a", "b", "enter", "down", "7", "enter", "9", "tab", "3"):
+            event = events.Key(key, key if len(key) == 1 else None)
+            app.post_message(event)
+        rows = train_form.rows()
+        await until(pilot, lambda: rows["episodes"].value == "3")
+        name: Any = train_form.query_one("#row-name")
+        assert (name.value, rows["envs"].value, rows["steps"].value) == ("ab", "7", "9")
+
+
+async def test_the_keys_follow_a_training_that_is_continued() -> None:
+    world = World(typical_checkpoints())
+    app = world.app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.session = world.session
+        world.session.end()
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen) and "New" in keys_of(app))
+        app.session, app.session_is_loading = None, True
+        await until(pilot, lambda: "New" not in keys_of(app))
+        world.session.snapshot = running()
+        app.session, app.session_is_loading = world.session, False
+        await until(pilot, lambda: "Pause" in keys_of(app) and "Stop" in keys_of(app))
+
+
+def keys_of(app: MarioTuiApp) -> str:
+    return app.screen.query_one(KeyLine).render().plain
 
 
 async def test_the_memory_that_the_replay_needs_stands_beside_what_is_free() -> None:

@@ -117,8 +117,8 @@ class MarioScreen(Screen[None], inherit_bindings=False):
             display = self.app.get_key_display(binding)
             if place in found:
                 old = found[place]
-                found[place] = old._replace(keys=(*old.keys, display))
-            elif place not in found:
+                found[place] = old._replace(keys=tuple(dict.fromkeys((*old.keys, display))))
+            else:
                 found[place] = Key((display,), binding.description, binding.tooltip, binding.action, active.node)
         own = [key for key in found.values() if key.node is not self.app]
         yield from own

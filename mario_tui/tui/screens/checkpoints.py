@@ -259,7 +259,9 @@ class CheckpointsScreen(ListScreen[Row]):
         if one is not None:
             if not one.whole:
                 return f"{one.problem}. It cannot be used; d moves it to the trash.", True
-            place = f"{one.path}  ·  {text.size(one.size_bytes)}, whole"
+            robust = text.percent(one.robust_clear_rate)
+            measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
+            place = f"{one.path}  ·  {text.size(one.size_bytes)}, whole{measured}"
             return place + (f"\n{one.note}" if one.note else "  ·  ? shows all that can be done with it"), False
         run, best, newest = info.run, info.run.best, info.run.newest
         place = f"{run.path}  ·  {text.size(run.size_bytes)}"
@@ -356,14 +358,16 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def action_filter(self) -> None:
         def take(words: str | None) -> None:
-            self._filter = words or ""
+            if words is None:
+                return
+            self._filter = words
             for row in self._infos:
                 if self._filter and 0 < len(self._found(row.run)) < len(row.run.checkpoints):
                     self._open.add(row.path)  # the word is in a note: what was looked for is to be seen
             self.fill()
             self.refresh_bindings()
 
-        question = "Words that a run's name, its stage or its note must have; esc shows all."
+        question = "Words that a run's name, its stage or its note must have; without any, all are shown."
         self.app.push_screen(LineScreen("Filter", question, value=self._filter, yes="show these"), take)
 
     def _compared(self) -> tuple[Path, ...]:
@@ -408,6 +412,8 @@ class CheckpointsScreen(ListScreen[Row]):
 
         def rename(name: str) -> None:
             renamed = self.mario.services.rename_run(run.path, name)
+            if self.mario.session is not None:
+                self.mario.session.moved(run.path, renamed)
             self._marked = [renamed if marked == run.path else marked for marked in self._marked]
             self._open |= {renamed} if run.path in self._open else set()
 
@@ -416,7 +422,12 @@ class CheckpointsScreen(ListScreen[Row]):
                 self.do(lambda: rename(name), f"{run.run} is now {name}")
 
         question = "Another name for this run and all its checkpoints: letters, digits, '.', '_' and '-'."
-        self.app.push_screen(LineScreen("Rename run", question, value=run.run, yes="rename"), take)
+
+        def problem_of(name: str) -> str:
+            return "" if name == run.run else self.mario.services.run_name_problem(name)
+
+        screen = LineScreen("Rename run", question, value=run.run, yes="rename", problem_of=problem_of)
+        self.app.push_screen(screen, take)
 
     def action_export(self) -> None:
         info = None if self.selected is None else self.selected.agent
@@ -428,7 +439,9 @@ class CheckpointsScreen(ListScreen[Row]):
                 self.do(lambda: self.mario.services.export(info.path, name), f"exported as {name}")
 
         question = f"A name for a copy of step {text.count(info.step)}: what plays, a few MB, not what training needs."
-        self.app.push_screen(LineScreen("Export", question, value=f"{info.run}-agent", yes="export"), take)
+        name_problem = self.mario.services.run_name_problem
+        value = f"{info.run}-agent"
+        self.app.push_screen(LineScreen("Export", question, value=value, yes="export", problem_of=name_problem), take)
 
     def action_trash(self) -> None:
         row = self.selected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -98,13 +98,25 @@ class ConfirmScreen(ModalScreen[bool]):
 
 
 class LineScreen(ModalScreen[str]):
-    """Asks for a line of text; enter gives it, also an empty one, and escape None."""
+    """Asks for a line of text; enter gives it, also an empty one, and escape None.
+
+    Where `problem_of` has something to say of the line, that is shown, and the line stays to be mended.
+    """
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS = [Binding("escape", "cancel", "Cancel", show=False)]
 
-    def __init__(self, heading: str, question: str, *, value: str = "", yes: str = "keep") -> None:
+    def __init__(
+        self,
+        heading: str,
+        question: str,
+        *,
+        value: str = "",
+        yes: str = "keep",
+        problem_of: Callable[[str], str] = lambda line: "",
+    ) -> None:
         super().__init__()
+        self._problem_of = problem_of
         self._heading = heading
         self._question = question
         self._value = value
@@ -116,9 +128,15 @@ class LineScreen(ModalScreen[str]):
             dialog.border_subtitle = f"enter: {self._yes}   esc: leave it"
             yield Static(self._question, classes="about", markup=False)
             yield Input(self._value, compact=True, max_length=200, select_on_focus=False)
+            yield Static("", classes="problem", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip())
+        line = event.value.strip()
+        problem = self._problem_of(line)
+        if problem:
+            self.query_one(".problem", Static).update(problem)
+        else:
+            self.dismiss(line)
 
     def action_cancel(self) -> None:
         self.dismiss(None)

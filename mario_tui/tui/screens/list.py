@@ -232,7 +232,7 @@ class ListScreen(MarioScreen, Generic[Row]):
                 no="keep",
                 key="d",
             ),
-            lambda yes: self.do(trash) if yes else None,
+            lambda yes: self.do(trash, f"moved to {self.TRASH}: {name}") if yes else None,
         )
 
     def colour(self, name: str, otherwise: str) -> str:

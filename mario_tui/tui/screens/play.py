@@ -156,15 +156,19 @@ class PlayScreen(PlayerScreen):
                 (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"), (hint, "$foreground 60%")
             )
         if player.waits:
+            begins = "begins" if not moment.step else "goes on from here"
             return Content.assemble(
-                ("ready", "bold $warning"), more, ("\nthe first arrow or x begins", "$foreground 60%")
+                ("ready", "bold $warning"), more, (f"\nthe first arrow or x {begins}", "$foreground 60%")
             )
         kept = "\nk keeps this place" + (", l goes back to the kept one" if player.has_kept else "")
+        speed = "" if player.speed == 1 else f"  {self.speed_words}"
         if player.paused:
             return Content.assemble(
-                ("paused", "bold $warning"), more, ("\np goes on, . plays a frame", "$foreground 60%")
+                ("paused", "bold $warning"),
+                (speed, "$secondary"),
+                more,
+                ("\np goes on, . plays a frame", "$foreground 60%"),
             )
-        speed = "" if player.speed == 1 else f"  {self.speed_words}"
         return Content.assemble(("playing", "bold $success"), (speed, "$secondary"), more, (kept, "$foreground 60%"))
 
     def _race(self, moment: Moment) -> Content:
@@ -249,6 +253,14 @@ class PlayScreen(PlayerScreen):
             self._end_recording()  # as soon as it is gone back, what was played is forgotten
         player.go_back()
 
+    def action_restart(self) -> None:
+        if self._player is not None and self._player.has_kept:
+            self.notify("begun again; the place that was kept is gone", timeout=3)
+        super().action_restart()
+
     def action_record_all(self) -> None:
-        if self._player is not None and self._player.latest is not None:
-            self.record(self._player, 0, self._player.latest.step)
+        player = self._player
+        if player is None or player.latest is None or not player.latest.step:
+            self.notify("nothing was played yet")
+        else:
+            self.record(player, 0, player.latest.step)

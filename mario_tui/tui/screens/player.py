@@ -303,4 +303,4 @@ class PlayerScreen(MarioScreen):
             self.notify("nothing was played since r: no recording was made")
             return
         self.mario.record_play(self.recording_name, self.who, self._stage, self.frame_skip, held, first_frame)
-        self.notify("recording in the background; a notice says when it is done")
+        self.notify("recording in the background; a notice says when it is done, and Recordings makes a GIF of it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -71,7 +72,9 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("play", "convert"):
-            return self.selected is not None and self.selected.log is not None
+            info = self.selected
+            is_there = action == "convert" and info is not None and parameters == (info.path.suffix, 2)
+            return info is not None and info.log is not None and not is_there
         if action == "trash":
             return self.selected is not None
         return True
@@ -93,6 +96,8 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
         folder = self.mario.services.recordings_dir()
         opener = {"darwin": "open", "win32": "explorer"}.get(sys.platform, "xdg-open")
         try:
+            if opener == "xdg-open" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+                raise OSError("no desktop")
             subprocess.Popen(
                 [opener, str(folder)],
                 stdin=subprocess.DEVNULL,

@@ -94,6 +94,8 @@ class TrainScreen(MarioScreen):
         super().__init__()
         self._wants_form = False
         self._mode = ""
+        self._had_session = False
+        self._start_problem = ""
         self._knob = KNOBS[0]
 
     def compose_body(self) -> ComposeResult:
@@ -141,7 +143,10 @@ class TrainScreen(MarioScreen):
         return "ended" if snapshot.status in ENDED else "live"
 
     def _set_mode(self, mode: str) -> None:
+        had_session, self._had_session = self._had_session, self.mario.session is not None
         if mode == self._mode:
+            if had_session != self._had_session:
+                self.refresh_bindings()
             return
         self._mode = mode
         self.remove_class("-form", "-live", "-ended", update=False)
@@ -149,6 +154,7 @@ class TrainScreen(MarioScreen):
         if mode == "form":
             form = self.query_one(TrainForm)
             form.set_problem(self.mario.start_problem)
+            self._start_problem = self.mario.start_problem
             form.focus_first()
         else:
             self.set_focus(None)
@@ -187,11 +193,12 @@ class TrainScreen(MarioScreen):
     def refresh_numbers(self) -> None:
         mode = self._wanted_mode()
         with self.app.batch_update():
-            if mode != self._mode:
-                self._set_mode(mode)
+            self._set_mode(mode)
             snapshot = self.mario.snapshot
             if mode == "form":
-                self.query_one(TrainForm).set_problem(self.mario.start_problem)
+                if self._start_problem != self.mario.start_problem:
+                    self._start_problem = self.mario.start_problem
+                    self.query_one(TrainForm).set_problem(self._start_problem)
             elif snapshot is None:
                 self.query_one("#game", GameView).frame = None
                 self._update("#remark", Content.styled("loading PyTorch and the game ...", "$secondary"))

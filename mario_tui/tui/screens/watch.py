@@ -35,6 +35,12 @@ STICKY = 0.25
 _AGENT_ACTIONS = ("change_hands", "next_stage", "record_from_here", "record", "next_epsilon", "toggle_sticky")
 
 
+LOG_ABOUT = (
+    "A recording is played again from its action log, exactly as it was: the buttons are those that were pressed, and "
+    "nobody decides anything. Left and right go back to a moment and on from there."
+)
+
+
 class WatchScreen(PlayerScreen):
     """Plays the greedy episode of an agent; owns the player and closes it with itself."""
 
@@ -94,6 +100,9 @@ class WatchScreen(PlayerScreen):
         self._shows_input = False
         self._input_of: Moment | None = None
         self._stack_of: Moment | None = None
+        if self._is_log:
+            self.ABOUT = LOG_ABOUT
+            self.add_class("-log")
 
     @property
     def paced(self) -> PacedPlayer | None:
@@ -215,10 +224,11 @@ class WatchScreen(PlayerScreen):
             )
         if moment.end is not None:
             words, colour = ENDS[moment.end.value]
+            following = "" if self._is_log else "n next stage, "
             return Content.assemble(
                 stage,
                 (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"),
-                ("\na again, n next stage, ← back", "$foreground 60%"),
+                (f"\na again, {following}← back", "$foreground 60%"),
             )
         chances = player.chances
         more = (f"  ε {chances.epsilon:g}" if chances.epsilon else "") + (

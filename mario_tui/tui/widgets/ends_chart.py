@@ -77,7 +77,7 @@ class EndsChart(Widget):
         columns = width - left
         if not self._episodes or rows < 1 or columns < 4:
             waits = Segment("waits for the first episode"[:width], style("axis"))
-            lines += [Strip([waits if row == height // 2 else Segment("")]) for row in range(1, height)]
+            lines += [Strip([waits] if row == height // 2 else []) for row in range(1, height)]
             return [line.adjust_cell_length(width, base) for line in lines]
         buckets = (int(reached[-1]) + 1) if len(reached) else 1
         places = _fitted(_fitted(self._deaths[:, :buckets].T, 2 * rows)[::-1].T, columns, shares=True)
@@ -110,7 +110,7 @@ class EndsChart(Widget):
             lines.append(Strip([*label(words), *segments]))
         newest = f"{text.count(self._episodes)} episodes"
         axis = "0".ljust(columns - len(newest)) + newest if columns > len(newest) + 2 else ""
-        lines.append(Strip([Segment(" " * left), Segment(axis, style("axis"))]).adjust_cell_length(width, base))
+        lines.append(Strip([Segment(" " * left, base), Segment(axis, style("axis"))]).adjust_cell_length(width, base))
         return [line.simplify() for line in lines]
 
 

@@ -107,10 +107,6 @@ class FormRow(Horizontal):
         event.stop()
         self.post_message(self.Changed(self))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.screen.focus_next()
-
 
 class SettingRow(FormRow):
     """A setting of TrainingConfig; the control follows from the type of the field."""

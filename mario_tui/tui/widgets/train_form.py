@@ -13,10 +13,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
 from textual.message import Message
-from textual.widgets import Button, Collapsible, Input, Static
+from textual.widgets import Button, Collapsible, Input, OptionList, Static
 
 from mario_tui import paths
-from mario_tui.config import PRESETS, TrainingConfig, field_help, preset
+from mario_tui.config import PRESETS, TrainingConfig, field_help, preset, problems
 from mario_tui.errors import InputError
 from mario_tui.tui import text
 from mario_tui.tui.widgets.setting_row import Choice, FormRow, SettingRow
@@ -40,8 +40,17 @@ class TrainForm(Vertical):
 
     BINDINGS = [
         Binding("f5,ctrl+s", "start", "Start", tooltip="Start training with these settings"),
-        Binding("down,tab", "next", "Next setting", show=False, tooltip="Go to the next setting"),
-        Binding("up,shift+tab", "previous", "Previous setting", show=False, tooltip="Go to the previous setting"),
+        # With priority, as what is typed next must go to the next setting, however soon it is typed.
+        Binding("down,tab", "next", "Next setting", show=False, priority=True, tooltip="Go to the next setting"),
+        Binding("enter", "enter", "Next setting", show=False, priority=True),
+        Binding(
+            "up,shift+tab",
+            "previous",
+            "Previous setting",
+            show=False,
+            priority=True,
+            tooltip="Go to the previous setting",
+        ),
     ]
 
     class Start(Message):
@@ -124,9 +133,7 @@ class TrainForm(Vertical):
         try:
             config = TrainingConfig(**{**self._values, **{name: row.value for name, row in rows.items()}})
         except ValidationError as problem:
-            for error in problem.errors():
-                message = error["msg"].removeprefix("Value error, ")
-                errors[str(error["loc"][0])] = message.replace("Input should be", "should be")
+            errors = problems(problem)
         for name, row in rows.items():
             row.error = errors.get(name, "")
         self._check_memory(rows["replay_size"])
@@ -188,6 +195,17 @@ class TrainForm(Vertical):
             return
         self.set_problem("")
         self.post_message(self.Start(config, self.query_one("#row-name", FormRow).value or None))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        focused = self.screen.focused
+        if action in ("next", "previous"):
+            return not isinstance(focused, OptionList)  # the list of an open setting, which moves in itself
+        if action == "enter":
+            return isinstance(focused, Input)
+        return True
+
+    def action_enter(self) -> None:
+        self.screen.focus_next()
 
     def action_next(self) -> None:
         self.screen.focus_next()
