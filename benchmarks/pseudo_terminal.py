@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSWINSZ
@@ -19,13 +19,25 @@ import pyte
 
 
 class Terminal:
-    """The app in a pseudo-terminal, and the screen that a person would see."""
+    """The app in a pseudo-terminal, and the screen that a person would see.
 
-    def __init__(self, arguments: list[str], home: str | Path, *, width: int = 120, height: int = 40) -> None:
+    Args:
+        arguments: of `mario-tui`, or of `command` where there is one.
+    """
+
+    def __init__(
+        self,
+        arguments: list[str],
+        home: str | Path,
+        *,
+        width: int = 120,
+        height: int = 40,
+        command: Sequence[str] = (sys.executable, "-m", "mario_tui"),
+    ) -> None:
         self.master, slave = pty.openpty()
         ioctl(self.master, TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mario_tui", *arguments],
+            [*command, *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "MARIO_TUI_HOME": str(home)},
         )  # fmt: skip

@@ -505,11 +505,11 @@ async def test_n_keeps_a_note_and_f2_renames() -> None:
         problem = app.screen.query_one(".problem", Static)
         await until(pilot, lambda: "cannot be used" in str(problem.content))
         assert app.screen.query_one(Input).value == "overnight-2/x", "what was typed is there to be mended"
-        app.screen.query_one(Input).value = world.checkpoints[1].run
+        app.screen.query_one(Input).value = taken = world.checkpoints[1].run
         await pilot.press("enter")
         await until(pilot, lambda: "exists" in str(problem.content))
         await pilot.press("end", "1", "enter")
-        await until(pilot, lambda: row(rows, 0)[0] == f"{world.checkpoints[1].run}1")
+        await until(pilot, lambda: world.checkpoints[0].run == f"{taken}1")
 
 
 async def test_a_deleted_checkpoint_is_told_with_where_it_went() -> None:
