@@ -127,9 +127,7 @@ class Display:
 
     def pixel(self, x: int, y: int) -> int:
         every_plane, z_pixmap = ctypes.c_ulong(0xFFFFFFFF), 2
-        image = ctypes.c_void_p(
-            self._x11.XGetImage(self._display, self._root, x, y, 1, 1, every_plane, z_pixmap)  # fmt: skip
-        )
+        image = ctypes.c_void_p(self._x11.XGetImage(self._display, self._root, x, y, 1, 1, every_plane, z_pixmap))
         value = int(self._x11.XGetPixel(image, 0, 0)) & 0xFFFFFF
         self._x11.XDestroyImage(image)
         return value
