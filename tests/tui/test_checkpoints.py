@@ -472,7 +472,7 @@ async def test_marked_runs_are_compared_in_one_chart() -> None:
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         chart = app.screen.query_one("#compare-0", MetricChart)
         await until(pilot, lambda: len(chart._lines) == 2)
-        assert "overnight" in str(app.screen.query_one("#legend", Static).content)
+        assert "overnight to step 39,000" in str(app.screen.query_one("#legend", Static).content)
         await pilot.press("tab", "tab", "4")
         assert app.screen.query_one("#compare-3").has_class("-selected")
         await pilot.press("q")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -13,6 +14,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.training.metrics import COMPARED
+from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.widgets.metric_chart import MetricChart
 
@@ -45,8 +47,7 @@ class CompareScreen(MarioScreen):
         self.selected = 0
 
     def compose_body(self) -> ComposeResult:
-        legend = [(f"━━ {run.name}   ", colour) for run, colour in zip(self._runs, COLOURS, strict=False)]
-        yield Static(Content.assemble(*legend), id="legend")
+        yield Static(self._legend(()), id="legend")
         with Container(id="compare-grid"):
             for number, name in enumerate(COMPARED):
                 yield MetricChart(
@@ -62,6 +63,16 @@ class CompareScreen(MarioScreen):
         self._select(0)
         self.run_worker(self._load())
 
+    def _legend(self, lines: Sequence[Sequence[tuple[float, float]]]) -> Content:
+        """The runs in their colours, and how far their lines go: a short one is hard to see beside a long one."""
+        lengths = [f" to step {text.compact(line[-1][0])}" if line else " no episodes" for line in lines]
+        return Content.assemble(
+            *(
+                (f"━━ {run.name}{lengths[number] if lengths else ''}   ", COLOURS[number])
+                for number, run in enumerate(self._runs)
+            )
+        )
+
     async def _load(self) -> None:
         curve = self.mario.services.run_curve
         for number, name in enumerate(COMPARED):
@@ -70,6 +81,8 @@ class CompareScreen(MarioScreen):
             except (MarioTuiError, OSError) as error:
                 self.notify(str(error), severity="error", markup=False)
                 return
+            if number == 0:
+                self.query_one("#legend", Static).update(self._legend(lines))
             self.query_one(f"#compare-{number}", MetricChart).set_lines(lines)
 
     def _select(self, number: int) -> None:
