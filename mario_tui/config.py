@@ -131,6 +131,16 @@ class TrainingConfig(BaseModel):
     priority_correction: float = _field(
         0.4, "how far an update makes up for drawing some transitions more often", group="Agent", ge=0, le=1
     )
+    demonstrations: str = _field(
+        "", "games to learn from beside its own: an action log, or a folder of them such as plays/", group="Agent"
+    )
+    demonstration_share: float = _field(
+        0.25,
+        "share of each batch that is drawn from the demonstrations, where there are any",
+        group="Agent",
+        ge=0,
+        le=1,
+    )
     burn_in: int = _field(10_000, "steps before learning starts", group="Agent", unit="steps", ge=0, le=100_000_000)
     learn_every: int = _field(
         3, "steps between updates of the online network", group="Agent", unit="steps", ge=1, le=100_000
@@ -345,6 +355,8 @@ def field_range(name: str) -> str:
     field = TrainingConfig.model_fields[name]
     if name == "stage":
         return "1-1 to 8-4"
+    if name == "demonstrations":
+        return "a file or a folder"
     if get_args(field.annotation):
         return ", ".join(map(str, get_args(field.annotation)))
     low = high = None

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mario_tui.agent.demonstrations import Demonstrations
 from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, ladder
 from mario_tui.agent.graph import CudaGraphs, GraphedUpdate
 from mario_tui.agent.network import MarioNet
@@ -92,6 +93,7 @@ class Mario:
             device=self.device,
             seed=int(seeds[1]),
         )
+        self.demonstrations: Demonstrations | None = None  # a share of each batch comes from them
         self.exploration: ExponentialDecay | LinearDecay
         if config.exploration_steps:
             self.exploration = LinearDecay(
@@ -161,8 +163,17 @@ class Mario:
         self.memory.add(frame, action, reward, terminated, first, last)
 
     def recall(self) -> Batch:
-        """A batch of experiences from memory."""
+        """A batch of experiences from memory, and of the demonstrations where there are any."""
+        if self.demonstrations:
+            return self.demonstrations.sample_with(self.memory)
         return self.memory.sample()
+
+    def update_priorities(self, batch: Batch, td_error: Tensor) -> None:
+        """Takes note of what error, (B,) float32, a batch was found to have."""
+        if self.demonstrations:
+            self.demonstrations.update_priorities_with(self.memory, batch, td_error)
+        else:
+            self.memory.update_priorities(batch, td_error)
 
     def td_estimate(self, state: Tensor, action: Tensor) -> Tensor:
         """Q_online(s, a): (B,) float32."""
@@ -260,7 +271,7 @@ class Mario:
         loss, td_estimate, td_error = (self.graphed_update or self.update_networks)(
             batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight
         )
-        self.memory.update_priorities(batch, td_error)
+        self.update_priorities(batch, td_error)
         self.updates += 1
         if self.config.average_updates and self.updates % AVERAGE_EVERY == 0:
             self.average()

@@ -11,8 +11,11 @@ With n-step returns (Sutton 1988, Learning to Predict by the Methods of Temporal
 discounted sum of the next n rewards, and its next state the one n steps on, or the episode's final one.
 """
 
+from __future__ import annotations
+
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,9 @@ ROW_BYTES = STORED_BYTES + 4 + 1 + 1 + 1
 # a row's priority, and its part of a sum tree of at most four times as many nodes
 PRIORITY_BYTES = 4 + 4 * 4
 
+OWN, DEMONSTRATED = 0, 1
+"""Whose a transition is: the agent's, or from a game that it was shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -44,7 +50,8 @@ class Batch:
     state, next_state: (B, depth, 84, 84) uint8; action: (B,) int64; reward: (B,) float32, a discounted sum of up to n;
     done: (B,) bool, whether the next state is terminal, so that nothing can be expected after it; discount: (B,)
     float32, what the next state's value counts, gamma to the power of the steps between the two states; index: (B,)
-    int64 on the CPU, the rows they begin in; weight: (B,) float32, what each counts in the loss.
+    int64 on the CPU, the rows they begin in; weight: (B,) float32, what each counts in the loss; source: (B,) uint8 on
+    the CPU, whose they are: OWN or DEMONSTRATED.
     """
 
     state: Tensor
@@ -55,6 +62,18 @@ class Batch:
     discount: Tensor
     index: Tensor
     weight: Tensor
+    source: Tensor
+
+    def __getitem__(self, part: slice) -> Batch:
+        """A part of the transitions."""
+        return Batch(*(getattr(self, field.name)[part] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Batch]) -> Batch:
+        """The transitions of several batches, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 class Priorities:
@@ -109,6 +128,11 @@ class Priorities:
         weights = self.values[rows] ** -self.beta
         return np.asarray(weights / weights.max(), dtype=np.float32)
 
+    def oversampling(self, rows: np.ndarray) -> np.ndarray:
+        """How many times as likely rows are to be drawn as they would be if all were alike: (B,) float32."""
+        mean = self._tree.query(0, self.rows) / np.count_nonzero(self.values)
+        return np.asarray(self.values[rows] / mean, dtype=np.float32)
+
     def load(self, values: np.ndarray, largest: float) -> None:
         """Takes up the `values` and `largest` of an earlier one."""
         self.largest = np.float32(largest)
@@ -123,7 +147,7 @@ class Priorities:
 class _TransitionSampler(Sampler):
     """Draws rows that begin a whole transition, with a generator of its own."""
 
-    def __init__(self, replay: "Replay") -> None:
+    def __init__(self, replay: Replay) -> None:
         super().__init__()
         self._replay = replay
 
@@ -164,6 +188,8 @@ class Replay:
         InputError: the rows cannot fit into the memory that is available.
     """
 
+    source = OWN
+
     def __init__(
         self,
         size: int,
@@ -180,6 +206,7 @@ class Replay:
     ) -> None:
         self.envs = envs
         self.depth = depth
+        self.batch_size = batch_size
         self.n_steps = n_steps
         self._powers = (gamma ** np.arange(n_steps + 1)).astype(np.float32)
         self.device = torch.device(device)
@@ -291,10 +318,13 @@ class Replay:
     def _tick_rows(self, tick: int) -> np.ndarray:
         return tick % self.ticks * self.envs + np.arange(self.envs)
 
-    def sample(self) -> Batch:
-        """Transitions drawn uniformly, with replacement; raises ValueError where there is none yet."""
+    def sample(self, batch_size: int | None = None) -> Batch:
+        """Transitions drawn with replacement, as many as in a batch by default; raises ValueError where there is none
+        yet."""
         if not self.ready:
             raise ValueError("the replay holds no whole transition yet")
+        if batch_size is not None:  # torchrl would warn of another size than its own
+            return self.transitions_at(self.draw(batch_size).numpy())
         rows = self._buffer.sample()
         return self._assemble(rows["index"].cpu().numpy(), rows)
 
@@ -365,6 +395,7 @@ class Replay:
             discount=torch.from_numpy(self._powers[steps]).to(self.device),
             index=torch.from_numpy(index),
             weight=self._weights(index),
+            source=torch.full((len(index),), self.source, dtype=torch.uint8),
         )
 
     def _weights(self, index: np.ndarray) -> Tensor:

@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if group not in groups:
             groups[group] = parser.add_argument_group(f"{group.lower()} settings")
         flag = f"--{name.replace('_', '-')}"
-        text = f"{description} ({field_range(name)}; default {getattr(start, name)})".replace("%", "%%")
+        default = "none" if getattr(start, name) == "" else getattr(start, name)
+        text = f"{description} ({field_range(name)}; default {default})".replace("%", "%%")
         if field.annotation is bool:
             groups[group].add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=description, dest=name
@@ -75,6 +76,8 @@ def train(arguments: argparse.Namespace) -> int:
     from mario_tui.training.control import TrainingControl
     from mario_tui.training.trainer import Trainer
 
+    if config.demonstrations and not arguments.json and sys.stderr.isatty():
+        print("Playing the demonstrations again ...", file=sys.stderr)
     control = TrainingControl()
     trainer = Trainer(config, run=arguments.name, resume=resume, control=control)
     reporter: _Reporter
@@ -150,6 +153,8 @@ class _JsonLines:
         match event:
             case events.Started(run, step):
                 content = {"event": "started", "run": str(run), "step": step}
+                if event.demonstrations:
+                    content["demonstrations"] = event.demonstrations.as_json()
             case events.EpisodeEnded(record):
                 content = {"event": "episode", **asdict(record)}
             case events.Saved(path, step):
@@ -182,6 +187,8 @@ class _Lines:
         match event:
             case events.Started(run, step):
                 self._print(f"Training {run} from step {step:,}")
+                if event.demonstrations:
+                    self._print(_describe(event))
             case events.EpisodeEnded(record) if record.episode % self._trainer.config.log_every == 0:
                 self._print(
                     f"Episode {record.episode} - Step {record.step} - Epsilon {record.epsilon:.4f} - "
@@ -257,6 +264,8 @@ def _describe(event: Event) -> str:
     from mario_tui.training import trainer as events
 
     match event:
+        case events.Started() if event.demonstrations:
+            return str(event.demonstrations).capitalize()
         case events.Saved(path, _):
             return f"Saved {path}"
         case events.Evaluated():

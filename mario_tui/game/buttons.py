@@ -3,6 +3,8 @@
 A combination is one byte with a bit for every button, as in action logs: `RIGHT | A` is 129.
 """
 
+from collections.abc import Sequence
+
 A, B, SELECT, START, UP, DOWN, LEFT, RIGHT = (1 << bit for bit in range(8))
 
 # Directions first: a combination reads as one says it, "right+A".
@@ -29,6 +31,19 @@ ACTION_SETS: dict[str, tuple[int, ...]] = {
     "complex": _COMPLEX,
 }
 """Action number -> button byte; the last three have the order of gym_super_mario_bros.actions."""
+
+
+def action_like(buttons: int, actions: Sequence[int]) -> int | None:
+    """The number of the action that presses these buttons, or else the same but for B; None where there is none.
+
+    B makes Mario faster. Any other button makes another move of it: where a player goes left, no action that goes
+    right stands for that.
+    """
+    for ignored in (0, B):
+        for action, byte in enumerate(actions):
+            if byte | ignored == buttons | ignored:
+                return action
+    return None
 
 
 def button_names(buttons: int) -> tuple[str, ...]:

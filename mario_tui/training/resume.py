@@ -37,6 +37,7 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
     """The settings to go on with from a checkpoint folder: its own, with the changes that a run can take.
 
     A limit that is already reached is lifted, unless `changes` names a new one: who continues a run wants it to go on.
+    Demonstrations stay with a run, so that only more of them are to be named.
 
     Raises InputError for a setting that a run keeps, CheckpointError for a checkpoint that cannot be read.
     """
@@ -48,6 +49,7 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
             raise InputError(
                 f"{name} cannot change when a run goes on (it is {getattr(saved, name)!r}): start a new run for that"
             )
+    changes.setdefault("demonstrations", "")
     if saved.steps and manifest["step"] >= saved.steps:
         changes.setdefault("steps", 0)
     if saved.episodes and manifest.get("episodes", 0) >= saved.episodes:

@@ -45,6 +45,7 @@ class TrainingSnapshot:
         episode: episodes that have ended.
         clears: of all episodes in training; `best_x`: the farthest any of them got; `clear_rate`: of the last 100.
         learning_rate, epsilon: as they are now.
+        demonstrations: transitions of games that the agent is shown, besides those of its replay.
         floor_seconds: until epsilon is at its floor; None where it is there, or never will be.
         ends: where on the stage episodes ended.
         warnings: what should be seen to, one line each.
@@ -76,6 +77,7 @@ class TrainingSnapshot:
     mean_q: float = 0.0
     replay_transitions: int = 0
     replay_capacity: int = 0
+    demonstrations: int = 0
     clear_rate: float = 0.0
     learning_rate: float = 0.0
     floor_seconds: float | None = None
@@ -94,7 +96,7 @@ class TrainingSnapshot:
 class Notice:
     """Something rare that the user should hear of."""
 
-    kind: Literal["saved", "cleared", "evaluated", "paused", "resumed", "finished", "failed"]
+    kind: Literal["saved", "cleared", "evaluated", "paused", "resumed", "finished", "failed", "demonstrations"]
     text: str
 
 
@@ -256,6 +258,8 @@ class TrainingSession:
                 self._speed.clear()
                 if isinstance(event, events.Resumed):
                     self._notices.append(Notice("resumed", "training goes on"))
+                elif event.demonstrations:
+                    self._notices.append(Notice("demonstrations", str(event.demonstrations)))
                 self._publish(trainer, "running")
             case events.Finished():
                 self.result = event
@@ -300,6 +304,7 @@ class TrainingSession:
             mean_q=logger.mean("q"),
             replay_transitions=trainer.mario.memory.transitions,
             replay_capacity=trainer.config.replay_size,
+            demonstrations=trainer.demonstrations.transitions if trainer.demonstrations else 0,
             clear_rate=logger.clear_rate,
             learning_rate=trainer.config.learning_rate,
             floor_seconds=_floor(trainer, speed),

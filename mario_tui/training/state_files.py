@@ -6,13 +6,15 @@ trainer.json           counters, epsilon, random states, the running episodes' b
 actors.safetensors     what each game's agent sees
 replay.safetensors     the replay's rows but their frames
 replay.frames          the frames: zlib over the difference to the same game's row before
+demonstrations.json    action logs of the games that it was shown, where there are any
+demonstrations.safetensors  their priorities and the random state of their sampling
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,15 @@ from mario_tui import checkpoint
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.preprocess import FRAME_SHAPE
 from mario_tui.errors import CheckpointError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.training.demonstrations import as_json, from_json
 
-REPLAY_PARTS = ("replay.safetensors", "replay.frames")
+REPLAY_PARTS = ("replay.safetensors", "replay.frames", "demonstrations.safetensors")
 _TICKS_AT_ONCE = 1024
 
 
 def writers(
-    mario: Mario, state: Mapping[str, Any], stacks: Tensor, *, replay: bool
+    mario: Mario, state: Mapping[str, Any], stacks: Tensor, *, demonstrations: Sequence[ActionLog] = (), replay: bool
 ) -> dict[str, Callable[[Path], None]]:
     """File name -> function that writes it, for `checkpoint.write`.
 
@@ -45,18 +49,35 @@ def writers(
         "actors.safetensors": lambda path: save_file(actors, path),
         "trainer.json": lambda path: _write_text(path, text),
     }
+    if demonstrations:
+        logs = json.dumps(as_json(demonstrations), separators=(",", ":")) + "\n"
+        parts["demonstrations.json"] = lambda path: _write_text(path, logs)
     if replay:
         rows = mario.memory.state_dict()
         frames = rows.pop("frame", torch.empty((0, *FRAME_SHAPE), dtype=torch.uint8))
         parts["replay.safetensors"] = lambda path: save_file(_copies(rows), path)
         parts["replay.frames"] = lambda path: _save_frames(frames.numpy(), path, mario.memory.envs)
+        if mario.demonstrations:
+            sampling = _copies(mario.demonstrations.state_dict())
+            parts["demonstrations.safetensors"] = lambda path: save_file(sampling, path)
     return parts
+
+
+def read_demonstrations(folder: Path, manifest: Mapping[str, Any]) -> tuple[ActionLog, ...]:
+    """The action logs in a verified checkpoint; raises CheckpointError where they cannot be read."""
+    if "demonstrations.json" not in manifest["parts"]:
+        return ()
+    try:
+        return from_json(checkpoint.read_json(folder / "demonstrations.json"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the demonstrations in {folder} cannot be read by this version: {error}") from None
 
 
 def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
     """Brings `mario` to the state of a verified checkpoint; returns the trainer's own state and the stacks.
 
-    A checkpoint without a replay can be continued: learning then waits until the replay is filled anew.
+    The demonstrations are there already; with others added to the ones that were saved, their sampling begins anew. A
+    checkpoint without a replay can be continued: learning then waits until the replay is filled anew.
     """
     if "optimizer.safetensors" not in manifest["parts"]:
         raise CheckpointError(f"{folder} was exported to play only and cannot be trained on: resume another checkpoint")
@@ -70,6 +91,10 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
         mario.memory.load_state_dict(rows)
     else:
         mario.burn_in_until = mario.curr_step + mario.config.burn_in
+    if mario.demonstrations and "demonstrations.safetensors" in manifest["parts"]:
+        sampling = load_file(folder / "demonstrations.safetensors")
+        if int(sampling["tick"]) == mario.demonstrations.tick:
+            mario.demonstrations.load_state_dict(sampling)
     return state, load_file(folder / "actors.safetensors")["stacks"]
 
 

@@ -28,6 +28,7 @@ from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.agent.processor import prepare_processor
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
+from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
 from mario_tui.game.episode import EndReason
@@ -41,6 +42,7 @@ from mario_tui.play.evaluation import (
 )
 from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
+from mario_tui.training.demonstrations import DemonstrationCount, find_logs, play_again
 from mario_tui.training.metrics import EpisodeRecord, EvaluationRecord, MetricLogger, TensorBoardLog
 from mario_tui.training.plots import save_curves
 
@@ -51,6 +53,7 @@ class Started:
 
     run: Path
     step: int
+    demonstrations: DemonstrationCount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,8 @@ class Trainer:
         control: what other threads want.
 
     Raises:
-        InputError: settings that cannot work here (replay too large, no GPU, a run of that name exists or is in use).
+        InputError: settings that cannot work here (replay too large, no GPU, no demonstrations where they should be, a
+            run of that name exists or is in use).
         CheckpointError: the checkpoint to resume from cannot be used.
     """
 
@@ -215,12 +219,18 @@ class Trainer:
             self.run_dir = paths.run_dir(run or paths.new_run_name(config.stage))
         self.buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
         self.mario = Mario(config, len(self.buttons), self.device)
+        self._shown: tuple[ActionLog, ...] = ()  # the games that the agent learns from beside its own
+        self.demonstrations: DemonstrationCount | None = None
+        where = config.demonstrations
+        named, others = find_logs(where, config.stage) if where else ((), 0)
         self._lock = self._take_lock()
         try:
             if not going_on and (paths.step_folders(self.run_dir) or (self.run_dir / "metrics.csv").exists()):
                 raise InputError(
                     f"a run named {self.run_dir.name!r} exists: continue it with --resume, or choose another name"
                 )
+            if not going_on:
+                self._show(named, others)
             self.run_dir.mkdir(parents=True, exist_ok=True)
             checkpoint.sweep(self.run_dir)
             self.logger = MetricLogger(self.run_dir, config.stage, config.envs)
@@ -246,10 +256,10 @@ class Trainer:
             self._active_seconds = 0.0
             self._start_step = 0
             if resume is not None:
-                self._load(resume)
+                self._load(resume, named, others)
             self.tensorboard = TensorBoardLog(self.run_dir) if config.tensorboard else None
             # last, so that a start that fails leaves no run behind
-            checkpoint.write_atomically(self.run_dir / "config.toml", config.to_toml())
+            checkpoint.write_atomically(self.run_dir / "config.toml", self.config.to_toml())
         except BaseException:
             self._lock.release()
             raise
@@ -345,7 +355,9 @@ class Trainer:
         try:
             fleet = self._start_games()
             self._start_step = self.step
-            yield Started(self.run_dir, self.step)
+            if self.demonstrations:
+                self.note(str(self.demonstrations))
+            yield Started(self.run_dir, self.step, self.demonstrations)
             while True:
                 yield from self._obey()
                 if self.control.stopping:
@@ -635,7 +647,9 @@ class Trainer:
     def _snapshot(self, *, full: bool) -> _Snapshot:
         """The agent as it is now, with the replay (which is not copied) or without."""
         self.settle()
-        parts = state_files.writers(self.mario, self._state(), self.stacks.stacks, replay=full)
+        parts = state_files.writers(
+            self.mario, self._state(), self.stacks.stacks, demonstrations=self._shown, replay=full
+        )
         header = {
             "created": checkpoint.now(),  # not when it is written, which for an evaluated agent is later
             "stage": self.config.stage,
@@ -677,13 +691,27 @@ class Trainer:
             "best": list(self._best),
             "robust_protocol": checkpoint.ROBUST_PROTOCOL,
             "first_greedy_clear": asdict(clear) if clear else None,
+            **({"demonstrations": self.demonstrations.as_json()} if self.demonstrations else {}),
         }
 
-    def _load(self, path: Path) -> None:
+    def _show(self, games: tuple[ActionLog, ...], others: int) -> None:
+        """Lets the agent learn from these games; `others` were found besides, of other stages."""
+        self._shown = games
+        if games:
+            self.mario.demonstrations, count = play_again(games, self.config, self.device)
+            self.demonstrations = replace(count, other_stages=others)
+
+    def _load(self, path: Path, named: tuple[ActionLog, ...], others: int) -> None:
         if not path.is_dir():
             self._start_from_tutorial(path)
             return
         manifest = checkpoint.verify(path)
+        kept = state_files.read_demonstrations(path, manifest)
+        self._show(tuple(dict.fromkeys((*kept, *named))), others)
+        if kept and not self.config.demonstrations:  # where they came from stays in the settings
+            self.config = self.mario.config = self.config.replace(
+                demonstrations=manifest["config"].get("demonstrations", "")
+            )
         try:
             state, stacks = state_files.read(path, self.mario, manifest)
             self.logger.load_state_dict(state["metrics"])

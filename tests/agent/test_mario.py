@@ -34,6 +34,7 @@ def random_batch(seed: int, size: int = 32) -> Batch:
         discount=torch.full((size,), 0.9),
         index=torch.arange(size),
         weight=torch.ones(size),
+        source=torch.zeros(size, dtype=torch.uint8),
     )
 
 

@@ -3,7 +3,7 @@ import importlib
 import pytest
 
 from mario_tui.game import buttons
-from mario_tui.game.buttons import ACTION_SETS, action_names, button_names
+from mario_tui.game.buttons import ACTION_SETS, DOWN, LEFT, RIGHT, START, A, B, action_like, action_names, button_names
 
 
 def test_a_byte_has_the_bits_of_an_action_log() -> None:
@@ -32,3 +32,34 @@ def test_sets_have_the_order_of_the_game_package(set_name: str, package_name: st
     theirs = getattr(importlib.import_module("gym_super_mario_bros.actions"), package_name)
     ours = [list(button_names(byte)) or ["NOOP"] for byte in ACTION_SETS[set_name]]
     assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("held", "set_name", "action"),
+    [
+        (RIGHT, "tutorial", 0),
+        (RIGHT | A, "tutorial", 1),
+        (RIGHT | B, "tutorial", 0),  # runs, where the agent walks
+        (RIGHT | A | B, "tutorial", 1),
+        (RIGHT, "run", 0),  # walks, where the agent runs
+        (0, "tutorial", None),
+        (A, "tutorial", None),
+        (LEFT, "tutorial", None),
+        (LEFT | RIGHT, "tutorial", None),
+        (RIGHT | DOWN, "tutorial", None),
+        (RIGHT | START, "tutorial", None),
+        (RIGHT | B, "simple", 3),
+        (B, "simple", 0),
+        (A | B, "simple", 5),
+        (LEFT | A, "simple", None),
+        (LEFT | A | B, "complex", 9),
+    ],
+)
+def test_an_action_is_like_buttons_that_differ_in_b_alone(held: int, set_name: str, action: int | None) -> None:
+    assert action_like(held, ACTION_SETS[set_name]) == action
+
+
+@pytest.mark.parametrize("set_name", ACTION_SETS)
+def test_every_action_is_like_itself(set_name: str) -> None:
+    actions = ACTION_SETS[set_name]
+    assert [action_like(byte, actions) for byte in actions] == list(range(len(actions)))

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from mario_tui.agent.replay import Replay
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.trainer import Event, Stepped, Trainer
 
@@ -29,6 +30,9 @@ def full_state(trainer: Trainer) -> dict[str, Any]:
     for index, entry in mario.optimizer.state_dict()["state"].items():
         state.update({f"adam.{index}.{name}": value.clone() for name, value in entry.items()})
     state.update({f"replay.{name}": value.clone() for name, value in mario.memory.state_dict().items()})
+    if mario.demonstrations:
+        shown = {**Replay.state_dict(mario.demonstrations), **mario.demonstrations.state_dict()}
+        state.update({f"demonstrations.{name}": value.clone() for name, value in shown.items()})
     state["mario"] = mario.state_dict()
     state["metrics"] = trainer.logger.state_dict()
     state["stacks"] = trainer.stacks.stacks.clone()

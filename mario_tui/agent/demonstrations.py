@@ -1,0 +1,128 @@
+"""Transitions of games that an agent was shown, kept beside its own and sampled with them.
+
+A fixed share of every batch comes from them, as the demo ratio of R2D3 (Paine et al. 2019, Making Efficient Use of
+Demonstrations to Solve Hard Exploration Problems). The loss is that of Double DQN for both: nothing makes the agent
+imitate, it learns what the shown actions led to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mario_tui.agent.preprocess import FRAME_SHAPE
+from mario_tui.agent.replay import DEMONSTRATED, Batch, Replay
+
+
+@dataclass(frozen=True, slots=True)
+class DemonstrationRows:
+    """Rows as in `Replay.add`, of one game after the other, each with its final frame.
+
+    frame: (N, 84, 84) uint8; action: (N,) uint8; reward: (N,) float32; terminated, first, last: (N,) bool; usable: (N,)
+    bool, whether there is something to learn from what was done there, never so in a final frame.
+    """
+
+    frame: Tensor
+    action: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    usable: np.ndarray
+
+
+class Demonstrations(Replay):
+    """A replay that is filled once and never overwritten.
+
+    Args:
+        rows: what it holds; one of them at least is usable.
+        share: of a batch that is drawn from here, 0 to 1.
+        settings: as for Replay.
+    """
+
+    source = DEMONSTRATED
+
+    def __init__(self, rows: DemonstrationRows, *, share: float, n_steps: int = 1, **settings: Any) -> None:
+        # rows can be sampled once n_steps more came after them: blank ones, as no game goes on there
+        count, blank = len(rows.frame), n_steps - 1
+        super().__init__(count + blank, n_steps=n_steps, **settings)
+        self.share = share
+        self._usable = np.pad(rows.usable, (0, blank))
+        self._usable_rows = np.flatnonzero(rows.usable)
+        state: dict[str, Any] = {
+            "frame": torch.cat((rows.frame.cpu(), torch.zeros((blank, *FRAME_SHAPE), dtype=torch.uint8))),
+            "action": torch.from_numpy(np.pad(rows.action, (0, blank)).astype(np.uint8)),
+            "reward": torch.from_numpy(np.pad(rows.reward, (0, blank)).astype(np.float32)),
+            "terminated": torch.from_numpy(np.pad(rows.terminated, (0, blank))),
+            "first": torch.from_numpy(np.pad(rows.first, (0, blank), constant_values=True)),
+            "last": torch.from_numpy(np.pad(rows.last, (0, blank), constant_values=True)),
+            "tick": torch.tensor(count + blank),
+            "generator": self._generator.get_state(),
+        }
+        if self.priorities:
+            values = np.zeros(self.rows, dtype=np.float32)
+            values[self._usable_rows] = self.priorities.largest
+            state |= {"priorities": torch.from_numpy(values), "largest_priority": self.priorities.largest}
+        super().load_state_dict(state)
+        self.transitions = len(self._usable_rows)
+
+    @property
+    def ready(self) -> bool:
+        return True
+
+    def draw(self, batch_size: int) -> Tensor:
+        if self.priorities:
+            return super().draw(batch_size)
+        drawn = torch.randint(len(self._usable_rows), (batch_size,), generator=self._generator)
+        return torch.from_numpy(self._usable_rows[drawn.numpy()])
+
+    def _sampleable(self) -> np.ndarray:
+        sampleable: np.ndarray = super()._sampleable() & self._usable[:, None]
+        return sampleable
+
+    def sample_with(self, own: Replay) -> Batch:
+        """A batch of the agent's own transitions and, after them, of those shown.
+
+        Where `share` of a batch is no whole number, it is rounded up or down by chance, so that the mean is right.
+
+        With priorities the weights make up for what they did to the chances within each of the two, and leave the share
+        as it is: a transition that is as likely as the mean of its own counts 1 before the largest is made 1.
+        """
+        chance = float(torch.rand(1, generator=self._generator, dtype=torch.float64))
+        theirs = int(self.share * own.batch_size + chance)
+        counts = ((own, own.batch_size - theirs), (self, theirs))
+        parts = [(replay, replay.sample(count)) for replay, count in counts if count]
+        batch = Batch.joined([part for _, part in parts])
+        if not self.priorities:
+            return batch
+        likelier = np.concatenate(
+            [replay.priorities.oversampling(part.index.numpy()) for replay, part in parts if replay.priorities]
+        )
+        weight = likelier**-self.priorities.beta
+        return replace(batch, weight=torch.from_numpy(weight / weight.max()).to(self.device))
+
+    def update_priorities_with(self, own: Replay, batch: Batch, td_errors: Tensor) -> None:
+        """`Replay.update_priorities` of both, with a batch of `sample_with`."""
+        count = int((batch.source != self.source).sum())
+        for replay, part in ((own, slice(count)), (self, slice(count, None))):
+            if len(batch.source[part]):
+                replay.update_priorities(batch[part], td_errors[part])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random state and the priorities; not the rows, which the games are played again for."""
+        state: dict[str, Any] = {"tick": torch.tensor(self.tick), "generator": self._generator.get_state()}
+        if self.priorities:
+            self._note_priorities()
+            state["priorities"] = torch.from_numpy(self.priorities.values.copy())
+            state["largest_priority"] = torch.tensor(float(self.priorities.largest))
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up where `state_dict` was called, with the same rows."""
+        self._generator.set_state(state["generator"])
+        if self.priorities:
+            self.priorities.load(state["priorities"].numpy(), float(state["largest_priority"]))
