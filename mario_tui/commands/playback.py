@@ -184,7 +184,7 @@ def play(arguments: argparse.Namespace) -> int:
         from mario_tui.play.recorder import check_video
 
         check_video(output, scale=arguments.scale, fps=arguments.fps)
-    from mario_tui.play.human import HumanPlayer
+    from mario_tui.play.human import HOW_TO_LEARN_FROM, HumanPlayer
 
     player = HumanPlayer(stage)
     if arguments.window:
@@ -219,6 +219,8 @@ def play(arguments: argparse.Namespace) -> int:
             )
         outcome = "cleared the stage" if game.cleared else f"got to x {game.max_x}"
         print(f"Wrote {recording.path} ({recording.seconds:.1f} s; {outcome}), the best of the games played")
+    if player.logs:
+        print(f"Kept as {player.logs[-1]}; {HOW_TO_LEARN_FROM}")
     return code
 
 

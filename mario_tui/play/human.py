@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +28,8 @@ _INTERVALS = 600
 
 SHORTEST_GAME_FRAMES = 60
 """Of a game whose action log is kept."""
+
+HOW_TO_LEARN_FROM = "an agent learns from the games in plays/ with 'mario-tui train --demonstrations plays/'"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class HumanPlayer(PacedPlayer):
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
         self.best: Game | None = None
         """Of the games that were left: one that cleared its stage, or the one that got farthest."""
+        self.logs: list[Path] = []
+        """The action logs of the games that were left."""
 
     @property
     def has_kept(self) -> bool:
@@ -172,6 +177,7 @@ class HumanPlayer(PacedPlayer):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             game.log.save(path, played_by="hand", max_x=game.max_x, cleared=game.cleared)
+            self.logs.append(path)
         except (OSError, MarioTuiError) as error:
             self.problem = f"the game's log cannot be kept: {error}"
 

@@ -245,6 +245,7 @@ def test_every_game_is_kept_as_an_action_log_and_the_best_is_known(home: Path) -
         until(lambda: step(player) > 150)
     logs = {path: ActionLog.load(path) for path in (home / "plays").iterdir()}
     assert len(logs) == 2
+    assert set(player.logs) == set(logs)
     best = player.best
     assert best is not None
     results = sorted(replay(log).max_x for log in logs.values())
@@ -259,4 +260,5 @@ def test_a_log_that_cannot_be_kept_is_a_problem_that_is_told(home: Path) -> None
         player.begin()
         until(lambda: step(player) > 70)
     assert "cannot be kept" in player.problem
+    assert player.logs == []
     assert player.best is not None

@@ -107,6 +107,8 @@ def test_play_in_a_window_and_record_it(virtual_display: str, monkeypatch: pytes
     assert (program.returncode, err) == (0, "")
     assert "the best of the games played" in out
     (kept,) = (home / "plays").iterdir()
+    assert f"Kept as {kept}" in out
+    assert "train --demonstrations plays/" in out
     log = ActionLog.load(kept)
     assert log == ActionLog.load(video.with_suffix(".json"))
     reader = imageio.get_reader(video)

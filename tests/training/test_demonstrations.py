@@ -17,6 +17,7 @@ from mario_tui.game.buttons import ACTION_SETS, LEFT, RIGHT, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.training.resume import resume_config
+from mario_tui.training.session import TrainingSession
 from mario_tui.training.trainer import Started, Trainer
 from runs import differences, full_state, run_to_end
 
@@ -213,3 +214,13 @@ def test_what_cannot_be_used_is_one_line_and_leaves_no_run(small, plays: Path, h
     (plays / "damaged.json").write_text("[]")
     with pytest.raises(InputError, match="it is not a JSON object"):
         Trainer(small(demonstrations="plays"), run="refused")
+
+
+def test_a_session_tells_of_them(small, plays: Path) -> None:
+    session = TrainingSession(small(steps=30, demonstrations="plays"), run="session")
+    session.start()
+    assert session.join(120)
+    first = session.notices()[0]
+    assert first.kind == "demonstrations"
+    assert first.text.startswith(f"demonstrations: 2 games, {session.snapshot.demonstrations} steps")
+    assert session.snapshot.demonstrations > 100

@@ -289,6 +289,7 @@ class FakeGame(FakePlayer):
         self.latest = moment(action=None, q_values=(), step=1800, x=1210, max_x=1220)
         self.waits = False
         self.kept_step: int | None = None
+        self.logs: list[Path] = []
 
     @property
     def has_kept(self) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,19 @@ async def test_it_shows_the_game_the_pad_and_the_numbers() -> None:
         assert "playing" in shown(app, "#state")
         world.game.latest_frame = picture(50)
         await until(pilot, lambda: app.screen.query_one("#game", GameView).frame is world.game.latest_frame)
+
+
+async def test_it_tells_once_that_a_game_is_kept_and_what_for() -> None:
+    world = World()
+    async with playing(world) as (app, pilot):
+        notices: list[str] = []
+        app.screen.notify = lambda text, **_: notices.append(text)  # type: ignore[method-assign]
+        world.game.logs.append(Path("1-1.json"))
+        await until(pilot, lambda: bool(notices))
+        world.game.logs.append(Path("1-1_2.json"))
+        app.screen.refresh_numbers()
+        assert len(notices) == 1
+        assert "mario-tui train --demonstrations plays/" in notices[0]
 
 
 async def test_home_plays_the_stage_of_the_best_agent() -> None:

@@ -74,6 +74,7 @@ class PlayScreen(PlayerScreen):
     def __init__(self, stage: str, *, leaves_app: bool = False) -> None:
         super().__init__(stage, leaves_app=leaves_app)
         self._player: HumanPlayer | None = None
+        self._told_of_logs = False
         self._ghost: Ghost | None = None
         self._ghost_stage = ""
 
@@ -131,6 +132,11 @@ class PlayScreen(PlayerScreen):
             return
         moment = player.latest
         self._look_for_ghost()
+        if player.logs and not self._told_of_logs:
+            from mario_tui.play.human import HOW_TO_LEARN_FROM  # which is there by now: a screen opens without it
+
+            self._told_of_logs = True
+            self.notify(f"the game is kept; {HOW_TO_LEARN_FROM}", timeout=8, markup=False)
         with self.app.batch_update():
             self.update_text("#stage", Content.assemble("stage ", (self._stage, "bold"), "  by hand"))
             self.update_text("#state", self._state(player, moment))
