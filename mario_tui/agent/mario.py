@@ -164,13 +164,13 @@ class Mario:
 
     def recall(self) -> Batch:
         """A batch of experiences from memory, and of the demonstrations where there are any."""
-        if self.demonstrations:
+        if self.demonstrations is not None:
             return self.demonstrations.sample_with(self.memory)
         return self.memory.sample()
 
     def update_priorities(self, batch: Batch, td_error: Tensor) -> None:
         """Takes note of what error, (B,) float32, a batch was found to have."""
-        if self.demonstrations:
+        if self.demonstrations is not None:
             self.demonstrations.update_priorities_with(self.memory, batch, td_error)
         else:
             self.memory.update_priorities(batch, td_error)

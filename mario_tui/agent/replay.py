@@ -319,8 +319,7 @@ class Replay:
         return tick % self.ticks * self.envs + np.arange(self.envs)
 
     def sample(self, batch_size: int | None = None) -> Batch:
-        """Transitions drawn with replacement, as many as in a batch by default; raises ValueError where there is none
-        yet."""
+        """So many transitions, a batch by default, with replacement; raises ValueError where there is none yet."""
         if not self.ready:
             raise ValueError("the replay holds no whole transition yet")
         if batch_size is not None:  # torchrl would warn of another size than its own

@@ -81,7 +81,7 @@ def find_logs(where: str, stage: str) -> tuple[tuple[ActionLog, ...], int]:
     ours = tuple(dict.fromkeys(log for log in logs if log.stage == stage))
     if not ours:
         stages = ", ".join(sorted({log.stage for log in logs}))
-        raise InputError(f"no game of {stage} among the action logs in {path}, which are of {stages}: play one first")
+        raise InputError(f"no game of {stage} in {path}, which has logs of {stages}: play one, or choose that --stage")
     return ours, sum(log.stage != stage for log in logs)
 
 

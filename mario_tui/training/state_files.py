@@ -57,7 +57,7 @@ def writers(
         frames = rows.pop("frame", torch.empty((0, *FRAME_SHAPE), dtype=torch.uint8))
         parts["replay.safetensors"] = lambda path: save_file(_copies(rows), path)
         parts["replay.frames"] = lambda path: _save_frames(frames.numpy(), path, mario.memory.envs)
-        if mario.demonstrations:
+        if mario.demonstrations is not None:
             sampling = _copies(mario.demonstrations.state_dict())
             parts["demonstrations.safetensors"] = lambda path: save_file(sampling, path)
     return parts
@@ -91,7 +91,7 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
         mario.memory.load_state_dict(rows)
     else:
         mario.burn_in_until = mario.curr_step + mario.config.burn_in
-    if mario.demonstrations and "demonstrations.safetensors" in manifest["parts"]:
+    if mario.demonstrations is not None and "demonstrations.safetensors" in manifest["parts"]:
         sampling = load_file(folder / "demonstrations.safetensors")
         if int(sampling["tick"]) == mario.demonstrations.tick:
             mario.demonstrations.load_state_dict(sampling)

@@ -30,7 +30,7 @@ def full_state(trainer: Trainer) -> dict[str, Any]:
     for index, entry in mario.optimizer.state_dict()["state"].items():
         state.update({f"adam.{index}.{name}": value.clone() for name, value in entry.items()})
     state.update({f"replay.{name}": value.clone() for name, value in mario.memory.state_dict().items()})
-    if mario.demonstrations:
+    if mario.demonstrations is not None:
         shown = {**Replay.state_dict(mario.demonstrations), **mario.demonstrations.state_dict()}
         state.update({f"demonstrations.{name}": value.clone() for name, value in shown.items()})
     state["mario"] = mario.state_dict()
