@@ -74,7 +74,13 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     record.add_argument("--best-of", type=int, default=1, metavar="N", help="the best of N episodes (default 1)")
     _add_chance(record)
     record.add_argument("-o", "--output", metavar="FILE", help="an .mp4 or .gif (default: an MP4 in recordings/)")
-    _add_stage(record)
+    record.add_argument(
+        "--stage",
+        type=lambda text: text.split(","),
+        action="extend",
+        metavar="S",
+        help="1-1 to 8-4 (default: the one it was trained on); several, as in 1-1,1-2: one after the other",
+    )
     _add_video(record)
     _add_json(record)
 
@@ -83,7 +89,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     export.add_argument("--name", required=True, metavar="RUN", help="name of the new run")
     _add_json(export)
 
-    replay = add("replay", "play an action log again and print its checksums", "playback.replay")
+    replay = add("replay", "play an action log again, print its checksums and check them", "playback.replay")
     replay.add_argument("log", metavar="LOG", help="the .json beside a recording")
     replay.add_argument("-o", "--output", metavar="FILE", help="also write it to an .mp4 or .gif")
     _add_video(replay)

@@ -204,6 +204,11 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=10**6,
     )
+    record: bool = _field(
+        True,
+        "record the first clear and the best episode so far to recordings/, in a background process",
+        group="Run",
+    )
     seed: int = _field(0, "seed of every random choice", group="Run", ge=0, le=2**63 - 1)
     device: Literal["auto", "cpu", "cuda"] = _field("auto", "where the networks run", group="Run")
     threads: int = _field(

@@ -5,16 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mario_tui import checkpoint, paths
 from mario_tui.errors import InputError, MarioTuiError
-from mario_tui.game.action_log import ActionLog
+from mario_tui.game.action_log import ActionLog, ReplayResult, load_logs
 from mario_tui.game.action_log import replay as replay_log
 from mario_tui.game.stages import check_stage
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mario_tui.play.recorder import Progress, Recording
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -70,13 +77,14 @@ def export(arguments: argparse.Namespace) -> int:
 
 
 def record(arguments: argparse.Namespace) -> int:
-    if arguments.stage is not None:
-        check_stage(arguments.stage)
+    stages = [check_stage(stage) for stage in arguments.stage or ()]
     found = [paths.find_checkpoint(text) for text in arguments.checkpoint]
     if arguments.grid is not None:
         if len(found) > 1:
             raise InputError("--grid takes checkpoints of one run: name one, or all checkpoints without --grid")
         found = _spread(found[0], arguments.grid)
+    if len(found) > 1 and len(stages) > 1:
+        raise InputError("a video of agents side by side shows one stage: name one, or one agent for several stages")
     from mario_tui.play.recorder import check_video
     from mario_tui.play.recording import default_output, record_agent
 
@@ -84,7 +92,7 @@ def record(arguments: argparse.Namespace) -> int:
     check_video(output, scale=arguments.scale, fps=arguments.fps)
     if len(found) > 1 and (arguments.overlay or arguments.best_of > 1):
         raise InputError("--overlay and --best-of are for the video of one agent")
-    with _counting(arguments.json) as progress:
+    with _recording(arguments.json) as progress:
         if len(found) > 1:
             from mario_tui.agent.policy import load_policy
             from mario_tui.play.grid import record_grid
@@ -92,7 +100,7 @@ def record(arguments: argparse.Namespace) -> int:
             recording = record_grid(
                 [load_policy(path) for path in found],
                 output,
-                stage=arguments.stage,
+                stage=stages[0] if stages else None,
                 scale=arguments.scale,
                 fps=arguments.fps,
                 progress=progress,
@@ -101,7 +109,7 @@ def record(arguments: argparse.Namespace) -> int:
             recording = record_agent(
                 found[0],
                 output,
-                stage=arguments.stage,
+                stages=stages,
                 scale=arguments.scale,
                 fps=arguments.fps,
                 overlay=arguments.overlay,
@@ -114,12 +122,19 @@ def record(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(recording.as_json()))
     else:
-        outcome = "cleared the stage" if recording.cleared else f"got to x {recording.max_x}"
+        if len(stages) > 1:
+            outcome = ", ".join(f"{episode.log.stage} {_outcome(episode.result)}" for episode in recording.episodes)
+        else:
+            outcome = _outcome(recording)
         print(
             f"Wrote {recording.path} ({recording.frames:,} frames, {recording.seconds:.1f} s; {outcome}) "
             f"and its action log {recording.action_log}"
         )
     return 0
+
+
+def _outcome(played: Recording | ReplayResult) -> str:
+    return "cleared the stage" if played.cleared else f"got to x {played.max_x}"
 
 
 def _spread(path: Path, count: int) -> list[Path]:
@@ -132,33 +147,67 @@ def _spread(path: Path, count: int) -> list[Path]:
 
 
 def replay(arguments: argparse.Namespace) -> int:
-    log = ActionLog.load(Path(arguments.log))
-    if arguments.output is not None:
-        from mario_tui.play.recorder import check_video
-        from mario_tui.play.recording import record_log
+    """Plays a log again; where it has checksums and they are other ones than now, that is a failure."""
+    logs = load_logs(Path(arguments.log))
+    output = None if arguments.output is None else Path(arguments.output)
+    if output is not None:
+        from mario_tui.play.recorder import check_video, record_replay
 
-        output = Path(arguments.output)
         check_video(output, scale=arguments.scale, fps=arguments.fps)
-        with _counting(arguments.json) as progress:
-            record_log(
-                log, output, scale=arguments.scale, fps=arguments.fps, overlay=arguments.overlay, progress=progress
+        with _recording(arguments.json) as progress:
+            recording = record_replay(
+                logs, output, scale=arguments.scale, fps=arguments.fps, overlay=arguments.overlay, progress=progress
             )
-    result = replay_log(log)
-    content = {
-        "frames": result.frames,
-        "ram_crc32": result.ram_crc32,
-        "screen_crc32": result.screen_crc32,
-        "max_x": result.max_x,
-        "reward": result.reward,
-        "cleared": result.cleared,
-    }
-    if arguments.json:
-        print(json.dumps(content))
+        results = [episode.result for episode in recording.episodes]
     else:
-        print("\n".join(f"{name:<13}{value}" for name, value in content.items()))
-        if arguments.output:
-            print(f"Wrote {arguments.output}")
+        results = [replay_log(log) for log in logs]
+    episodes = [_replayed(log, result) for log, result in zip(logs, results, strict=True)]
+    differing = [content["stage"] for content in episodes if not content.get("matches", True)]
+    if arguments.json:
+        print(json.dumps(_together(episodes)))
+    else:
+        for content in episodes:
+            shown = {name: value for name, value in content.items() if len(logs) > 1 or name in _REPLAY_KEYS}
+            print("\n".join(f"{name:<13}{value}" for name, value in shown.items() if name != "matches"))
+        if output is not None:
+            print(f"Wrote {output}")
+    if differing:
+        raise MarioTuiError(
+            f"{arguments.log} played differently from when it was recorded: its checksums on {', '.join(differing)} "
+            "are others; the log was changed, or this is another version of the game"
+        )
     return 0
+
+
+_REPLAY_KEYS = ("frames", "ram_crc32", "screen_crc32", "max_x", "reward", "cleared")
+
+
+def _replayed(log: ActionLog, result: ReplayResult) -> dict[str, Any]:
+    """What `replay` tells of an episode; `matches` where the log has checksums."""
+    content = {"stage": log.stage} | {name: getattr(result, name) for name in _REPLAY_KEYS}
+    if log.ram_crc32 is not None or log.screen_crc32 is not None:
+        content["matches"] = not result.differs_from(log)
+    return content
+
+
+def _together(episodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What `replay --json` promises: of one episode its own, of several their sums, with each of them under `episodes`.
+
+    The checksums of several are those of their last one; `matches` is for all that have any.
+    """
+    content = {
+        "frames": sum(content["frames"] for content in episodes),
+        "ram_crc32": episodes[-1]["ram_crc32"],
+        "screen_crc32": episodes[-1]["screen_crc32"],
+        "max_x": max(content["max_x"] for content in episodes),
+        "reward": sum(content["reward"] for content in episodes),
+        "cleared": all(content["cleared"] for content in episodes),
+    }
+    if checked := [content["matches"] for content in episodes if "matches" in content]:
+        content["matches"] = all(checked)
+    if len(episodes) > 1:
+        content["episodes"] = list(episodes)
+    return content
 
 
 def watch(arguments: argparse.Namespace) -> int:
@@ -205,11 +254,11 @@ def play(arguments: argparse.Namespace) -> int:
     if output is not None and player.best is None:
         print("Nothing was recorded: no game took a second or more.")
     elif output is not None and player.best is not None:
-        from mario_tui.play.recording import record_log
+        from mario_tui.play.recorder import record_replay
 
         game = player.best
-        with _counting(quiet=False) as progress:
-            recording = record_log(
+        with _recording(quiet=False) as progress:
+            recording = record_replay(
                 game.log,
                 output,
                 scale=arguments.scale,
@@ -217,8 +266,9 @@ def play(arguments: argparse.Namespace) -> int:
                 overlay=arguments.overlay,
                 progress=progress,
             )
-        outcome = "cleared the stage" if game.cleared else f"got to x {game.max_x}"
-        print(f"Wrote {recording.path} ({recording.seconds:.1f} s; {outcome}), the best of the games played")
+        print(
+            f"Wrote {recording.path} ({recording.seconds:.1f} s; {_outcome(recording)}), the best of the games played"
+        )
     if player.logs:
         print(f"Kept as {player.logs[-1]}; {HOW_TO_LEARN_FROM}")
     return code
@@ -232,15 +282,49 @@ def _found(arguments: argparse.Namespace) -> Path:
 
 
 @contextmanager
-def _counting(quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """A counter of frames on a terminal's stderr; nothing where output is read by a program."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def _recording(quiet: bool) -> Iterator[Progress | None]:
+    """While a video is written: a bar on a terminal's stderr, nothing where output is read by a program.
 
-    columns = (SpinnerColumn(), TextColumn("{task.completed} frames"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda frames: progress.update(task, completed=frames)
+    A signal to end is obeyed by leaving, so that nothing half-written stays; Ctrl+C does so by itself.
+    """
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        if quiet or not sys.stderr.isatty():
+            yield None
+            return
+        from rich.console import Console
+
+        with _bar(Console(stderr=True)) as show:
+            yield show
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    """A bar where the number of frames is known; otherwise the frames so far."""
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        SpinnerColumn(),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, figures="starting")
+
+        def show(frames: int, total: int | None) -> None:
+            of = "" if total is None else f" of {total:,}"
+            bar.update(
+                task, completed=frames, total=total, figures=f"{frames:,}{of} frames, {frames / 60:.0f} s of play"
+            )
+
+        yield show

@@ -19,7 +19,10 @@ from mario_tui.training.resume import resume_config
 
 if TYPE_CHECKING:
     from mario_tui.training.control import TrainingControl
+    from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
     from mario_tui.training.trainer import Event, Trainer
+
+    AnyEvent = Event | Recorded | NotRecorded | FinishingRecordings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +76,7 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.name is not None:
         paths.check_run_name(arguments.name)
 
+    from mario_tui.training import highlights
     from mario_tui.training.control import TrainingControl
     from mario_tui.training.trainer import Trainer
 
@@ -88,7 +92,7 @@ def train(arguments: argparse.Namespace) -> int:
     else:
         reporter = _Lines(trainer)
     with _stop_on_signals(control) as received, reporter:
-        for event in trainer.run():
+        for event in highlights.train(trainer):
             reporter.report(event)
     return 128 + received[0] if received else 0
 
@@ -111,13 +115,13 @@ def _checkpoint_to_resume(text: str) -> Path:
 def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
     """While it lasts, Ctrl+C, SIGTERM and SIGHUP ask the trainer to save and stop; gives the signals received.
 
-    The third Ctrl+C no longer waits.
+    The second Ctrl+C, and the other signals at once, leave out what is still to be recorded; the third no longer waits.
     """
     received: list[int] = []
 
     def stop(number: int, _: object) -> None:
         received.append(number)
-        control.stop()
+        control.stop(in_a_hurry=number != signal.SIGINT)
         if received.count(signal.SIGINT) > 2:
             raise KeyboardInterrupt
 
@@ -131,7 +135,7 @@ def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
 
 
 class _Reporter(Protocol):
-    def report(self, event: Event) -> None: ...
+    def report(self, event: AnyEvent) -> None: ...
 
     def __enter__(self) -> _Reporter: ...
 
@@ -139,7 +143,7 @@ class _Reporter(Protocol):
 
 
 class _JsonLines:
-    """One JSON object a line: started, episode, saved, evaluated, finished."""
+    """One JSON object a line: started, episode, saved, evaluated, recorded, not_recorded, finished."""
 
     def __enter__(self) -> _JsonLines:
         return self
@@ -147,7 +151,8 @@ class _JsonLines:
     def __exit__(self, *details: object) -> None:
         pass
 
-    def report(self, event: Event) -> None:
+    def report(self, event: AnyEvent) -> None:
+        from mario_tui.training import highlights
         from mario_tui.training import trainer as events
 
         match event:
@@ -161,7 +166,7 @@ class _JsonLines:
                 content = {"event": "saved", "path": str(path), "step": step}
             case events.Evaluated(step, evaluation):
                 content = {"event": "evaluated", "step": step, "robust": event.robust, **evaluation.as_json()}
-            case events.Finished():
+            case events.Finished() | highlights.Recorded() | highlights.NotRecorded():
                 content = event.as_json()
             case _:
                 return
@@ -180,7 +185,7 @@ class _Lines:
     def __exit__(self, *details: object) -> None:
         pass
 
-    def report(self, event: Event) -> None:
+    def report(self, event: AnyEvent) -> None:
         from mario_tui.training import trainer as events
 
         logger = self._trainer.logger
@@ -242,7 +247,7 @@ class _ProgressBar:
     def __exit__(self, *details: object) -> None:
         self._progress.stop()
 
-    def report(self, event: Event) -> None:
+    def report(self, event: AnyEvent) -> None:
         from mario_tui.training import trainer as events
 
         if isinstance(event, events.Stepped):
@@ -259,8 +264,9 @@ class _ProgressBar:
             self._progress.console.print(text, highlight=False, markup=False)
 
 
-def _describe(event: Event) -> str:
+def _describe(event: AnyEvent) -> str:
     """A rare event in one line; "" for the others."""
+    from mario_tui.training import highlights
     from mario_tui.training import trainer as events
 
     match event:
@@ -270,6 +276,10 @@ def _describe(event: Event) -> str:
             return f"Saved {path}"
         case events.Evaluated():
             return f"{str(event).capitalize()}"
+        case highlights.Recorded() | highlights.NotRecorded():
+            return f"{str(event)[0].upper()}{str(event)[1:]}"
+        case highlights.FinishingRecordings():
+            return f"{str(event).capitalize()} (Ctrl+C leaves without)"
         case events.Finished():
             return (
                 f"Done: {event.steps:,} steps, {event.episodes:,} episodes, {event.clears:,} clears; "

@@ -1,4 +1,8 @@
-"""What was pressed in an episode: a small JSON file that replays it exactly, as the game is deterministic."""
+"""What was pressed in an episode: a small JSON file that replays it exactly, as the game is deterministic.
+
+A file of format 1 holds one episode, and perhaps the checksums that its replay has to give; one of format 2 holds
+several, each as format 1 has it, in a list called `logs`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -17,30 +21,58 @@ from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.stages import STAGES
 
 FORMAT = 1
+CHAIN_FORMAT = 2
 MAX_FILE_BYTES = 8 << 20  # days of play, and little enough to read at once
 MAX_FRAME_SKIP = 60
+CHECKSUMS = ("ram_crc32", "screen_crc32")
 
 
 @dataclass(frozen=True)
 class ActionLog:
-    """One NES button byte per step of `frame_skip` frames, from the first frame after a reset of `stage`."""
+    """One NES button byte per step of `frame_skip` frames, from the first frame after a reset of `stage`.
+
+    Attributes:
+        ram_crc32, screen_crc32: of the episode when it was played, see ReplayResult; None where nobody noted them.
+            Logs are equal where the same was pressed.
+    """
 
     stage: str
     frame_skip: int
     buttons: tuple[int, ...]
+    ram_crc32: int | None = field(default=None, compare=False)
+    screen_crc32: int | None = field(default=None, compare=False)
 
     @classmethod
-    def of_frames(cls, stage: str, frame_skip: int, buttons: Sequence[int]) -> ActionLog:
+    def of_frames(
+        cls,
+        stage: str,
+        frame_skip: int,
+        buttons: Sequence[int],
+        *,
+        ram_crc32: int | None = None,
+        screen_crc32: int | None = None,
+    ) -> ActionLog:
         """Of one button byte per frame, in whole steps: by step, if none changes its buttons, otherwise by frame."""
         steps = [buttons[frame : frame + frame_skip] for frame in range(0, len(buttons), frame_skip)]
         if all(len(set(step)) == 1 for step in steps):
-            return cls(stage, frame_skip, tuple(step[0] for step in steps))
-        return cls(stage, 1, tuple(buttons))
+            return cls(stage, frame_skip, tuple(step[0] for step in steps), ram_crc32, screen_crc32)
+        return cls(stage, 1, tuple(buttons), ram_crc32, screen_crc32)
+
+    @property
+    def frames(self) -> int:
+        """Emulator frames that it has buttons for; the episode may end some of them earlier."""
+        return len(self.buttons) * self.frame_skip
+
+    def begins_with(self, other: ActionLog) -> bool:
+        """Whether this is the other's play, and perhaps goes on after it."""
+        same_game = (self.stage, self.frame_skip) == (other.stage, other.frame_skip)
+        return same_game and self.buttons[: len(other.buttons)] == other.buttons
 
     def as_json(self, **more: Any) -> dict[str, Any]:
         """What the file says; `more` is put beside what replaying needs, and ignored by it."""
         first = {"format": FORMAT, "stage": self.stage, "frame_skip": self.frame_skip}
-        return {**first, **more, "buttons": self.buttons}
+        checksums = {name: getattr(self, name) for name in CHECKSUMS if getattr(self, name) is not None}
+        return {**first, **checksums, **more, "buttons": self.buttons}
 
     def to_json(self, **more: Any) -> str:
         """The file's content."""
@@ -65,24 +97,22 @@ class ActionLog:
     def load(cls, path: str | Path) -> ActionLog:
         """Reads a file that `save` wrote, or one made elsewhere; keys that are not ours are ignored.
 
-        Raises InputError, with the reason in one line, for anything that is no action log of format 1.
+        Raises InputError, with the reason in one line, for anything that is no action log of one episode.
         """
-        try:
-            return cls._from_json(_read_limited(Path(path)))
-        except _MalformedError as error:
-            raise InputError(f"{path} is no action log that can be replayed: {error}") from error
+        logs = load_logs(path)
+        if len(logs) != 1:
+            raise InputError(f"{path} is no action log of one episode: it has {len(logs)}")
+        return logs[0]
 
     @classmethod
-    def _from_json(cls, text: bytes) -> ActionLog:
-        try:
-            # A number with thousands of digits is a ValueError as well, and so is text that is not UTF-8.
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise _MalformedError("it is not JSON") from error
+    def from_json(cls, content: object) -> ActionLog:
+        """Of what `as_json` gave, or of what stands in a file; raises ValueError where that is no action log."""
         if not isinstance(content, dict):
             raise _MalformedError("it is not a JSON object")
         if not _is_integer(content.get("format"), 1, FORMAT):
-            raise _MalformedError(f'"format" is not {FORMAT}, the only one known to this version')
+            raise _MalformedError(
+                f'"format" is not {FORMAT}, or {CHAIN_FORMAT} for several, the only ones known to this version'
+            )
         stage, frame_skip, buttons = (content.get(key) for key in ("stage", "frame_skip", "buttons"))
         if not isinstance(stage, str) or stage not in STAGES:
             raise _MalformedError('"stage" is not one from "1-1" to "8-4"')
@@ -90,7 +120,38 @@ class ActionLog:
             raise _MalformedError(f'"frame_skip" is not a whole number from 1 to {MAX_FRAME_SKIP}')
         if not isinstance(buttons, list) or not all(_is_integer(byte, 0, 255) for byte in buttons):
             raise _MalformedError('"buttons" is not a list of whole numbers from 0 to 255')
-        return cls(stage, frame_skip, tuple(buttons))
+        checksums = {name: content.get(name) for name in CHECKSUMS}
+        for name, value in checksums.items():
+            if value is not None and not _is_integer(value, 0, 2**32 - 1):
+                raise _MalformedError(f'"{name}" is not a whole number of 32 bits')
+        return cls(stage, frame_skip, tuple(buttons), **checksums)
+
+
+def load_logs(path: str | Path) -> tuple[ActionLog, ...]:
+    """The episodes in a file, one after the other; raises InputError for anything that is no action log."""
+    try:
+        text = _read_limited(Path(path))
+        try:
+            # A number with thousands of digits is a ValueError as well, and so is text that is not UTF-8.
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _MalformedError("it is not JSON") from error
+        if not (isinstance(content, dict) and _is_integer(content.get("format"), CHAIN_FORMAT, CHAIN_FORMAT)):
+            return (ActionLog.from_json(content),)
+        logs = content.get("logs")
+        if not isinstance(logs, list) or not logs:
+            raise _MalformedError('"logs" is not a list of action logs')
+        return tuple(map(ActionLog.from_json, logs))
+    except _MalformedError as error:
+        raise InputError(f"{path} is no action log that can be replayed: {error}") from error
+
+
+def logs_to_json(logs: Sequence[ActionLog], **more: Any) -> str:
+    """A file's content: of format 1 for one episode, of format 2 for several; `more` is ignored by replaying."""
+    if len(logs) == 1:
+        return logs[0].to_json(**more)
+    content = {"format": CHAIN_FORMAT, **more, "logs": [log.as_json() for log in logs]}
+    return json.dumps(content, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +174,10 @@ class ReplayResult:
     reward: float
     cleared: bool
     end: EndReason | None
+
+    def differs_from(self, log: ActionLog) -> bool:
+        """Whether the log has a checksum that is not this one."""
+        return any(getattr(log, name) not in (None, getattr(self, name)) for name in CHECKSUMS)
 
 
 def replay(log: ActionLog, on_frame: Callable[[MarioEmulator], None] | None = None) -> ReplayResult:
@@ -146,7 +211,7 @@ def replay(log: ActionLog, on_frame: Callable[[MarioEmulator], None] | None = No
     )
 
 
-class _MalformedError(Exception):
+class _MalformedError(ValueError):
     """Why a file is no action log, as the end of a sentence."""
 
 

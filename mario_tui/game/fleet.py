@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_tui.errors import EmulatorError, InputError
+from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import STATUSES
 from mario_tui.game.episode import EndReason, stick
 from mario_tui.game.stages import check_stage
@@ -99,7 +100,7 @@ class Fleet:
 
         Raises InputError for a stage or number that cannot be, EmulatorError if no process can be started.
         """
-        check_stage(stage)
+        self._stage = check_stage(stage)
         if envs < 1 or workers < 1:
             raise InputError(f"a fleet needs a game and a worker at least, not {envs} and {workers}")
         self._workers: list[_Worker] = []
@@ -169,6 +170,11 @@ class Fleet:
                 self.button_logs[env] += order
         self._sent = None
         return self._collect(timeout_seconds)
+
+    def action_log(self, env: int) -> ActionLog:
+        """What was pressed in the episode of one of the games, up to the last receive()."""
+        noops = [0] * (self._noop_steps[env] * self._frame_skip)
+        return ActionLog.of_frames(self._stage, self._frame_skip, noops + self.button_logs[env])
 
     def state_dict(self) -> dict[str, Any]:
         """What `restore` takes to bring every game back to where the last receive() left it: lists and numbers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from mario_tui import checkpoint
 from mario_tui.agent.policy import Policy
 from mario_tui.errors import InputError
+from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.play.rollout import rollout
 
@@ -23,7 +24,7 @@ ROBUST_NOOPS = 30
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """How one episode went; `length` in steps, `max_x` in pixels from the stage's left edge."""
+    """How one episode went; `length` in steps, `max_x` in pixels from the stage's left edge; `log` replays it."""
 
     seed: int
     reward: float
@@ -31,6 +32,20 @@ class EpisodeResult:
     max_x: int
     end: str
     cleared: bool
+    log: ActionLog | None = field(default=None, compare=False, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("seed", "reward", "length", "max_x", "end", "cleared")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def merit(self) -> tuple[bool, int]:
+        return merit(cleared=self.cleared, length=self.length, max_x=self.max_x)
+
+
+def merit(*, cleared: bool, length: int, max_x: int) -> tuple[bool, int]:
+    """What makes an episode better than another: a clear, in the fewest steps; without one, how far it got."""
+    return cleared, -length if cleared else max_x
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,7 @@ class Evaluation:
             "mean_reward": self.mean_reward,
             "mean_x": self.mean_x,
             "max_x": self.max_x,
-            "per_episode": [asdict(result) for result in self.per_episode],
+            "per_episode": [result.as_json() for result in self.per_episode],
         }
 
 
@@ -115,8 +130,10 @@ def evaluate(
 
     def play(episode_seed: int) -> EpisodeResult | None:
         last = None
+        held: list[int] = []
         for moment in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed):
             last = moment
+            held += moment.held
             if cancelled and cancelled():
                 return None
         assert last is not None
@@ -128,6 +145,7 @@ def evaluate(
             max_x=last.max_x,
             end=last.end.value,
             cleared=last.end is EndReason.CLEAR,
+            log=ActionLog.of_frames(stage or policy.stage, policy.frame_skip, held),
         )
 
     with ThreadPoolExecutor(threads, thread_name_prefix="evaluation") as pool:

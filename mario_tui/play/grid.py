@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,19 +10,21 @@ import numpy as np
 
 from mario_tui.agent.policy import Policy
 from mario_tui.errors import InputError
-from mario_tui.game.action_log import ActionLog
+from mario_tui.game.action_log import ReplayResult
 from mario_tui.game.emulator import SCREEN_SHAPE
 from mario_tui.game.episode import EndReason
 from mario_tui.play.moment import Moment
 from mario_tui.play.overlay import label, side_by_side
 from mario_tui.play.recorder import (
     EMULATOR_FPS,
+    Progress,
+    RecordedEpisode,
     Recording,
     RecordingCancelledError,
     VideoWriter,
     check_video,
     log_path_of,
-    save_log,
+    put_log_beside,
 )
 from mario_tui.play.rollout import rollout
 
@@ -39,7 +42,7 @@ def record_grid(
     stage: str | None = None,
     scale: int = 1,
     fps: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Recording:
     """Writes the greedy play of several agents to one video; games that are over stand dimmed until the last is.
@@ -70,23 +73,20 @@ def record_grid(
             )
             video.add(picture)
             if progress is not None and video.frames % 4 == 0:
-                progress(video.frames)
-    best = max(panels, key=lambda panel: (panel.cleared, panel.max_x))
-    about = {
-        "frames": video.frames,
-        "first_frame": 0,
-        "max_x": best.max_x,
-        "cleared": best.cleared,
-        "grid": [{"agent": panel.name, "max_x": panel.max_x, **panel.log.as_json()} for panel in panels],
-    }
-    return Recording(
-        path=video.path,
-        frames=video.frames,
-        seconds=video.frames / EMULATOR_FPS,
-        max_x=best.max_x,
-        cleared=best.cleared,
-        action_log=save_log(best.log, log_path, about),
-    )
+                progress(video.frames, None)
+        best = max(panels, key=lambda panel: (panel.cleared, panel.max_x))
+        recording = Recording(
+            path=video.path,
+            frames=video.frames,
+            seconds=video.frames / EMULATOR_FPS,
+            max_x=best.max_x,
+            cleared=best.cleared,
+            action_log=log_path,
+            episodes=tuple(panel.episode for panel in panels),
+        )
+        grid = [{"agent": panel.name, "max_x": panel.max_x, **panel.episode.log.as_json()} for panel in panels]
+        put_log_beside(video, recording, [best.episode.log], {"first_frame": 0, "grid": grid})
+    return recording
 
 
 class _Panel:
@@ -98,6 +98,7 @@ class _Panel:
         self._stage, self._frame_skip = stage, policy.frame_skip
         self._step = f"step {policy.step:,}" if policy.step else policy.source
         self._held: list[int] = []
+        self._frame_count = self._screen_crc32 = 0
         self._moment: Moment | None = None
         self._frames = self._play(policy)
         self._over = False
@@ -111,13 +112,27 @@ class _Panel:
         return self._moment is not None and self._moment.end is EndReason.CLEAR
 
     @property
-    def log(self) -> ActionLog:
-        return ActionLog.of_frames(self._stage, self._frame_skip, self._held)
+    def episode(self) -> RecordedEpisode:
+        """What was played so far, in whole steps."""
+        moment = self._moment
+        result = ReplayResult(
+            frames=self._frame_count,
+            ram_crc32=moment.ram_crc32 if moment else 0,
+            screen_crc32=self._screen_crc32,
+            max_x=self.max_x,
+            reward=moment.total_reward if moment else 0.0,
+            cleared=self.cleared,
+            end=moment.end if moment else None,
+        )
+        return RecordedEpisode.of_frames(self._stage, self._frame_skip, self._held, result)
 
     def _play(self, policy: Policy) -> Iterator[np.ndarray]:
         for moment in rollout(policy, stage=self._stage, all_frames=True):
             self._moment = moment
             self._held += moment.held
+            for frame in moment.frames if moment.step else ():
+                self._screen_crc32 = zlib.crc32(frame.data, self._screen_crc32)
+                self._frame_count += 1
             yield from moment.frames if moment.step else ()
 
     def advance(self) -> bool:

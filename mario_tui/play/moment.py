@@ -23,6 +23,7 @@ class Moment:
         buttons: the NES button byte that was held at the end of the step, in a sticky game perhaps not the action's.
         held: that byte of every frame of the step; empty at step 0.
         q_values: Q of each action in the state that this step began in; empty where the policy was not asked.
+        ram_crc32: zlib.crc32 chained over the RAM after every frame so far; 0 unless all frames were asked for.
         stack: (depth, 84, 84) uint8, the state after the step, as the network sees it; depth 0 where none plays.
         end: why the episode is over, or None while it goes on.
     """
@@ -45,6 +46,7 @@ class Moment:
     status: str
     end: EndReason | None
     stack: np.ndarray
+    ram_crc32: int = 0
 
     @classmethod
     def of(
@@ -58,6 +60,7 @@ class Moment:
         q_values: tuple[float, ...] = (),
         reward: float = 0.0,
         stack: np.ndarray = NO_STACK,
+        ram_crc32: int = 0,
     ) -> Moment:
         """The moment that an episode is at."""
         emulator = episode.emulator
@@ -80,4 +83,5 @@ class Moment:
             status=emulator.status,
             end=episode.end,
             stack=stack,
+            ram_crc32=ram_crc32,
         )

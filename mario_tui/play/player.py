@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from mario_tui.game.emulator import SCREEN_SHAPE
 from mario_tui.play.controls import Controls
 from mario_tui.play.moment import Moment
 from mario_tui.play.paced import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed
-from mario_tui.play.rollout import Chances, replay_moments, rollout
+from mario_tui.play.rollout import Chances, replay_all, rollout
 
 
 class RolloutPlayer(PacedPlayer):
@@ -137,7 +137,7 @@ class RolloutPlayer(PacedPlayer):
 
     def _next_place(self, shown: Moment) -> int | None:
         """Where in the history the step is to be shown after this one; None where the episode should be begun again."""
-        last = shown.step == self.newest_step and (shown.end is not None or self._is_over(shown))
+        last = shown.step == self.newest_step and self._is_over(shown)
 
         def something_to_do() -> bool:
             goes_on = not last and (not self._paused or self._single_steps > 0)
@@ -158,38 +158,47 @@ class RolloutPlayer(PacedPlayer):
             return shown.step + 1 - self._first_step
 
     def _is_over(self, shown: Moment) -> bool:
-        """Whether nothing comes after this moment although the game goes on."""
-        return False
+        """Whether nothing comes after this moment."""
+        return shown.end is not None
 
     def _interrupted(self) -> bool:
         return self._closed or self._restart or self._seek is not None
 
 
 class LogPlayer(RolloutPlayer):
-    """Plays the episode of an action log; it has no policy, and no chance.
+    """Plays the episodes of an action log, one after the other; it has no policy, and no chance.
 
     Args:
-        load: gives the log and the emulator frame to begin with.
+        load: gives the episodes, and the emulator frame of the first one to begin with.
     """
 
-    def __init__(self, load: Callable[[], tuple[ActionLog, int]]) -> None:
+    def __init__(self, load: Callable[[], tuple[Sequence[ActionLog], int]]) -> None:
         super().__init__(_no_policy)
-        self._load_log = load
+        self._load_logs = load
 
     def _open(self) -> None:
-        self._log, self._first_frame = self._load_log()
-        self.stage = self._log.stage
+        self._logs, self._first_frame = self._load_logs()
+        self.stage = self._logs[0].stage
 
     def _episode(self) -> Iterator[Moment]:
-        return replay_moments(self._log, self._first_frame)
+        self._last_step: int | None = None
+        moments = replay_all(self._logs, self._first_frame)
+        shown = next(moments)
+        for following in moments:  # one ahead, as only the end of the log says which is the last
+            self.stage = shown[0]
+            yield shown[1]
+            shown = following
+        self.stage, last = shown
+        self._last_step = last.step
+        yield last
 
     def _is_over(self, shown: Moment) -> bool:
-        return shown.step * len(shown.held) >= len(self._log.buttons) * self._log.frame_skip
+        return shown.step == self._last_step
 
     @property
     def finished(self) -> bool:
         latest = self.latest
-        return latest is not None and (latest.end is not None or self._is_over(latest))
+        return latest is not None and self._is_over(latest)
 
 
 def _no_policy() -> Policy:

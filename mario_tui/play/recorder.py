@@ -11,8 +11,9 @@ import contextlib
 import logging
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.game.action_log import ActionLog
+from mario_tui.game.action_log import ActionLog, ReplayResult, load_logs, logs_to_json
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.play.overlay import draw_overlay
@@ -37,6 +38,13 @@ logging.getLogger("imageio_ffmpeg").addHandler(logging.NullHandler())
 
 class RecordingCancelledError(RecordingError):
     """The caller asked for the recording to end; nothing of it is left."""
+
+
+class Progress(Protocol):
+    """Hears of a recording as it grows."""
+
+    def __call__(self, frames: int, total: int | None, /) -> None:
+        """`frames`: emulator frames in it so far; `total`: how many it will have, None where that is not known."""
 
 
 def check_video(path: str | Path, *, scale: int, fps: int | None = None) -> int:
@@ -73,21 +81,24 @@ class VideoWriter:
         path: the file to write, ending in .mp4 (H.264, yuv420p) or .gif (exact colours, loops).
         fps: frames per second of the video; see `check_video`.
         scale: every pixel becomes scale x scale pixels.
+        threads: that the encoder may use; 0 for as many as it likes.
 
     Raises InputError for arguments that cannot be, RecordingError where the folder cannot be written to.
     """
 
-    def __init__(self, path: str | Path, *, fps: int | None = None, scale: int = 2) -> None:
+    def __init__(self, path: str | Path, *, fps: int | None = None, scale: int = 2, threads: int = 0) -> None:
         self.path = Path(path)
         self.fps = check_video(self.path, scale=scale, fps=fps)
         self.scale = scale
+        self._threads = threads
         self.frames = 0
         """Emulator frames added so far."""
         self._frames_written = 0
         self._frame_shape: tuple[int, ...] = ()
         self._stream: Generator[None, Any, None] | None = None
         self._closed = False
-        self._partial = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
+        self._partial = partial_path(self.path)
+        self._beside: Path | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._partial.write_bytes(b"")  # ffmpeg would fail without saying why
@@ -133,6 +144,17 @@ class VideoWriter:
             raise
         self._frames_written += 1
 
+    def put_beside(self, path: Path, text: str) -> None:
+        """Has a text file get its name together with the video, or not at all; raises RecordingError if it cannot."""
+        self._beside = path
+        try:
+            with partial_path(path).open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._failure(f"its action log cannot be written ({error.strerror})") from error
+
     def close(self) -> None:
         """Finishes the video; raises RecordingError, and leaves nothing, if it is not whole."""
         if self._closed:
@@ -145,6 +167,8 @@ class VideoWriter:
             with self._partial.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(self._partial, self.path)
+            if self._beside is not None:
+                os.replace(partial_path(self._beside), self._beside)
         except OSError as error:
             raise self._failure(error.strerror or "the file cannot be written") from error
         finally:
@@ -159,8 +183,10 @@ class VideoWriter:
             # Anything that is no Exception makes the stream kill ffmpeg instead of waiting for it.
             with contextlib.suppress(_Abort, StopIteration):
                 self._stream.throw(_Abort())
-        with contextlib.suppress(OSError):
-            self._partial.unlink()
+        for path in (self.path, self._beside):
+            if path is not None:
+                with contextlib.suppress(OSError):
+                    partial_path(path).unlink()
 
     def _start(self, frame: np.ndarray) -> None:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
@@ -175,6 +201,8 @@ class VideoWriter:
                     f"and {_size(frame.shape)} times {self.scale} is odd"
                 )
             arguments = _mp4_arguments(self.scale)
+        if self._threads:
+            arguments["output_params"] += ["-threads", str(self._threads), "-filter_threads", str(self._threads)]
         self._frame_shape = frame.shape
         try:
             self._stream = imageio_ffmpeg.write_frames(
@@ -221,6 +249,11 @@ class _Abort(BaseException):
     pass
 
 
+def partial_path(path: Path) -> Path:
+    """Where a file is written before it gets its name."""
+    return path.with_name(f".{path.stem}.part{path.suffix}")
+
+
 def _count_frames(video: Path) -> int:
     """How many frames imageio reads from a file: ffmpeg's decoder for MP4, Pillow's for GIF."""
     import imageio.v2
@@ -248,8 +281,8 @@ def _mp4_arguments(scale: int) -> dict[str, Any]:
             "-vf",
             # Said in the file, or players guess the colour matrix by the picture's height.
             f"{filters},setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv",
-            # On NES pictures "veryfast" makes files as small as the slower presets do.
-            *("-preset", "veryfast", "-crf", "18", "-movflags", "+faststart"),
+            # On NES pictures, half the time of "veryfast" with -crf 18, a higher PSNR, and files half as large again.
+            *("-preset", "ultrafast", "-x264-params", "cabac=1", "-crf", "24", "-movflags", "+faststart"),
         ],
     }
 
@@ -274,6 +307,29 @@ def _gif_arguments(scale: int) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedEpisode:
+    """One of the episodes in a recording.
+
+    Attributes:
+        log: what was pressed, with the checksums of what was seen.
+        result: what replaying it gives.
+    """
+
+    log: ActionLog
+    result: ReplayResult
+
+    @classmethod
+    def of_frames(cls, stage: str, frame_skip: int, held: Sequence[int], result: ReplayResult) -> RecordedEpisode:
+        """Of an episode with this button byte in each of its frames."""
+        log = ActionLog.of_frames(stage, frame_skip, held, ram_crc32=result.ram_crc32, screen_crc32=result.screen_crc32)
+        return cls(log, result)
+
+    def as_json(self) -> dict[str, Any]:
+        result = self.result
+        return {"stage": self.log.stage, "frames": result.frames, "max_x": result.max_x, "cleared": result.cleared}
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """A finished recording.
 
@@ -282,8 +338,9 @@ class Recording:
         frames: emulator frames played (60 a second); a video of 30 frames a second shows every other one.
         seconds: of play.
         max_x: farthest x position, pixels.
-        cleared: whether the stage was.
-        action_log: the JSON file beside the video that replays the episode.
+        cleared: whether the stage was; of several stages, whether each was.
+        action_log: the JSON file beside the video that replays the episode, or the episodes.
+        episodes: all that were played for it, in their order.
     """
 
     path: Path
@@ -292,9 +349,21 @@ class Recording:
     max_x: int
     cleared: bool
     action_log: Path
+    episodes: tuple[RecordedEpisode, ...] = field(default=(), compare=False)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"path": str(self.path), "action_log": str(self.action_log)}
+        """What `mario-tui record --json` promises; of several episodes each as well."""
+        content: dict[str, Any] = {
+            "path": str(self.path),
+            "frames": self.frames,
+            "seconds": self.seconds,
+            "max_x": self.max_x,
+            "cleared": self.cleared,
+            "action_log": str(self.action_log),
+        }
+        if len(self.episodes) > 1:
+            content["episodes"] = [episode.as_json() for episode in self.episodes]
+        return content
 
 
 class PlayedStep(Protocol):
@@ -320,6 +389,26 @@ class PlayedStep(Protocol):
     def max_x(self) -> int: ...
     @property
     def end(self) -> EndReason | None: ...
+    @property
+    def ram_crc32(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An episode to record.
+
+    Attributes:
+        moments: its steps with all their frames; a first one with step 0 is not played, so not written.
+        stage, frame_skip: for the action log.
+        action_names: of the agent's actions, for the overlay.
+        frames: how many it has, as far as that is known before.
+    """
+
+    moments: Iterable[PlayedStep]
+    stage: str
+    frame_skip: int
+    action_names: Sequence[str] = ()
+    frames: int | None = None
 
 
 def log_path_of(video: str | Path) -> Path:
@@ -327,12 +416,100 @@ def log_path_of(video: str | Path) -> Path:
     path = Path(video).with_suffix(".json")
     if path.exists():
         try:
-            ActionLog.load(path)
+            load_logs(path)
         except InputError:
             raise InputError(
                 f"{video} cannot be recorded to: its action log would replace {path}, which is something else"
             ) from None
     return path
+
+
+def record_episodes(
+    episodes: Sequence[Played],
+    path: str | Path,
+    *,
+    scale: int = 2,
+    fps: int | None = None,
+    overlay: bool = False,
+    first_frame: int = 0,
+    threads: int = 0,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Recording:
+    """Writes episodes to a video, one after the other, every frame that was played, and their action log beside it.
+
+    Args:
+        path: the video; see VideoWriter for it, `scale`, `fps` and `threads`.
+        overlay: draw buttons, Q values and reward under the game.
+        first_frame: how many emulator frames of the first episode come before the video; the log has them all the same.
+        progress: called after each step.
+        cancelled: asked before each step; once it says True the recording is given up with RecordingCancelledError.
+
+    Raises InputError or RecordingError; then nothing is left of the video.
+    """
+    log_path = log_path_of(path)
+    # The overlay is as high as there are actions, and a video has one size.
+    action_names = max((episode.action_names for episode in episodes), key=len)
+    lengths = [episode.frames for episode in episodes if episode.frames is not None]
+    total = sum(lengths) - first_frame if len(lengths) == len(episodes) else None
+    done: list[RecordedEpisode] = []
+    with VideoWriter(path, fps=fps, scale=scale, threads=threads) as video:
+        for episode in episodes:
+            held: list[int] = []
+            played = max_x = screen_crc32 = 0
+            last: PlayedStep | None = None
+            for moment in episode.moments:
+                if cancelled is not None and cancelled():
+                    raise RecordingCancelledError(f"{path} was not written: the recording was cancelled")
+                if moment.step == 0:
+                    continue
+                if not moment.frames:
+                    raise ValueError("recordings need moments with all their frames: rollout(all_frames=True)")
+                for frame in moment.frames:
+                    played += 1
+                    screen_crc32 = zlib.crc32(np.ascontiguousarray(frame).data, screen_crc32)
+                    if not done and played <= first_frame:
+                        continue
+                    picture = frame
+                    if overlay and video.takes_next:
+                        picture = draw_overlay(
+                            frame,
+                            buttons=moment.buttons,
+                            q_values=moment.q_values,
+                            action_names=action_names,
+                            reward=moment.reward,
+                            total_reward=moment.total_reward,
+                            x=moment.x,
+                            stage=episode.stage,
+                            step=moment.step,
+                        )
+                    video.add(picture)
+                held += moment.held
+                max_x = max(max_x, moment.max_x)
+                last = moment
+                if progress is not None:
+                    progress(video.frames, total)
+            result = ReplayResult(
+                frames=played,
+                ram_crc32=last.ram_crc32 if last else 0,
+                screen_crc32=screen_crc32,
+                max_x=max_x,
+                reward=last.total_reward if last else 0.0,
+                cleared=last is not None and last.end is EndReason.CLEAR,
+                end=last.end if last else None,
+            )
+            done.append(RecordedEpisode.of_frames(episode.stage, episode.frame_skip, held, result))
+        recording = Recording(
+            path=video.path,
+            frames=video.frames,
+            seconds=video.frames / EMULATOR_FPS,
+            max_x=max(episode.result.max_x for episode in done),
+            cleared=all(episode.result.cleared for episode in done),
+            action_log=log_path,
+            episodes=tuple(done),
+        )
+        put_log_beside(video, recording, [episode.log for episode in done], {"first_frame": first_frame})
+    return recording
 
 
 def record_moments(
@@ -342,96 +519,17 @@ def record_moments(
     stage: str,
     frame_skip: int,
     action_names: Sequence[str] = (),
-    scale: int = 2,
-    fps: int | None = None,
-    overlay: bool = False,
-    first_frame: int = 0,
-    progress: Callable[[int], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    **settings: Any,
 ) -> Recording:
-    """Writes an episode to a video, every frame that was played, and its action log beside it.
-
-    Args:
-        moments: the steps of one episode with all their frames; a first one with step 0 is not played, so not written.
-        path: the video; see VideoWriter for it, `scale` and `fps`.
-        stage, frame_skip: of the episode, for the action log.
-        action_names: of the agent's actions, for the overlay.
-        overlay: draw buttons, Q values and reward under the game.
-        first_frame: how many emulator frames of the episode come before the video; the log has them all the same.
-        progress: called after each step with the emulator frames so far.
-        cancelled: asked before each step; once it says True the recording is given up with RecordingCancelledError.
-
-    Raises InputError or RecordingError; then nothing is left of the video.
-    """
-    log_path = log_path_of(path)
-    held: list[int] = []
-    max_x, cleared, played = 0, False, 0
-    with VideoWriter(path, fps=fps, scale=scale) as video:
-        for moment in moments:
-            if cancelled is not None and cancelled():
-                raise RecordingCancelledError(f"{path} was not written: the recording was cancelled")
-            if moment.step == 0:
-                continue
-            if not moment.frames:
-                raise ValueError("record_moments needs moments with all their frames: rollout(all_frames=True)")
-            for frame in moment.frames:
-                played += 1
-                if played <= first_frame:
-                    continue
-                picture = frame
-                if overlay and video.takes_next:
-                    picture = draw_overlay(
-                        frame,
-                        buttons=moment.buttons,
-                        q_values=moment.q_values,
-                        action_names=action_names,
-                        reward=moment.reward,
-                        total_reward=moment.total_reward,
-                        x=moment.x,
-                        stage=stage,
-                        step=moment.step,
-                    )
-                video.add(picture)
-            held += moment.held
-            max_x = max(max_x, moment.max_x)
-            cleared = moment.end is EndReason.CLEAR
-            if progress is not None:
-                progress(video.frames)
-    log = ActionLog.of_frames(stage, frame_skip, held)
-    about = {"frames": video.frames, "first_frame": first_frame, "max_x": max_x, "cleared": cleared}
-    return Recording(
-        path=video.path,
-        frames=video.frames,
-        seconds=video.frames / EMULATOR_FPS,
-        max_x=max_x,
-        cleared=cleared,
-        action_log=save_log(log, log_path, about),
-    )
+    """Writes one episode to a video; see Played and `record_episodes`."""
+    return record_episodes([Played(moments, stage, frame_skip, action_names)], path, **settings)
 
 
-def record_replay(
-    log: ActionLog,
-    path: str | Path,
-    *,
-    scale: int = 2,
-    fps: int | None = None,
-    overlay: bool = False,
-    first_frame: int = 0,
-    progress: Callable[[int], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> Recording:
-    """Writes the episode that an action log holds to a video; as `record_moments`, without Q values."""
-    return record_moments(
-        _replayed(log),
-        path,
-        stage=log.stage,
-        frame_skip=log.frame_skip,
-        scale=scale,
-        fps=fps,
-        overlay=overlay,
-        first_frame=first_frame,
-        progress=progress,
-        cancelled=cancelled,
+def record_replay(logs: ActionLog | Sequence[ActionLog], path: str | Path, **settings: Any) -> Recording:
+    """Writes the episode that an action log holds to a video, or those of several; see `record_episodes`."""
+    logs = [logs] if isinstance(logs, ActionLog) else logs
+    return record_episodes(
+        [Played(_replayed(log), log.stage, log.frame_skip, frames=log.frames) for log in logs], path, **settings
     )
 
 
@@ -446,18 +544,26 @@ class _ReplayedStep:
     x: int
     max_x: int
     end: EndReason | None
+    ram_crc32: int
     q_values: tuple[float, ...] = ()
 
 
 def _replayed(log: ActionLog) -> Iterator[_ReplayedStep]:
     frames: list[np.ndarray] = []
+    ram_crc32 = 0
+
+    def keep(emulator: MarioEmulator) -> None:
+        nonlocal ram_crc32
+        frames.append(emulator.screen)
+        ram_crc32 = zlib.crc32(emulator.ram.data, ram_crc32)
+
     with MarioEmulator(log.stage) as emulator:
         episode = Episode(emulator, frame_skip=log.frame_skip)
         for buttons in log.buttons:
             if episode.end is not None:
                 return
             frames.clear()
-            result = episode.step(buttons, lambda emulator: frames.append(emulator.screen))
+            result = episode.step(buttons, keep)
             yield _ReplayedStep(
                 step=episode.steps,
                 frames=tuple(frames),
@@ -468,19 +574,21 @@ def _replayed(log: ActionLog) -> Iterator[_ReplayedStep]:
                 x=emulator.x_position,
                 max_x=episode.max_x,
                 end=episode.end,
+                ram_crc32=ram_crc32,
             )
 
 
-def save_log(log: ActionLog, path: Path, video: Mapping[str, Any]) -> Path:
-    """Writes a video's log, with what there is to say of the video.
+def put_log_beside(
+    video: VideoWriter, recording: Recording, logs: Sequence[ActionLog], more: Mapping[str, Any] | None = None
+) -> None:
+    """Has the action log of a recording get its name with the video, with what there is to say of the video in it.
 
     A log that begins with the same play is left alone: it is the one that was replayed to make the video.
     """
+    path = recording.action_log
     with contextlib.suppress(InputError):
-        found = ActionLog.load(path)
-        if (found.stage, found.frame_skip) == (log.stage, log.frame_skip) and (
-            found.buttons[: len(log.buttons)] == log.buttons
-        ):
-            return path
-    log.save(path, video=video)
-    return path
+        found = load_logs(path)
+        if len(found) == len(logs) and all(map(ActionLog.begins_with, found, logs)):
+            return
+    about = {"frames": recording.frames, "max_x": recording.max_x, "cleared": recording.cleared, **(more or {})}
+    video.put_beside(path, logs_to_json(logs, video=about))

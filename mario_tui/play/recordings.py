@@ -10,7 +10,7 @@ from typing import Any
 
 from mario_tui import checkpoint, paths
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.game.action_log import ActionLog
+from mario_tui.game.action_log import load_logs
 from mario_tui.play.recorder import EMULATOR_FPS, FPS_CHOICES
 
 
@@ -20,6 +20,7 @@ class RecordingInfo:
 
     Attributes:
         path: the video.
+        stage: or several of them, with commas between.
         log: its action log, which can be replayed; None where it is missing or no action log (`problem` says which).
         seconds: of play in the video; None where it is not known.
         max_x, cleared: how far the play got; None where it is not known.
@@ -54,21 +55,22 @@ def list_recordings() -> list[RecordingInfo]:
         for path in folder.iterdir()
         if path.suffix.lower() in FPS_CHOICES and not path.name.startswith(".") and path.is_file()
     ]
-    return sorted(map(_info, videos), key=lambda info: (info.created, info.path.name), reverse=True)
+    return sorted(map(describe, videos), key=lambda info: (info.created, info.path.name), reverse=True)
 
 
-def _info(path: Path) -> RecordingInfo:
+def describe(path: Path) -> RecordingInfo:
+    """What is known of a video that is there."""
     log_path = path.with_suffix(".json")
     stage, seconds, problem, video = "?", None, "", {}
     log: Path | None = None
     try:
-        content = ActionLog.load(log_path)
+        logs = load_logs(log_path)
     except InputError as error:
         problem = "its action log is missing" if not log_path.exists() else str(error)
     else:
-        log, stage = log_path, content.stage
+        log, stage = log_path, ",".join(content.stage for content in logs)
         video = _video_of(log_path)
-        frames = video.get("frames", len(content.buttons) * content.frame_skip)
+        frames = video.get("frames", sum(content.frames for content in logs))
         seconds = frames / EMULATOR_FPS
     status = path.stat()
     return RecordingInfo(

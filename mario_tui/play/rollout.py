@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -111,6 +112,18 @@ def replay_moments(log: ActionLog, first_frame: int = 0) -> Iterator[Moment]:
         yield moment
 
 
+def replay_all(logs: Sequence[ActionLog], first_frame: int = 0) -> Iterator[tuple[str, Moment]]:
+    """Stage and moment of several logs, one after the other, with steps that go on counting; see `replay_moments`."""
+    before = 0
+    for number, log in enumerate(logs):
+        step = before
+        for moment in replay_moments(log, 0 if number else first_frame):
+            step = before + moment.step
+            if not number or moment.step:  # of the others the first frame, which nobody played, is left out
+                yield log.stage, replace(moment, step=step)
+        before = step
+
+
 class _Scene:
     """An episode as it is played, moment by moment."""
 
@@ -120,6 +133,7 @@ class _Scene:
         self._show_buttons = show_buttons
         self._all_frames = all_frames
         self._frames: list[np.ndarray] = []
+        self._ram_crc32 = 0
 
     @property
     def stack(self) -> Tensor:
@@ -137,6 +151,7 @@ class _Scene:
 
     def _keep(self, emulator: MarioEmulator) -> None:
         self._frames.append(emulator.screen)
+        self._ram_crc32 = zlib.crc32(emulator.ram.data, self._ram_crc32)
 
     def _moment(self, action: int | None, held: tuple[int, ...], q_values: tuple[float, ...], reward: float) -> Moment:
         episode = self._episode
@@ -153,4 +168,5 @@ class _Scene:
             q_values=q_values,
             reward=reward,
             stack=stack.numpy(),
+            ram_crc32=self._ram_crc32,
         )

@@ -21,6 +21,7 @@ class TrainingControl:
         self._paused = False
         self._save = False
         self._stop = False
+        self._in_a_hurry = False
         self._requests: deque[tuple[Callable[[Any], Any], Future[Any]]] = deque()
         self._closed = False
 
@@ -32,6 +33,11 @@ class TrainingControl:
     def stopping(self) -> bool:
         return self._stop
 
+    @property
+    def in_a_hurry(self) -> bool:
+        """Whether nothing should be waited for after the checkpoint is saved."""
+        return self._in_a_hurry
+
     def pause(self) -> None:
         self._set(paused=True)
 
@@ -42,7 +48,9 @@ class TrainingControl:
         """Asks for a checkpoint; while paused it is written at once."""
         self._set(save=True)
 
-    def stop(self) -> None:
+    def stop(self, *, in_a_hurry: bool = False) -> None:
+        """Asks for the end; whoever asks a second time, or after the training's end, is in a hurry."""
+        self._in_a_hurry = self._in_a_hurry or in_a_hurry or self._stop or self._closed
         self._set(stop=True)
 
     def ask(self, request: Callable[[Any], T]) -> Future[T]:

@@ -23,6 +23,7 @@ from mario_tui.training.warnings import warnings
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not whoever makes a session
     from mario_tui.agent.policy import Policy
+    from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
     from mario_tui.training.metrics import Ends, EpisodeRecord
     from mario_tui.training.trainer import Event, Finished, Trainer
 
@@ -96,7 +97,18 @@ class TrainingSnapshot:
 class Notice:
     """Something rare that the user should hear of."""
 
-    kind: Literal["saved", "cleared", "evaluated", "paused", "resumed", "finished", "failed", "demonstrations"]
+    kind: Literal[
+        "saved",
+        "cleared",
+        "evaluated",
+        "paused",
+        "resumed",
+        "recorded",
+        "not_recorded",
+        "finished",
+        "failed",
+        "demonstrations",
+    ]
     text: str
 
 
@@ -117,6 +129,8 @@ class TrainingSession:
         self.snapshot = TrainingSnapshot(status="starting", run=run or "", config=config)
         self.result: Finished | None = None
         self.error: BaseException | None = None
+        self.recordings_left = 0
+        """How many are waited for, after training has ended and is saved."""
         self._config, self._run_name, self._resume = config, run, resume
         self._control = TrainingControl()
         self._notices: deque[Notice] = deque(maxlen=1000)
@@ -144,9 +158,9 @@ class TrainingSession:
     def save(self) -> None:
         self._control.save()
 
-    def stop(self) -> None:
-        """Asks the trainer to save and end."""
-        self._control.stop()
+    def stop(self, *, in_a_hurry: bool = False) -> None:
+        """Asks the trainer to save and end; in a hurry, without waiting for recordings."""
+        self._control.stop(in_a_hurry=in_a_hurry)
 
     def note(self, text: str) -> Future[None]:
         """Puts a line into the run's log."""
@@ -219,10 +233,11 @@ class TrainingSession:
 
     def _train(self) -> None:
         try:
+            from mario_tui.training import highlights
             from mario_tui.training.trainer import Trainer
 
             trainer = Trainer(self._config, run=self._run_name, resume=self._resume, control=self._control)
-            for event in trainer.run():
+            for event in highlights.train(trainer):
                 self._watch(trainer, event)
         except BaseException as error:
             self.error = error
@@ -232,8 +247,9 @@ class TrainingSession:
         finally:
             self._control.close()
 
-    def _watch(self, trainer: Trainer, event: Event) -> None:
+    def _watch(self, trainer: Trainer, event: Event | Recorded | NotRecorded | FinishingRecordings) -> None:
         """Publishes what an event changed: at once where it is rare, otherwise 40 times a second."""
+        from mario_tui.training import highlights
         from mario_tui.training import trainer as events
 
         match event:
@@ -261,6 +277,14 @@ class TrainingSession:
                 elif event.demonstrations:
                     self._notices.append(Notice("demonstrations", str(event.demonstrations)))
                 self._publish(trainer, "running")
+            case highlights.Recorded():
+                self._notices.append(Notice("recorded", str(event)))
+            case highlights.NotRecorded():
+                self._notices.append(Notice("not_recorded", str(event)))
+            case highlights.FinishingRecordings(count):
+                self.recordings_left = count
+                self._notices.append(Notice("saved", str(event)))
+                self._publish(trainer, "stopping")
             case events.Finished():
                 self.result = event
                 self._notices.append(

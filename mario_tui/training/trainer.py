@@ -65,7 +65,10 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEnded:
+    """`log` replays the episode."""
+
     record: EpisodeRecord
+    log: ActionLog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +373,7 @@ class Trainer:
                 except EmulatorError:
                     self.save()
                     raise
-                yield from map(EpisodeEnded, ended)
+                yield from ended
                 yield Stepped(self.step)
                 yield from self._periodic(ended)
             yield self._finish()
@@ -430,7 +433,7 @@ class Trainer:
         self._active_since = time.monotonic()
         yield Resumed(self.step)
 
-    def _tick(self, fleet: Fleet) -> list[EpisodeRecord]:
+    def _tick(self, fleet: Fleet) -> list[EpisodeEnded]:
         """One step of every game, and what there is to learn meanwhile; returns the episodes that ended."""
         self.clock.start()
         actions = self.mario.act(self.stacks.stacks)
@@ -463,7 +466,7 @@ class Trainer:
         counted = max(self.config.episodes - self.logger.episode, 0) if self.config.episodes else len(ended)
         for env in ended[counted:]:  # ended in the same tick as the last one asked for
             self.logger.forget_episode(env)
-        return [self._end_episode(env, observed) for env in ended[:counted]]
+        return [EpisodeEnded(self._end_episode(env, observed), fleet.action_log(env)) for env in ended[:counted]]
 
     def _cache(self) -> None:
         """Stores the experiences of the last tick: not in it, but while the games play the next one."""
@@ -510,7 +513,7 @@ class Trainer:
     def _record(self) -> None:
         self.logger.record(self.logger.episode - 1, self.mario.exploration_rate, self.step)
 
-    def _periodic(self, ended: list[EpisodeRecord]) -> Iterator[Event]:
+    def _periodic(self, ended: list[EpisodeEnded]) -> Iterator[Event]:
         """Evaluations and checkpoints that are due after the step just taken."""
         before = self.step - self.learn_due
         yield from self._take_evaluations(self.step)
@@ -518,7 +521,7 @@ class Trainer:
             self._evaluate(self._snapshot(full=False))
         if self._crossed(self.config.save_every, before):
             yield from self._save()
-        if any(record.episode % (10 * self.config.log_every) == 0 for record in ended):
+        if any(one.record.episode % (10 * self.config.log_every) == 0 for one in ended):
             save_curves(self.run_dir, self.logger.curves)
 
     def _crossed(self, every: int, before: int) -> bool:

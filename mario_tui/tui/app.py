@@ -37,7 +37,7 @@ from mario_tui.tui.window import WindowSwitch
 if TYPE_CHECKING:
     from mario_tui.checkpoint import RunSummary
     from mario_tui.config import TrainingConfig
-    from mario_tui.play.recorder import Recording
+    from mario_tui.play.recorder import Progress, Recording
     from mario_tui.play.recordings import RecordingInfo
     from mario_tui.training.session import TrainingSession, TrainingSnapshot
     from mario_tui.tui.services import Agent
@@ -66,6 +66,13 @@ _BINDINGS = [
         show=False,
         priority=True,
         tooltip="Quit; a training that runs is stopped and saved first",
+    ),
+    Binding(
+        "ctrl+x",
+        "cancel_job",
+        "Cancel",
+        show=False,
+        tooltip="Cancel the recording or evaluation in the background that was begun last; nothing of it stays",
     ),
     Binding("ctrl+c", "help_quit", show=False, system=True),
 ]
@@ -232,6 +239,8 @@ class MarioTuiApp(App[int]):
         if action == "go":
             alone = self._watch_first is not None or self._play_first is not None
             return not alone and not (parameters and self.get_screen(str(parameters[0])) is self.screen)
+        if action == "cancel_job":
+            return any(not job.cancelled for job in self.jobs)
         return True
 
     def action_help(self) -> None:
@@ -333,14 +342,14 @@ class MarioTuiApp(App[int]):
         if session is None:
             return
         for notice in session.notices():
-            severity = "error" if notice.kind == "failed" else "information"
-            if notice.kind in ("saved", "evaluated", "finished", "failed"):
+            severity = {"failed": "error", "not_recorded": "warning"}.get(notice.kind, "information")
+            if notice.kind in ("saved", "evaluated", "recorded", "finished", "failed"):
                 self.files_version += 1
             seen = notice.kind in ("paused", "resumed") or (
                 notice.kind in ("finished", "failed") and isinstance(self.screen, TrainScreen)
             )
             if self._leaving is None and not seen:
-                timeout = 15 if notice.kind == "failed" else 5
+                timeout = 15 if notice.kind in ("failed", "not_recorded") else 5
                 self.notify(notice.text, severity=severity, timeout=timeout, markup=False)  # type: ignore[arg-type]
         if not session.alive and sys.getswitchinterval() < _DEFAULT_SWITCH_INTERVAL_SECONDS:
             sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
@@ -398,10 +407,11 @@ class MarioTuiApp(App[int]):
             lambda progress, cancelled: self.services.convert(log, output, scale, progress, cancelled),
         )
 
-    def _record(self, job: Job, record: Callable[[Callable[[int], None], Callable[[], bool]], Recording]) -> None:
+    def _record(self, job: Job, record: Callable[[Progress, Callable[[], bool]], Recording]) -> None:
         def work(job: Job) -> str:
-            def progress(frames: int) -> None:
-                job.progress = f"{text.count(frames)} frames, {frames / 60:.0f} s of play"
+            def progress(frames: int, total: int | None) -> None:
+                of = "" if total is None else f" of {text.count(total)}"
+                job.progress = f"{text.count(frames)}{of} frames, {frames / 60:.0f} s of play"
 
             made = record(progress, job.is_cancelled)
             outcome = "cleared" if made.cleared else f"got to x {text.count(made.max_x)}"
@@ -425,6 +435,14 @@ class MarioTuiApp(App[int]):
             return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared"
 
         self._run_job(Job("evaluating", short_name(agent)), work)
+
+    def action_cancel_job(self) -> None:
+        """Gives up the work in the background that was begun last."""
+        for job in reversed(self.jobs):
+            if not job.cancelled:
+                job.cancelled = True
+                self.notify(f"{job.title} cancelled", markup=False)
+                return
 
     def _run_job(self, job: Job, work: Callable[[Job], str]) -> None:
         self.jobs.append(job)
@@ -482,9 +500,10 @@ class MarioTuiApp(App[int]):
             await asyncio.sleep(0.02)
         session = self.session
         if session is not None and session.alive:
-            session.stop()
+            session.stop(in_a_hurry=code != 0)  # a signal's sender does not wait long
             while not await asyncio.to_thread(session.join, 0.25):
-                pass
+                if session.recordings_left and self._leaving is not None:
+                    self._leaving.say("The training is saved. Finishing its recordings; ctrl+q leaves without ...")
         while self.jobs:
             await asyncio.sleep(0.02)
         self.training_window.close()

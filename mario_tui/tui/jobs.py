@@ -16,7 +16,7 @@ class Job:
 
     @property
     def line(self) -> str:
-        return f"{self.title}: {self.progress or 'starting ...'}"
+        return f"{self.title}: {'cancelled' if self.cancelled else self.progress or 'starting ...'}"
 
     def is_cancelled(self) -> bool:
         return self.cancelled

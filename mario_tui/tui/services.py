@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mario_tui.play.human import HumanPlayer
     from mario_tui.play.live import Mirror, Source
     from mario_tui.play.player import RolloutPlayer
-    from mario_tui.play.recorder import Recording
+    from mario_tui.play.recorder import Progress, Recording
     from mario_tui.play.recordings import RecordingInfo
     from mario_tui.training.session import TrainingSession
 
@@ -69,7 +69,7 @@ def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
     from mario_tui.play.player import LogPlayer, RolloutPlayer
 
     if isinstance(agent, Path) and agent.suffix == ".json":
-        return LogPlayer(lambda: _log(agent))
+        return LogPlayer(lambda: _logs(agent))
     return RolloutPlayer(lambda: _policy(agent), stage=stage)
 
 
@@ -104,26 +104,26 @@ def record_play(
     frame_skip: int,
     held: Sequence[int],
     first_frame: int,
-    progress: Callable[[int], None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> Recording:
     """Records an episode that was played, from one of its frames on; `held` has the button byte of every frame."""
     from mario_tui import paths
     from mario_tui.game.action_log import ActionLog
-    from mario_tui.play import recording
+    from mario_tui.play.recorder import record_replay
 
     log = ActionLog.of_frames(stage, frame_skip, held)
     output = paths.new_recording_path(name, ".mp4")
-    return recording.record_log(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
+    return record_replay(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
 
 
-def _log(path: Path) -> tuple[ActionLog, int]:
-    """An action log, and where its video begins."""
-    from mario_tui.game.action_log import ActionLog
+def _logs(path: Path) -> tuple[Sequence[ActionLog], int]:
+    """The episodes of an action log, and where its video begins."""
+    from mario_tui.game.action_log import load_logs
     from mario_tui.play import recordings
 
     infos = {info.log: info for info in recordings.list_recordings()}
-    return ActionLog.load(path), infos[path].first_frame if path in infos else 0
+    return load_logs(path), infos[path].first_frame if path in infos else 0
 
 
 def list_recordings() -> Sequence[RecordingInfo]:
@@ -154,16 +154,14 @@ def convert(
     log_path: Path,
     output: Path,
     scale: int,
-    progress: Callable[[int], None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> Recording:
     """Makes a video of a recording's action log again, in another format or size."""
-    from mario_tui.play import recording
+    from mario_tui.play.recorder import record_replay
 
-    log, first_frame = _log(log_path)
-    return recording.record_log(
-        log, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled
-    )
+    logs, first_frame = _logs(log_path)
+    return record_replay(logs, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled)
 
 
 def _policy(agent: Agent) -> Policy:
@@ -267,20 +265,21 @@ def record(
     agent: Agent,
     stage: str | None,
     suffix: str,
-    progress: Callable[[int], None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> Recording:
     """Records the greedy episode of an agent under a new name in the recordings folder."""
     from mario_tui.play import recording
 
     output = recording.default_output(agent, suffix)
-    return recording.record_agent(agent, output, stage=stage, progress=progress, cancelled=cancelled)
+    stages = () if stage is None else (stage,)
+    return recording.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
 
 
 GRID_PANELS = 6
 
 
-def record_grid(run: RunSummary, progress: Callable[[int], None], cancelled: Callable[[], bool]) -> Recording:
+def record_grid(run: RunSummary, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
     """Records up to six whole checkpoints of a run side by side, from its first to its newest."""
     from mario_tui import checkpoint, paths
     from mario_tui.agent.policy import load_policy
@@ -357,12 +356,10 @@ class Services:
     recordings_dir: Callable[[], Path] = recordings_dir
     new_recording_path: Callable[[str, str], Path] = new_recording_path
     trash_recording: Callable[[Path], None] = trash_recording
-    convert: Callable[[Path, Path, int, Callable[[int], None], Callable[[], bool]], Recording] = convert
-    record_play: Callable[[str, str, int, Sequence[int], int, Callable[[int], None], Callable[[], bool]], Recording] = (
-        record_play
-    )
-    record: Callable[[Agent, str | None, str, Callable[[int], None], Callable[[], bool]], Recording] = record
-    record_grid: Callable[[RunSummary, Callable[[int], None], Callable[[], bool]], Recording] = record_grid
+    convert: Callable[[Path, Path, int, Progress, Callable[[], bool]], Recording] = convert
+    record_play: Callable[[str, str, int, Sequence[int], int, Progress, Callable[[], bool]], Recording] = record_play
+    record: Callable[[Agent, str | None, str, Progress, Callable[[], bool]], Recording] = record
+    record_grid: Callable[[RunSummary, Progress, Callable[[], bool]], Recording] = record_grid
     free_memory_bytes: Callable[[], int] = free_memory_bytes
     stages: Callable[[], Sequence[str]] = stages
     next_stage: Callable[[str], str | None] = next_stage

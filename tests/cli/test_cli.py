@@ -103,6 +103,9 @@ BAD = [
     ("record", "mario_net_0.chkpt", "mario_net_0.chkpt", "--best-of", "2", "-o", "x.mp4"),
     ("record", "mario_net_0.chkpt", "--best-of", "0", "-o", "x.mp4"),
     ("record", "mario_net_0.chkpt", "--sticky", "2", "-o", "x.mp4"),
+    ("record", "mario_net_0.chkpt", "--stage", "1-1,9-9", "-o", "x.mp4"),
+    ("record", "mario_net_0.chkpt", "--stage", "1-1,", "-o", "x.mp4"),
+    ("record", "mario_net_0.chkpt", "mario_net_0.chkpt", "--stage", "1-1,1-2", "-o", "x.mp4"),
     ("replay", "missing.json"),
     ("replay", "notes.txt"),
     ("watch", "missing"),
@@ -203,7 +206,8 @@ def test_from_training_to_a_recording_and_back(home: Path) -> None:
         assert recording["max_x"] == result["max_x"]
         assert Path(recording["path"]).stat().st_size > 1000
         played = json.loads(mario_tui("replay", recording["action_log"], "--json").stdout)
-        assert set(played) == {"frames", "ram_crc32", "screen_crc32", "max_x", "reward", "cleared"}
+        assert set(played) == {"frames", "ram_crc32", "screen_crc32", "max_x", "reward", "cleared", "matches"}
+        assert played["matches"] is True
         assert played["frames"] == recording["frames"]
         assert played["max_x"] == recording["max_x"]
         assert played["reward"] == result["mean_reward"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.game.action_log import MAX_FILE_BYTES, ActionLog, ReplayResult, replay
+from mario_tui.game.action_log import MAX_FILE_BYTES, ActionLog, ReplayResult, load_logs, logs_to_json, replay
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.stages import STAGES
@@ -243,3 +243,50 @@ class Recorder:
 
     def __call__(self, emulator: MarioEmulator) -> None:
         self.moments.append((emulator.ram.tobytes(), emulator.screen.tobytes()))
+
+
+def test_checksums_are_kept_and_say_nothing_about_what_was_pressed(tmp_path: Path) -> None:
+    checked = ActionLog("1-1", 4, (130, 131, 0), ram_crc32=1, screen_crc32=2**32 - 1)
+    checked.save(tmp_path / "log.json")
+    loaded = ActionLog.load(tmp_path / "log.json")
+    assert (loaded.ram_crc32, loaded.screen_crc32) == (1, 2**32 - 1)
+    assert loaded == LOG
+    assert (LOG.ram_crc32, LOG.screen_crc32) == (None, None)
+
+
+@pytest.mark.parametrize("value", [-1, 2**32, 1.0, "1", True, []])
+@pytest.mark.parametrize("name", ["ram_crc32", "screen_crc32"])
+def test_malformed_checksums(tmp_path: Path, name: str, value: object) -> None:
+    (tmp_path / "log.json").write_bytes(changed(**{name: value}))
+    with pytest.raises(InputError, match=name):
+        ActionLog.load(tmp_path / "log.json")
+
+
+def test_a_replay_knows_whether_it_is_the_one_that_was_noted() -> None:
+    log = ActionLog("1-1", 4, (130,) * 3)
+    result = replay(log)
+    ram, screen = result.ram_crc32, result.screen_crc32
+    assert not result.differs_from(log), "nothing was noted"
+    for noted, differs in (((ram, screen), False), ((ram, None), False), ((ram, 5), True), ((5, screen), True)):
+        assert result.differs_from(ActionLog("1-1", 4, (130,) * 3, *noted)) is differs
+
+
+def test_several_episodes_in_a_file(tmp_path: Path) -> None:
+    logs = (ActionLog("1-1", 4, (130,), 1, 2), ActionLog("8-4", 1, (131, 0)))
+    (tmp_path / "log.json").write_text(logs_to_json(logs, video={"frames": 6}))
+    loaded = load_logs(tmp_path / "log.json")
+    assert loaded == logs
+    assert [(log.ram_crc32, log.screen_crc32) for log in loaded] == [(1, 2), (None, None)]
+    with pytest.raises(InputError, match="it has 2"):
+        ActionLog.load(tmp_path / "log.json")
+    assert logs_to_json(logs[1:]) == logs[1].to_json(), "one episode is format 1, which older versions read"
+
+
+@pytest.mark.parametrize(
+    "logs", [None, [], {}, [1], [{"format": 2, "logs": []}], [json.loads(LOG.to_json()) | {"stage": "9-9"}]]
+)
+def test_malformed_lists_of_episodes(tmp_path: Path, logs: object) -> None:
+    (tmp_path / "log.json").write_text(json.dumps({"format": 2, "logs": logs}))
+    with pytest.raises(InputError) as caught:
+        load_logs(tmp_path / "log.json")
+    assert "\n" not in str(caught.value)

@@ -43,7 +43,11 @@ def frames_of(log: ActionLog) -> list[np.ndarray]:
 
 def test_each_panel_shows_its_own_game_and_stands_dimmed_when_it_is_over(home: Path) -> None:
     counts: list[int] = []
-    made = record_grid([agent(0, 1000), agent(1, 2000), agent(0)], home / "grid.mp4", progress=counts.append)
+    made = record_grid(
+        [agent(0, 1000), agent(1, 2000), agent(0)],
+        home / "grid.mp4",
+        progress=lambda frames, total: counts.append(frames),
+    )
     content = json.loads(made.action_log.read_text())
     logs = [ActionLog(one["stage"], one["frame_skip"], tuple(one["buttons"])) for one in content["video"]["grid"]]
     assert [one["agent"] for one in content["video"]["grid"]] == [
@@ -119,4 +123,4 @@ def test_the_command_records_a_runs_checkpoints_from_the_first_to_the_newest(
     assert "has 7" in capsys.readouterr().err
 
 
-DONE = SimpleNamespace(path="x.mp4", frames=60, seconds=1.0, cleared=False, max_x=40, action_log="x.json")
+DONE = SimpleNamespace(path="x.mp4", frames=60, seconds=1.0, cleared=False, max_x=40, action_log="x.json", episodes=())

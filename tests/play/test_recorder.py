@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.action_log import ActionLog, load_logs, replay
 from mario_tui.game.episode import EndReason
 from mario_tui.play import recorder
 from mario_tui.play.recorder import (
@@ -89,6 +89,7 @@ class Step:
     x: int = 40
     max_x: int = 40
     end: EndReason | None = None
+    ram_crc32: int = 7
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -300,19 +301,42 @@ def test_a_video_with_a_frame_too_few_is_noticed(tmp_path: Path, monkeypatch: py
     assert files(tmp_path) == []
 
 
-def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 64 KB."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no small file system can be mounted here: a full disk is not tried")
-    try:
-        noise = np.random.default_rng(0).integers(0, 256, (8, 240, 256, 3), np.uint8)
-        with pytest.raises(RecordingError, match="the disk is full"):
-            write_all(folder / "a.gif", noise, scale=1)
-        assert files(folder) == []
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_a_full_disk_is_called_so(small_disk: Path, name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (8, 240, 256, 3), np.uint8)
+    with pytest.raises(RecordingError, match="the disk is full"):
+        write_all(small_disk / name, noise, scale=1)
+    assert files(small_disk) == []
+
+
+def test_a_disk_that_is_too_full_for_the_action_log_gets_no_video_either(small_disk: Path) -> None:
+    video = VideoWriter(small_disk / "a.mp4", scale=1)
+    video.add(picture(0))
+    with pytest.raises(RecordingError, match="the disk is full"):
+        video.put_beside(small_disk / "a.json", "0" * 100_000)
+    video.abort()
+    assert files(small_disk) == []
+
+
+def test_a_video_that_fails_gets_no_action_log_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder.imageio_ffmpeg, "count_frames_and_secs", lambda path: (0, 0.0))
+    (tmp_path / "a.json").write_text(older := ActionLog("8-4", 4, (1,)).to_json())
+    with pytest.raises(RecordingError):
+        record(tmp_path / "a.mp4")
+    assert files(tmp_path) == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == older
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
@@ -387,7 +411,7 @@ def record(path: Path, count: int = 10, **options: object) -> recorder.Recording
 
 def test_an_episode_becomes_a_video_and_an_action_log(tmp_path: Path) -> None:
     progress: list[int] = []
-    recording = record(tmp_path / "a.mp4", progress=progress.append)
+    recording = record(tmp_path / "a.mp4", progress=lambda frames, total: progress.append(frames))
     assert files(tmp_path) == ["a.json", "a.mp4"]
     assert recording == recorder.Recording(
         tmp_path / "a.mp4", 40, 40 / 60, max_x=50, cleared=True, action_log=tmp_path / "a.json"
@@ -426,7 +450,7 @@ def test_the_overlay_lies_under_the_game(tmp_path: Path) -> None:
 def test_a_cancelled_recording_leaves_nothing(tmp_path: Path) -> None:
     done: list[int] = []
     with pytest.raises(RecordingCancelledError):
-        record(tmp_path / "a.mp4", progress=done.append, cancelled=lambda: len(done) == 3)
+        record(tmp_path / "a.mp4", progress=lambda frames, total: done.append(frames), cancelled=lambda: len(done) == 3)
     assert done == [4, 8, 12]
     assert files(tmp_path) == []
 
@@ -453,7 +477,9 @@ def test_a_replay_on_the_real_game_shows_the_emulators_frames(tmp_path: Path) ->
     recording = record_replay(LOG, tmp_path / "a.mp4")
     assert recording.frames == expected.frames == len(seen) == 80
     assert (recording.max_x, recording.cleared) == (expected.max_x, False)
-    again = replay(ActionLog.load(recording.action_log))
+    log = ActionLog.load(recording.action_log)
+    assert (log.ram_crc32, log.screen_crc32) == (expected.ram_crc32, expected.screen_crc32)
+    again = replay(log)
     assert (again.ram_crc32, again.screen_crc32) == (expected.ram_crc32, expected.screen_crc32)
     decoded = imageio.mimread(recording.path, memtest=False)
     assert len(decoded) == 80
@@ -467,7 +493,10 @@ def test_a_replay_can_begin_in_the_middle(tmp_path: Path) -> None:
     part = record_replay(log, tmp_path / "part.mp4", scale=1, first_frame=20)
     assert (whole.frames, part.frames) == (48, 28)
     assert part.seconds == pytest.approx(28 / 60)
-    assert ActionLog.load(part.action_log) == log, "the log has all of it, so that it replays"
+    in_file = ActionLog.load(part.action_log)
+    assert in_file == log, "the log has all of it, so that it replays"
+    assert not replay(log).differs_from(in_file), "and so do its checksums"
+    assert in_file.ram_crc32 is not None
     first, there = (
         imageio.get_reader(tmp_path / name).get_data(index).astype(int)
         for name, index in (("part.mp4", 0), ("whole.mp4", 20))
@@ -520,3 +549,84 @@ def test_a_json_file_that_is_no_action_log_is_not_replaced(tmp_path: Path) -> No
     with pytest.raises(InputError, match="something else"):
         record_replay(ActionLog("1-1", 4, (130, 130)), tmp_path / "x.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+def jumping(stage: str, steps: int) -> ActionLog:
+    return ActionLog(stage, 4, ((131,) * 5 + (130,) * 3) * (steps // 8))
+
+
+@pytest.mark.parametrize(("stage", "fps", "scale"), [("1-1", 60, 2), ("4-2", 30, 1), ("8-4", 60, 3)])
+def test_what_other_programs_find_in_a_video_is_what_the_emulator_showed(
+    tmp_path: Path, stage: str, fps: int, scale: int
+) -> None:
+    seen: list[np.ndarray] = []
+    result = replay(log := jumping(stage, 48), lambda emulator: seen.append(emulator.screen))
+    recording = record_replay(log, tmp_path / "a.mp4", fps=fps, scale=scale)
+    stream = probe(recording.path)
+    assert (stream["codec_name"], stream["pix_fmt"], stream["r_frame_rate"]) == ("h264", "yuv420p", f"{fps}/1")
+    assert (stream["width"], stream["height"]) == (256 * scale, 240 * scale)
+    assert recording.frames == result.frames == len(seen)
+    shown = seen[:: 60 // fps]
+    assert int(stream["nb_read_frames"]) == len(shown)
+    decoded = imageio.mimread(recording.path, memtest=False)
+    assert len(decoded) == len(shown)
+    for index in (0, len(shown) // 2, len(shown) - 1):
+        # Between NES pixels of an odd scale, and at scale 1, colours are shared by four pixels.
+        limit = 3 if scale % 2 == 0 else 8
+        assert np.abs(decoded[index].astype(int) - enlarged(shown[index], scale)).mean() < limit
+    assert np.abs(decoded[0].astype(int) - enlarged(shown[-1], scale)).mean() > 10, "frames of other moments differ"
+
+
+@pytest.mark.parametrize("stage", ["1-1", "4-2", "8-4"])
+def test_a_gif_of_a_stage_is_what_the_emulator_showed(tmp_path: Path, stage: str) -> None:
+    seen: list[np.ndarray] = []
+    replay(log := jumping(stage, 24), lambda emulator: seen.append(emulator.screen))
+    record_replay(log, tmp_path / "a.gif", scale=1)
+    shown = seen[::2]
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert (gif.n_frames, gif.info["loop"]) == (len(shown), 0)
+        durations = []
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            durations.append(gif.info["duration"])
+            assert np.array_equal(np.asarray(gif.convert("RGB")), shown[index])
+    assert sum(durations) == pytest.approx(len(seen) / 60 * 1000, abs=10)
+
+
+def test_several_stages_follow_one_another_in_one_video(tmp_path: Path) -> None:
+    logs = [jumping("1-1", 24), jumping("8-4", 16)]
+    seen: list[np.ndarray] = []
+    results = [replay(log, lambda emulator: seen.append(emulator.screen)) for log in logs]
+    told: list[tuple[int, int | None]] = []
+    recording = record_replay(logs, tmp_path / "a.mp4", progress=lambda *now: told.append(now))
+    assert recording.frames == len(seen) == 24 * 4 + 16 * 4
+    assert told[-1] == (160, 160)
+    assert [episode.result for episode in recording.episodes] == results
+    assert recording.max_x == max(result.max_x for result in results)
+    decoded = imageio.mimread(recording.path, memtest=False)
+    for index in (0, 95, 96, 159):
+        assert_looks_like(decoded[index], seen[index])
+    assert json.loads(json.dumps(recording.as_json()))["episodes"][1]["stage"] == "8-4"
+    in_file = load_logs(recording.action_log)
+    assert in_file == tuple(logs)
+    for log, result in zip(in_file, results, strict=True):
+        assert (log.ram_crc32, log.screen_crc32) == (result.ram_crc32, result.screen_crc32)
+    again = recording.action_log.read_bytes()
+    record_replay(in_file, tmp_path / "a.gif")
+    assert recording.action_log.read_bytes() == again, "it is the log of both videos"
+
+
+def test_the_overlay_names_the_stage_that_is_played(tmp_path: Path) -> None:
+    logs = [jumping("1-1", 8), jumping("8-4", 8)]
+    record_replay(logs, tmp_path / "a.gif", scale=1, overlay=True)
+    panels = []
+    for stage, log in zip(("1-1", "8-4"), logs, strict=True):
+        record_replay(log, tmp_path / f"{stage}.gif", scale=1, overlay=True)
+        with Image.open(tmp_path / f"{stage}.gif") as gif:
+            gif.seek(8)
+            panels.append(np.asarray(gif.convert("RGB"))[240:])
+    assert not np.array_equal(*panels)
+    with Image.open(tmp_path / "a.gif") as gif:
+        for index, panel in ((8, panels[0]), (16 + 8, panels[1])):
+            gif.seek(index)
+            assert np.array_equal(np.asarray(gif.convert("RGB"))[240:], panel)

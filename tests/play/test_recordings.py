@@ -8,7 +8,7 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.play.player import LogPlayer
 from mario_tui.play.recorder import record_replay
 from mario_tui.play.recordings import list_recordings, trash
-from mario_tui.play.rollout import replay_moments
+from mario_tui.play.rollout import replay_all, replay_moments
 
 LOG = ActionLog("1-1", 4, (130,) * 10)
 
@@ -69,7 +69,7 @@ def test_the_moments_of_a_log_are_its_episode() -> None:
 
 
 def test_a_log_is_played_from_its_first_frame_to_its_end() -> None:
-    player = LogPlayer(lambda: (LOG, 20))
+    player = LogPlayer(lambda: ([LOG], 20))
     player._open()
     player.speed = 8.0
     assert player.stage == "1-1"
@@ -85,4 +85,39 @@ def test_a_log_is_played_from_its_first_frame_to_its_end() -> None:
     player.toggle_pause()
     while not player.finished:
         player._thread.join(0.01)
+    player.close()
+
+
+CHAIN = [LOG, ActionLog("8-4", 4, (130,) * 5)]
+
+
+def test_a_recording_of_several_stages_is_listed_with_all_of_them(home: Path) -> None:
+    recording = record_replay(CHAIN, paths.recordings_dir() / "tour.mp4", scale=1)
+    (info,) = list_recordings()
+    assert (info.stage, info.seconds, info.problem) == ("1-1,8-4", 1.0, "")
+    assert info.log == recording.action_log
+
+
+def test_the_moments_of_several_logs_count_on() -> None:
+    moments = list(replay_all(CHAIN))
+    assert [moment.step for _, moment in moments] == list(range(16))
+    assert [stage for stage, _ in moments] == ["1-1"] * 11 + ["8-4"] * 5
+    alone = list(replay_moments(CHAIN[1]))
+    assert (moments[-1][1].frame == alone[-1].frame).all()
+    later = list(replay_all(CHAIN, first_frame=20))
+    assert [moment.step for _, moment in later] == list(range(5, 16))
+
+
+def test_several_logs_are_played_to_the_end_of_the_last() -> None:
+    player = LogPlayer(lambda: (CHAIN, 0))
+    player._open()
+    player.speed = 8.0
+    stages = set()
+    player.start()
+    while not player.finished:
+        stages.add(player.stage)
+        player._thread.join(0.01)
+        assert not player.problem
+    assert player.latest.step == player.newest_step == 15
+    assert (player.stage, stages) == ("8-4", {"1-1", "8-4"})
     player.close()

@@ -52,6 +52,9 @@ class FakeFleet:
             emulating_seconds=0.0,
         )
 
+    def action_log(self, env: int) -> None:
+        return None
+
     def state_dict(self) -> dict[str, Any]:
         return {"frame_logs": [[] for _ in self._steps]}
 

@@ -12,6 +12,7 @@ from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
 from mario_tui.config import load_toml
 from mario_tui.errors import MarioTuiError
+from mario_tui.training import highlights
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession, TrainingSnapshot
@@ -69,6 +70,31 @@ def test_a_session_from_start_to_end(small) -> None:
     assert session.result.checkpoint == session.snapshot.last_checkpoint
     assert [notice.kind for notice in session.notices()] == ["paused", "saved", "resumed", "finished"]
     assert session.notices() == []
+
+
+def test_a_session_tells_of_its_recordings(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(highlights.train, "__kwdefaults__", {"best_every_seconds": 0.0, "shortest_seconds": 0.0})
+    session = TrainingSession(small(episodes=1), run="filmed")
+    session.start()
+    assert session.join(240)
+    kinds = [notice.kind for notice in session.notices()]
+    assert kinds[-2:] == ["recorded", "finished"]
+    assert (paths.recordings_dir() / "filmed-best.mp4").exists()
+    assert session.snapshot.status == "finished"
+
+
+def test_a_recording_that_fails_is_a_notice_and_training_ends_well(
+    small, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(highlights.train, "__kwdefaults__", {"best_every_seconds": 0.0, "shortest_seconds": 0.0})
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "missing"))
+    session = TrainingSession(small(episodes=1), run="filmed")
+    session.start()
+    assert session.join(240)
+    told = {notice.kind: notice.text for notice in session.notices()}
+    assert "ffmpeg cannot be started" in told["not_recorded"]
+    assert session.snapshot.status == "finished"
+    assert list(paths.recordings_dir().iterdir()) == []
 
 
 def test_a_session_goes_on_from_a_checkpoint_with_its_curves(small) -> None:

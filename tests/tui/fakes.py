@@ -115,6 +115,7 @@ class FakeSession:
         self.stops_when_asked = True
         self.shows_all_games = False
         self.problem = ""
+        self.recordings_left = 0
         self._notices: list[Notice] = []
 
     def start(self) -> None:
@@ -157,7 +158,7 @@ class FakeSession:
         self.calls.append("save")
         self.notice("saved", f"saved {RUN}/step-000123456")
 
-    def stop(self) -> None:
+    def stop(self, *, in_a_hurry: bool = False) -> None:
         self.calls.append("stop")
         self.snapshot = replace(self.snapshot, status="stopping")
         if self.stops_when_asked:
@@ -617,7 +618,7 @@ class World:
     def _record_play(self, *arguments: Any) -> Any:
         *play, progress, _ = arguments
         self.played.append(tuple(play))
-        progress(600)
+        progress(600, None)
         return SimpleNamespace(path=Path("/recordings/play.mp4"), seconds=2.0, cleared=False, max_x=722)
 
     def _record(
@@ -625,11 +626,11 @@ class World:
         path: Path,
         stage: str | None,
         suffix: str,
-        progress: Callable[[int], None],
+        progress: Any,
         cancelled: Callable[[], bool],
     ) -> Any:
         if self.job_problem:
             raise MarioTuiError(self.job_problem)
         self.recorded.append((path, stage, suffix))
-        progress(600)
+        progress(600, None)
         return SimpleNamespace(path=Path(f"/recordings/agent{suffix}"), seconds=10.0, cleared=True, max_x=3161)

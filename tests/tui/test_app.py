@@ -2,14 +2,23 @@
 
 import asyncio
 import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from textual.command import CommandPalette
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from mario_tui.config import TrainingConfig
+from mario_tui.play.recorder import RecordingCancelledError
 from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -167,6 +176,45 @@ async def test_recording_and_its_failure_are_told() -> None:
         assert "ffmpeg is missing" in messages(app)
 
 
+async def test_the_work_begun_last_is_cancelled_by_a_key_and_another_goes_on() -> None:
+    world = World()
+    app = world.app()
+    asked: list[Callable[[], bool]] = []
+    shown: list[Job] = []
+    told: list[str] = []
+    let_go = threading.Event()
+
+    def record(agent: Any, stage: Any, suffix: str, progress: Any, cancelled: Callable[[], bool]) -> Any:
+        asked.append(cancelled)
+        progress(600, 1200 if suffix == ".mp4" else None)
+        while not (cancelled() or let_go.is_set()):
+            time.sleep(0.005)
+        if cancelled():
+            raise RecordingCancelledError("cancelled")
+        return SimpleNamespace(path=Path(f"/recordings/agent{suffix}"), seconds=10.0, cleared=True, max_x=3161)
+
+    app.services = replace(app.services, record=record)
+    app.notify = lambda message, **_: told.append(message)  # type: ignore[method-assign, assignment]
+    async with app.run_test() as pilot:
+        assert not app.check_action("cancel_job", ())
+        app.record(Path("/checkpoints/run/step-000000001"), ".gif")
+        await until(pilot, lambda: len(asked) == 1)
+        app.record(Path("/checkpoints/run/step-000000001"), ".mp4")
+        await until(pilot, lambda: all(job.progress for job in app.jobs) and len(app.jobs) == 2)
+        shown += app.jobs
+        assert [job.line for job in shown] == [
+            "recording GIF: 600 frames, 10 s of play",
+            "recording MP4: 600 of 1,200 frames, 10 s of play",
+        ]
+        await pilot.press("ctrl+x")
+        await until(pilot, lambda: app.jobs == shown[:1])
+        assert [cancelled() for cancelled in asked] == [False, True]
+        assert told == ["recording MP4 cancelled"]
+        let_go.set()
+        await until(pilot, lambda: not app.jobs)
+        assert "recordings/agent.gif" in told[1]
+
+
 # leaving
 
 
@@ -198,6 +246,17 @@ async def test_quitting_while_training_stops_saves_joins_and_says_so(key: str) -
     assert world.session.calls.count("stop") == 1
     assert world.session.calls[-1] == "join"
     assert not app.abandoned
+
+
+async def test_leaving_says_that_recordings_are_waited_for() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        await quit_while_training(app, world.session, pilot, "ctrl+q")
+        world.session.recordings_left = 1
+        await until(pilot, lambda: "Finishing its recordings" in str(app.screen.query_one(".about", Static).content))
+        world.session.end()
+        await until(pilot, lambda: app.return_code is not None)
 
 
 async def test_asked_to_leave_a_second_time_it_does_not_wait() -> None:

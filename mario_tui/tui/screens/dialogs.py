@@ -155,3 +155,7 @@ class LeavingScreen(ModalScreen[None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "Leaving"
             yield Static(self._text, classes="about", markup=False)
+
+    def say(self, text: str) -> None:
+        if self.is_mounted:
+            self.query_one(".about", Static).update(text)

@@ -139,8 +139,9 @@ class ListScreen(MarioScreen, Generic[Row]):
         """What goes on in the background, a line each as far as there is room: the table is what the screen is for."""
         jobs = self.mario.jobs
         for job in jobs[:MOST_JOBS]:
-            room = self.app.size.width - len(job.line) - 5
-            yield f"{job.line} ({shortened(job.target, max(8, room))})"
+            hint = "" if job is not jobs[-1] or job.cancelled else "  ctrl+x cancels"
+            room = self.app.size.width - len(job.line) - len(hint) - 5
+            yield f"{job.line} ({shortened(job.target, max(8, room))}){hint}"
         if len(jobs) > MOST_JOBS:
             yield f"and {len(jobs) - MOST_JOBS} more"
 

@@ -303,4 +303,7 @@ class PlayerScreen(MarioScreen):
             self.notify("nothing was played since r: no recording was made")
             return
         self.mario.record_play(self.recording_name, self.who, self._stage, self.frame_skip, held, first_frame)
-        self.notify("recording in the background; a notice says when it is done, and Recordings makes a GIF of it")
+        self.notify(
+            "recording in the background (ctrl+x cancels); a notice says when it is done, "
+            "and Recordings makes a GIF of it"
+        )

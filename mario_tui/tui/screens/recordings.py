@@ -51,6 +51,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
 
     def cells(self, info: RecordingInfo, wide: int) -> Sequence[Text]:
         good, dim = self.colour("success", "green"), "dim"
+        first, *more = info.stage.split(",")
         if info.cleared:
             outcome = Text("clears", good)
         else:
@@ -58,7 +59,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
         return (
             Text(info.path.suffix[1:].upper(), dim),
             Text(shortened(info.path.stem, wide), "bold"),
-            Text(info.stage, "" if info.log else dim),
+            Text(f"{first}+{len(more)}" if more else first, "" if info.log else dim),
             Text("-" if info.seconds is None else text.seconds(info.seconds), justify="right"),
             outcome,
             Text(text.size(info.size_bytes), dim, justify="right"),
@@ -68,7 +69,8 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
     def describe(self, info: RecordingInfo) -> tuple[str, bool]:
         if info.log is None:
             return f"{info.path}: {info.problem}, so it can be shown by a video player only", True
-        return f"{info.path}  ·  l makes a large MP4", False
+        stages = f"  ·  {info.stage.replace(',', ', ')}" if "," in info.stage else ""
+        return f"{info.path}{stages}  ·  l makes a large MP4", False
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("play", "convert"):

@@ -271,7 +271,7 @@ class TrainScreen(MarioScreen):
 
     def action_record(self) -> None:
         self._with_agent(lambda agent: self.mario.record(agent, ".mp4"))
-        self.notify("recording in the background; a notice says when it is done")
+        self.notify("recording in the background; a notice says when it is done, ctrl+x cancels")
 
     def action_evaluate(self) -> None:
         self._with_agent(self.mario.evaluate)

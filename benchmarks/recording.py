@@ -1,0 +1,113 @@
+"""How fast recordings are made on one core, as a multiple of the game's own speed, and whether memory stays flat.
+
+    python benchmarks/recording.py [--seconds 60] [--memory-seconds 600] [--stage 1-1] [--overlay] [--core 0]
+
+Plays an action log over again until there are enough frames, at scale 2, with this process and ffmpeg on the same core.
+`times_real` is by the clock, `times_real_by_processor` by the processor time that both took: where other programs run
+beside it, only the latter means something, and it is still too low, as two programs on one core's two threads slow each
+other down. `emulator_alone_times_real` is what the game without a video would reach. Memory is that of both processes,
+looked at every ten seconds of play. Prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.play.recorder import EMULATOR_FPS, Played, PlayedStep, _replayed, record_episodes
+
+RIGHT_B, RIGHT_B_A = 130, 131
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of play, for the speed")
+    parser.add_argument("--memory-seconds", type=float, default=600.0, help="of play, for the memory (0: not at all)")
+    parser.add_argument("--stage", default="1-1")
+    parser.add_argument("--overlay", action="store_true")
+    parser.add_argument("--core", type=int, default=0)
+    arguments = parser.parse_args()
+    os.sched_setaffinity(0, {arguments.core})
+    log = jumping(arguments.stage)
+    frames = replay(log).frames  # also loads what the first game loads
+    with tempfile.TemporaryDirectory() as folder:
+        record(log, frames, Path(folder, "warm-up.mp4"), 1.0, overlay=arguments.overlay)
+        result = {"emulator_alone_times_real": emulator_alone(log, frames)}
+        result |= speed(log, frames, Path(folder, "speed.mp4"), arguments.seconds, overlay=arguments.overlay)
+        if arguments.memory_seconds:
+            result |= memory(log, frames, Path(folder, "memory.mp4"), arguments.memory_seconds)
+    result["load_average"] = os.getloadavg()[0]
+    print(json.dumps({"stage": arguments.stage, "overlay": arguments.overlay, **result}))
+
+
+def jumping(stage: str) -> ActionLog:
+    """Runs to the right and jumps, until Mario dies or some minutes are over."""
+    return ActionLog(stage, 4, ((RIGHT_B_A,) * 5 + (RIGHT_B,) * 3) * 300)
+
+
+def again_and_again(log: ActionLog, frames: int, seconds: float) -> Iterator[PlayedStep]:
+    """The log's steps, from the beginning whenever they are over, for so many seconds of play."""
+    for _ in range(-(-round(seconds * EMULATOR_FPS) // frames)):
+        yield from _replayed(log)
+
+
+def record(log: ActionLog, frames: int, path: Path, seconds: float, **settings: object) -> float:
+    """Seconds of play that were recorded."""
+    played = Played(again_and_again(log, frames, seconds), log.stage, log.frame_skip)
+    return record_episodes([played], path, threads=1, **settings).seconds
+
+
+def processor_seconds() -> float:
+    """Of this process and its children that have ended."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def emulator_alone(log: ActionLog, frames: int) -> float:
+    before = time.process_time()
+    for _ in range(3):
+        replay(log)
+    return round(3 * frames / EMULATOR_FPS / (time.process_time() - before), 2)
+
+
+def speed(log: ActionLog, frames: int, path: Path, seconds: float, *, overlay: bool) -> dict[str, float]:
+    clock, processor = time.perf_counter(), processor_seconds()
+    played = record(log, frames, path, seconds, overlay=overlay)
+    clock, processor = time.perf_counter() - clock, processor_seconds() - processor
+    return {
+        "seconds": round(played, 1),
+        "times_real": round(played / clock, 2),
+        "times_real_by_processor": round(played / processor, 2),
+        "megabytes_per_minute": round(path.stat().st_size / 1e6 * 60 / played, 2),
+    }
+
+
+def memory(log: ActionLog, frames: int, path: Path, seconds: float) -> dict[str, object]:
+    """Resident megabytes after each tenth of the recording, and how much they grew after the first."""
+    looked: list[float] = []
+    process = psutil.Process()
+
+    def progress(done: int, _: int | None) -> None:
+        if done >= (len(looked) + 1) * seconds * EMULATOR_FPS / 10:
+            both = [process, *process.children()]
+            looked.append(round(sum(each.memory_info().rss for each in both) / 1e6, 1))
+
+    played = record(log, frames, path, seconds, progress=progress)
+    return {
+        "memory_frames": round(played * EMULATOR_FPS),
+        "memory_mb": looked,
+        "memory_growth_mb": round(max(looked[1:]) - looked[0], 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""What a training records by itself, when, and how it ends."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mario_tui import paths
+from mario_tui.errors import RecordingError
+from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.play.background import Outcome
+from mario_tui.play.evaluation import EpisodeResult, Evaluation
+from mario_tui.play.recorder import record_replay
+from mario_tui.training import highlights
+from mario_tui.training.control import TrainingControl
+from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
+from mario_tui.training.metrics import EpisodeRecord
+from mario_tui.training.trainer import EpisodeEnded, Evaluated, Finished, Stepped, Trainer
+
+GOT_FAR = Outcome(500, False)
+FINISHED = Finished(1, 1, 0, 1.0, 1.0, Path("step-1"), None)
+
+
+def log(number: int) -> ActionLog:
+    return ActionLog("1-1", 4, (number,))
+
+
+def episode(number: int, max_x: int, *, length: int = 100, end: str = "death") -> EpisodeEnded:
+    record = EpisodeRecord(number, 0, 1.0, "1-1", 0.0, length, 0.0, 0.0, max_x, end, 0.0)
+    return EpisodeEnded(record, log(number))
+
+
+class FakeRecording:
+    """Goes on until the test ends it."""
+
+    begun: list["FakeRecording"]
+
+    def __init__(self, log: ActionLog, output: Path) -> None:
+        if self.problem_at_start:
+            raise RecordingError(self.problem_at_start)
+        self.log, self.output, self.done, self.cancelled = log, output, None, False
+        self.begun.append(self)
+
+    problem_at_start = ""
+
+    def outcome(self) -> Outcome | None:
+        return self.done
+
+    def wait(self, timeout_seconds: float) -> Outcome | None:
+        self.done = self.done or Outcome(0, False)  # it was waited for
+        return self.done
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeTrainer:
+    """Runs through the events it is given; a number among them is the time by then."""
+
+    def __init__(self, events: list[Any], *, clears: int = 0) -> None:
+        self.run_dir = paths.run_dir("run")
+        self.control = TrainingControl()
+        self.config = SimpleNamespace(record=True, frame_skip=4)
+        self.logger = SimpleNamespace(clears=clears)
+        self.first_greedy_clear = None
+        self.seconds = 0.0
+        self.closed = False
+        self._events = events
+
+    def run(self) -> Iterator[Any]:
+        try:
+            for event in self._events:
+                if callable(event):
+                    event()
+                elif isinstance(event, int | float):
+                    self.seconds = event
+                else:
+                    yield event
+        finally:
+            self.closed = True
+            self.control.close()
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[FakeRecording]:
+    monkeypatch.setattr(highlights, "BackgroundRecording", FakeRecording)
+    monkeypatch.setattr(FakeRecording, "begun", [], raising=False)
+    return FakeRecording.begun
+
+
+def train(trainer: FakeTrainer, **settings: float) -> list[Any]:
+    return list(highlights.train(trainer, **settings))  # type: ignore[arg-type]
+
+
+def end(begun: list[FakeRecording], outcome: Outcome = GOT_FAR) -> Any:
+    def now() -> None:
+        begun[-1].done = outcome
+
+    return now
+
+
+def test_the_newest_best_is_recorded_when_its_time_has_come(begun: list[FakeRecording]) -> None:
+    events = [
+        episode(0, 300), 10, episode(1, 500), 20, episode(2, 400), Stepped(1), 599, Stepped(2), 600, Stepped(3),
+        episode(3, 600), episode(4, 700), end(begun), Stepped(4), 1199, Stepped(5), 1200, Stepped(6), FINISHED,
+    ]  # fmt: skip
+    told = [event for event in train(FakeTrainer(events)) if not isinstance(event, Stepped | EpisodeEnded)]
+    assert [recording.log for recording in begun] == [log(1), log(4)]
+    assert {recording.output for recording in begun} == {paths.recordings_dir() / "run-best.mp4"}
+    assert [type(event) for event in told] == [Recorded, FinishingRecordings, Recorded, Finished]
+    assert (told[0].what, told[0].max_x) == ("best", 500)
+    assert not any(recording.cancelled for recording in begun)
+
+
+def test_hundreds_of_better_episodes_make_two_videos(begun: list[FakeRecording]) -> None:
+    events = [event for number in range(500) for event in (number / 10, episode(number, number + 50), Stepped(1))]
+    train(FakeTrainer([*events, 600, Stepped(2), *events[-3:], FINISHED]))
+    assert [recording.log for recording in begun] == [log(499)]
+
+
+def test_one_at_a_time_and_the_first_clear_first(begun: list[FakeRecording]) -> None:
+    clear = episode(2, 3161, length=400, end="clear")
+    events = [
+        episode(0, 300), 600, Stepped(1), episode(1, 800), 9000, Stepped(2), clear, Stepped(3),
+        lambda: steps.append(len(begun)), end(begun), Stepped(4), lambda: steps.append(len(begun)),
+        episode(3, 3161, length=390, end="clear"), end(begun, Outcome(3161, True)), Stepped(5), FINISHED,
+    ]  # fmt: skip
+    steps: list[int] = []
+    told = [event for event in train(FakeTrainer(events)) if isinstance(event, Recorded)]
+    assert steps == [1, 2], "one at a time"
+    assert [(recording.output.name, recording.log) for recording in begun] == [
+        ("run-best.mp4", log(0)), ("run-first-clear-1-1.mp4", log(2)), ("run-best.mp4", log(3)),
+    ]  # fmt: skip
+    assert [event.what for event in told] == ["best", "first-clear", "best"]
+    assert str(told[1]) == "recorded the first clear (clears 1-1): recordings/run-first-clear-1-1.mp4"
+    assert told[1].as_json()["event"] == "recorded"
+
+
+def test_of_clears_the_quickest_is_the_best(begun: list[FakeRecording]) -> None:
+    clears = [episode(n, 3161, length=length, end="clear") for n, length in enumerate((400, 500, 300, 350))]
+    train(FakeTrainer([*clears, episode(9, 9999), 600, FINISHED]))
+    assert [recording.log for recording in begun] == [log(0), log(2)]
+
+
+def test_a_greedy_clear_counts_too(begun: list[FakeRecording]) -> None:
+    result = EpisodeResult(0, 0.0, 300, 3161, "clear", True, log(7))
+    train(FakeTrainer([Evaluated(1, Evaluation((result,))), Stepped(1), 600, FINISHED]))
+    assert [recording.log for recording in begun] == [log(7), log(7)]
+
+
+def test_a_short_sitting_records_a_clear_and_nothing_else(begun: list[FakeRecording]) -> None:
+    train(FakeTrainer([episode(0, 300), 59, Stepped(1), FINISHED]))
+    assert begun == []
+    train(FakeTrainer([episode(0, 300, end="clear"), 59, Stepped(1), FINISHED]))
+    assert [recording.output.name for recording in begun] == ["run-first-clear-1-1.mp4"]
+
+
+def test_a_run_that_goes_on_knows_what_it_had(begun: list[FakeRecording], home: Path) -> None:
+    folder = paths.run_dir("run")
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text(
+        "episode,step,epsilon,stage,reward,length,loss,q,max_x,end,seconds\n0,1,1.0,1-1,0.0,400,0.0,0.0,3161,clear,1.0\n"
+    )
+    trainer = FakeTrainer([episode(1, 3161, length=410, end="clear"), 600, Stepped(1), FINISHED], clears=1)
+    assert train(trainer)[-1] is FINISHED
+    assert begun == []
+
+
+def test_the_video_of_the_best_gives_way_to_a_better_one_only(begun: list[FakeRecording], home: Path) -> None:
+    made = record_replay(ActionLog("1-1", 4, (130,) * 30), paths.recordings_dir() / "run-best.mp4", scale=1)
+    train(FakeTrainer([episode(0, made.max_x), 600, Stepped(1), FINISHED]))
+    assert begun == [], "the run was taken up from before that episode"
+    train(FakeTrainer([episode(0, made.max_x + 1), 600, Stepped(1), FINISHED]))
+    assert len(begun) == 1
+
+
+def test_the_first_clear_of_a_part_that_was_given_up_is_kept(begun: list[FakeRecording]) -> None:
+    folder = paths.recordings_dir()
+    folder.mkdir(parents=True)
+    (folder / "run-first-clear-1-1.mp4").write_text("older")
+    train(FakeTrainer([episode(0, 300, end="clear"), Stepped(1), FINISHED]))
+    assert begun[0].output.name == "run-first-clear-1-1_2.mp4"
+
+
+def test_a_failure_is_told_and_training_goes_on(begun: list[FakeRecording], monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [episode(0, 300, end="clear"), Stepped(1), end(begun, Outcome(0, False, "the disk is full")), Stepped(2)]
+    told = train(FakeTrainer([*events, FINISHED]))
+    (failed,) = [event for event in told if isinstance(event, NotRecorded)]
+    assert str(failed) == "the first clear was not recorded: the disk is full"
+    assert told[-1] is FINISHED
+    monkeypatch.setattr(FakeRecording, "problem_at_start", "no process")
+    told = train(FakeTrainer([episode(0, 300, end="clear"), Stepped(1), FINISHED]))
+    (failed,) = [event for event in told if isinstance(event, NotRecorded)]
+    assert "no process" in str(failed)
+    assert told[-1] is FINISHED
+
+
+def test_in_a_hurry_nothing_is_waited_for(begun: list[FakeRecording]) -> None:
+    trainer = FakeTrainer([episode(0, 300, end="clear"), Stepped(1), FINISHED])
+    trainer.control.stop(in_a_hurry=True)
+    assert train(trainer)[-1] is FINISHED
+    assert begun[0].cancelled
+
+
+def test_asked_again_at_the_end_it_leaves(begun: list[FakeRecording]) -> None:
+    trainer = FakeTrainer([episode(0, 300, end="clear"), Stepped(1), FINISHED])
+    for event in highlights.train(trainer):  # type: ignore[arg-type]
+        if isinstance(event, FinishingRecordings):
+            assert trainer.closed, "the games have ended by then"
+            assert not trainer.control.in_a_hurry
+            trainer.control.stop()
+    assert begun[0].cancelled
+
+
+def test_a_training_that_fails_leaves_no_recording(begun: list[FakeRecording]) -> None:
+    def fail() -> None:
+        raise RuntimeError("the game is gone")
+
+    with pytest.raises(RuntimeError):
+        train(FakeTrainer([episode(0, 300, end="clear"), Stepped(1), fail]))
+    assert begun[0].cancelled
+
+
+def test_without_record_nothing_is(begun: list[FakeRecording]) -> None:
+    trainer = FakeTrainer([episode(0, 300, end="clear"), 600, Stepped(1), FINISHED])
+    trainer.config.record = False
+    assert train(trainer)[-1] is FINISHED
+    assert begun == []
+
+
+def test_a_real_training_records_its_best_episode(small) -> None:
+    trainer = Trainer(small(episodes=3, sticky=0.25, noops=20, envs=2), run="real")
+    told = list(highlights.train(trainer, best_every_seconds=0, shortest_seconds=0))
+    records = [event.record for event in told if isinstance(event, EpisodeEnded)]
+    assert isinstance(told[-1], Finished)
+    last = [event for event in told if isinstance(event, Recorded)][-1]
+    assert last.max_x == max(record.max_x for record in records)
+    assert sorted(path.name for path in paths.recordings_dir().iterdir()) == ["real-best.json", "real-best.mp4"]
+    in_file = ActionLog.load(last.path.with_suffix(".json"))
+    result = replay(in_file)
+    assert result.max_x == last.max_x
+    assert not result.differs_from(in_file)
+    assert json.loads(json.dumps(last.as_json()))["path"] == str(last.path)
+
+
+def test_every_episode_of_a_fleet_can_be_replayed(small) -> None:
+    trainer = Trainer(small(episodes=4, sticky=0.25, noops=30, envs=2), run="fleet")
+    steps_before = []
+    for event in trainer.run():
+        if isinstance(event, EpisodeEnded):
+            assert event.log is not None
+            result = replay(event.log)
+            assert (result.max_x, result.end) == (event.record.max_x, event.record.end)
+            steps_before.append(event.log.frames // 4 - event.record.length)
+    assert min(steps_before) == 0, "each game's first episode has no steps without a button before it"
+    assert max(steps_before) > 0
