@@ -18,11 +18,22 @@ from types import TracebackType
 import pyte
 
 
+def patched(patch: str) -> tuple[str, ...]:
+    """A command that is `mario-tui`, after this piece of Python was run, e.g. to have something fail."""
+    program = (
+        "import sys; sys.path[:] = {path!r}\n{patch}\nfrom mario_tui.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return sys.executable, "-c", program.format(path=sys.path, patch=patch)
+
+
 class Terminal:
     """The app in a pseudo-terminal, and the screen that a person would see.
 
     Args:
         arguments: of `mario-tui`, or of `command` where there is one.
+
+    Attributes:
+        written: all that it wrote.
     """
 
     def __init__(
@@ -34,6 +45,7 @@ class Terminal:
         height: int = 40,
         command: Sequence[str] = (sys.executable, "-m", "mario_tui"),
     ) -> None:
+        self.written = bytearray()
         self.master, slave = pty.openpty()
         ioctl(self.master, TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self.process = subprocess.Popen(
@@ -51,9 +63,14 @@ class Terminal:
     def drain(self) -> None:
         """Reads until the app has ended; it would wait for ever for a terminal that nobody reads."""
         with contextlib.suppress(OSError):
-            while os.read(self.master, 1 << 16):
+            while self._read():
                 pass
         self.process.wait()
+
+    def _read(self) -> bytes:
+        data = os.read(self.master, 1 << 16)
+        self.written += data
+        return data
 
     def wait_for_bytes(self, expected: bytes, seconds: float = 30.0) -> float:
         """Reads, without emulating the screen, until these bytes were written; returns the time when they came."""
@@ -61,7 +78,7 @@ class Terminal:
         seen = b""
         while time.perf_counter() < deadline:
             if select.select([self.master], [], [], 0.5)[0]:
-                seen = seen[-len(expected) :] + os.read(self.master, 1 << 16)
+                seen = seen[-len(expected) :] + self._read()
                 if expected in seen:
                     return time.perf_counter()
         raise AssertionError(f"{expected!r} was not written")
@@ -72,7 +89,7 @@ class Terminal:
         parts = []
         while (left := deadline - time.perf_counter()) > 0:
             if select.select([self.master], [], [], left)[0]:
-                parts.append(os.read(self.master, 1 << 16))
+                parts.append(self._read())
         return b"".join(parts)
 
     def text(self) -> str:
@@ -83,7 +100,7 @@ class Terminal:
         deadline = time.perf_counter() + seconds
         while True:
             if select.select([self.master], [], [], 0.5)[0]:
-                data = os.read(self.master, 1 << 16)
+                data = self._read()
                 arrived = time.perf_counter()
                 # Screen emulation knows neither kitty keys nor synchronised output; both are of no matter here.
                 self.stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-z$]+", b"", data))

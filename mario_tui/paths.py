@@ -34,6 +34,11 @@ def recordings_dir() -> Path:
     return home() / "recordings"
 
 
+def logs_dir() -> Path:
+    """Where the log of a crash goes that has no run to go to."""
+    return home() / "logs"
+
+
 def plays_dir() -> Path:
     """Where the action logs of games played by hand are kept."""
     return home() / "plays"

@@ -29,11 +29,13 @@ AVERAGE_EVERY = 10
 class Update:
     """What one update of the online network was: the mean TD estimate of its batch, and the loss.
 
-    0-d tensors on the device: to read them makes the program wait for it.
+    0-d tensors on the device: to read them makes the program wait for it. `skipped`: bool, loss or gradient were not
+    finite, and the networks are what they were before.
     """
 
     q: Tensor
     loss: Tensor
+    skipped: Tensor
 
 
 def resolve_device(name: str) -> torch.device:
@@ -78,6 +80,8 @@ class Mario:
             self.learning_net = self.net.low_precision()
             for parameter in self.net.online.parameters():
                 parameter.grad = torch.zeros_like(parameter)
+        # 1 where an update is to change nothing: the optimizer looks at it without waiting for the device
+        self._skip = self.optimizer.found_inf = torch.zeros((), device=self.device)  # type: ignore[attr-defined]
         self._graph = graph
         self.graphed_update = self._new_graph()
         self.loss_fn = nn.SmoothL1Loss(reduction="none")
@@ -208,17 +212,26 @@ class Mario:
     def update_q_online(self, td_estimate: Tensor, td_target: Tensor, weight: Tensor | None = None) -> Tensor:
         """One step of Adam on the smooth L1 loss between the two, (B,) float32 each; returns the loss, 0-d.
 
-        With `weight`, (B,) float32, each transition's loss counts that much.
+        With `weight`, (B,) float32, each transition's loss counts that much. Where the loss or a gradient is not
+        finite, the step is left out: a NaN in the weights would never leave them.
         """
         losses: Tensor = self.loss_fn(td_estimate, td_target)
         loss = (losses if weight is None else losses * weight).mean()
         self.learning_net.zero_grad()
         loss.backward()
+        self._look_for_nan(loss)
         if self.learning_net is self.net:
             self.optimizer.step()
         else:
             self._step_in_float32()
         return loss.detach()
+
+    @torch.no_grad()
+    def _look_for_nan(self, loss: Tensor) -> None:
+        gradients = [p.grad for p in self.learning_net.online.parameters() if p.grad is not None]
+        # a norm is not finite where an element is not; a sum of squares that overflows would spoil Adam's moments, too
+        norms = torch.stack([norm.float() for norm in torch._foreach_norm(gradients)])
+        self._skip.copy_(~(torch.isfinite(loss) & torch.isfinite(norms.square()).all()))
 
     @torch.no_grad()
     def _step_in_float32(self) -> None:
@@ -271,12 +284,18 @@ class Mario:
         loss, td_estimate, td_error = (self.graphed_update or self.update_networks)(
             batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight
         )
-        self.update_priorities(batch, td_error)
+        self.update_priorities(batch, td_error.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
         self.updates += 1
         if self.config.average_updates and self.updates % AVERAGE_EVERY == 0:
             self.average()
         mark("update")
-        return Update(q=td_estimate.mean(), loss=loss)
+        return Update(q=td_estimate.mean(), loss=loss, skipped=self._skip > 0)
+
+    def is_finite(self) -> bool:
+        """Whether every number of the networks and of the optimizer is finite; waits for the device."""
+        moments = [value for entry in self.optimizer.state.values() for value in entry.values()]
+        tensors = [value for value in (*self.net.parameters(), *moments) if value.is_floating_point()]
+        return all(bool(torch.isfinite(value).all()) for value in tensors)
 
     def update_networks(
         self,

@@ -19,7 +19,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from tensordict import TensorDict
 from torch import Tensor
@@ -27,6 +26,7 @@ from torchrl._torchrl import SumSegmentTreeFp32
 from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.data.replay_buffers.samplers import Sampler
 
+from mario_tui import memory
 from mario_tui.agent.preprocess import FRAME_SHAPE
 from mario_tui.errors import InputError
 
@@ -232,10 +232,8 @@ class Replay:
         self._unnoted: tuple[np.ndarray, Tensor] | None = None  # rows and TD errors of the last update
 
     def _check_memory(self, size: int) -> None:
-        if self.device.type == "cuda":
-            available = torch.cuda.mem_get_info(self.device)[0]
-        else:
-            available = psutil.virtual_memory().available
+        on_gpu = self.device.type == "cuda"
+        available = torch.cuda.mem_get_info(self.device)[0] if on_gpu else memory.free_bytes()
         if self.rows * self.row_bytes > available:
             raise InputError(
                 f"a replay of {size:,} transitions needs {self.rows * self.row_bytes / 1e9:,.1f} GB and "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mario_tui import checkpoint, paths
-from mario_tui.errors import CheckpointError, InputError
+from mario_tui.errors import CheckpointError, InputError, TrainingError
 
 
 def keys(arguments: argparse.Namespace) -> int:
@@ -123,7 +123,7 @@ def bench(arguments: argparse.Namespace) -> int:
 def _measure(config: Any, steps: int) -> dict[str, Any]:
     import numpy as np
 
-    from mario_tui.training.trainer import Stepped, Trainer
+    from mario_tui.training.trainer import Paused, Stepped, Trainer
 
     trainer = Trainer(config)
     running = trainer.run()
@@ -131,6 +131,9 @@ def _measure(config: Any, steps: int) -> dict[str, Any]:
     peak = 0.0
     started, step_started, updates_started = 0.0, 0, 0
     for event in running:
+        if isinstance(event, Paused):  # for a reason of its own: what would be measured is no training
+            running.close()
+            raise TrainingError(event.reason)
         if not isinstance(event, Stepped):
             continue
         if not started and event.step >= warm_up:

@@ -6,15 +6,16 @@ import argparse
 import json
 import signal
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mario_tui import checkpoint, paths
+from mario_tui import checkpoint, crash, guard, paths
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
-from mario_tui.errors import CheckpointError, InputError
+from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.training.resume import resume_config
 
 if TYPE_CHECKING:
@@ -91,10 +92,28 @@ def train(arguments: argparse.Namespace) -> int:
         reporter = _ProgressBar(trainer)
     else:
         reporter = _Lines(trainer)
-    with _stop_on_signals(control) as received, reporter:
-        for event in highlights.train(trainer):
-            reporter.report(event)
+    events = highlights.train(trainer)
+    trouble = ""
+    with guard.guarded(full_screen=False), _stop_on_signals(control) as received, reporter:
+        for event in events:
+            if not trouble and (trouble := _trouble(event)):
+                control.stop()  # nobody is here who could let it go on
+            try:
+                reporter.report(event)
+            except Exception:  # e.g. nobody reads any more
+                control.stop(in_a_hurry=True)
+                deque(events, maxlen=0)  # it saves
+                raise
+    if trouble and trainer.last_checkpoint is not None:
+        raise TrainingError(f"{trouble}; {crash.go_on(trainer.last_checkpoint)}")
     return 128 + received[0] if received else 0
+
+
+def _trouble(event: AnyEvent) -> str:
+    """Why a training paused that does not go on by itself; "" where it did not."""
+    from mario_tui.training.trainer import Paused
+
+    return event.reason if isinstance(event, Paused) and not event.goes_on else ""
 
 
 def _checkpoint_to_resume(text: str) -> Path:
@@ -143,7 +162,10 @@ class _Reporter(Protocol):
 
 
 class _JsonLines:
-    """One JSON object a line: started, episode, saved, evaluated, recorded, not_recorded, finished."""
+    """One JSON object a line.
+
+    Events: started, episode, saved, evaluated, restarted, paused, resumed, recorded, not_recorded, finished.
+    """
 
     def __enter__(self) -> _JsonLines:
         return self
@@ -166,6 +188,12 @@ class _JsonLines:
                 content = {"event": "saved", "path": str(path), "step": step}
             case events.Evaluated(step, evaluation):
                 content = {"event": "evaluated", "step": step, "robust": event.robust, **evaluation.as_json()}
+            case events.Restarted():
+                content = {"event": "restarted", **asdict(event)}
+            case events.Paused():
+                content = {"event": "paused", **asdict(event)}
+            case events.Resumed(step):
+                content = {"event": "resumed", "step": step}
             case events.Finished() | highlights.Recorded() | highlights.NotRecorded():
                 content = event.as_json()
             case _:
@@ -261,7 +289,7 @@ class _ProgressBar:
                 ),
             )
         elif text := _describe(event):
-            self._progress.console.print(text, highlight=False, markup=False)
+            self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _describe(event: AnyEvent) -> str:
@@ -280,9 +308,15 @@ def _describe(event: AnyEvent) -> str:
             return f"{str(event)[0].upper()}{str(event)[1:]}"
         case highlights.FinishingRecordings():
             return f"{str(event).capitalize()} (Ctrl+C leaves without)"
+        case events.Restarted():
+            return f"{str(event).capitalize()}"
+        case events.Paused(step, reason):
+            return f"Paused at step {step:,}: {reason}"
+        case events.Resumed():
+            return "Training goes on"
         case events.Finished():
             return (
                 f"Done: {event.steps:,} steps, {event.episodes:,} episodes, {event.clears:,} clears; "
-                f"{event.steps_per_second:.1f} steps/s; saved {event.checkpoint}"
+                f"{event.steps_per_second:.1f} steps/s; {crash.go_on(event.checkpoint)}"
             )
     return ""

@@ -24,9 +24,13 @@ from mario_tui.game.stages import check_stage
 from mario_tui.game.worker import ENDS, RESULT, Order, SharedGames, Task
 
 START_SECONDS = 120.0
-REPLY_SECONDS = 60.0
+REPLY_SECONDS = 30.0
+"""How long one step may take before its process counts as hung."""
 RESTORE_SECONDS = 600.0
 CLOSE_SECONDS = 2.0
+RESTARTS = 3
+"""How often in a row a process is started again; one that then answered HEALTHY_ANSWERS times has a new start."""
+HEALTHY_ANSWERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,9 @@ class FleetStep:
     steps: int32, of this episode so far.
     status: "small", "tall" or "fireball".
     emulating_seconds: how long the busiest worker played.
+    dropped: bool, the game's process died or hung and was started again: its episode is lost, and this is the first
+        frame of another (`first`).
+    problem: what befell the process, one line; "" where nothing did.
     """
 
     reward: NDArray[np.float32]
@@ -63,6 +70,8 @@ class FleetStep:
     steps: NDArray[np.int32]
     status: list[str]
     emulating_seconds: float
+    dropped: NDArray[np.bool_]
+    problem: str = ""
 
 
 class Fleet:
@@ -74,7 +83,9 @@ class Fleet:
     begins with up to that many frames of no button, rounded up to whole steps. Both depend on `seed` alone, not on the
     workers.
 
-    After an EmulatorError the fleet is closed; button_logs still tell how to restore its games in a new one.
+    A worker process that dies or hangs during a step is started again, and its games begin new episodes; where that
+    does not help, there is an EmulatorError. After one the fleet is closed; button_logs still tell how to restore its
+    games in a new one.
 
     Attributes:
         frames: (E, 240, 256, 3) uint8, the newest pictures: shared memory, valid from receive() to send().
@@ -104,17 +115,15 @@ class Fleet:
         if envs < 1 or workers < 1:
             raise InputError(f"a fleet needs a game and a worker at least, not {envs} and {workers}")
         self._workers: list[_Worker] = []
+        self._memory: int | None = None
         workers = min(workers, envs)
         try:
-            memory = SharedGames.allocate(envs)
-            try:
-                self._shared = SharedGames(memory, envs)
-                for number in range(workers):
-                    first_env, last_env = envs * number // workers, envs * (number + 1) // workers
-                    task = Task(stage, envs, first_env, last_env, frame_skip, stall_steps, max_steps)
-                    self._workers.append(_Worker(f"{number + 1} of {workers}", task, memory))
-            finally:
-                os.close(memory)
+            self._memory = SharedGames.allocate(envs)
+            self._shared = SharedGames(self._memory, envs)
+            for number in range(workers):
+                first_env, last_env = envs * number // workers, envs * (number + 1) // workers
+                task = Task(stage, envs, first_env, last_env, frame_skip, stall_steps, max_steps)
+                self._workers.append(_Worker(f"{number + 1} of {workers}", task, self._memory))
         except OSError as error:
             self.close()
             raise EmulatorError(f"the emulator processes cannot be started: {error.strerror}") from error
@@ -159,7 +168,7 @@ class Fleet:
     def receive(self, timeout_seconds: float = REPLY_SECONDS) -> FleetStep:
         """Waits for the end of the step that `send` began.
 
-        Raises EmulatorError if a worker process died, does not answer in time, or failed.
+        Raises EmulatorError if a worker process dies, hangs or fails again and again.
         """
         if self._sent is None:
             raise RuntimeError("no step is under way: send() one first")
@@ -169,7 +178,7 @@ class Fleet:
             else:
                 self.button_logs[env] += order
         self._sent = None
-        return self._collect(timeout_seconds)
+        return self._collect(timeout_seconds, restart=True)
 
     def action_log(self, env: int) -> ActionLog:
         """What was pressed in the episode of one of the games, up to the last receive()."""
@@ -190,8 +199,8 @@ class Fleet:
         The game is deterministic: the same buttons bring an episode back. `noop_steps` and `rng` may be missing;
         earlier versions kept `button_logs`, one byte per step, instead of `frame_logs`.
 
-        Returns what that fleet's last receive() did. Raises EmulatorError like receive(), and for a log that
-        goes on after its episode's end; KeyError, TypeError or ValueError for a state that is none.
+        Returns what that fleet's last receive() did. Raises EmulatorError where a worker process dies, hangs or fails,
+        and for a log that goes on after its episode's end; KeyError, TypeError or ValueError for a state that is none.
         """
         if self._sent is not None:
             raise RuntimeError("a step is under way: receive() its results first")
@@ -218,6 +227,9 @@ class Fleet:
         deadline = time.monotonic() + CLOSE_SECONDS
         for worker in workers:
             worker.end(deadline)
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            os.close(memory)
 
     def __enter__(self) -> Fleet:
         return self
@@ -227,16 +239,26 @@ class Fleet:
     ) -> None:
         self.close()
 
-    def _collect(self, timeout_seconds: float) -> FleetStep:
+    def _collect(self, timeout_seconds: float, *, restart: bool = False) -> FleetStep:
         if not self._workers:
             raise EmulatorError("the emulator processes are closed")
         deadline = time.monotonic() + timeout_seconds
+        dropped, problem = np.zeros(len(self.frames), dtype=bool), ""
         try:
-            for worker in self._workers:
-                worker.wait(deadline)
+            for number, worker in enumerate(self._workers):
+                try:
+                    worker.wait(deadline)
+                except EmulatorError as error:
+                    if not restart:
+                        raise
+                    problem = str(error)
+                    self._start_again(number, error)
+                    dropped[worker.envs] = True
         except EmulatorError:
             self.close()
             raise
+        for env in np.flatnonzero(dropped):
+            self.button_logs[env], self._noop_steps[env] = [], 0
         results = self._shared.results
         self._ended = results["terminated"] | results["truncated"]
         return FleetStep(
@@ -246,7 +268,34 @@ class Fleet:
             end=[ENDS[number] for number in results["end"]],
             status=[STATUSES[number] for number in results["status"]],
             emulating_seconds=max(float(results["seconds"][worker.envs].sum()) for worker in self._workers),
+            dropped=dropped,
+            problem=problem,
         )
+
+    def _start_again(self, number: int, problem: EmulatorError) -> None:
+        """Puts a new process in the place of one that died or hangs, and waits until its games stand at the start.
+
+        Raises `problem`, or what came after it, where there were RESTARTS in a row before.
+        """
+        while True:
+            failed = self._workers[number]
+            restarts = 0 if failed.answers >= HEALTHY_ANSWERS else failed.restarts
+            if restarts >= RESTARTS:
+                raise problem
+            failed.kill()
+            assert self._memory is not None
+            try:
+                worker = _Worker(failed.name, failed.task, self._memory, restarts=restarts + 1)
+            except OSError as error:
+                raise EmulatorError(f"{problem}, and cannot be started again: {error.strerror}") from error
+            self._workers[number] = worker
+            self.pids = tuple(worker.pid for worker in self._workers)
+            try:
+                worker.wait(time.monotonic() + START_SECONDS)
+            except EmulatorError as error:
+                problem = error
+            else:
+                return
 
 
 _COPIED_FIELDS = [name for name in RESULT.names or () if name not in ("end", "status", "seconds")]
@@ -259,9 +308,11 @@ class _Worker:
     worker, and start a resource tracker, which fails while a terminal app has replaced sys.stderr.
     """
 
-    def __init__(self, name: str, task: Task, memory: int) -> None:
+    def __init__(self, name: str, task: Task, memory: int, *, restarts: int = 0) -> None:
+        self.name, self.task = name, task
         self.envs = slice(task.first_env, task.last_env)
-        self._name = name
+        self.restarts = restarts
+        self.answers = 0
         self._pipe, theirs = Pipe()
         with theirs:
             self._process = _start_process(theirs, memory)
@@ -272,12 +323,13 @@ class _Worker:
         """Returns when the worker has done what it was told; raises EmulatorError when it will not."""
         try:
             if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
-                raise EmulatorError(f"emulator process {self._name} does not answer")
+                raise EmulatorError(f"emulator process {self.name} does not answer")
             problem = self._pipe.recv()
         except (EOFError, OSError) as error:
-            raise EmulatorError(f"emulator process {self._name} {self._last_words()}") from error
+            raise EmulatorError(f"emulator process {self.name} {self._last_words()}") from error
         if problem:
-            raise EmulatorError(f"emulator process {self._name} failed: {problem}")
+            raise EmulatorError(f"emulator process {self.name} failed: {problem}")
+        self.answers += 1
 
     def hang_up(self) -> None:
         """Closes the pipe, which tells the worker to end."""
@@ -289,6 +341,12 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def kill(self) -> None:
+        """Ends the process without waiting for what it does."""
+        self.hang_up()
+        self._process.kill()
+        self._process.wait()
 
     def tell(self, message: Task | Order) -> None:
         with contextlib.suppress(OSError):  # from one that died: wait() finds out and says so

@@ -19,6 +19,7 @@ class TrainingControl:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._paused = False
+        self._reason = ""
         self._save = False
         self._stop = False
         self._in_a_hurry = False
@@ -30,6 +31,11 @@ class TrainingControl:
         return self._paused
 
     @property
+    def pause_reason(self) -> str:
+        """Why the trainer itself paused, one line; "" where a person did."""
+        return self._reason
+
+    @property
     def stopping(self) -> bool:
         return self._stop
 
@@ -38,11 +44,12 @@ class TrainingControl:
         """Whether nothing should be waited for after the checkpoint is saved."""
         return self._in_a_hurry
 
-    def pause(self) -> None:
-        self._set(paused=True)
+    def pause(self, reason: str = "") -> None:
+        with self._changed:
+            self._paused, self._reason = True, reason
 
     def resume(self) -> None:
-        self._set(paused=False)
+        self._set(resume=True)
 
     def save(self) -> None:
         """Asks for a checkpoint; while paused it is written at once."""
@@ -93,15 +100,17 @@ class TrainingControl:
             asked, self._save = self._save, False
             return asked
 
-    def wait_while_paused(self) -> None:
-        """Returns as soon as there is something to do: go on, answer, save or stop."""
+    def wait_while_paused(self, timeout_seconds: float | None = None) -> None:
+        """Returns as soon as there is something to do: go on, answer, save or stop; or after that time."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._paused or self._save or self._stop or self._requests)
+            self._changed.wait_for(
+                lambda: not self._paused or self._save or self._stop or self._requests, timeout_seconds
+            )
 
-    def _set(self, *, paused: bool | None = None, save: bool = False, stop: bool = False) -> None:
+    def _set(self, *, resume: bool = False, save: bool = False, stop: bool = False) -> None:
         with self._changed:
-            if paused is not None:
-                self._paused = paused
+            if resume:
+                self._paused, self._reason = False, ""
             self._save = self._save or save
             self._stop = self._stop or stop
             self._changed.notify_all()

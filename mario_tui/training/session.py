@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import psutil
 
+from mario_tui import memory
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
 from mario_tui.play.paced import Keys, when_pressed
@@ -50,6 +50,7 @@ class TrainingSnapshot:
         floor_seconds: until epsilon is at its floor; None where it is there, or never will be.
         ends: where on the stage episodes ended.
         warnings: what should be seen to, one line each.
+        pause_reason: why the training paused by itself, one line; "" where a person paused it.
         seconds: trained in this sitting, pauses left out.
         eta_seconds: until the limit of steps or episodes; None where there is no limit or no speed yet.
         mean_reward, mean_length, mean_loss, mean_q: over the last 100 episodes.
@@ -84,6 +85,7 @@ class TrainingSnapshot:
     floor_seconds: float | None = None
     ends: Ends | None = None
     warnings: tuple[str, ...] = ()
+    pause_reason: str = ""
     frame: np.ndarray | None = None
     frames: tuple[np.ndarray, ...] = ()
     curves: Mapping[str, Points] = field(default_factory=dict)
@@ -103,6 +105,7 @@ class Notice:
         "evaluated",
         "paused",
         "resumed",
+        "warning",
         "recorded",
         "not_recorded",
         "finished",
@@ -171,7 +174,7 @@ class TrainingSession:
 
         def turn(trainer: Trainer) -> tuple[float, float]:
             was_and_is = trainer.turn(name, factor)
-            self._publish(trainer, self.snapshot.status)
+            self._publish(trainer, self.snapshot.status, self.snapshot.pause_reason)
             return was_and_is
 
         return self._control.ask(turn)
@@ -232,17 +235,21 @@ class TrainingSession:
         return taken
 
     def _train(self) -> None:
+        saved: Path | None = None
         try:
             from mario_tui.training import highlights
             from mario_tui.training.trainer import Trainer
 
             trainer = Trainer(self._config, run=self._run_name, resume=self._resume, control=self._control)
-            for event in highlights.train(trainer):
-                self._watch(trainer, event)
+            try:
+                for event in highlights.train(trainer):
+                    self._watch(trainer, event)
+            finally:
+                saved = trainer.last_checkpoint  # also what was saved because it failed
         except BaseException as error:
             self.error = error
             problem = str(error) if isinstance(error, MarioTuiError) else f"{type(error).__name__}: {error}"
-            self.snapshot = replace(self.snapshot, status="failed", problem=problem)
+            self.snapshot = replace(self.snapshot, status="failed", problem=problem, last_checkpoint=saved)
             self._notices.append(Notice("failed", problem))
         finally:
             self._control.close()
@@ -264,12 +271,16 @@ class TrainingSession:
                 return
             case events.Saved(path):
                 self._notices.append(Notice("saved", f"saved {path.parent.name}/{path.name}"))
-                self._publish(trainer, self.snapshot.status)
+                self._publish(trainer, self.snapshot.status, self.snapshot.pause_reason)
             case events.Evaluated():
                 self._notices.append(Notice("evaluated", str(event)))
-            case events.Paused():
-                self._notices.append(Notice("paused", "paused"))
-                self._publish(trainer, "paused")
+            case events.Paused(_, reason):
+                self._notices.append(Notice("warning", f"paused: {reason}") if reason else Notice("paused", "paused"))
+                self._warned_at = -_MEMORY_SECONDS  # what led to it is among the warnings at once
+                self._publish(trainer, "paused", reason)
+            case events.Restarted():
+                self._notices.append(Notice("warning", str(event)))
+                self._warned_at = -_MEMORY_SECONDS
             case events.Started() | events.Resumed():
                 self._speed.clear()
                 if isinstance(event, events.Resumed):
@@ -292,7 +303,7 @@ class TrainingSession:
                 )
                 self._publish(trainer, "finished")
 
-    def _publish(self, trainer: Trainer, status: Status) -> None:
+    def _publish(self, trainer: Trainer, status: Status, pause_reason: str = "") -> None:
         now = time.monotonic()
         self._published_at = now
         self._speed.append((now, trainer.step))
@@ -334,6 +345,7 @@ class TrainingSession:
             floor_seconds=_floor(trainer, speed),
             ends=self._ends,
             warnings=self._warnings,
+            pause_reason=pause_reason,
             frame=trainer.latest_frame,
             frames=trainer.copy_frames(MOST_GAMES) if self.shows_all_games else (),
             curves=self._curves,
@@ -363,7 +375,15 @@ def _floor(trainer: Trainer, speed: float) -> float | None:
 
 
 def _warnings(trainer: Trainer) -> tuple[str, ...]:
-    memory = trainer.mario.memory
-    missing = memory.missing_bytes if memory.device.type == "cpu" else 0
-    free = psutil.virtual_memory().available
-    return tuple(warnings(trainer.config, trainer.logger.recent, free_bytes=free, missing_bytes=missing))
+    replay = trainer.mario.memory
+    missing = replay.missing_bytes if replay.device.type == "cpu" else 0
+    return tuple(
+        warnings(
+            trainer.config,
+            trainer.logger.recent,
+            free_bytes=memory.free_bytes(),
+            missing_bytes=missing,
+            dropped_episodes=trainer.dropped_episodes,
+            skipped_updates=trainer.skipped_updates,
+        )
+    )

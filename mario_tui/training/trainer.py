@@ -6,6 +6,7 @@ the weights of before, so that a run depends on its seed alone, neither on timin
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import time
@@ -21,13 +22,13 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from mario_tui import checkpoint, paths
+from mario_tui import checkpoint, crash, guard, paths
 from mario_tui.agent.mario import Mario, Update, resolve_device
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.agent.processor import prepare_processor
 from mario_tui.config import TrainingConfig
-from mario_tui.errors import CheckpointError, EmulatorError, InputError
+from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
@@ -43,6 +44,7 @@ from mario_tui.play.evaluation import (
 from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.demonstrations import DemonstrationCount, find_logs, play_again
+from mario_tui.training.memory_watch import LOOK_SECONDS, MemoryWatch
 from mario_tui.training.metrics import EpisodeRecord, EvaluationRecord, MetricLogger, TensorBoardLog
 from mario_tui.training.plots import save_curves
 
@@ -95,12 +97,30 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
+    """`reason` says why the trainer paused by itself, one line; it is "" where a person asked for it."""
+
     step: int
+    reason: str = ""
+    goes_on: bool = False
+    """Whether it goes on by itself as soon as it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """An emulator process died or hung and was started again; `dropped` episodes were lost with it."""
+
+    step: int
+    problem: str
+    dropped: int
+
+    def __str__(self) -> str:
+        lost = f"{self.dropped} episode{'s' * (self.dropped != 1)}"
+        return f"{self.problem}: started again at step {self.step:,}, {lost} dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +148,7 @@ class Finished:
         return {"event": "finished", **asdict(self), "checkpoint": str(self.checkpoint)}
 
 
-Event = Started | Stepped | EpisodeEnded | Saved | Evaluated | Paused | Resumed | Finished
+Event = Started | Stepped | EpisodeEnded | Saved | Evaluated | Paused | Resumed | Restarted | Finished
 
 
 EVALUATION_STEPS = 2_000
@@ -253,6 +273,10 @@ class Trainer:
             self._stop_evaluating = False
             self._saved_snapshots: dict[int, Path] = {}  # of evaluated agents, by step
             self._unread: list[Update] = []
+            self.dropped_episodes = 0  # in this sitting, as are the updates
+            self.skipped_updates = 0
+            self._restarted: Restarted | None = None
+            self._memory = MemoryWatch()
             self._uncached: Callable[[], None] | None = None
             self._seconds_before = 0.0  # trained before this sitting
             self._active_since: float | None = None
@@ -358,6 +382,7 @@ class Trainer:
         try:
             fleet = self._start_games()
             self._start_step = self.step
+            guard.note_run(self.run_dir)
             if self.demonstrations:
                 self.note(str(self.demonstrations))
             yield Started(self.run_dir, self.step, self.demonstrations)
@@ -368,18 +393,25 @@ class Trainer:
                 if self._limit_reached():
                     yield from self._take_evaluations()
                     break
-                try:
-                    ended = self._tick(fleet)
-                except EmulatorError:
-                    self.save()
-                    raise
+                ended = self._tick(fleet)
                 yield from ended
+                yield from self._restarts()
                 yield Stepped(self.step)
                 yield from self._periodic(ended)
             yield self._finish()
+        except Exception as error:
+            self._rescue()
+            crash.write_log(self.run_dir, error, f"step {self.step}")
+            raise
         finally:
             self._pause_clock()
             self.close()
+
+    def _rescue(self) -> None:
+        """Saves what there is when something has failed; where that fails too, the first failure is what matters."""
+        if self.fleet and self.step > max(self._start_step, self._saved_step):
+            with contextlib.suppress(Exception):
+                self.save()
 
     def close(self) -> None:
         """Ends the games and lets go of the run's folder; `run` does it itself."""
@@ -418,20 +450,40 @@ class Trainer:
 
     def _obey(self) -> Iterator[Event]:
         """Does what was asked for; nothing else happens while paused."""
+        if not self.control.paused and (reason := self._memory.shortage()):
+            self._hold(reason)
         self.control.answer(self)
         if self.control.take_save():
             yield from self._save()
         if not self.control.paused or self.control.stopping:
             return
         self._pause_clock()
-        yield Paused(self.step)
+        waits = self.control.pause_reason == self._memory.reason != ""
+        yield Paused(self.step, self.control.pause_reason, waits)
         while self.control.paused and not self.control.stopping:
-            self.control.wait_while_paused()
+            self.control.wait_while_paused(LOOK_SECONDS if waits else None)
             self.control.answer(self)
             if self.control.take_save():
                 yield from self._save()
+            if waits and self.control.pause_reason and self._memory.is_over():
+                self.control.resume()
+        self._memory.overrule()
         self._active_since = time.monotonic()
-        yield Resumed(self.step)
+        if not self.control.stopping:
+            yield Resumed(self.step)
+
+    def _hold(self, reason: str) -> None:
+        """Pauses, having saved, for a reason of the trainer's own."""
+        self.note(f"paused: {reason}")
+        if self._saved_step != self.step:
+            self.control.save()
+        self.control.pause(reason)
+
+    def _restarts(self) -> Iterator[Restarted]:
+        if self._restarted:
+            self.note(str(self._restarted))
+            yield self._restarted
+            self._restarted = None
 
     def _tick(self, fleet: Fleet) -> list[EpisodeEnded]:
         """One step of every game, and what there is to learn meanwhile; returns the episodes that ended."""
@@ -441,20 +493,29 @@ class Trainer:
         self.clock.mark("act")
         self._cache()
         self.clock.mark("cache")
-        self._unread += self.mario.learn(self.learn_due, self.clock.mark)
+        updates = self.mario.learn(self.learn_due, self.clock.mark)
+        self._unread += updates
+        if self.device.type == "cpu" and any(update.skipped for update in updates):  # a GPU would be waited for
+            self._read_updates()
         observed = fleet.receive()
         self.clock.mark("wait")
         self.clock["emulate"] += observed.emulating_seconds  # type: ignore[assignment]
 
+        if observed.dropped.any():
+            self._drop(observed)
         stepped = ~self.last  # the other games began a new episode instead
         frame, terminated = self.stacks.stacks[:, -1], observed.terminated & stepped
         cleared = np.array([end is EndReason.CLEAR for end in observed.end]) & stepped
-        reward = observed.reward + np.float32(self.config.clear_bonus) * cleared
+        finite = np.isfinite(observed.reward)
+        if not finite.all():
+            self._hold("a reward was not finite; 0 was taken in its place")
+        gained = np.where(finite, observed.reward, np.float32(0))
+        reward = gained + np.float32(self.config.clear_bonus) * cleared
         first, last = self.first, self.last
         self._uncached = partial(self.mario.cache, frame, actions, reward, terminated, first, last)
         self.learn_due = int(stepped.sum())
         self.mario.count_steps(self.learn_due)
-        self.logger.log_step(observed.reward, stepped)
+        self.logger.log_step(gained, stepped)
 
         self.first, self.last = observed.first, observed.last
         self._see(fleet, observed)
@@ -467,6 +528,15 @@ class Trainer:
         for env in ended[counted:]:  # ended in the same tick as the last one asked for
             self.logger.forget_episode(env)
         return [EpisodeEnded(self._end_episode(env, observed), fleet.action_log(env)) for env in ended[:counted]]
+
+    def _drop(self, observed: FleetStep) -> None:
+        """Ends the episodes that were lost where they were last seen, as if they had been cut there; none is logged."""
+        lost = observed.dropped & ~self.last
+        self.last = self.last | lost
+        for env in np.flatnonzero(lost):
+            self.logger.forget_episode(env)
+        self.dropped_episodes += int(lost.sum())
+        self._restarted = Restarted(self.step, observed.problem, int(lost.sum()))
 
     def _cache(self) -> None:
         """Stores the experiences of the last tick: not in it, but while the games play the next one."""
@@ -484,9 +554,14 @@ class Trainer:
         if self._unread:
             losses = torch.stack([update.loss for update in self._unread]).tolist()
             q_values = torch.stack([update.q for update in self._unread]).tolist()
+            skipped = torch.stack([update.skipped for update in self._unread]).tolist()
             self._unread.clear()
-            for loss, q in zip(losses, q_values, strict=True):
-                self.logger.log_update(loss, q)
+            for loss, q, left_out in zip(losses, q_values, skipped, strict=True):
+                if not left_out:
+                    self.logger.log_update(loss, q)
+            if any(skipped):
+                self.skipped_updates += sum(skipped)
+                self._hold("loss or gradient were not finite; the update was left out, and the weights are as before")
 
     def _see(self, fleet: Fleet, observed: FleetStep) -> None:
         """Adds the games' newest frames to what the agent sees."""
@@ -648,8 +723,16 @@ class Trainer:
         return path
 
     def _snapshot(self, *, full: bool) -> _Snapshot:
-        """The agent as it is now, with the replay (which is not copied) or without."""
+        """The agent as it is now, with the replay (which is not copied) or without.
+
+        Raises TrainingError where it holds numbers that are not finite: that is never saved.
+        """
         self.settle()
+        if not self.mario.is_finite():
+            raise TrainingError(
+                "the network holds numbers that are not finite, and was not saved: "
+                "go on from the run's last checkpoint, with a lower learning rate"
+            )
         parts = state_files.writers(
             self.mario, self._state(), self.stacks.stacks, demonstrations=self._shown, replay=full
         )

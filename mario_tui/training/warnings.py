@@ -27,6 +27,8 @@ def warnings(
     *,
     free_bytes: float | None = None,
     missing_bytes: float = 0.0,
+    dropped_episodes: int = 0,
+    skipped_updates: int = 0,
 ) -> Iterator[str]:
     """What is wrong, the most pressing first.
 
@@ -34,7 +36,13 @@ def warnings(
         recent: the last 100 episodes, the newest last.
         free_bytes: of memory; None where it is not known.
         missing_bytes: what the replay will take besides, until it is full.
+        dropped_episodes: lost with emulator processes that died or hung, in this sitting.
+        skipped_updates: left out because loss or gradient were not finite, in this sitting.
     """
+    if skipped_updates:
+        yield f"{skipped_updates:,} updates were left out, not being finite; a lower learning rate may help"
+    if dropped_episodes:
+        yield f"{dropped_episodes:,} episodes were dropped: their emulator died or hung, and was started again"
     if free_bytes is not None and free_bytes < SHORT_BYTES + missing_bytes:
         needs = f", and the replay takes {missing_bytes / 1e9:.1f} GB more" if missing_bytes >= 1e8 else ""
         yield f"memory is short: {free_bytes / 1e9:.1f} GB are free{needs}"

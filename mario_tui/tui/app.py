@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
+from mario_tui import crash, guard, paths
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import kitty_graphics, text
 from mario_tui.tui.jobs import Job
@@ -22,7 +24,7 @@ from mario_tui.tui.kitty_graphics import KittyGraphics
 from mario_tui.tui.screens.base import MarioScreen, named
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
-from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
+from mario_tui.tui.screens.dialogs import ConfirmScreen, HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.player import PlayerScreen
@@ -342,14 +344,16 @@ class MarioTuiApp(App[int]):
         if session is None:
             return
         for notice in session.notices():
-            severity = {"failed": "error", "not_recorded": "warning"}.get(notice.kind, "information")
+            severity = {"failed": "error", "warning": "warning", "not_recorded": "warning"}.get(
+                notice.kind, "information"
+            )
             if notice.kind in ("saved", "evaluated", "recorded", "finished", "failed"):
                 self.files_version += 1
             seen = notice.kind in ("paused", "resumed") or (
                 notice.kind in ("finished", "failed") and isinstance(self.screen, TrainScreen)
             )
             if self._leaving is None and not seen:
-                timeout = 15 if notice.kind in ("failed", "not_recorded") else 5
+                timeout = 15 if notice.kind in ("failed", "warning", "not_recorded") else 5
                 self.notify(notice.text, severity=severity, timeout=timeout, markup=False)  # type: ignore[arg-type]
         if not session.alive and sys.getswitchinterval() < _DEFAULT_SWITCH_INTERVAL_SECONDS:
             sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
@@ -466,6 +470,29 @@ class MarioTuiApp(App[int]):
 
     # leaving
 
+    def _fatal_error(self) -> None:
+        if not self._handle_signals:
+            super()._fatal_error()
+            return
+        self._close_messages_no_wait()  # the error is `failure`; run_app says it when the terminal is as it was
+
+    @property
+    def failure(self) -> Exception | None:
+        """What ended the app, where it was an error."""
+        return self._exception
+
+    def action_ask_to_quit(self) -> None:
+        """Leaves, and asks before where something runs that leaving would stop."""
+        if not (self.is_training or self.jobs):
+            self.leave(0)
+            return
+        ended = "The training stops and is saved first." if self.is_training else ""
+        given_up = "A recording or an evaluation that runs is given up." if self.jobs else ""
+        self.push_screen(
+            ConfirmScreen("Leave?", " ".join(filter(None, (ended, given_up))), yes="leave", no="stay", key="q"),
+            lambda yes: self.leave(0) if yes else None,
+        )
+
     async def action_quit(self) -> None:
         self.leave(0)
 
@@ -526,22 +553,56 @@ def run_app(
     services: Services | None = None,
 ) -> int:
     """Runs the app in this terminal until it is left; returns the exit code."""
+    _start_resource_tracker()
+    app = MarioTuiApp(services, watch=watch, stage=stage, play=play, start_screen=start_screen, handle_signals=True)
+    with guard.guarded(full_screen="TEXTUAL_DRIVER" not in os.environ):
+        try:
+            app.run()
+        finally:
+            sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
+            session = app.session
+            if session is not None and session.alive and not app.abandoned:  # an error, or a browser that has gone
+                session.stop()
+                session.join()
+    code = app.return_code or 0
+    with contextlib.suppress(OSError):  # a terminal that is gone
+        _say_goodbye(app)
+    if app.abandoned:
+        os._exit(code)
+    if app.failure is not None:
+        raise app.failure
+    return code
+
+
+def _start_resource_tracker() -> None:
+    """Python's own helper process; it can only be started while sys.stderr is a real file: Textual puts an object
+    without one there. After a crash it would write warnings over the terminal, so it gets no terminal."""
     from multiprocessing import resource_tracker
 
-    # Its process inherits the terminal's descriptors, and can only be started while sys.stderr is a real file: Textual
-    # puts an object without one there.
-    resource_tracker.ensure_running()
-    app = MarioTuiApp(services, watch=watch, stage=stage, play=play, start_screen=start_screen, handle_signals=True)
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
-        app.run()
+        resource_tracker.ensure_running()
     finally:
-        sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+def _say_goodbye(app: MarioTuiApp) -> None:
+    """Says what became of the training, and of the app where it failed: lines on the terminal as it was before."""
     session = app.session
-    if session is not None and session.alive and not app.abandoned:  # it was ended from outside, e.g. by a browser
-        session.stop()
-        session.join()
-    code = app.return_code or 0
-    if app.abandoned:
-        sys.stdout.flush()
-        os._exit(code)
-    return code
+    run = None if session is None else paths.checkpoints_dir() / session.snapshot.run
+    if app.failure is not None:
+        log = crash.write_log(run, app.failure)
+        print("mario-tui: the app failed" + (f"; the log is {crash.shown(log)}" if log else ""), file=sys.stderr)
+    if session is not None and run is not None:
+        snapshot = session.snapshot
+        if snapshot.status == "failed":
+            print(f"mario-tui: the training {snapshot.run} failed: {snapshot.problem}", file=sys.stderr)
+        elif app.abandoned and session.alive:
+            print(f"mario-tui: left at step {snapshot.step:,} of {snapshot.run} without saving", file=sys.stderr)
+        steps = paths.step_folders(run)
+        if steps:
+            print(crash.go_on(steps[-1]))
+    sys.stdout.flush()

@@ -292,9 +292,9 @@ def record_grid(run: RunSummary, progress: Progress, cancelled: Callable[[], boo
 
 
 def free_memory_bytes() -> int:
-    import psutil
+    from mario_tui import memory
 
-    return int(psutil.virtual_memory().available)
+    return memory.free_bytes()
 
 
 def stages() -> tuple[str, ...]:

@@ -70,6 +70,39 @@ BAD = [
     ("train", "--unknown-flag", "1"),
     ("train", "--name", "../escape"),
     ("train", "--name", "a/b"),
+    ("train", "--name", ".."),
+    ("train", "--name", ".hidden"),
+    ("train", "--name", "two words"),
+    ("train", "--name", "x" * 65),
+    ("train", "--name", "two\nlines"),
+    ("train", "--name", "run.lock"),
+    ("train", "--name", "/absolute"),
+    ("train", "--name", "nul\0byte"),
+    ("train", "extra"),
+    ("train", "--steps"),
+    ("train", "--steps", "1e6"),
+    ("train", "--steps", "999999999999999999999"),
+    ("train", "--learning-rate", "nan"),
+    ("train", "--learning-rate", "inf"),
+    ("train", "--gamma", "1.5"),
+    ("train", "--sticky", "nan"),
+    ("train", "--noops", "-1"),
+    ("train", "--envs", "0"),
+    ("train", "--workers", "-1"),
+    ("train", "--seed", "-1"),
+    ("train", "--batch-size", "0"),
+    ("train", "--device", "gpu"),
+    ("train", "--network", "huge"),
+    ("train", "--action-set", "all"),
+    ("train", "--json=yes"),
+    ("train", "--resume", "../.."),
+    ("train", "--resume", "/etc/passwd"),
+    ("train", "--resume", "nul\0byte"),
+    ("train", "--resume", "x" * 5000),
+    ("train", "--config", ""),
+    ("train", "--config", "table.toml"),
+    ("train", "--config", "wrong.toml"),
+    ("train", "--config", "bytes.toml"),
     ("train", "--config", "missing.toml"),
     ("train", "--config", "unknown.toml"),
     ("train", "--config", "broken.toml"),
@@ -117,6 +150,10 @@ BAD = [
     ("play", "--record", "x.gif", "--fps", "60"),
     ("play", "--window", "--terminal"),
     ("verify", "missing"),
+    ("verify", ""),
+    ("serve", "--port", "99999999"),
+    ("keys", "extra"),
+    ("checkpoints", "extra"),
     ("bench", "--steps", "-1"),
     ("bench", "--preset", "slow"),
     ("bench", "--envs", "0"),
@@ -133,13 +170,16 @@ def odd_files(home: Path, chkpt: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(home)
     (home / "unknown.toml").write_text("leerning_rate = 1e-4\n")
     (home / "broken.toml").write_text("stage = \n")
+    (home / "table.toml").write_text("[train]\nsteps = 5\n")
+    (home / "wrong.toml").write_text("learning_rate = nan\n")
+    (home / "bytes.toml").write_bytes(b"\xff\xfe")
     (home / "notes.txt").write_text("hello")
     (home / "notes.chkpt").write_text("hello")
     (home / "foreign").mkdir()
     return home
 
 
-@pytest.mark.parametrize("arguments", BAD, ids=" ".join)
+@pytest.mark.parametrize("arguments", BAD, ids=lambda arguments: " ".join(arguments)[:60])
 def test_bad_input_is_one_line_and_exit_2(arguments: tuple, odd_files: Path, capfd: pytest.CaptureFixture) -> None:
     before = sorted(odd_files.rglob("*"))
     assert main(list(arguments)) == 2
@@ -269,6 +309,36 @@ def test_a_killed_trainer_leaves_no_process_behind(home: Path) -> None:
     while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_the_second_trainer_of_a_run_is_refused(home: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "mario_tui", "train", "--name", "one", "--save-every", "20", "--json", *SMALL],
+        stdout=subprocess.PIPE, text=True,
+    ) as first:  # fmt: skip
+        assert first.stdout is not None
+        next(line for line in first.stdout if "saved" in line)
+        for arguments in (("--name", "one", *SMALL), ("--resume", "one")):
+            refused = mario_tui("train", *arguments, "--json")
+            assert refused.returncode == 2
+            assert re.fullmatch(r"mario-tui: the run 'one' is being trained by another mario-tui.*\n", refused.stderr)
+            assert refused.stdout == ""
+        next(line for line in first.stdout if "episode" in line)  # the first goes on
+        first.kill()
+    freed = mario_tui("train", "--resume", "one", "--steps", "1", "--json")
+    assert freed.returncode == 0, "who was killed holds nothing"
+
+
+def test_a_training_whose_reader_goes_away_is_saved(home: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mario_tui", "train", "--name", "unread", "--json", *SMALL],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "started" in process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(120) == 1
+    assert mario_tui("verify", "unread").returncode == 0
 
 
 def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_taken(home: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from mario_tui.errors import EmulatorError, InputError
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
-from mario_tui.game.fleet import Fleet, FleetStep
+from mario_tui.game.fleet import RESTARTS, Fleet, FleetStep
 from mario_tui.game.worker import SharedGames, Task, serve
 from traces import buttons_of
 
@@ -45,7 +45,7 @@ def buttons_of_steps() -> np.ndarray:
 
 def seen(fleet: Fleet, step: FleetStep, env: int) -> dict[str, Any]:
     """All that a fleet shows of one game, as plain values."""
-    names = set(FleetStep.__dataclass_fields__) - {"emulating_seconds"}
+    names = set(FleetStep.__dataclass_fields__) - {"emulating_seconds", "dropped", "problem"}
     shown = {name: getattr(step, name)[env] for name in names}
     shown = {name: value.item() if isinstance(value, np.generic) else value for name, value in shown.items()}
     return shown | {"frame": fleet.frames[env].tobytes()}
@@ -337,30 +337,77 @@ def test_close_before_the_games_have_started() -> None:
     assert not any(is_running(pid) for pid in fleet.pids)
 
 
-def test_a_frozen_worker_is_reported_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.game.fleet.CLOSE_SECONDS", 0.1)
-    with new_fleet(envs=2, workers=2) as fleet:
-        fleet.start()
-        os.kill(fleet.pids[0], signal.SIGSTOP)
-        fleet.send(np.zeros(2, np.uint8))
-        with pytest.raises(EmulatorError, match="emulator process 1 of 2 does not answer"):
-            fleet.receive(timeout_seconds=0.1)
-        assert not any(is_running(pid) for pid in fleet.pids)
+@pytest.mark.parametrize("fault", ["frozen", "killed before send", "killed after send"])
+def test_a_worker_that_hangs_or_dies_is_started_again_and_the_other_plays_on(fault: str) -> None:
+    with new_fleet(envs=3, workers=2) as fleet, new_fleet(envs=3, workers=2) as whole:
+        started, _ = fleet.start(), whole.start()
+        assert not started.dropped.any()
+        buttons = buttons_of_steps()
+        for step in range(5):
+            for one in (fleet, whole):
+                one.send(buttons[step])
+                one.receive()
+        first, second = fleet.pids
+        os.kill(second, signal.SIGSTOP)  # so that it cannot answer before it is killed
+        if fault == "killed before send":
+            os.kill(second, signal.SIGKILL)
+            wait_until(lambda: not is_running(second))
+        fleet.send(buttons[5])
+        if fault == "killed after send":
+            os.kill(second, signal.SIGKILL)
+        step = fleet.receive(timeout_seconds=10.0 if fault == "frozen" else 60.0)
+        what = "does not answer" if fault == "frozen" else "was killed by signal 9"
+        assert step.problem == f"emulator process 2 of 2 {what}"
+        assert not is_running(second)
+        assert fleet.pids[0] == first
+        assert fleet.pids[1] != second
+
+        expected = advance(whole, *buttons[5])
+        assert step.dropped.tolist() == step.first.tolist() == [False, True, True]
+        assert step.steps.tolist() == [6, 0, 0]
+        assert not step.last[1:].any()
+        assert step.reward[1:].tolist() == [0, 0]
+        assert seen(fleet, step, 0) == seen(whole, expected, 0), "the other worker's game plays on"
+        assert [len(log) for log in fleet.button_logs] == [24, 0, 0]
+
+        state = fleet.state_dict()
+        after = advance(fleet, *buttons[6])
+        assert after.problem == ""
+        assert not after.dropped.any()
+        assert after.steps.tolist() == [7, 1, 1]
+        with new_fleet(envs=3, workers=2) as restored:
+            restored.start()
+            restored.restore(state)
+            again = advance(restored, *buttons[6])
+            assert [seen(restored, again, env) for env in range(3)] == [seen(fleet, after, env) for env in range(3)]
 
 
-@pytest.mark.parametrize("when", ["before send", "after send"])
-def test_a_killed_worker_is_reported(when: str) -> None:
+def test_a_worker_that_dies_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with new_fleet(envs=2, workers=2) as fleet:
         fleet.start()
-        os.kill(fleet.pids[1], signal.SIGSTOP)  # so that it cannot answer before it is killed
-        if when == "before send":
+        for _ in range(RESTARTS):
             os.kill(fleet.pids[1], signal.SIGKILL)
-            wait_until(lambda: not is_running(fleet.pids[1]))
-        fleet.send(np.zeros(2, np.uint8))
-        if when == "after send":
-            os.kill(fleet.pids[1], signal.SIGKILL)
+            assert advance(fleet, 0, 0).dropped.tolist() == [False, True]
+        os.kill(fleet.pids[1], signal.SIGKILL)
         with pytest.raises(EmulatorError, match="emulator process 2 of 2 was killed by signal 9"):
-            fleet.receive()
+            advance(fleet, 0, 0)
+        assert not any(is_running(pid) for pid in fleet.pids)
+    monkeypatch.setattr("mario_tui.game.fleet.HEALTHY_ANSWERS", 2)
+    with new_fleet() as fleet:
+        fleet.start()
+        for _ in range(RESTARTS + 2):  # with as many answers between them it may go on for ever
+            os.kill(fleet.pids[0], signal.SIGKILL)
+            assert advance(fleet, 0).dropped.all()
+            advance(fleet, 0)
+
+
+def test_a_worker_that_cannot_be_started_again_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with new_fleet() as fleet:
+        fleet.start()
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        os.kill(fleet.pids[0], signal.SIGKILL)
+        with pytest.raises(EmulatorError, match="emulator process 1 of 1 ended with exit status 1"):
+            advance(fleet, 0)
         assert not any(is_running(pid) for pid in fleet.pids)
 
 

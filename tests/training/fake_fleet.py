@@ -50,6 +50,7 @@ class FakeFleet:
             steps=self._steps.copy(),
             status=["small"] * len(x),
             emulating_seconds=0.0,
+            dropped=np.zeros_like(first),
         )
 
     def action_log(self, env: int) -> None:

@@ -1,5 +1,7 @@
 """A session trains in a thread, and tells about it in snapshots that never change."""
 
+import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError
@@ -16,6 +18,8 @@ from mario_tui.training import highlights
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession, TrainingSnapshot
+from mario_tui.training.trainer import Trainer
+from runs import run_to_end
 
 
 def until(session: TrainingSession, condition: Callable[[TrainingSnapshot], object]) -> TrainingSnapshot:
@@ -109,6 +113,50 @@ def test_a_session_goes_on_from_a_checkpoint_with_its_curves(small) -> None:
     assert snapshot.run == "twice"
     assert snapshot.episode == 4
     assert snapshot.curves["reward"][:3] == first.snapshot.curves["reward"]
+
+
+def test_pauses_saves_and_looking_do_not_change_what_is_learned(small) -> None:
+    """A session that is disturbed all the time comes to the bits of a training without one that is left alone."""
+    config = small(
+        steps=300, envs=2, workers=2, eval_every=100, n_steps=3, priority_exponent=0.5, sticky=0.25, noops=20,
+        stall_steps=40, average_updates=20,
+    )  # fmt: skip
+    plain = Trainer(config, run="plain")
+    run_to_end(plain)
+
+    session = TrainingSession(config, run="disturbed")
+    session.shows_all_games = True
+    session.pause()
+    session.start()
+    pauses = 0
+    while session.alive:
+        paused = until(session, lambda snapshot: snapshot.status in ("paused", "finished"))
+        if paused.status == "finished":
+            break
+        pauses += 1
+        session.save()
+        with contextlib.suppress(MarioTuiError):
+            session.live_policy()
+        session.note("seen").result(60)
+        session.resume()
+        until(session, lambda snapshot: snapshot.step > paused.step or snapshot.status == "finished")  # noqa: B023
+        session.pause()
+    assert session.join(120)
+    assert pauses > 5
+    last = [paths.step_folders(paths.run_dir(name))[-1] for name in ("plain", "disturbed")]
+    parts = [checkpoint.verify(folder)["parts"] for folder in last]
+    assert parts[0].keys() == parts[1].keys()
+    different = {name for name in parts[0] if parts[0][name] != parts[1][name]}
+    assert different <= {"trainer.json"}, "weights, optimizer, replay"
+    states = [json.loads((folder / "trainer.json").read_text()) for folder in last]
+    assert {name for name in states[0] if states[0][name] != states[1][name]} <= {"seconds", "metrics"}
+    logs = [(paths.run_dir(name) / "metrics.csv").read_text().splitlines() for name in ("plain", "disturbed")]
+    without_times = [[line.split(",") for line in log] for log in logs]
+    column = without_times[0][0].index("seconds")
+    for rows in without_times:
+        for row in rows:
+            del row[column]
+    assert without_times[0] == without_times[1]
 
 
 def test_what_cannot_start_fails_in_one_line(small, home) -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -259,11 +260,20 @@ def test_greedy_evaluations_do_not_change_the_training(small) -> None:
     assert (paths.run_dir("evaluated") / "best").is_symlink()
 
 
-def test_a_killed_emulator_ends_training_with_a_checkpoint(small) -> None:
-    trainer = Trainer(small(), run="killed")
-    with pytest.raises(EmulatorError, match="killed by signal 9"):
-        run_to_end(trainer, {30: lambda _: os.kill(trainer.fleet.pids[0], signal.SIGKILL)})
+def test_an_emulator_that_cannot_be_started_again_ends_training_with_a_checkpoint(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(small(steps=200), run="killed")
+
+    def kill(_: object) -> None:
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        os.kill(trainer.fleet.pids[0], signal.SIGKILL)
+
+    with pytest.raises(EmulatorError, match="ended with exit status 1"):
+        run_to_end(trainer, {30: kill})
     assert load_policy(paths.run_dir("killed")).step >= 30
+    (log,) = paths.run_dir("killed").glob("crash-*.log")
+    assert "EmulatorError" in log.read_text()
 
 
 def test_two_trainers_do_not_share_a_run(small) -> None:

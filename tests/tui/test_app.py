@@ -20,7 +20,7 @@ from mario_tui.play.recorder import RecordingCancelledError
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
-from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
+from mario_tui.tui.screens.dialogs import ConfirmScreen, HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
@@ -231,6 +231,10 @@ async def quit_while_training(app: MarioTuiApp, session: FakeSession, pilot: Pil
     app.session = session
     session.start()
     await pilot.press(key)
+    if key == "q":
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "stop" not in session.calls, "it asks first"
+        await pilot.press("q")
     await until(pilot, lambda: "stop" in session.calls and isinstance(app.screen, LeavingScreen))
     assert app.return_code is None, "it waits for the training to save"
 
@@ -257,6 +261,37 @@ async def test_leaving_says_that_recordings_are_waited_for() -> None:
         await until(pilot, lambda: "Finishing its recordings" in str(app.screen.query_one(".about", Static).content))
         world.session.end()
         await until(pilot, lambda: app.return_code is not None)
+
+
+@pytest.mark.parametrize("key", ["escape", "n"])
+async def test_home_asks_before_it_stops_what_runs_and_takes_no_for_an_answer(key: str) -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.session = world.session
+        world.session.start()
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        assert world.session.calls == ["start"]
+        world.session.end()
+        app.jobs.append(Job("recording MP4", "agent"))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        app.jobs.clear()
+        await pilot.press("y")
+        await until(pilot, lambda: app.return_code == 0)
+
+
+async def test_why_a_training_paused_is_told_on_every_screen() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.session = world.session
+        world.session.start()
+        world.session.notice("warning", "paused: memory is short")
+        await until(pilot, lambda: "paused: memory is short" in messages(app))
 
 
 async def test_asked_to_leave_a_second_time_it_does_not_wait() -> None:

@@ -74,7 +74,7 @@ class HomeScreen(MarioScreen):
         Binding("p", "play", "Play", tooltip="Play by hand, against the agent"),
         Binding("c", "app.go('checkpoints')", "Checkpoints", tooltip="Checkpoints: watch, record, evaluate, continue"),
         Binding("v", "app.go('recordings')", "Recordings", tooltip="Recordings: play, convert and delete videos"),
-        Binding("q", "app.quit", "Quit", tooltip="Leave; a training that runs is stopped and saved first"),
+        Binding("q", "app.ask_to_quit", "Quit", tooltip="Leave; asks where a training runs, and saves it"),
     ]
 
     def __init__(self) -> None:

@@ -372,6 +372,8 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
     if snapshot.status == "starting":
         return Content.styled("starting PyTorch and the game ...", "$secondary")
     if snapshot.status == "paused":
+        if snapshot.pause_reason:
+            return Content.styled(f"paused: {snapshot.pause_reason} (space goes on now)", "bold $warning")
         return Content.styled("paused: space goes on", "bold $warning")
     if snapshot.status == "stopping":
         return Content.styled("stopping and saving ...", "$warning")
