@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import threading
@@ -24,18 +25,24 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 from filelock import FileLock, Timeout
 
 from mario_tui import __version__, paths
 from mario_tui.errors import CheckpointError, InputError
 
 FORMAT = 1
+PREPROCESSING = "luminance, 84x84 bilinear with antialiasing, uint8"
+"""How agents here see the screen (agent/preprocess.py); an agent of another one would be blind here."""
+REWARD = "7.4.0"
+"""What agents here learn from (game/emulator.py): the reward of this version of gym-super-mario-bros."""
 T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 EVALUATIONS = "evaluations.json"
 ROBUST_PROTOCOL = "sticky by frame"
 """How the robust clear rate is measured now; rates of another protocol cannot be compared with it and do not count."""
+_PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MAX_JSON_BYTES = 16 * 2**20
 
 
@@ -51,7 +58,7 @@ def fsync(path: Path) -> None:
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Replaces a file in one step: whoever reads it sees the old content or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    temporary = hidden_name(path)
     try:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
         fsync(temporary)
@@ -81,12 +88,13 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], hea
 
     Returns:
         The new folder.
+
+    Raises:
+        OSError: it cannot be written, e.g. as the disk is full.
+        CheckpointError: what was written is not what is read.
     """
     run.mkdir(parents=True, exist_ok=True)
-    final = run / paths.checkpoint_name(step, run)
-    temporary = run / f".{final.name}.part"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    temporary, final = _claim(run, step)
     try:
         listed = {}
         for name, write_part in parts.items():
@@ -106,12 +114,35 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], hea
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         fsync(temporary / MANIFEST)
         fsync(temporary)
+        verify(temporary)
         os.rename(temporary, final)
         fsync(run)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return final
+
+
+def _claim(run: Path, step: int) -> tuple[Path, Path]:
+    """A hidden folder, made for this save alone, and the name that it gets at the end: two may be saved at once."""
+    number = 1
+    while True:
+        name = paths.checkpoint_name(step, number)
+        temporary, final = run / f".{name}.part", run / name
+        number += 1
+        try:
+            temporary.mkdir()
+        except FileExistsError:
+            continue
+        if not final.exists():
+            return temporary, final
+        temporary.rmdir()
+
+
+def one_line(error: BaseException) -> str:
+    """What an error that a file of a stranger's caused says, short enough to be read."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def now() -> str:
@@ -136,9 +167,31 @@ def drop_parts(folder: Path, names: Collection[str]) -> None:
 
 
 def sweep(run: Path) -> None:
-    """Removes what a save that was cut off left in a run's folder."""
+    """Removes what was left in a run's folder when a program was killed while it wrote; call it with the run's lock."""
     for leftover in run.glob(".step-*.part"):
         shutil.rmtree(leftover, ignore_errors=True)
+    for folder in (run, *paths.step_folders(run)):
+        for leftover in folder.glob(".*.part"):
+            if _writer_is_gone(leftover):
+                leftover.unlink(missing_ok=True)
+
+
+def sweep_exports() -> None:
+    """Removes the hidden runs that exports left which were killed."""
+    for leftover in paths.checkpoints_dir().glob(".*.part"):
+        if leftover.is_dir() and _writer_is_gone(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _writer_is_gone(partial: Path) -> bool:
+    """Whether the process that a hidden name, as `hidden_name` makes them, tells of has ended."""
+    match = re.search(r"\.(\d{1,9})-\d+\.part$", partial.name)
+    return match is None or not psutil.pid_exists(int(match[1]))
+
+
+def hidden_name(path: Path) -> Path:
+    """A name beside a file or folder, to write it under before it gets its own; nobody else writes there."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
 
 
 def read_json(path: Path) -> Any:
@@ -150,7 +203,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(f"{path} is damaged: {one_line(error)}") from None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -170,10 +223,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder / MANIFEST} is damaged: its list of parts cannot be read")
     if any(Path(name).name != name or name in (".", "..") for name in parts):
         raise CheckpointError(f"{folder / MANIFEST} is damaged: it names a file outside its folder")
+    if not all(_PART_NAME.fullmatch(name) for name in parts):
+        raise CheckpointError(f"{folder / MANIFEST} is damaged: it names a file as none is named")
     types = {"step": int, "stage": str, "action_set": str, "created": str}
     for key, kind in types.items():
         if not isinstance(manifest.get(key), kind):
             raise CheckpointError(f"{folder / MANIFEST} is damaged: {key!r} is missing or of the wrong kind")
+        if kind is str and not (manifest[key].isprintable() and len(manifest[key]) < 100):
+            raise CheckpointError(f"{folder / MANIFEST} is damaged: {key!r} cannot be read")
     if _number(manifest["step"]) is None:
         raise CheckpointError(f"{folder / MANIFEST} is damaged: no training has that many steps")
     return manifest
@@ -205,6 +262,20 @@ def verify(folder: Path) -> dict[str, Any]:
         if _sha256(folder / name) != entry["sha256"]:
             raise CheckpointError(f"{folder / name} is damaged: its content is not what was saved")
     return manifest
+
+
+def check_made_for(folder: Path, manifest: Mapping[str, Any], **here: str) -> None:
+    """Raises CheckpointError where a checkpoint was made for something else than what is here, e.g. another reward.
+
+    What the manifest of an older version does not say is taken to be as it is here.
+    """
+    for name, value in here.items():
+        theirs = manifest.get(name, value)
+        if theirs != value:
+            raise CheckpointError(
+                f"{folder} was made with the {name} {str(theirs)[:80]!r}, and this mario-tui has {value!r}: "
+                f"use the version that made it ({str(manifest.get('program', 'not known'))[:80]!r})"
+            )
 
 
 def newest_whole(run: Path) -> Path:
@@ -352,7 +423,7 @@ def _link_best(run: Path) -> None:
     if not folders:
         link.unlink(missing_ok=True)
         return
-    temporary = run / ".best.part"
+    temporary = hidden_name(link)
     temporary.unlink(missing_ok=True)
     # of equals the newest
     temporary.symlink_to(max(reversed(folders), key=lambda folder: _rank(measured[folder.name])).name)

@@ -302,17 +302,31 @@ def make_config(**values: Any) -> TrainingConfig:
         raise InputError(_explain(error)) from None
 
 
+def check_settings(values: dict[str, Any]) -> None:
+    """Raises InputError for settings, read from a file, of the wrong kind or out of range; "150" is no number here."""
+    try:
+        TrainingConfig.model_validate(values, strict=True)
+    except ValidationError as error:
+        raise InputError(_explain(error)) from None
+
+
+_SHOWN = 80  # characters of what cannot be used
+
+
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
+    shown = repr(first["input"])
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}: 'mario-tui train --help' lists them all"
-    return f"{name} = {first['input']!r} cannot be used: {problems(error)[name]}"
+        return f"unknown setting {name[:_SHOWN]!r}: 'mario-tui train --help' lists them all"
+    return f"{name} = {shown} cannot be used: {problems(error)[name]}"
 
 
 def problems(error: ValidationError) -> dict[str, str]:
     """Name of a setting -> why its value cannot be used, for people."""
-    return {str(one["loc"][0]): _reason(str(one["loc"][0]), one["type"], one["msg"]) for one in error.errors()}
+    known = [one for one in error.errors() if one["loc"] and one["loc"][0] in TrainingConfig.model_fields]
+    return {str(one["loc"][0]): _reason(str(one["loc"][0]), one["type"], one["msg"]) for one in known}
 
 
 def _reason(name: str, kind: str, message: str) -> str:
@@ -327,9 +341,9 @@ def load_toml(path: Path) -> dict[str, Any]:
     """The training settings in a TOML file; raises InputError where it cannot be read or holds something else."""
     content = read_toml(path)
     try:
-        TrainingConfig.model_validate(content, strict=True)  # a file has types, so "150" is no number here
-    except ValidationError as error:
-        raise InputError(f"{path}: {_explain(error)}") from None
+        check_settings(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return content
 
 
@@ -342,8 +356,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"no settings file at {path}: check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a settings file: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is no TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # also of a number with thousands of digits, or too deep a nesting
+        raise InputError(f"{path} is no TOML: {str(error)[:200]}") from None
 
 
 def field_help(name: str) -> tuple[str, str, str]:

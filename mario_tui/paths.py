@@ -98,14 +98,9 @@ def _new_path(folder: Path, stem: str, suffix: str) -> Path:
     return path
 
 
-def checkpoint_name(step: int, run: Path) -> str:
-    """The name of a new checkpoint folder in `run`: never one that exists, so nothing is ever written over."""
-    name = base = f"step-{step:09d}"
-    number = 2
-    while (run / name).exists():
-        name = f"{base}-{number}"
-        number += 1
-    return name
+def checkpoint_name(step: int, number: int = 1) -> str:
+    """The name of the first, second, ... checkpoint of a step."""
+    return f"step-{step:09d}" + (f"-{number}" if number > 1 else "")
 
 
 def step_folders(run: Path) -> list[Path]:
@@ -137,7 +132,8 @@ def runs() -> list[Path]:
     folder = checkpoints_dir()
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.is_dir() and (p / "config.toml").is_file())
+    names = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in names if path.is_dir() and (path / "config.toml").is_file())
 
 
 def find_run(text: str | Path) -> Path | None:

@@ -332,6 +332,9 @@ class Mario:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up where `state_dict` was called; KeyError, TypeError or ValueError for a state that is none."""
+        if not 0 <= state["exploration_rate"] <= 1 or min(state["curr_step"], state["updates"]) < 0:
+            raise ValueError("its counters or epsilon are out of range")
         self.curr_step = int(state["curr_step"])
         self.updates = int(state["updates"])
         self.exploration.rate = float(state["exploration_rate"])

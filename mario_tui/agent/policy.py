@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import os
+import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mario_tui import checkpoint, paths
 from mario_tui.agent.network import MarioNet
+from mario_tui.config import check_settings
 from mario_tui.errors import CheckpointError, InputError
+
+ACTION_COUNTS = {"tutorial": 2, "run": 2, "right_only": 5, "simple": 7, "complex": 12}
+"""How many actions a set has."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,17 @@ class Policy:
         return tuple(self.net.greedy(stack.to(device).unsqueeze(0))[0].tolist())
 
 
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Writes a safetensors file; raises OSError, as all that writes does, where there is no room for it."""
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+
+
 def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
     """The policy in a checkpoint folder, a run (its newest checkpoint) or a tutorial `.chkpt` file.
 
@@ -73,36 +91,53 @@ def export_policy(source: Path, name: str) -> Path:
         CheckpointError: the checkpoint cannot be used.
     """
     policy, manifest = load_policy(source), checkpoint.read_manifest(source)
-    run = paths.run_dir(name)
-    if run.exists():
+    final = paths.run_dir(name)
+    if final.exists():
         raise InputError(f"a run named {name!r} exists: choose another name")
+    run = checkpoint.hidden_name(final)
     net = policy.net.average or policy.net.online
     weights = {f"online.{key}": value.contiguous() for key, value in net.state_dict().items()}
     dropped = ("format", "program", "python", "created", "step", "parts")
     header = {key: value for key, value in manifest.items() if key not in dropped}
     header |= {"agent": {**manifest["agent"], "averaged": False}, "full": False}
-    folder = checkpoint.write(run, policy.step, {"agent.safetensors": lambda path: save_file(weights, path)}, header)
-    for pattern in ("config.toml", "metrics.csv", "evaluations.csv", "log", "*_plot.png"):
-        for file in source.parent.glob(pattern):
-            shutil.copy2(file, run / file.name)
-    measured = checkpoint.evaluations(source.parent).get(source.name)
-    if measured:
-        checkpoint.note_evaluation(folder, **measured)
-    return folder
+    checkpoint.sweep_exports()
+    try:
+        parts = {"agent.safetensors": lambda path: save_tensors(weights, path)}
+        folder = checkpoint.write(run, policy.step, parts, header)
+        for pattern in ("config.toml", "metrics.csv", "evaluations.csv", "log", "*_plot.png"):
+            for file in source.parent.glob(pattern):
+                shutil.copy2(file, run / file.name)
+                checkpoint.fsync(run / file.name)
+        measured = checkpoint.evaluations(source.parent).get(source.name)
+        if measured:
+            checkpoint.note_evaluation(folder, **measured)
+        checkpoint.fsync(run)
+        os.rename(run, final)
+    except BaseException:
+        shutil.rmtree(run, ignore_errors=True)
+        raise
+    checkpoint.fsync(final.parent)
+    return final / folder.name
 
 
 def _from_folder(folder: Path, device: torch.device | str) -> Policy:
     manifest = checkpoint.verify(folder)
+    checkpoint.check_made_for(folder, manifest, preprocessing=checkpoint.PREPROCESSING)
     try:
         state = load_file(folder / "agent.safetensors", device="cpu")
         agent = manifest["agent"]
+        names = ("frame_stack", "network", "dueling", "centered", "show_buttons")
+        header = {name: manifest[name] for name in ("stage", "action_set", "frame_skip")}
+        check_settings({**header, **{name: agent[name] for name in names if name in agent}})
+        if agent["actions"] != ACTION_COUNTS[manifest["action_set"]]:
+            raise ValueError(f"it chooses from {agent['actions']} actions, which the set does not have")
         net = MarioNet(
             (agent["frame_stack"], 84, 84),
             agent["actions"],
             network=agent.get("network", "nature"),
             dueling=agent.get("dueling", False),
             centered=agent.get("centered", False),
-            averaged=agent.get("averaged", False),
+            averaged=agent.get("averaged", False) is True,
         )
         _load(net, state)
         return Policy(
@@ -115,8 +150,10 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
             source=f"{folder.parent.name}, step {manifest['step']:,}",
             show_buttons=agent.get("show_buttons", False),
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{folder} does not hold an agent that this version can load: {error}") from None
+    except Exception as error:  # what a stranger's file raises on its way through three libraries is not for us to list
+        raise CheckpointError(
+            f"{folder} does not hold an agent that this version can load: {checkpoint.one_line(error)}"
+        ) from None
 
 
 def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
@@ -124,20 +161,24 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        reason = checkpoint.one_line(error)
         raise CheckpointError(f"{file} is not a tutorial checkpoint, or not a safe one ({reason})") from None
     try:
         state = content["model"]
         actions, frame_stack = state["online.9.weight"].shape[0], state["online.0.weight"].shape[1]
+        action_set = {2: "tutorial", 5: "right_only", 7: "simple", 12: "complex"}.get(actions)
+        if action_set is None:
+            raise CheckpointError(f"{file} chooses from {actions} actions, and no action set here has as many")
+        check_settings({"frame_stack": frame_stack})
         net = MarioNet((frame_stack, 84, 84), actions)
         _load(net, state)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:
         raise CheckpointError(
-            f"{file} is not a tutorial checkpoint: it should hold 'model', a MarioNet's state dict ({error})"
+            f"{file} is not a tutorial checkpoint: it should hold 'model', a MarioNet's state dict "
+            f"({checkpoint.one_line(error)})"
         ) from None
-    action_set = {2: "tutorial", 5: "right_only", 7: "simple", 12: "complex"}.get(actions)
-    if action_set is None:
-        raise CheckpointError(f"{file} chooses from {actions} actions, and no action set here has as many")
     return Policy(net.to(device).eval(), action_set, 4, frame_stack, "1-1", 0, file.name)
 
 
@@ -145,6 +186,17 @@ def _load(net: MarioNet, state: dict[str, Tensor]) -> None:
     if not any(name.startswith("target.") for name in state):  # exported to play only
         online = {name: tensor for name, tensor in state.items() if name.startswith("online.")}
         state = state | {name.replace("online.", "target.", 1): tensor for name, tensor in online.items()}
-    if any(not torch.isfinite(tensor).all() for tensor in state.values()):
-        raise ValueError("its weights are not all finite")
+    check_weights(net, state)
     net.load_state_dict(state)
+
+
+def check_weights(net: MarioNet, state: Mapping[str, Tensor]) -> None:
+    """Raises ValueError where tensors are not a network's weights: names, shapes, kinds and values."""
+    expected = net.state_dict()
+    if state.keys() != expected.keys():
+        raise ValueError(f"its layers are others: {', '.join(sorted(state.keys() ^ expected.keys()))[:100]}")
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape or not tensor.is_floating_point():
+            raise ValueError(f"{name} is {tuple(tensor.shape)} {tensor.dtype}")
+        if not torch.isfinite(tensor).all():
+            raise ValueError("its weights are not all finite")

@@ -14,7 +14,8 @@ discounted sum of the next n rewards, and its next state the one n steps on, or 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -144,6 +145,54 @@ class Priorities:
             self._tree[rows] = values
 
 
+class FrameSnapshot:
+    """The frames that a replay holds at one moment, for another thread to read while the replay goes on.
+
+    They are not copied: a frame is only when the replay is about to write over it and it was not read yet.
+
+    Args:
+        frames: (ticks, E, 84, 84) uint8 on the CPU.
+    """
+
+    _TICKS_AT_ONCE = 64  # copied in one go, in which the replay may have to wait
+
+    def __init__(self, frames: Tensor) -> None:
+        self._frames = frames
+        self._kept: dict[int, Tensor] = {}
+        self._read = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Ticks."""
+        return len(self._frames)
+
+    def keep(self, tick: int) -> None:
+        """Called by the replay before it writes over a tick."""
+        with self._lock:
+            if self._read <= tick < len(self._frames) and tick not in self._kept:  # the second time it is not the same
+                self._kept[tick] = self._frames[tick].clone()
+
+    def read(self, ticks: int) -> Iterator[Tensor]:
+        """The frames as they were, once, in blocks of that many ticks: (ticks, E, 84, 84) uint8, copies."""
+        for start in range(0, len(self), ticks):
+            block = torch.empty_like(self._frames[start : start + ticks])
+            for first in range(0, len(block), self._TICKS_AT_ONCE):
+                part = block[first : first + self._TICKS_AT_ONCE]
+                with self._lock:
+                    part.copy_(self._frames[self._read : self._read + len(part)])
+                    for tick in range(self._read, self._read + len(part)):
+                        if tick in self._kept:
+                            part[tick - self._read] = self._kept.pop(tick)
+                    self._read += len(part)
+            yield block
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        with self._lock:
+            self._read = len(self._frames)
+            self._kept.clear()
+
+
 class _TransitionSampler(Sampler):
     """Draws rows that begin a whole transition, with a generator of its own."""
 
@@ -230,6 +279,7 @@ class Replay:
         self._terminated = np.zeros((self.ticks, envs), dtype=bool)
         self.priorities = Priorities(self.rows, alpha, beta) if alpha else None
         self._unnoted: tuple[np.ndarray, Tensor] | None = None  # rows and TD errors of the last update
+        self._snapshot: FrameSnapshot | None = None
 
     def _check_memory(self, size: int) -> None:
         on_gpu = self.device.type == "cuda"
@@ -279,6 +329,8 @@ class Replay:
         slot = self.tick % self.ticks
         if self.tick >= self.ticks:
             self.transitions -= int((~self._last[slot]).sum())
+            if self._snapshot:
+                self._snapshot.keep(slot)
         self._first[slot] = first
         self._last[slot] = last
         self._reward[slot] = reward
@@ -442,12 +494,50 @@ class Replay:
             state["largest_priority"] = torch.tensor(float(self.priorities.largest))
         return state
 
+    def snapshot(self) -> tuple[dict[str, Tensor], FrameSnapshot]:
+        """What `state_dict` returns, without `frame`, and the frames: as of now, whatever is added later.
+
+        Until `drop_snapshot`, which ends the one before as well.
+        """
+        self.drop_snapshot()
+        state = self.state_dict()
+        frames = state.pop("frame", torch.empty((0, *FRAME_SHAPE), dtype=torch.uint8))
+        self._snapshot = FrameSnapshot(frames.view(-1, self.envs, *FRAME_SHAPE))
+        return {name: value.clone() for name, value in state.items()}, self._snapshot
+
+    def _check(self, state: dict[str, Any], held: int) -> None:
+        kinds = dict.fromkeys(("terminated", "first", "last"), torch.bool)
+        for name, kind in {"frame": torch.uint8, "action": torch.uint8, "reward": torch.float32, **kinds}.items():
+            rows = state[name]
+            shape = (held, *FRAME_SHAPE) if name == "frame" else (held,)
+            if rows.dtype != kind or rows.shape != shape:
+                raise ValueError(f"the replay's {name} is {tuple(rows.shape)} {rows.dtype}, not {shape} {kind}")
+        if not torch.isfinite(state["reward"]).all():
+            raise ValueError("the replay's rewards are not all finite")
+        if self.priorities:
+            values, largest = state["priorities"], float(state["largest_priority"])
+            if values.dtype != torch.float32 or values.shape != (self.rows,):
+                raise ValueError(f"the replay's priorities are {tuple(values.shape)} {values.dtype}")
+            if not (torch.isfinite(values).all() and (values >= 0).all() and 0 < largest < float("inf")):
+                raise ValueError("the replay's priorities are not all finite")
+
+    def drop_snapshot(self) -> None:
+        """Keeps no frame for the last `snapshot` any more."""
+        if self._snapshot:
+            self._snapshot.close()
+            self._snapshot = None
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up where `state_dict` was called; the replay must have the same size and number of games."""
+        """Takes up where `state_dict` was called; the replay must have the same size and number of games.
+
+        Raises InputError where it has not, ValueError where the state is none.
+        """
         tick = int(state["tick"])
         held = min(tick, self.ticks) * self.envs
         if held and (len(state["frame"]) != held or state["frame"].shape[1:] != FRAME_SHAPE):
             raise InputError("the saved replay is of another size: resume with the settings it was made with")
+        if held:
+            self._check(state, held)
         self._buffer.empty()
         self.tick = tick
         self._generator.set_state(state["generator"])

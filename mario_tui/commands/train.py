@@ -186,6 +186,8 @@ class _JsonLines:
                 content = {"event": "episode", **asdict(record)}
             case events.Saved(path, step):
                 content = {"event": "saved", "path": str(path), "step": step}
+            case events.Warned(step, text):
+                content = {"event": "warning", "step": step, "text": text}
             case events.Evaluated(step, evaluation):
                 content = {"event": "evaluated", "step": step, "robust": event.robust, **evaluation.as_json()}
             case events.Restarted():
@@ -302,6 +304,8 @@ def _describe(event: AnyEvent) -> str:
             return str(event.demonstrations).capitalize()
         case events.Saved(path, _):
             return f"Saved {path}"
+        case events.Warned(_, text):
+            return f"Warning: {text}"
         case events.Evaluated():
             return f"{str(event).capitalize()}"
         case highlights.Recorded() | highlights.NotRecorded():

@@ -6,15 +6,14 @@ several, each as format 1 has it, in a list called `logs`.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from mario_tui.checkpoint import write_atomically
 from mario_tui.errors import InputError, RecordingError
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
@@ -81,16 +80,10 @@ class ActionLog:
     def save(self, path: str | Path, **more: Any) -> None:
         """Writes the file whole or not at all, with `more` in it; raises RecordingError if that fails."""
         path = Path(path)
-        partial = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(self.to_json(**more))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
+            path.parent.stat()  # a folder that is not there may be a slip
+            write_atomically(path, self.to_json(**more))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             raise RecordingError(f"the action log {path} cannot be written: {error.strerror}") from error
 
     @classmethod

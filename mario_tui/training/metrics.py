@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
+import io
+import re
 import shutil
 import time
 from collections import deque
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -140,6 +142,68 @@ class EndMap:
         return Ends(self._per_column, self._deaths[:used].copy(), self._clears[:used].copy())
 
 
+class GrowingFile:
+    """A text file that grows by whole lines.
+
+    Where the disk has no room, lines wait for the next time, and nothing is left half-written; a line that was cut off
+    when the program was killed is taken away before the next one comes.
+
+    Args:
+        path: the file; it begins with `heading`.
+    """
+
+    def __init__(self, path: Path, heading: str) -> None:
+        self.path = path
+        self.problem = ""
+        self._heading = heading
+        self._waiting = ""
+        self._looked_at = False
+
+    def add(self, text: str) -> None:
+        """Appends lines."""
+        self._waiting += text
+        try:
+            self._write()
+            self.problem = ""
+        except OSError as error:
+            self.problem = f"{self.path.name} cannot be written: {error.strerror}"
+
+    def _write(self) -> None:
+        with self.path.open("ab", buffering=0) as file:  # a buffer would be written once more when it is closed
+            size = file.tell()
+            if not self._looked_at:
+                size = _end_of_lines(self.path, size)
+                file.truncate(size)
+                self._looked_at = True
+            data = ((self._heading if not size else "") + self._waiting).encode()
+            try:
+                while data:
+                    data = data[file.write(data) :]
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(size)
+                raise
+        self._waiting = ""
+
+    def content(self) -> str:
+        """All that was added, also what is not in the file yet."""
+        text = self.path.read_bytes().decode(errors="replace") if self.path.exists() else ""
+        return (text[: text.rfind("\n") + 1] or self._heading) + self._waiting
+
+
+def _end_of_lines(path: Path, size: int) -> int:
+    """The size of a file up to its last line's end."""
+    with path.open("rb") as file:
+        while size:
+            start = max(size - 4096, 0)
+            file.seek(start)
+            end = file.read(size - start).rfind(b"\n")
+            if end >= 0:
+                return start + end + 1
+            size = start
+    return 0
+
+
 class MetricLogger:
     """Statistics per episode, under the tutorial's names, for several games at once.
 
@@ -162,6 +226,14 @@ class MetricLogger:
         self._length = np.zeros(envs, dtype=np.int64)
         self._updates = np.zeros((envs, 3))  # sum of losses, sum of Q values, number of updates
         self._recorded_at = time.monotonic()
+        self._metrics = GrowingFile(folder / "metrics.csv", _csv_heading(EpisodeRecord))
+        self._evaluations = GrowingFile(folder / "evaluations.csv", _csv_heading(EvaluationRecord))
+        self._log = GrowingFile(folder / "log", _LOG_HEADING)
+
+    @property
+    def problem(self) -> str:
+        """Why lines are not in their files yet, in one line; "" where they are."""
+        return self._metrics.problem or self._evaluations.problem or self._log.problem
 
     def log_step(self, rewards: np.ndarray, stepped: np.ndarray) -> None:
         """Adds a step to the running episodes: (E,) float rewards, of the games where (E,) bool `stepped`."""
@@ -191,7 +263,7 @@ class MetricLogger:
             seconds=round(seconds, 3),
         )
         self.forget_episode(env)
-        _append_csv(self.folder / "metrics.csv", record)
+        self._metrics.add(_csv_line(record))
         self._count(record)
         return record
 
@@ -230,8 +302,7 @@ class MetricLogger:
     def note(self, step: int, text: str) -> None:
         """Appends a line to the log that begins with #: something that happened at this step, in words."""
         words = " ".join(text.split())
-        with self._open_log() as log:
-            log.write(f"# step {step}, {datetime.now().strftime('%Y-%m-%dT%H:%M:%S')}: {words}\n")
+        self._log.add(f"# step {step}, {datetime.now().strftime('%Y-%m-%dT%H:%M:%S')}: {words}\n")
 
     def record(self, episode: int, epsilon: float, step: int) -> str:
         """Appends a line to the log, with the tutorial's columns; returns it."""
@@ -242,36 +313,28 @@ class MetricLogger:
             f"{self.mean('reward'):15.3f}{self.mean('length'):15.3f}{self.mean('loss'):15.3f}{self.mean('q'):15.3f}"
             f"{delta:15.3f}{datetime.now().strftime('%Y-%m-%dT%H:%M:%S'):>20}\n"
         )
-        with self._open_log() as log:
-            log.write(line)
+        self._log.add(line)
         return line
-
-    def _open_log(self) -> TextIO:
-        """The log, with its heading as the first line."""
-        log = (self.folder / "log").open("a", encoding="utf-8")
-        if not log.tell():
-            log.write(
-                f"{'Episode':>8}{'Step':>8}{'Epsilon':>10}{'MeanReward':>15}{'MeanLength':>15}"
-                f"{'MeanLoss':>15}{'MeanQValue':>15}{'TimeDelta':>15}{'Time':>20}\n"
-            )
-        return log
 
     def forget_evaluations_after(self, step: int) -> None:
         """Takes lines of later steps out of evaluations.csv: they belong to a continuation that is now given up."""
         path = self.folder / "evaluations.csv"
         if not path.exists():
             return
-        header, *lines = path.read_text().splitlines()
-        kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= step]
+        header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        steps = [line.partition(",")[0] for line in lines]
+        kept = [
+            line for line, at in zip(lines, steps, strict=True) if re.fullmatch("[0-9]{1,18}", at) and int(at) <= step
+        ]
         if len(kept) < len(lines):
             write_atomically(path, "\r\n".join([header, *kept]) + "\r\n")
 
     def log_evaluation(self, record: EvaluationRecord) -> None:
         """Appends a line to evaluations.csv."""
-        _append_csv(self.folder / "evaluations.csv", record)
+        self._evaluations.add(_csv_line(record))
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs but the finished episodes, which are in metrics.csv."""
+        """All that `load_state_dict` needs but the `history`."""
         return {
             "episode": self.episode,
             "reward": self._reward.tolist(),
@@ -279,24 +342,31 @@ class MetricLogger:
             "updates": self._updates.tolist(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up where `state_dict` was called, with the episodes of metrics.csv up to then.
+    def history(self) -> str:
+        """The finished episodes, as metrics.csv has them."""
+        return self._metrics.content()
 
-        Lines of later episodes belong to a continuation that is now given up: they are set aside in a file beside it.
+    def load_state_dict(self, state: dict[str, Any], history: str | None = None) -> None:
+        """Takes up where `state_dict` was called, with the episodes of `history`, by default those of metrics.csv.
+
+        Where metrics.csv has others, e.g. later ones of a continuation that is now given up, it is set aside in a file
+        beside it.
         """
         episode = int(state["episode"])
-        records = read_metrics(self.folder / "metrics.csv")
-        kept = [record for record in records if record.episode < episode]
         path = self.folder / "metrics.csv"
-        given_up = len(kept) < len(records)
-        if given_up or (path.exists() and not path.read_bytes().endswith(b"\n")):
-            self._rewrite(kept, keep_old=given_up)
+        records = read_metrics(path)
+        known = records if history is None else _records(io.StringIO(history, newline=""))
+        kept = [record for record in known if record.episode < episode]
+        if kept != records or (path.exists() and not path.read_bytes().endswith(b"\n")):
+            self._rewrite(kept, keep_old=bool(set(records) - set(kept)))
         for record in kept:
             self._count(record)
         self.episode = episode
-        self._reward[:] = state["reward"]
-        self._length[:] = state["length"]
-        self._updates[:] = state["updates"]
+        for mine, name in ((self._reward, "reward"), (self._length, "length"), (self._updates, "updates")):
+            theirs = np.array(state[name], dtype=mine.dtype)
+            if theirs.shape != mine.shape or not np.isfinite(theirs).all():
+                raise ValueError(f"{name} of the running episodes is not as it should be")
+            mine[:] = theirs
 
     def _rewrite(self, kept: list[EpisodeRecord], *, keep_old: bool) -> None:
         path = self.folder / "metrics.csv"
@@ -310,16 +380,27 @@ class MetricLogger:
         write_atomically(path, "\r\n".join(lines) + "\r\n")
 
 
-def _append_csv(path: Path, record: EpisodeRecord | EvaluationRecord) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(record)])
-        if new:
-            writer.writeheader()
-        writer.writerow(asdict(record))
+_LOG_HEADING = (
+    f"{'Episode':>8}{'Step':>8}{'Epsilon':>10}{'MeanReward':>15}{'MeanLength':>15}"
+    f"{'MeanLoss':>15}{'MeanQValue':>15}{'TimeDelta':>15}{'Time':>20}\n"
+)
 
 
-def _rows(file: TextIO) -> Iterator[dict[str, str]]:
+def _csv_heading(kind: type[EpisodeRecord | EvaluationRecord]) -> str:
+    return _csv_text([field.name for field in fields(kind)])
+
+
+def _csv_line(record: EpisodeRecord | EvaluationRecord) -> str:
+    return _csv_text(asdict(record).values())
+
+
+def _csv_text(row: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(row)
+    return text.getvalue()
+
+
+def _rows(file: Iterable[str]) -> Iterator[dict[str, str]]:
     """The rows of a CSV file, up to a place where it is none."""
     with contextlib.suppress(csv.Error):
         yield from csv.DictReader(line.replace("\0", "") for line in file)
@@ -329,16 +410,20 @@ def read_metrics(path: Path) -> list[EpisodeRecord]:
     """The episodes in a metrics.csv; a last line that was cut off is left out."""
     if not path.exists():
         return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return _records(line for line in file if line.endswith("\n"))
+
+
+def _records(file: Iterable[str]) -> list[EpisodeRecord]:
     kinds = {"int": int, "float": float, "str": str}
     records = []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for row in _rows(file):
-            try:
-                values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
-            except (KeyError, TypeError, ValueError):
-                continue
-            if max(abs(value) for value in values.values() if not isinstance(value, str)) < 1e18:
-                records.append(EpisodeRecord(**values))
+    for row in _rows(file):
+        try:
+            values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
+        except (KeyError, TypeError, ValueError):
+            continue
+        if max(abs(value) for value in values.values() if not isinstance(value, str)) < 1e18:
+            records.append(EpisodeRecord(**values))
     return records
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mario_tui import checkpoint
 from mario_tui.config import TrainingConfig, make_config
-from mario_tui.errors import InputError
+from mario_tui.errors import CheckpointError, InputError
 
 FIXED = (
     "stage",
@@ -33,6 +35,23 @@ FIXED = (
 """Settings that a run keeps: its replay, its games and its random states are made for them."""
 
 
+DESCRIBED = ("stage", "action_set", "frame_skip", "frame_stack", "network", "dueling", "centered", "show_buttons")
+"""Settings that a manifest says a second time, of the agent."""
+
+
+def resume_notes(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """What is not as it was when a checkpoint was saved, and does no harm: one line each."""
+    from mario_tui.game.emulator import emulator_generation
+
+    versions = _dict(manifest.get("versions"))
+    emulator, here = str(versions.get("emulator", ""))[:100], emulator_generation()
+    if emulator and emulator != here:
+        yield f"saved with {emulator}, goes on with {here}: the game is the same in every bit"
+    known, here = str(versions.get("torch", ""))[:100], metadata.version("torch")
+    if known and known.partition("+")[0] != here.partition("+")[0]:
+        yield f"saved with PyTorch {known}, goes on with {here}: figures may be rounded otherwise"
+
+
 def resume_config(path: Path, changes: dict[str, Any] | None = None) -> TrainingConfig:
     """The settings to go on with from a checkpoint folder: its own, with the changes that a run can take.
 
@@ -43,7 +62,18 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
     """
     changes = dict(changes or {})
     manifest = checkpoint.read_manifest(path)
-    saved = make_config(**_dict(manifest.get("config")))
+    checkpoint.check_made_for(path, manifest, preprocessing=checkpoint.PREPROCESSING, reward=checkpoint.REWARD)
+    try:
+        saved = make_config(**_dict(manifest.get("config")))
+    except InputError as error:
+        raise CheckpointError(f"{path} cannot be continued by this version: {error}") from None
+    described = {**manifest, **_dict(manifest.get("agent"))}
+    for name in DESCRIBED:
+        if name in described and described[name] != getattr(saved, name):
+            raise CheckpointError(
+                f"{path / checkpoint.MANIFEST} is damaged: {name} is {repr(described[name])[:80]} in it, and "
+                f"{getattr(saved, name)!r} in its settings"
+            )
     for name in FIXED:
         if name in changes and changes[name] != getattr(saved, name):
             raise InputError(
@@ -52,7 +82,8 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
     changes.setdefault("demonstrations", "")
     if saved.steps and manifest["step"] >= saved.steps:
         changes.setdefault("steps", 0)
-    if saved.episodes and manifest.get("episodes", 0) >= saved.episodes:
+    episodes = manifest.get("episodes")
+    if saved.episodes and isinstance(episodes, int) and episodes >= saved.episodes:
         changes.setdefault("episodes", 0)
     if manifest.get("greedy_clear"):
         changes.setdefault("until_clear", False)

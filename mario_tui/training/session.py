@@ -272,6 +272,9 @@ class TrainingSession:
             case events.Saved(path):
                 self._notices.append(Notice("saved", f"saved {path.parent.name}/{path.name}"))
                 self._publish(trainer, self.snapshot.status, self.snapshot.pause_reason)
+            case events.Warned(_, text):
+                self._notices.append(Notice("warning", text))
+                self._warned_at = -_MEMORY_SECONDS  # it is among the warnings at once
             case events.Evaluated():
                 self._notices.append(Notice("evaluated", str(event)))
             case events.Paused(_, reason):
@@ -377,13 +380,12 @@ def _floor(trainer: Trainer, speed: float) -> float | None:
 def _warnings(trainer: Trainer) -> tuple[str, ...]:
     replay = trainer.mario.memory
     missing = replay.missing_bytes if replay.device.type == "cpu" else 0
-    return tuple(
-        warnings(
-            trainer.config,
-            trainer.logger.recent,
-            free_bytes=memory.free_bytes(),
-            missing_bytes=missing,
-            dropped_episodes=trainer.dropped_episodes,
-            skipped_updates=trainer.skipped_updates,
-        )
+    about_training = warnings(
+        trainer.config,
+        trainer.logger.recent,
+        free_bytes=memory.free_bytes(),
+        missing_bytes=missing,
+        dropped_episodes=trainer.dropped_episodes,
+        skipped_updates=trainer.skipped_updates,
     )
+    return (*trainer.problems(), *about_training)

@@ -3,6 +3,7 @@
 agent.safetensors      online and target network, under the tutorial's names
 optimizer.safetensors  Adam's moments
 trainer.json           counters, epsilon, random states, the running episodes' buttons
+metrics.csv            the finished episodes
 actors.safetensors     what each game's agent sees
 replay.safetensors     the replay's rows but their frames
 replay.frames          the frames: zlib over the difference to the same game's row before
@@ -20,46 +21,57 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mario_tui import checkpoint
 from mario_tui.agent.mario import Mario
+from mario_tui.agent.policy import check_weights, save_tensors
 from mario_tui.agent.preprocess import FRAME_SHAPE
-from mario_tui.errors import CheckpointError
+from mario_tui.agent.replay import FrameSnapshot
+from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.training.demonstrations import as_json, from_json
 
 REPLAY_PARTS = ("replay.safetensors", "replay.frames", "demonstrations.safetensors")
 _TICKS_AT_ONCE = 1024
+MAX_EPISODE_FRAMES = 100_000  # some four times what the game's clock allows
+MOST_NOOPS = 1000
 
 
 def writers(
-    mario: Mario, state: Mapping[str, Any], stacks: Tensor, *, demonstrations: Sequence[ActionLog] = (), replay: bool
+    mario: Mario,
+    state: Mapping[str, Any],
+    stacks: Tensor,
+    history: str,
+    *,
+    demonstrations: Sequence[ActionLog] = (),
+    replay: bool,
 ) -> dict[str, Callable[[Path], None]]:
     """File name -> function that writes it, for `checkpoint.write`.
 
-    All but the replay is copied here and now, so that training may go on before it is written.
+    They write what is now, in any thread and while training goes on: all is copied but the replay's frames, of which
+    there is a snapshot.
     """
     agent, optimizer = _copies(mario.net.state_dict()), _copies(_optimizer_tensors(mario))
     actors, text = _copies({"stacks": stacks}), json.dumps(state) + "\n"
     parts: dict[str, Callable[[Path], None]] = {
-        "agent.safetensors": lambda path: save_file(agent, path),
-        "optimizer.safetensors": lambda path: save_file(optimizer, path),
-        "actors.safetensors": lambda path: save_file(actors, path),
+        "agent.safetensors": lambda path: save_tensors(agent, path),
+        "optimizer.safetensors": lambda path: save_tensors(optimizer, path),
+        "actors.safetensors": lambda path: save_tensors(actors, path),
         "trainer.json": lambda path: _write_text(path, text),
+        "metrics.csv": lambda path: _write_text(path, history),
     }
     if demonstrations:
         logs = json.dumps(as_json(demonstrations), separators=(",", ":")) + "\n"
         parts["demonstrations.json"] = lambda path: _write_text(path, logs)
     if replay:
-        rows = mario.memory.state_dict()
-        frames = rows.pop("frame", torch.empty((0, *FRAME_SHAPE), dtype=torch.uint8))
-        parts["replay.safetensors"] = lambda path: save_file(_copies(rows), path)
-        parts["replay.frames"] = lambda path: _save_frames(frames.numpy(), path, mario.memory.envs)
+        rows, frames = mario.memory.snapshot()
+        parts["replay.safetensors"] = lambda path: save_tensors(rows, path)
+        parts["replay.frames"] = lambda path: _save_frames(frames, path)
         if mario.demonstrations is not None:
             sampling = _copies(mario.demonstrations.state_dict())
-            parts["demonstrations.safetensors"] = lambda path: save_file(sampling, path)
+            parts["demonstrations.safetensors"] = lambda path: save_tensors(sampling, path)
     return parts
 
 
@@ -81,12 +93,18 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
     """
     if "optimizer.safetensors" not in manifest["parts"]:
         raise CheckpointError(f"{folder} was exported to play only and cannot be trained on: resume another checkpoint")
-    mario.load_net(load_file(folder / "agent.safetensors"))
+    weights = load_file(folder / "agent.safetensors")
+    check_weights(mario.net, weights)
+    mario.load_net(weights)
     _load_optimizer(mario, load_file(folder / "optimizer.safetensors"))
     state = checkpoint.read_json(folder / "trainer.json")
     mario.load_state_dict(state["mario"])
     if "replay.frames" in manifest["parts"]:
         rows = load_file(folder / "replay.safetensors")
+        if len(rows.get("action", ())) > mario.memory.rows:
+            raise InputError("the saved replay is of another size: resume with the settings it was made with")
+        if len(rows.get("action", ())) and rows["action"].max() >= mario.action_dim:
+            raise ValueError("the replay holds actions that there are not")
         rows["frame"] = _load_frames(folder / "replay.frames", len(rows.get("action", ())), mario.memory.envs)
         mario.memory.load_state_dict(rows)
     else:
@@ -98,6 +116,20 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
     return state, load_file(folder / "actors.safetensors")["stacks"]
 
 
+def check_games(games: Any, envs: int) -> dict[str, Any] | None:
+    """The games' state, if it is one that a fleet can restore in a time that one can wait for; raises ValueError."""
+    if games is None:  # saved before they began
+        return None
+    logs = games["frame_logs"] if "frame_logs" in games else games["button_logs"]
+    noops = games.get("noop_steps", [])
+    numbers = [*noops, *(byte for log in logs for byte in log)]
+    if len(logs) != envs or not all(type(number) is int for number in numbers):
+        raise ValueError("the games' buttons are none")
+    if max(map(len, logs)) > MAX_EPISODE_FRAMES or max(numbers, default=0) > MOST_NOOPS or min(numbers, default=0) < 0:
+        raise ValueError("the games' buttons are out of range")
+    return dict(games)
+
+
 def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
@@ -105,7 +137,7 @@ def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)
+    path.write_bytes(text.encode())
 
 
 def _optimizer_tensors(mario: Mario) -> dict[str, Tensor]:
@@ -116,10 +148,17 @@ def _optimizer_tensors(mario: Mario) -> dict[str, Tensor]:
 def _load_optimizer(mario: Mario, tensors: Mapping[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     parameters = list(mario.net.online.parameters())
+    moments = {f"{index}.{name}" for index in range(len(parameters)) for name in ("step", "exp_avg", "exp_avg_sq")}
+    if tensors and tensors.keys() != moments:
+        raise ValueError("the optimizer's moments are of another network")
     for key, value in tensors.items():
         index, _, name = key.partition(".")
         parameter = parameters[int(index)]
         same_shape = value.shape == parameter.shape
+        if not (same_shape or (name == "step" and value.shape == ())) or value.dtype != torch.float32:
+            raise ValueError(f"the optimizer's {key} is {tuple(value.shape)} {value.dtype}")
+        if not torch.isfinite(value).all() or (name != "exp_avg" and (value < 0).any()):
+            raise ValueError("the optimizer's moments are not all finite")
         # the fused optimizer goes through both in the order they have in memory
         moment = torch.empty_like(parameter).copy_(value) if same_shape else value
         state.setdefault(int(index), {})[name] = moment
@@ -127,19 +166,17 @@ def _load_optimizer(mario: Mario, tensors: Mapping[str, Tensor]) -> None:
     mario.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _save_frames(frames: np.ndarray, path: Path, envs: int) -> None:
-    """Writes (N, 84, 84) uint8 frames of `envs` games in turn.
+def _save_frames(frames: FrameSnapshot, path: Path) -> None:
+    """Writes a replay's frames.
 
     A game's neighbouring frames differ in little, and what is equal becomes zeros, which compress to next to nothing.
     """
     compressor = zlib.compressobj(level=1)
-    ticks = frames.reshape(-1, envs, *FRAME_SHAPE)
     with path.open("wb") as file:
-        for start in range(0, len(ticks), _TICKS_AT_ONCE):
-            block = ticks[start : start + _TICKS_AT_ONCE]
-            differences = block.copy()
+        for block in frames.read(_TICKS_AT_ONCE):
+            differences = block.clone()
             differences[1:] ^= block[:-1]
-            file.write(compressor.compress(differences.tobytes()))
+            file.write(compressor.compress(differences.numpy().data))
         file.write(compressor.flush())
 
 

@@ -28,7 +28,7 @@ from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.agent.processor import prepare_processor
 from mario_tui.config import TrainingConfig
-from mario_tui.errors import CheckpointError, InputError, TrainingError
+from mario_tui.errors import CheckpointError, InputError, MarioTuiError, TrainingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
@@ -47,6 +47,9 @@ from mario_tui.training.demonstrations import DemonstrationCount, find_logs, pla
 from mario_tui.training.memory_watch import LOOK_SECONDS, MemoryWatch
 from mario_tui.training.metrics import EpisodeRecord, EvaluationRecord, MetricLogger, TensorBoardLog
 from mario_tui.training.plots import save_curves
+from mario_tui.training.resume import resume_notes
+from mario_tui.training.saving import Saver
+from mario_tui.training.warnings import file_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,14 @@ class EpisodeEnded:
 class Saved:
     path: Path
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a person should see to, or know: one line."""
+
+    step: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +159,7 @@ class Finished:
         return {"event": "finished", **asdict(self), "checkpoint": str(self.checkpoint)}
 
 
-Event = Started | Stepped | EpisodeEnded | Saved | Evaluated | Paused | Resumed | Restarted | Finished
+Event = Started | Stepped | EpisodeEnded | Saved | Warned | Evaluated | Paused | Resumed | Restarted | Finished
 
 
 EVALUATION_STEPS = 2_000
@@ -156,6 +167,8 @@ EVALUATION_STEPS = 2_000
 a run depends on its seed alone."""
 ROBUST_WAIT = 4
 """Greedy evaluations from the beginning of a robust one, which takes a core a minute, to its result; one at a time."""
+
+_WARN_STEPS = 1_000  # the disk is looked at so often at least
 
 _UNREAD_UPDATES = 100  # results of updates are read this many at a time, since on a GPU that waits for it
 
@@ -204,6 +217,11 @@ class PhaseClock(Counter[str]):
         """Phase -> its share of the time since the first step."""
         total = sum(seconds for phase, seconds in self.items() if phase != "emulate")
         return {phase: seconds / total for phase, seconds in self.items()} if total else {}
+
+
+def _kind_of(problem: str) -> str:
+    """What two lines have in common that tell of one problem, with other figures."""
+    return problem.partition(":")[0]
 
 
 class Trainer:
@@ -266,6 +284,10 @@ class Trainer:
             self.latest_frame: np.ndarray | None = None
             self.last_checkpoint: Path | None = None
             self._saved_step = -1
+            self._saver = Saver(self.run_dir)
+            self._save_problem = ""
+            self._warned: set[str] = set()
+            self._resume_notes: list[str] = []
             self.first_greedy_clear: FirstClear | None = None
             self._best: tuple[float, bool, int] = (0.0, False, -1)  # robust clear rate, greedy clear, greedy x
             self._pending: list[_PendingEvaluation] = []
@@ -386,6 +408,7 @@ class Trainer:
             if self.demonstrations:
                 self.note(str(self.demonstrations))
             yield Started(self.run_dir, self.step, self.demonstrations)
+            yield from (Warned(self.step, text) for text in self._resume_notes)
             while True:
                 yield from self._obey()
                 if self.control.stopping:
@@ -398,6 +421,7 @@ class Trainer:
                 yield from self._restarts()
                 yield Stepped(self.step)
                 yield from self._periodic(ended)
+            yield from self._save_at_the_end()
             yield self._finish()
         except Exception as error:
             self._rescue()
@@ -418,6 +442,7 @@ class Trainer:
         self.control.close()
         self._stop_evaluating = True
         self._evaluator.shutdown(cancel_futures=True)
+        self._saver.close()
         if self.fleet:
             self.fleet.close()
         if self.tensorboard:
@@ -442,7 +467,12 @@ class Trainer:
         if self._saved_games is None:
             self._see(fleet, observed)
         else:
-            observed = fleet.restore(self._saved_games)
+            try:
+                observed = fleet.restore(self._saved_games)
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+                raise CheckpointError(
+                    f"{self.last_checkpoint} cannot be continued: {checkpoint.one_line(error)}"
+                ) from None
         self.first, self.last = observed.first, observed.last
         self.latest_frame = fleet.frames[0].copy()
         self._active_since = time.monotonic()
@@ -591,13 +621,17 @@ class Trainer:
     def _periodic(self, ended: list[EpisodeEnded]) -> Iterator[Event]:
         """Evaluations and checkpoints that are due after the step just taken."""
         before = self.step - self.learn_due
+        if self._saver.done:
+            yield from self._end_save()
         yield from self._take_evaluations(self.step)
         if self._crossed(self.config.eval_every_steps, before):
             self._evaluate(self._snapshot(full=False))
         if self._crossed(self.config.save_every, before):
             yield from self._save()
         if any(one.record.episode % (10 * self.config.log_every) == 0 for one in ended):
-            save_curves(self.run_dir, self.logger.curves)
+            self._save_curves()
+        if ended or self._crossed(_WARN_STEPS, before):
+            yield from self._warn()
 
     def _crossed(self, every: int, before: int) -> bool:
         return every > 0 and self.step // every > before // every
@@ -621,7 +655,7 @@ class Trainer:
         wait_steps = ROBUST_WAIT * every if greedy else min(EVALUATION_STEPS, every)
         self._pending.append(_PendingEvaluation(snapshot, greedy, result, self.step + wait_steps))
 
-    def _take_evaluations(self, step: int | None = None, *, robust: bool = True) -> Iterator[Evaluated]:
+    def _take_evaluations(self, step: int | None = None, *, robust: bool = True) -> Iterator[Event]:
         """The results that are due at this step, or all of them; the best agent so far is saved, without a replay.
 
         Without `robust` those of the robust protocol, which may take a minute, are left for later.
@@ -648,7 +682,10 @@ class Trainer:
             tie = result == self._best and snapshot.step in self._saved_snapshots
             if result > self._best or (tie and pending.robust):
                 self._best = result
-                self._keep(pending, evaluation)
+                try:
+                    self._keep(pending, evaluation)
+                except OSError as error:
+                    yield self._cannot_save(snapshot.step, error)
             self.logger.log_evaluation(
                 EvaluationRecord(
                     step=snapshot.step,
@@ -686,9 +723,7 @@ class Trainer:
     def _finish(self) -> Finished:
         if self.logger.episode and (self.logger.episode - 1) % self.config.log_every:
             self._record()
-        if self.last_checkpoint is None or self._saved_step != self.step or not self.last_checkpoint.is_dir():
-            self.save()
-        save_curves(self.run_dir, self.logger.curves)
+        self._save_curves()
         assert self.last_checkpoint is not None
         self._pause_clock()
         seconds = self.seconds
@@ -707,20 +742,99 @@ class Trainer:
 
     # Saving and going on.
 
-    def _save(self) -> Iterator[Event]:
-        yield from self._take_evaluations(robust=False)  # what greedy play showed is part of what is saved
-        yield Saved(self.save(), self.step)
-
     def save(self) -> Path:
-        """Writes a full checkpoint, with the replay; older ones then lose theirs."""
+        """Writes a full checkpoint, with the replay, and waits until it is there; older ones then lose their replay.
+
+        Raises OSError or CheckpointError where it cannot be written.
+        """
+        if self._saver.step is not None:
+            with contextlib.suppress(OSError, CheckpointError):
+                self._take_save()
+        self._begin_save()
+        return self._take_save()
+
+    def _save(self) -> Iterator[Event]:
+        """Begins to save, and goes on; while paused it waits."""
+        yield from self._take_evaluations(robust=False)  # what greedy play showed is part of what is saved
+        yield from self._end_save()
+        self._begin_save()
+        if self.control.paused:
+            yield from self._end_save()
+
+    def _begin_save(self) -> None:
         snapshot = self._snapshot(full=True)
-        path = checkpoint.write(self.run_dir, snapshot.step, snapshot.parts, snapshot.header)
-        checkpoint.verify(path)
-        for older in paths.step_folders(self.run_dir):
-            if older != path:
-                checkpoint.drop_parts(older, state_files.REPLAY_PARTS)
-        self.last_checkpoint, self._saved_step = path, self.step
+        self._saver.begin(snapshot.step, snapshot.parts, snapshot.header, self.mario.memory.transitions)
+
+    def _end_save(self) -> Iterator[Event]:
+        """Waits for the save that is under way, if one is."""
+        step = self._saver.step
+        if step is None:
+            return
+        try:
+            path = self._take_save()
+        except (OSError, CheckpointError) as error:
+            yield self._cannot_save(step, error)
+        else:
+            yield Saved(path, step)
+
+    def _take_save(self) -> Path:
+        step = self._saver.step
+        assert step is not None
+        try:
+            path = self._saver.end()
+        finally:
+            self.mario.memory.drop_snapshot()
+        self.last_checkpoint, self._saved_step, self._save_problem = path, step, ""
         return path
+
+    def _cannot_save(self, step: int, error: Exception) -> Warned:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        self._save_problem = f"step {step:,} could not be saved: {reason}"
+        self._warned.add(_kind_of(self._save_problem))
+        return Warned(step, self._save_problem)
+
+    def _save_at_the_end(self) -> Iterator[Event]:
+        """Saves what is not saved yet: without the replay, where there is no room for it.
+
+        Raises TrainingError where even that cannot be written.
+        """
+        yield from self._end_save()
+        if self._saved_step == self.step and self.last_checkpoint and self.last_checkpoint.is_dir():
+            return
+        try:
+            self.save()
+        except (OSError, CheckpointError) as error:
+            yield self._cannot_save(self.step, error)
+            snapshot = self._snapshot(full=False)
+            try:
+                path = checkpoint.write(self.run_dir, snapshot.step, snapshot.parts, snapshot.header)
+            except (OSError, CheckpointError):
+                before = f"{self.last_checkpoint} is the last checkpoint" if self.last_checkpoint else "none was before"
+                raise TrainingError(f"{self._save_problem}; {before}: make room on the disk") from None
+            self.last_checkpoint, self._saved_step = path, self.step
+            yield Warned(self.step, "saved without its replay, which is filled anew when the run goes on")
+
+    def _save_curves(self) -> None:
+        with contextlib.suppress(OSError):  # they are drawn again
+            save_curves(self.run_dir, self.logger.curves)
+
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with this run's files now, one line each."""
+        memory, saver = self.mario.memory, self._saver
+        return tuple(
+            file_warnings(
+                (self._save_problem, self.logger.problem),
+                free_bytes=saver.bytes_free,
+                needed_bytes=saver.bytes_needed(memory.transitions),
+            )
+        )
+
+    def _warn(self) -> Iterator[Event]:
+        """Tells of each problem once, until it is over."""
+        problems = {_kind_of(text): text for text in self.problems()}
+        for what in problems.keys() - self._warned:
+            yield Warned(self.step, problems[what])
+        self._warned = set(problems)
 
     def _snapshot(self, *, full: bool) -> _Snapshot:
         """The agent as it is now, with the replay (which is not copied) or without.
@@ -734,7 +848,12 @@ class Trainer:
                 "go on from the run's last checkpoint, with a lower learning rate"
             )
         parts = state_files.writers(
-            self.mario, self._state(), self.stacks.stacks, demonstrations=self._shown, replay=full
+            self.mario,
+            self._state(),
+            self.stacks.stacks,
+            self.logger.history(),
+            demonstrations=self._shown,
+            replay=full,
         )
         header = {
             "created": checkpoint.now(),  # not when it is written, which for an evaluated agent is later
@@ -750,7 +869,8 @@ class Trainer:
                 "averaged": self.config.average_updates > 0,
                 "show_buttons": self.config.show_buttons,
             },
-            "reward": "7.4.0",
+            "preprocessing": checkpoint.PREPROCESSING,
+            "reward": checkpoint.REWARD,
             "episodes": self.logger.episode,
             "mean_reward": round(self.logger.mean("reward"), 3) if self.logger.episode else None,
             "greedy_clear": self.first_greedy_clear is not None,
@@ -792,6 +912,7 @@ class Trainer:
             self._start_from_tutorial(path)
             return
         manifest = checkpoint.verify(path)
+        checkpoint.check_made_for(path, manifest, preprocessing=checkpoint.PREPROCESSING, reward=checkpoint.REWARD)
         kept = state_files.read_demonstrations(path, manifest)
         self._show(tuple(dict.fromkeys((*kept, *named))), others)
         if kept and not self.config.demonstrations:  # where they came from stays in the settings
@@ -799,21 +920,40 @@ class Trainer:
                 demonstrations=manifest["config"].get("demonstrations", "")
             )
         try:
-            state, stacks = state_files.read(path, self.mario, manifest)
-            self.logger.load_state_dict(state["metrics"])
-            self.learn_due = int(state["learn_due"])
-            self._saved_games = dict(state["games"])
-            self.logger.forget_evaluations_after(self.mario.curr_step)
-            self.stacks.stacks = stacks.to(self.device)
-            self._seconds_before = float(state["seconds"])
-            rate, clear, x = state["best"]
-            measured = state.get("robust_protocol") == checkpoint.ROBUST_PROTOCOL  # older versions had another one
-            self._best = (float(rate) if measured else 0.0, bool(clear), int(x))
-            clear = state["first_greedy_clear"]
-            self.first_greedy_clear = FirstClear(**clear) if clear else None
-        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-            raise CheckpointError(f"{path} cannot be continued by this version: {error}") from None
+            self._take_up(path, manifest)
+        except MarioTuiError:
+            raise
+        except Exception as error:  # what a stranger's file raises in the libraries is not for us to list
+            raise CheckpointError(f"{path} cannot be continued by this version: {checkpoint.one_line(error)}") from None
+        for text in resume_notes(manifest):
+            self._resume_notes.append(text)
+            self.note(text)
         self.last_checkpoint, self._saved_step = path, self.step
+        if "replay.frames" in manifest["parts"]:
+            self._saver.learn_size(path, self.mario.memory.transitions)
+
+    def _take_up(self, path: Path, manifest: dict[str, Any]) -> None:
+        state, stacks = state_files.read(path, self.mario, manifest)
+        if manifest["agent"]["actions"] != len(self.buttons):
+            raise ValueError(f"it chooses from {manifest['agent']['actions']} actions, which the set does not have")
+        if self.step != manifest["step"]:
+            raise ValueError(f"it is of step {self.step:,}, and its manifest says {manifest['step']:,}")
+        history = (path / "metrics.csv").read_text() if "metrics.csv" in manifest["parts"] else None
+        self.logger.load_state_dict(state["metrics"], history)
+        self.learn_due = int(state["learn_due"])
+        self._saved_games = state_files.check_games(state["games"], self.config.envs)
+        if stacks.shape != self.stacks.stacks.shape or stacks.dtype != torch.uint8:
+            raise ValueError(f"the games' stacks are {tuple(stacks.shape)} {stacks.dtype}")
+        if not 0 <= self.learn_due <= self.config.envs or not 0 <= state["seconds"] < 1e12:
+            raise ValueError("its counters are out of range")
+        self.logger.forget_evaluations_after(self.mario.curr_step)
+        self.stacks.stacks = stacks.to(self.device)
+        self._seconds_before = float(state["seconds"])
+        rate, clear, x = state["best"]
+        measured = state.get("robust_protocol") == checkpoint.ROBUST_PROTOCOL  # older versions had another one
+        self._best = (float(rate) if measured else 0.0, bool(clear), int(x))
+        clear = state["first_greedy_clear"]
+        self.first_greedy_clear = FirstClear(int(clear["step"]), float(clear["seconds"])) if clear else None
 
     def _start_from_tutorial(self, path: Path) -> None:
         policy = load_policy(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,6 +19,9 @@ EXPLODED = 5.0
 
 SHORT_BYTES = 500e6
 """Free memory below which the system may begin to end programs."""
+
+SPARE_DISK = 1.5
+"""The disk is short when it has room for fewer than so many checkpoints."""
 
 
 def warnings(
@@ -50,6 +53,22 @@ def warnings(
         yield f"it ends at step {config.steps:,} and learns from step {config.burn_in:,} only: nothing will be learned"
     yield from _exploding(recent)
     yield from _stuck(recent)
+
+
+def file_warnings(problems: Iterable[str], *, free_bytes: int | None, needed_bytes: int | None) -> Iterator[str]:
+    """What is wrong with a run's files: what could not be written, and a disk that has no room for the next checkpoint.
+
+    Args:
+        problems: what could not be written; "" for none.
+        needed_bytes: of the next full checkpoint, which is written before the one before gives up its replay; None
+            where it is not known.
+    """
+    yield from (problem for problem in problems if problem)
+    if free_bytes is not None and needed_bytes is not None and free_bytes < SPARE_DISK * needed_bytes:
+        yield (
+            f"the disk is almost full: {free_bytes / 1e6:,.0f} MB are free, "
+            f"and the next checkpoint takes {needed_bytes / 1e6:,.0f} MB"
+        )
 
 
 def _exploding(recent: Sequence[EpisodeRecord]) -> Iterator[str]:

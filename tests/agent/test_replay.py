@@ -233,3 +233,40 @@ def test_a_replay_that_does_not_fit_is_refused_with_both_sizes() -> None:
     with pytest.raises(InputError, match=r"needs 7,0\d\d,\d\d\d\.\d GB and [\d,.]+ GB are available"):
         Replay(10**9 * 1000)
     assert 100_000 * (ROW_BYTES + PRIORITY_BYTES) < 0.75e9
+
+
+@pytest.mark.parametrize("added", [0, 3, 40, 200, 1000])
+def test_a_snapshot_is_of_its_moment_whatever_is_added_later(added: int) -> None:
+    replay = Replay(400, envs=2, depth=4)
+    nobody = np.zeros(2, dtype=bool)
+
+    def add(number: int) -> None:
+        frame = torch.full((2, 84, 84), number % 251, dtype=torch.uint8)
+        replay.add(frame, np.zeros(2, dtype=int), np.full(2, number, dtype=np.float32), nobody, nobody, nobody)
+
+    for number in range(300):
+        add(number)
+    expected = {name: value.clone() for name, value in replay.state_dict().items()}
+    state, frames = replay.snapshot()
+    blocks = []
+    number = 300
+    for block in frames.read(70):  # others are added between the blocks
+        blocks.append(block)
+        for _ in range(added // 3):
+            add(number)
+            number += 1
+    assert torch.equal(torch.cat(blocks).reshape(-1, 84, 84), expected.pop("frame"))
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
+    assert not frames._kept, "no frame is kept longer than needed"
+    replay.drop_snapshot()
+
+
+def test_a_snapshot_that_was_dropped_keeps_nothing() -> None:
+    replay = Replay(100, envs=1, depth=4)
+    nobody = np.zeros(1, dtype=bool)
+    _, frames = replay.snapshot()
+    replay.drop_snapshot()
+    for _ in range(250):
+        replay.add(torch.zeros((1, 84, 84), dtype=torch.uint8), np.zeros(1, dtype=int), np.zeros(1), *[nobody] * 3)
+    assert not frames._kept

@@ -12,6 +12,7 @@ class FakeFleet:
     """Takes the place of a Fleet whose games are not restored."""
 
     screen_shape = (240, 256, 3)
+    end_chance = 1 / 40
 
     def __init__(self, stage: str, *, envs: int, seed: int = 0, **settings: Any) -> None:
         self.frames = np.zeros((envs, *self.screen_shape), dtype=np.uint8)
@@ -30,7 +31,7 @@ class FakeFleet:
         first = self._ended
         held = np.where(first, 0, self._buttons).astype(np.uint8)
         self._steps = np.where(first, 0, self._steps + 1).astype(np.int32)
-        self._ended = ~first & (self._rng.random(len(first)) < 1 / 40)
+        self._ended = ~first & (self._rng.random(len(first)) < self.end_chance)
         self.frames[:] = (self._steps % 200 + held // 5)[:, None, None, None]
         x = 40 + 3 * self._steps
         return FleetStep(

@@ -35,7 +35,7 @@ def test_a_restored_optimizer_goes_on_to_the_bit(home: Path, settings: dict) -> 
     one, other = (Mario(TrainingConfig(replay_size=100, seed=seed, **settings), 2) for seed in (1, 2))
     for seed in range(3):
         learn(one, seed)
-    parts = state_files.writers(one, {"mario": one.state_dict()}, torch.zeros(1), replay=False)
+    parts = state_files.writers(one, {"mario": one.state_dict()}, torch.zeros(1), "", replay=False)
     for name, write in parts.items():
         write(home / name)
     state_files.read(home, other, {"parts": dict.fromkeys(parts)})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
@@ -369,14 +370,14 @@ def test_a_run_continued_from_an_earlier_checkpoint_goes_on_from_there(small) ->
     assert (newest / "replay.frames").exists()
 
 
-def test_a_torn_line_in_the_metrics_is_mended_on_resume(small) -> None:
+def test_what_was_torn_off_the_metrics_is_brought_back_on_resume(small) -> None:
     run_to_end(Trainer(small(episodes=2), run="torn"))
     metrics = paths.run_dir("torn") / "metrics.csv"
     metrics.write_bytes(metrics.read_bytes()[:-20])
     newest = paths.find_checkpoint("torn")
     run_to_end(Trainer(resume_config(newest, {"episodes": 3}), resume=newest))
     with metrics.open(newline="") as file:
-        assert [row["episode"] for row in csv.DictReader(file)] == ["0", "2"]
+        assert [row["episode"] for row in csv.DictReader(file)] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("episodes", [2, 4])
@@ -395,3 +396,32 @@ def test_a_run_ends_after_exactly_as_many_episodes_as_asked(
                       resume=paths.step_folders(paths.run_dir("episodes"))[-1])  # fmt: skip
     lengths = [event.record.length for event in run_to_end(resumed) if isinstance(event, EpisodeEnded)]
     assert lengths == [10, 10, 10], "what was not counted is not part of the next episode"
+
+
+def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    goes_on = threading.Event()
+    fsync = checkpoint.fsync
+
+    def held_up(path: Path) -> None:
+        assert not threading.current_thread().name.startswith("saving") or goes_on.wait(120)
+        fsync(path)
+
+    monkeypatch.setattr(checkpoint, "fsync", held_up)
+    trainer = Trainer(small(steps=300, replay_size=100, envs=2), run="beside")
+    begun, saved = 0, []
+    for event in trainer.run():
+        if isinstance(event, Stepped) and event.step >= 100 and not begun:
+            begun = event.step
+            expected = {name: value.clone() for name, value in trainer.mario.net.state_dict().items()}
+            trainer.control.save()
+        elif isinstance(event, Stepped) and event.step >= 290:  # the whole replay was written over meanwhile
+            assert begun
+            assert goes_on.is_set() or not saved
+            goes_on.set()
+        elif isinstance(event, Saved):
+            saved.append(event)
+    assert [event.step for event in saved] == [begun]
+    net = load_policy(saved[0].path).net.state_dict()
+    assert all(torch.equal(value, net[name]) for name, value in expected.items())
+    assert checkpoint.read_json(saved[0].path / "trainer.json")["mario"]["curr_step"] == begun

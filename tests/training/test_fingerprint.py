@@ -1,0 +1,106 @@
+"""What a checkpoint was made for: what differs is refused in plain words, what does no harm is told."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_fleet import FakeFleet
+from mario_tui import checkpoint, paths
+from mario_tui.agent.policy import ACTION_COUNTS, load_policy
+from mario_tui.errors import CheckpointError
+from mario_tui.game.buttons import ACTION_SETS
+from mario_tui.game.emulator import emulator_generation
+from mario_tui.training.resume import resume_config
+from mario_tui.training.trainer import Trainer, Warned
+from runs import run_to_end
+
+SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
+
+
+class RestorableFleet(FakeFleet):
+    def restore(self, state: dict[str, Any]) -> Any:
+        return self.receive()
+
+
+@pytest.fixture
+def saved(small: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("mario_tui.training.trainer.Fleet", RestorableFleet)
+    trainer = Trainer(small(steps=40, network="small"), run="made")
+    run_to_end(trainer)
+    (folder,) = paths.step_folders(trainer.run_dir)
+    return folder
+
+
+def say(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Changes what a manifest says; None takes a key away."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = {key: value for key, value in {**manifest, **changes}.items() if value is not None}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return manifest
+
+
+def test_a_manifest_says_what_it_was_made_for(saved: Path) -> None:
+    manifest = checkpoint.verify(saved)
+    assert manifest["preprocessing"] == checkpoint.PREPROCESSING
+    assert manifest["reward"] == checkpoint.REWARD
+    assert manifest["versions"]["emulator"] == emulator_generation()
+    assert {"stage", "action_set", "frame_skip", "agent", "config"} <= manifest.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says", "plays"),
+    [
+        ({"preprocessing": "colour, 96x96"}, "preprocessing 'colour, 96x96'", False),
+        ({"reward": "9.1"}, "reward '9.1'", True),
+        ({"action_set": "simple"}, "action_set is 'simple'", False),
+        ({"frame_skip": 2}, "frame_skip is 2", True),
+        ({"stage": "4-2"}, "stage is '4-2'", True),
+        ({"agent": {"actions": 2, "frame_stack": 4, "network": "nature"}}, "network is 'nature'", False),
+        ({"agent": {"actions": 5, "frame_stack": 4, "network": "small"}}, "", False),
+        ({"step": 41}, "", True),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_differs_is_refused(saved: Path, changes: dict[str, Any], says: str, plays: bool) -> None:
+    """To continue it is refused in all cases; to watch it, where the agent would see or press something else."""
+    say(saved, **changes)
+    with pytest.raises(CheckpointError) as caught:
+        Trainer(resume_config(saved, {"steps": 50}), resume=saved)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    if plays:
+        load_policy(saved)
+    else:
+        with pytest.raises(CheckpointError):
+            load_policy(saved)
+
+
+def test_another_emulator_or_pytorch_is_told_and_does_no_harm(saved: Path) -> None:
+    emulator = "gym-super-mario-bros 9.1.0, nes-py 9.0.1"
+    say(saved, versions={"emulator": emulator, "torch": "2.0.0+cpu"})
+    trainer = Trainer(resume_config(saved, {"steps": 60}), resume=saved)
+    told = [event.text for event in run_to_end(trainer) if isinstance(event, Warned)]
+    assert told[0].startswith(f"saved with {emulator}, goes on with {emulator_generation()}: the game is the same")
+    assert told[1].startswith("saved with PyTorch 2.0.0+cpu")
+    log = (trainer.run_dir / "log").read_text()
+    assert all(text in log for text in told)
+    assert load_policy(saved).step >= 40
+
+
+def test_what_an_older_version_did_not_say_is_taken_to_be_as_it_is_here(saved: Path) -> None:
+    say(saved, preprocessing=None, reward=None, versions=None)
+    trainer = Trainer(resume_config(saved, {"steps": 60}), resume=saved)
+    assert [event for event in run_to_end(trainer) if isinstance(event, Warned)] == []
+
+
+def test_the_shipped_agent_loads(home: Path) -> None:
+    shutil.copytree(SHIPPED, home / "checkpoints" / "world-1-1", symlinks=True)
+    assert "preprocessing" not in checkpoint.read_manifest(paths.find_checkpoint("world-1-1"))
+    assert load_policy("world-1-1").action_set == "run"
+
+
+def test_sets_have_as_many_actions_as_agents_are_told() -> None:
+    assert {name: len(buttons) for name, buttons in ACTION_SETS.items()} == ACTION_COUNTS

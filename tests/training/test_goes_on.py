@@ -1,0 +1,45 @@
+"""A run that was resumed in another process equals, in every bit, the one that went on."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def train(home: Path, *arguments: str) -> dict[str, Any]:
+    out = home / "out.json"
+    program = [sys.executable, str(HERE / "goes_on.py"), arguments[0], str(out), *arguments[1:]]
+    path = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+    result = subprocess.run(
+        program, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    content: dict[str, Any] = json.loads(out.read_text())
+    return content
+
+
+@pytest.mark.parametrize("preset", ["tutorial", "fast"])
+def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, preset: str) -> None:
+    """From step 100 to 320: several games, and with `fast` priorities, n-step returns and sticky buttons, too."""
+    whole = train(home, preset)
+    (saved,) = (home / "checkpoints" / "kept").iterdir()  # in a run without metrics.csv: it holds the episodes itself
+    resumed = train(home, preset, str(saved))
+
+    begins = int(saved.name.removeprefix("step-"))
+    went_on = {step: chosen for step, chosen in whole["actions"].items() if int(step) >= begins}
+    assert sum(len(chosen) for chosen in went_on.values()) >= 200
+    assert resumed["actions"] == went_on
+    assert int(resumed["state"]["updates"]) > 40
+    assert [name for name, value in whole["state"].items() if resumed["state"][name] != value] == []
+    assert resumed["metrics"] == whole["metrics"]
+    assert len(resumed["metrics"]) > 4, "some episodes ended before the save, some after"
+    lines = [line for line in whole["log"] if line.split()[0] != "Episode"]
+    known = [line for line in resumed["log"] if line.split()[0] != "Episode"]
+    assert known
+    assert known == lines[-len(known) :]
