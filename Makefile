@@ -28,8 +28,9 @@ $(READY): pyproject.toml
 run: setup
 	@$(BIN)/mario-tui
 
+# Two processes, each with whole files of tests: some tests have both cores of a small machine to themselves anyway.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .

@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from filelock import FileLock, Timeout
 
 from mario_tui import __version__, paths
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.files import fsync, hidden_name, write_atomically
 
 FORMAT = 1
 PREPROCESSING = "luminance, 84x84 bilinear with antialiasing, uint8"
@@ -44,28 +44,6 @@ ROBUST_PROTOCOL = "sticky by frame"
 """How the robust clear rate is measured now; rates of another protocol cannot be compared with it and do not count."""
 _PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MAX_JSON_BYTES = 16 * 2**20
-
-
-def fsync(path: Path) -> None:
-    """Has the system put a file, or a folder's list of names, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Replaces a file in one step: whoever reads it sees the old content or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = hidden_name(path)
-    try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-        fsync(temporary)
-        os.replace(temporary, path)
-        fsync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:
@@ -187,11 +165,6 @@ def _writer_is_gone(partial: Path) -> bool:
     """Whether the process that a hidden name, as `hidden_name` makes them, tells of has ended."""
     match = re.search(r"\.(\d{1,9})-\d+\.part$", partial.name)
     return match is None or not psutil.pid_exists(int(match[1]))
-
-
-def hidden_name(path: Path) -> Path:
-    """A name beside a file or folder, to write it under before it gets its own; nobody else writes there."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
 
 
 def read_json(path: Path) -> Any:

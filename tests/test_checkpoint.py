@@ -10,7 +10,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mario_tui import checkpoint, paths
+from mario_tui import checkpoint, files, paths
 from mario_tui.errors import CheckpointError, InputError
 
 HEADER = {"stage": "1-1", "action_set": "tutorial"}
@@ -129,10 +129,10 @@ def test_no_manifest_gives_a_traceback(home: Path, content: bytes) -> None:
 
 def test_a_file_is_replaced_in_one_step(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = home / "file"
-    checkpoint.write_atomically(target, "old")
+    files.write_atomically(target, "old")
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
     with pytest.raises(OSError, match="killed"):
-        checkpoint.write_atomically(target, "new")
+        files.write_atomically(target, "new")
     assert target.read_text() == "old"
     assert [path.name for path in home.iterdir()] == ["file"]
 
@@ -331,7 +331,7 @@ def test_a_rate_of_another_protocol_counts_as_none(run: Path) -> None:
     checkpoint.note_evaluation(new, robust_clear_rate=0.2, greedy_clear=True)
     content = checkpoint.evaluations(run)
     content[old.name]["robust_protocol"] = "sticky by step"
-    checkpoint.write_atomically(run / "evaluations.json", json.dumps(content))
+    files.write_atomically(run / "evaluations.json", json.dumps(content))
     checkpoint.note_evaluation(new, greedy_x=3161)
     assert (run / "best").resolve() == new
     assert {info.path: info.robust_clear_rate for info in checkpoint.list_checkpoints()} == {old: None, new: 0.2}

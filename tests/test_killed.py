@@ -94,6 +94,7 @@ print(kill_at_every_stage(lambda: export_policy(folder, "copy"), check))
 """
 
 FILES = """
+from mario_tui import files
 from mario_tui.config import load_toml, preset
 from mario_tui.game.action_log import ActionLog
 from mario_tui.training.metrics import EpisodeRecord, MetricLogger, read_metrics
@@ -102,7 +103,7 @@ from mario_tui.tui import settings
 run.mkdir(parents=True)
 one, other = preset("tutorial"), preset("fast")
 logs = ActionLog("1-1", 4, (1, 2, 3)), ActionLog("8-4", 1, (4,) * 500)
-checkpoint.write_atomically(run / "config.toml", one.to_toml())
+files.write_atomically(run / "config.toml", one.to_toml())
 logs[0].save(home / "play.json")
 settings.keep_theme("nord")
 
@@ -115,7 +116,7 @@ def end_episode(number):
 end_episode(0)
 
 def write():
-    checkpoint.write_atomically(run / "config.toml", other.to_toml())
+    files.write_atomically(run / "config.toml", other.to_toml())
     logs[1].save(home / "play.json")
     settings.keep_theme("mario")
     end_episode(1)
@@ -136,7 +137,7 @@ def check(done):
         assert path.parent == home
         path.unlink()  # of settings and action logs: swept by nobody, seen by nobody
     # as it was
-    checkpoint.write_atomically(run / "config.toml", one.to_toml())
+    files.write_atomically(run / "config.toml", one.to_toml())
     logs[0].save(home / "play.json")
     settings.keep_theme("nord")
     path = run / "metrics.csv"

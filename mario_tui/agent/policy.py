@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mario_tui import checkpoint, paths
+from mario_tui import checkpoint, files, paths
 from mario_tui.agent.network import MarioNet
 from mario_tui.config import check_settings
 from mario_tui.errors import CheckpointError, InputError
@@ -94,7 +94,7 @@ def export_policy(source: Path, name: str) -> Path:
     final = paths.run_dir(name)
     if final.exists():
         raise InputError(f"a run named {name!r} exists: choose another name")
-    run = checkpoint.hidden_name(final)
+    run = files.hidden_name(final)
     net = policy.net.average or policy.net.online
     weights = {f"online.{key}": value.contiguous() for key, value in net.state_dict().items()}
     dropped = ("format", "program", "python", "created", "step", "parts")
@@ -107,16 +107,16 @@ def export_policy(source: Path, name: str) -> Path:
         for pattern in ("config.toml", "metrics.csv", "evaluations.csv", "log", "*_plot.png"):
             for file in source.parent.glob(pattern):
                 shutil.copy2(file, run / file.name)
-                checkpoint.fsync(run / file.name)
+                files.fsync(run / file.name)
         measured = checkpoint.evaluations(source.parent).get(source.name)
         if measured:
             checkpoint.note_evaluation(folder, **measured)
-        checkpoint.fsync(run)
+        files.fsync(run)
         os.rename(run, final)
     except BaseException:
         shutil.rmtree(run, ignore_errors=True)
         raise
-    checkpoint.fsync(final.parent)
+    files.fsync(final.parent)
     return final / folder.name
 
 

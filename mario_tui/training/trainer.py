@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from mario_tui import checkpoint, crash, guard, paths
+from mario_tui import checkpoint, crash, files, guard, paths
 from mario_tui.agent.mario import Mario, Update, resolve_device
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
@@ -308,7 +308,7 @@ class Trainer:
                 self._load(resume, named, others)
             self.tensorboard = TensorBoardLog(self.run_dir) if config.tensorboard else None
             # last, so that a start that fails leaves no run behind
-            checkpoint.write_atomically(self.run_dir / "config.toml", self.config.to_toml())
+            files.write_atomically(self.run_dir / "config.toml", self.config.to_toml())
         except BaseException:
             self._lock.release()
             raise
@@ -338,7 +338,7 @@ class Trainer:
             floor = min(config.exploration_rate_min, exploration_rate)
             config = config.replace(exploration_rate_min=floor)
             changes.append(f"epsilon {self.mario.exploration_rate:g} -> {exploration_rate:g}")
-        checkpoint.write_atomically(self.run_dir / "config.toml", config.to_toml())
+        files.write_atomically(self.run_dir / "config.toml", config.to_toml())
         for change in changes:
             self.note(change)
         self.config = self.mario.config = config

@@ -45,9 +45,8 @@ if TYPE_CHECKING:
     from mario_tui.tui.services import Agent
 
 SWITCH_INTERVAL_SECONDS = 0.0005
-"""How often Python changes threads while training runs: a key is answered at once beside a busy trainer."""
+"""How often Python changes threads: a key is answered at once beside a busy trainer, and no frame of a game is late."""
 
-_DEFAULT_SWITCH_INTERVAL_SECONDS = sys.getswitchinterval()
 _INTERRUPTED, _HUNG_UP, _TERMINATED = (
     128 + signal.SIGINT,
     128 + getattr(signal, "SIGHUP", 1),
@@ -322,7 +321,6 @@ class MarioTuiApp(App[int]):
         return True
 
     async def _start_session(self, open_session: Callable[[], TrainingSession]) -> None:
-        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         try:
             session = await asyncio.to_thread(open_session)
             if self._leaving is None:
@@ -355,8 +353,6 @@ class MarioTuiApp(App[int]):
             if self._leaving is None and not seen:
                 timeout = 15 if notice.kind in ("failed", "warning", "not_recorded") else 5
                 self.notify(notice.text, severity=severity, timeout=timeout, markup=False)  # type: ignore[arg-type]
-        if not session.alive and sys.getswitchinterval() < _DEFAULT_SWITCH_INTERVAL_SECONDS:
-            sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
 
     def training_line(self) -> tuple[str, tuple[str, ...]]:
         """Status and details for the line at the top of every screen."""
@@ -556,10 +552,12 @@ def run_app(
     _start_resource_tracker()
     app = MarioTuiApp(services, watch=watch, stage=stage, play=play, start_screen=start_screen, handle_signals=True)
     with guard.guarded(full_screen="TEXTUAL_DRIVER" not in os.environ):
+        switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         try:
             app.run()
         finally:
-            sys.setswitchinterval(_DEFAULT_SWITCH_INTERVAL_SECONDS)
+            sys.setswitchinterval(switch_interval)
             session = app.session
             if session is not None and session.alive and not app.abandoned:  # an error, or a browser that has gone
                 session.stop()

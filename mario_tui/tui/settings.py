@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mario_tui import checkpoint, paths
+from mario_tui import files, paths
 from mario_tui.config import read_toml
 from mario_tui.errors import InputError
 from mario_tui.tui import kitty_graphics
@@ -71,4 +71,4 @@ def keep_theme(name: str, path: Path | None = None) -> None:
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     new = _THEME_LINE.sub(line, old, count=1) if _THEME_LINE.search(old) else f"{line}\n{old}"
     if new != old:
-        checkpoint.write_atomically(path, new)
+        files.write_atomically(path, new)

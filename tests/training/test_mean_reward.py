@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, paths
+from mario_tui import checkpoint, files, paths
 from mario_tui.checkpoint import CheckpointInfo
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.metrics import MetricLogger, read_metrics, with_mean_rewards
@@ -95,7 +95,7 @@ def test_a_file_that_grew_is_read_again(old: Path) -> None:
     assert listed() == {1509: np.mean(range(50, 150))}
     metrics = old.parent / "metrics.csv"
     lines = metrics.read_text().splitlines()
-    checkpoint.write_atomically(metrics, "\n".join([*lines[:151], *lines[155:]]))
+    files.write_atomically(metrics, "\n".join([*lines[:151], *lines[155:]]))
     change_manifest(old, episodes=155, step=1600)
     assert listed() == {1600: None}, "156 had ended"
     change_manifest(old, episodes=156, step=1600)
