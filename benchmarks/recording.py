@@ -1,12 +1,12 @@
 """How fast recordings are made on one core, as a multiple of the game's own speed, and whether memory stays flat.
 
-    python benchmarks/recording.py [--seconds 60] [--memory-seconds 600] [--stage 1-1] [--overlay] [--core 0]
+    python benchmarks/recording.py [--seconds 60] [--memory-seconds 600] [--overlay] [--core 0]
 
-Plays an action log over again until there are enough frames, at scale 2, with this process and ffmpeg on the same core.
-`times_real` is by the clock, `times_real_by_processor` by the processor time that both took: where other programs run
-beside it, only the latter means something, and it is still too low, as two programs on one core's two threads slow each
-other down. `emulator_alone_times_real` is what the game without a video would reach. Memory is that of both processes,
-looked at every ten seconds of play. Prints one line of JSON.
+Plays the action log of an agent's episode, or another, over again until there are enough frames, at scale 2, with this
+process and ffmpeg on the same core. `times_real` is by the clock, `times_real_by_processor` by the processor time that
+both took: where other programs run beside it, only the latter means something, and it is still too low, as two programs
+on one core's two threads slow each other down. `emulator_alone_times_real` is what the game alone would reach.
+Memory is that of both processes, looked at every ten seconds of play. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import argparse
 import json
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,33 +27,35 @@ import psutil
 from mario_tui.game.action_log import ActionLog, replay
 from mario_tui.play.recorder import EMULATOR_FPS, Played, PlayedStep, _replayed, record_episodes
 
-RIGHT_B, RIGHT_B_A = 130, 131
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="of play, for the speed")
     parser.add_argument("--memory-seconds", type=float, default=600.0, help="of play, for the memory (0: not at all)")
-    parser.add_argument("--stage", default="1-1")
+    parser.add_argument("--agent", default="world-1-1", help="whose greedy episode is recorded, again and again")
+    parser.add_argument("--log", type=Path, help="an action log instead")
     parser.add_argument("--overlay", action="store_true")
     parser.add_argument("--core", type=int, default=0)
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {arguments.core})
-    log = jumping(arguments.stage)
-    frames = replay(log).frames  # also loads what the first game loads
     with tempfile.TemporaryDirectory() as folder:
+        log = ActionLog.load(arguments.log) if arguments.log else of_agent(arguments.agent, Path(folder, "agent.mp4"))
+        frames = replay(log).frames  # also loads what the first game loads
         record(log, frames, Path(folder, "warm-up.mp4"), 1.0, overlay=arguments.overlay)
         result = {"emulator_alone_times_real": emulator_alone(log, frames)}
         result |= speed(log, frames, Path(folder, "speed.mp4"), arguments.seconds, overlay=arguments.overlay)
         if arguments.memory_seconds:
             result |= memory(log, frames, Path(folder, "memory.mp4"), arguments.memory_seconds)
     result["load_average"] = os.getloadavg()[0]
-    print(json.dumps({"stage": arguments.stage, "overlay": arguments.overlay, **result}))
+    print(json.dumps({"stage": log.stage, "frames_of_log": frames, "overlay": arguments.overlay, **result}))
 
 
-def jumping(stage: str) -> ActionLog:
-    """Runs to the right and jumps, until Mario dies or some minutes are over."""
-    return ActionLog(stage, 4, ((RIGHT_B_A,) * 5 + (RIGHT_B,) * 3) * 300)
+def of_agent(checkpoint: str, path: Path) -> ActionLog:
+    """Of the agent's greedy episode, which a process of its own plays: PyTorch's memory is none of a recording's."""
+    subprocess.run(
+        [sys.executable, "-m", "mario_tui", "record", checkpoint, "-o", path], check=True, capture_output=True
+    )
+    return ActionLog.load(path.with_suffix(".json"))
 
 
 def again_and_again(log: ActionLog, frames: int, seconds: float) -> Iterator[PlayedStep]:
