@@ -490,6 +490,7 @@ class Trainer:
         self._pause_clock()
         waits = self.control.pause_reason == self._memory.reason != ""
         yield Paused(self.step, self.control.pause_reason, waits)
+        yield from self._end_save()  # nobody should have to go on to hear of it
         while self.control.paused and not self.control.stopping:
             self.control.wait_while_paused(LOOK_SECONDS if waits else None)
             self.control.answer(self)

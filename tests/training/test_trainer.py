@@ -22,6 +22,7 @@ from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import (
     EpisodeEnded,
     Evaluated,
+    Event,
     Finished,
     Paused,
     Resumed,
@@ -425,3 +426,34 @@ def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytes
     net = load_policy(saved[0].path).net.state_dict()
     assert all(torch.equal(value, net[name]) for name, value in expected.items())
     assert checkpoint.read_json(saved[0].path / "trainer.json")["mario"]["curr_step"] == begun
+
+
+def test_a_checkpoint_under_way_is_told_during_the_pause_that_comes_after(
+    small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    paused = threading.Event()
+    fsync = checkpoint.fsync
+
+    def held_up(path: Path) -> None:
+        assert not threading.current_thread().name.startswith("saving") or paused.wait(120)
+        fsync(path)
+
+    monkeypatch.setattr(checkpoint, "fsync", held_up)
+    trainer = Trainer(small(steps=300), run="paused")
+    told: list[Event] = []
+    steps = 0
+    for event in trainer.run():
+        if isinstance(event, Stepped):
+            steps += 1
+            if steps == 100:
+                trainer.control.save()
+            elif steps == 110:
+                trainer.control.pause()
+        elif isinstance(event, Paused):
+            paused.set()
+        elif isinstance(event, Saved):
+            trainer.control.resume()
+        if isinstance(event, Paused | Saved | Resumed):
+            told.append(event)
+    assert [type(event) for event in told[:3]] == [Paused, Saved, Resumed]
