@@ -44,7 +44,7 @@ class Clock:
         def timed_show(player: HumanPlayer, moment: Moment) -> Moment:
             shown = show(player, moment)
             now = time.perf_counter()
-            if clock._last is not None and moment.step == clock._last[0] + 1:
+            if clock._last is not None and moment.step == clock._last[0] + 1 > 1:  # the first one waits for a key
                 clock.intervals.append(now - clock._last[1])
             clock._last = moment.step, now
             return shown

@@ -74,6 +74,8 @@ async def main(run: str) -> None:
 
         await pilot.press("c")
         await pilot.pause(2)
+        await pilot.press("down", "right")
+        await pilot.pause(1)
         take("checkpoints")
         runs = [summary.path for summary in app.services.run_summaries()]
         app.push_screen(CompareScreen(tuple(runs[:2])))
@@ -97,10 +99,8 @@ async def main(run: str) -> None:
         take("watch")
         await pilot.press("h", "p")
         await pilot.pause(6)
-        await pilot.press("right", "z")
-        await pilot.pause(1.2)
-        await pilot.press("x")
-        await pilot.pause(0.3)
+        await pilot.press("minus", "minus", "right", "x")  # slowly: a test's keys take their time
+        await pilot.pause(0.5)
         take("play")
         app.leave(0)
         await until(pilot, lambda: app.session is not None and not app.session.alive)
