@@ -24,10 +24,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
 from filelock import FileLock, Timeout
 
-from mario_tui import __version__, paths
+from mario_tui import __version__, files, paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.files import fsync, hidden_name, write_atomically
 
@@ -149,22 +148,7 @@ def sweep(run: Path) -> None:
     for leftover in run.glob(".step-*.part"):
         shutil.rmtree(leftover, ignore_errors=True)
     for folder in (run, *paths.step_folders(run)):
-        for leftover in folder.glob(".*.part"):
-            if _writer_is_gone(leftover):
-                leftover.unlink(missing_ok=True)
-
-
-def sweep_exports() -> None:
-    """Removes the hidden runs that exports left which were killed."""
-    for leftover in paths.checkpoints_dir().glob(".*.part"):
-        if leftover.is_dir() and _writer_is_gone(leftover):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _writer_is_gone(partial: Path) -> bool:
-    """Whether the process that a hidden name, as `hidden_name` makes them, tells of has ended."""
-    match = re.search(r"\.(\d{1,9})-\d+\.part$", partial.name)
-    return match is None or not psutil.pid_exists(int(match[1]))
+        files.sweep(folder)
 
 
 def read_json(path: Path) -> Any:
@@ -283,12 +267,51 @@ def trash(path: Path) -> Path:
     os.rename(path, folder)
     run = path.parent
     if (run / EVALUATIONS).exists():
-        with _evaluations_lock(run):  # a later checkpoint of the same name must not inherit what was measured of it
-            content = evaluations(run)
-            content.pop(path.name, None)
-            write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
-            _link_best(run)
+        with _evaluations_lock(run):
+            _forget(run, path.name)
     return folder
+
+
+def rotate(run: Path, newest: Path) -> None:
+    """Deletes the checkpoints of a run that were saved to be replaced by later ones (`rotates` in their manifest).
+
+    What stays: `newest` and what is later, the best one, those with a note, and whatever cannot be read. A folder gets
+    a hidden name before anything in it goes, so that it is there whole or not at all.
+
+    Raises:
+        OSError: one cannot be deleted.
+    """
+    folders = paths.step_folders(run)
+    older = folders[: folders.index(newest)] if newest in folders else []
+    replaced = [folder for folder in older if _rotates(folder)]
+    if not replaced:
+        return
+    with _evaluations_lock(run):
+        measured = evaluations(run)
+        best = run / "best"
+        for folder in replaced:
+            if measured.get(folder.name, {}).get("note") or (best.exists() and folder.samefile(best)):
+                continue
+            hidden = folder.with_name(f".{folder.name}.part")
+            os.rename(folder, hidden)
+            if folder.name in measured:
+                _forget(run, folder.name)
+            shutil.rmtree(hidden)
+
+
+def _rotates(folder: Path) -> bool:
+    try:
+        return read_manifest(folder).get("rotates") is True
+    except CheckpointError:
+        return False
+
+
+def _forget(run: Path, name: str) -> None:
+    """Drops what was measured of a checkpoint that is gone: a later one of the same name must not inherit it."""
+    content = evaluations(run)
+    content.pop(name, None)
+    write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
+    _link_best(run)
 
 
 # What was measured of checkpoints, kept in their run's folder: a checkpoint itself never changes.

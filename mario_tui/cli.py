@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that `--help` and mistakes answer at once; ea
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -189,7 +190,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _sweep() -> None:
+    """Removes what programs left that were killed while they wrote."""
+    from mario_tui import files, paths
+
+    with contextlib.suppress(OSError, InputError):
+        for folder in (
+            paths.checkpoints_dir(),
+            paths.recordings_dir(),
+            paths.plays_dir(),
+            paths.settings_file().parent,
+        ):
+            files.sweep(folder)
+
+
 def _run(arguments: argparse.Namespace) -> int:
+    _sweep()
     if arguments.command is None:
         served = "TEXTUAL_DRIVER" in os.environ  # by `mario-tui serve`, to a browser
         if not served and not (sys.stdin.isatty() and sys.stdout.isatty()):

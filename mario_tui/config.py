@@ -196,6 +196,14 @@ class TrainingConfig(BaseModel):
     save_every: int = _field(
         500_000, "steps between checkpoints (0: only at the end)", group="Run", unit="steps", ge=0, le=10**9
     )
+    keep_every: int = _field(
+        1,
+        "of those checkpoints keep every so many, beside the newest and the best; others are deleted (1: keep all)",
+        group="Run",
+        unit="checkpoints",
+        ge=1,
+        le=10**6,
+    )
     log_every: int = _field(
         20,
         "episodes between lines in the log; ten times that between curve pictures",

@@ -11,7 +11,7 @@ import json, os, shutil, sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {training!r}]
 from killer import hidden, kill_at_every_stage
-from mario_tui import checkpoint, paths
+from mario_tui import checkpoint, cli, files, paths
 home = Path(os.environ["MARIO_TUI_HOME"])
 run = paths.run_dir("run")
 """
@@ -87,14 +87,13 @@ def check(done):
         assert (exported / "best").resolve() == copy
         shutil.rmtree(exported)
     assert {run.name for run in paths.runs()} == {"world-1-1"}
-    checkpoint.sweep_exports()
+    files.sweep(paths.checkpoints_dir())
     assert not hidden(home)
 
 print(kill_at_every_stage(lambda: export_policy(folder, "copy"), check))
 """
 
 FILES = """
-from mario_tui import files
 from mario_tui.config import load_toml, preset
 from mario_tui.game.action_log import ActionLog
 from mario_tui.training.metrics import EpisodeRecord, MetricLogger, read_metrics
@@ -133,9 +132,8 @@ def check(done):
     widths = {len(line) for line in (run / "log").read_text().splitlines() if not line.startswith("#")}
     assert len(widths) == 1
     checkpoint.sweep(run)
-    for path in hidden(home):
-        assert path.parent == home
-        path.unlink()  # of settings and action logs: swept by nobody, seen by nobody
+    cli._sweep()
+    assert not hidden(home)
     # as it was
     files.write_atomically(run / "config.toml", one.to_toml())
     logs[0].save(home / "play.json")
@@ -147,10 +145,38 @@ print(kill_at_every_stage(write, check))
 """
 
 
+ROTATION = """
+def save(step, rotates):
+    header = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": {}, "rotates": rotates}
+    header["created"] = f"2026-01-01T00:00:0{step}+00:00"
+    parts = {name: lambda path: path.write_text("some") for name in ("a", "b")}
+    folder = checkpoint.write(run, step, parts, header)
+    checkpoint.note_evaluation(folder, greedy_clear=False, greedy_x=step)
+    return folder
+
+old = [save(1, True), save(2, True)]
+stays = [save(3, False), save(4, True)]
+
+def check(done):
+    folders = paths.step_folders(run)
+    assert folders[-2:] == stays
+    assert all(checkpoint.verify(folder) for folder in folders)
+    assert (run / "best").resolve() == stays[-1]
+    assert not done or folders == stays
+    checkpoint.sweep(run)
+    assert not hidden(home)
+    for step in (1, 2):
+        if old[step - 1] not in folders:
+            assert save(step, True) == old[step - 1]
+
+print(kill_at_every_stage(lambda: checkpoint.rotate(run, stays[-1]), check))
+"""
+
+
 @pytest.mark.parametrize(
     ("what", "stages"),
-    [(CHECKPOINT, 40), (EXPORT, 20), (FILES, 14)],
-    ids=["a full checkpoint", "an export", "settings, action log, metrics and log"],
+    [(CHECKPOINT, 40), (EXPORT, 20), (FILES, 14), (ROTATION, 12)],
+    ids=["a full checkpoint", "an export", "settings, action log, metrics and log", "what later ones replace"],
 )
 def test_what_is_killed_while_it_writes_loses_nothing(home: Path, what: str, stages: int) -> None:
     here = Path(__file__).parent

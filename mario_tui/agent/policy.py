@@ -97,10 +97,10 @@ def export_policy(source: Path, name: str) -> Path:
     run = files.hidden_name(final)
     net = policy.net.average or policy.net.online
     weights = {f"online.{key}": value.contiguous() for key, value in net.state_dict().items()}
-    dropped = ("format", "program", "python", "created", "step", "parts")
+    dropped = ("format", "program", "python", "created", "step", "parts", "rotates")
     header = {key: value for key, value in manifest.items() if key not in dropped}
     header |= {"agent": {**manifest["agent"], "averaged": False}, "full": False}
-    checkpoint.sweep_exports()
+    files.sweep(final.parent)  # exports that were killed
     try:
         parts = {"agent.safetensors": lambda path: save_tensors(weights, path)}
         folder = checkpoint.write(run, policy.step, parts, header)

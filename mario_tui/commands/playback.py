@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mario_tui import checkpoint, paths
-from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog, ReplayResult, load_logs
 from mario_tui.game.action_log import replay as replay_log
 from mario_tui.game.stages import check_stage
+from mario_tui.training.resume import emulator_note
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -275,10 +277,17 @@ def play(arguments: argparse.Namespace) -> int:
 
 
 def _found(arguments: argparse.Namespace) -> Path:
-    """The checkpoint named, with the arguments checked before anything slow is imported."""
+    """The checkpoint named, with the arguments checked before anything slow is imported.
+
+    Where it was made with another generation of the emulator, that is said.
+    """
     if arguments.stage is not None:
         check_stage(arguments.stage)
-    return paths.find_checkpoint(arguments.checkpoint)
+    path = paths.find_checkpoint(arguments.checkpoint)
+    with contextlib.suppress(CheckpointError):  # which is said when it is loaded
+        if path.is_dir() and (note := emulator_note(checkpoint.read_manifest(path))):
+            print(f"{path.name} was {note}", file=sys.stderr)
+    return path
 
 
 @contextmanager

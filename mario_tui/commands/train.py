@@ -13,10 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mario_tui import checkpoint, crash, guard, paths
+from mario_tui import checkpoint, crash, files, guard, paths
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
 from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.training.resume import resume_config
+from mario_tui.training.sizes import disk_need
 
 if TYPE_CHECKING:
     from mario_tui.training.control import TrainingControl
@@ -221,7 +222,7 @@ class _Lines:
         logger = self._trainer.logger
         match event:
             case events.Started(run, step):
-                self._print(f"Training {run} from step {step:,}")
+                self._print(f"Training {run} from step {step:,}; {_checkpoints(self._trainer)}")
                 if event.demonstrations:
                     self._print(_describe(event))
             case events.EpisodeEnded(record) if record.episode % self._trainer.config.log_every == 0:
@@ -271,7 +272,8 @@ class _ProgressBar:
     def __enter__(self) -> _ProgressBar:
         self._progress.start()
         # without markup, as a folder's name may look like it
-        self._progress.console.print(f"Training {self._trainer.run_dir}; Ctrl+C saves and stops.", markup=False)
+        for line in (f"Training {self._trainer.run_dir}; Ctrl+C saves and stops.", _checkpoints(self._trainer)):
+            self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -292,6 +294,14 @@ class _ProgressBar:
             )
         elif text := _describe(event):
             self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _checkpoints(trainer: Trainer) -> str:
+    """What the checkpoints of a training will take on the disk."""
+    config, free = trainer.config, files.free_bytes(trainer.run_dir)
+    every = f" every {config.save_every:,} steps" if config.save_every else ""
+    there = "" if free is None else f"; {free / 1e9:,.1f} GB are free"
+    return f"checkpoints{every}: {disk_need(config)}{there}"
 
 
 def _describe(event: AnyEvent) -> str:

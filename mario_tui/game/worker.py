@@ -5,10 +5,12 @@ Frames and results go through memory shared with the fleet; orders and the word 
 
 from __future__ import annotations
 
+import ctypes
 import math
 import mmap
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +27,8 @@ from mario_tui.game.episode import EndReason, Episode, StepResult
 
 ENDS: tuple[EndReason | None, ...] = (None, *EndReason)
 """What the number in a result's field `end` stands for."""
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 _FRAME_BYTES = math.prod(SCREEN_SHAPE)
 
@@ -192,9 +196,19 @@ def serve(orders: Connection, descriptor: int) -> None:
         orders.send(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
+def _end_with_parent() -> None:
+    """Has Linux kill this process when the thread that started it is gone, even while it is stopped (see prctl(2)).
+
+    Elsewhere the closed pipe has to do, which a stopped process does not notice.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main(orders_descriptor: int, memory_descriptor: int) -> None:
     """What the process runs; see fleet.py, which starts it."""
     # It is the fleet that Ctrl+C ends, and a worker ends with its fleet.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
     with Connection(orders_descriptor) as orders:
         serve(orders, memory_descriptor)

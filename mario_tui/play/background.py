@@ -18,9 +18,10 @@ from typing import Any
 
 import psutil
 
+from mario_tui import files
 from mario_tui.errors import MarioTuiError, RecordingError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.play.recorder import partial_path, record_replay
+from mario_tui.play.recorder import record_replay
 
 CANCEL_SECONDS = 5.0
 NICENESS = 19
@@ -108,15 +109,10 @@ class BackgroundRecording:
         try:
             return Outcome(**json.loads(answer))
         except (ValueError, TypeError):
-            self._sweep()
+            files.sweep(self.output.parent)
             status = self._process.returncode
             how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
             return Outcome(0, False, f"{self.output} was not written: the process that records {how}")
-
-    def _sweep(self) -> None:
-        for path in (self.output, self.output.with_suffix(".json")):
-            with contextlib.suppress(OSError):
-                partial_path(path).unlink()
 
 
 def main() -> None:

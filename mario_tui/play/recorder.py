@@ -8,20 +8,25 @@ Frames are piped at their own size; ffmpeg enlarges them.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import imageio_ffmpeg
 import numpy as np
+import psutil
 
 from mario_tui.errors import InputError, RecordingError
+from mario_tui.files import hidden_name, sweep
 from mario_tui.game.action_log import ActionLog, ReplayResult, load_logs, logs_to_json
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
@@ -95,12 +100,13 @@ class VideoWriter:
         """Emulator frames added so far."""
         self._frames_written = 0
         self._frame_shape: tuple[int, ...] = ()
-        self._stream: Generator[None, Any, None] | None = None
+        self._encoder: subprocess.Popen[bytes] | None = None
         self._closed = False
-        self._partial = partial_path(self.path)
-        self._beside: Path | None = None
+        self._partial = hidden_name(self.path, keep_suffix=True)
+        self._beside: tuple[Path, Path] | None = None  # a text's name until the end, and its own
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(self.path.parent)
             self._partial.write_bytes(b"")  # ffmpeg would fail without saying why
         except OSError as error:
             raise RecordingError(f"{self.path} cannot be written: {error.strerror}") from error
@@ -131,7 +137,7 @@ class VideoWriter:
         if not takes_it:
             return
         try:
-            if self._stream is None:
+            if self._encoder is None:
                 self._start(frame)
             elif frame.shape != self._frame_shape:
                 raise RecordingError(
@@ -146,9 +152,10 @@ class VideoWriter:
 
     def put_beside(self, path: Path, text: str) -> None:
         """Has a text file get its name together with the video, or not at all; raises RecordingError if it cannot."""
-        self._beside = path
+        partial = hidden_name(path)
+        self._beside = partial, path
         try:
-            with partial_path(path).open("w", encoding="utf-8") as file:
+            with partial.open("w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -160,15 +167,18 @@ class VideoWriter:
         if self._closed:
             return
         try:
-            if self._stream is None:
+            if self._encoder is None:
                 raise RecordingError(f"{self.path} was not written: there was no frame to record")
-            self._stream.close()  # waits for ffmpeg to end; whether it ended well shows in the file alone
+            assert self._encoder.stdin is not None
+            with contextlib.suppress(OSError):  # it is gone: what it wrote is looked at below
+                self._encoder.stdin.close()
+            self._encoder.wait()
             self._verify()
             with self._partial.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(self._partial, self.path)
             if self._beside is not None:
-                os.replace(partial_path(self._beside), self._beside)
+                os.replace(*self._beside)
         except OSError as error:
             raise self._failure(error.strerror or "the file cannot be written") from error
         finally:
@@ -179,42 +189,44 @@ class VideoWriter:
         if self._closed:
             return
         self._closed = True
-        if self._stream is not None:
-            # Anything that is no Exception makes the stream kill ffmpeg instead of waiting for it.
-            with contextlib.suppress(_Abort, StopIteration):
-                self._stream.throw(_Abort())
-        for path in (self.path, self._beside):
-            if path is not None:
-                with contextlib.suppress(OSError):
-                    partial_path(path).unlink()
+        if self._encoder is None and self._frame_shape:
+            _kill_encoder_of(self._partial)
+        elif self._encoder is not None:
+            self._encoder.kill()
+            self._encoder.wait()
+            assert self._encoder.stdin is not None
+            with contextlib.suppress(OSError):  # nobody reads what is left in it
+                self._encoder.stdin.close()
+        for partial in (self._partial, *(self._beside or ())[:1]):
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
     def _start(self, frame: np.ndarray) -> None:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise RecordingError(f"{self.path} was not written: frames are not (height, width, 3) uint8")
         height, width = frame.shape[:2]
         if self.path.suffix.lower() == ".gif":
-            arguments = _gif_arguments(self.scale)
+            options = _gif_options(self.scale)
         else:
             if height * self.scale % 2 or width * self.scale % 2:
                 raise RecordingError(
                     f"{self.path} was not written: H.264 video has an even width and height, "
                     f"and {_size(frame.shape)} times {self.scale} is odd"
                 )
-            arguments = _mp4_arguments(self.scale)
+            options = _mp4_options(self.scale)
         if self._threads:
-            arguments["output_params"] += ["-threads", str(self._threads), "-filter_threads", str(self._threads)]
+            options += ["-threads", str(self._threads), "-filter_threads", str(self._threads)]
         self._frame_shape = frame.shape
+        frames = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(self.fps), "-i", "-"]
         try:
-            self._stream = imageio_ffmpeg.write_frames(
-                self._partial,
-                (width, height),
-                fps=self.fps,
-                quality=None,
-                macro_block_size=1,  # anything larger stretches the picture to its multiples
-                ffmpeg_log_level="quiet",
-                **arguments,
+            self._encoder = subprocess.Popen(
+                [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "quiet", *frames, *options, str(self._partial)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                **_OWN_GROUP,
             )
-            self._stream.send(None)  # starts ffmpeg
+            _enlarge(self._encoder.stdin)
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not installed"
             raise RecordingError(
@@ -223,10 +235,11 @@ class VideoWriter:
             ) from error
 
     def _send(self, frame: np.ndarray) -> None:
-        assert self._stream is not None
+        assert self._encoder is not None
+        assert self._encoder.stdin is not None
         try:
-            self._stream.send(np.ascontiguousarray(frame))
-        except (OSError, StopIteration) as error:
+            self._encoder.stdin.write(np.ascontiguousarray(frame).data)
+        except OSError as error:
             raise self._failure("ffmpeg ended before the video did") from error
 
     def _verify(self) -> None:
@@ -245,13 +258,24 @@ class VideoWriter:
         return RecordingError(f"{self.path} was not written: {reason}")
 
 
-class _Abort(BaseException):
-    pass
+# The terminal's Ctrl+C is not for the encoder; in a session of its own being nice might have no effect.
+_OWN_GROUP: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
 
 
-def partial_path(path: Path) -> Path:
-    """Where a file is written before it gets its name."""
-    return path.with_name(f".{path.stem}.part{path.suffix}")
+def _kill_encoder_of(path: Path) -> None:
+    """Ends an encoder that nobody knows: a signal came while it was being started."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if child.cmdline()[-1:] == [str(path)]:
+                child.kill()
+                child.wait()
+
+
+def _enlarge(pipe: IO[bytes] | None) -> None:
+    """Makes room for several frames where the system can: on one core the two programs then take turns less often."""
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # the system's limits
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def _count_frames(video: Path) -> int:
@@ -269,25 +293,22 @@ def _size(shape: tuple[int, ...]) -> str:
     return "x".join(str(length) for length in reversed(shape[:2]))
 
 
-def _mp4_arguments(scale: int) -> dict[str, Any]:
+def _mp4_options(scale: int) -> list[str]:
     enlarge = f"scale=iw*{scale}:ih*{scale}:flags=neighbor"
     to_yuv = "out_color_matrix=bt709:out_range=tv"
     # Colour has half the resolution: with an odd scale its pixels straddle NES pixels and are averaged.
     filters = f"{enlarge},format=rgb24,scale=flags=area:{to_yuv}" if scale % 2 else f"{enlarge}:{to_yuv}"
-    return {
-        "codec": "libx264",
-        "pix_fmt_out": "yuv420p",
-        "output_params": [
-            "-vf",
-            # Said in the file, or players guess the colour matrix by the picture's height.
-            f"{filters},setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv",
-            # On NES pictures, half the time of "veryfast" with -crf 18, a higher PSNR, and files half as large again.
-            *("-preset", "ultrafast", "-x264-params", "cabac=1", "-crf", "24", "-movflags", "+faststart"),
-        ],
-    }
+    return [
+        *("-c:v", "libx264", "-pix_fmt", "yuv420p"),
+        "-vf",
+        # Said in the file, or players guess the colour matrix by the picture's height.
+        f"{filters},setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv",
+        # On NES pictures, half the time of "veryfast" with -crf 18, a higher PSNR, and files half as large again.
+        *("-preset", "ultrafast", "-x264-params", "cabac=1:sync-lookahead=0", "-crf", "24", "-movflags", "+faststart"),
+    ]
 
 
-def _gif_arguments(scale: int) -> dict[str, Any]:
+def _gif_options(scale: int) -> list[str]:
     # A palette for each frame: an NES screen has a few dozen colours at most, so every one of them is kept. One palette
     # for all would be smaller, but to find it ffmpeg holds all frames. The muxer spreads the delays, multiples of
     # 10 ms, so that the total is right, and loops forever.
@@ -299,11 +320,7 @@ def _gif_arguments(scale: int) -> dict[str, Any]:
     # Writing differences alone is what ffmpeg gets wrong when a palette comes back: it compares the numbers of colours
     # of two palettes, and the old picture shows through.
     whole_frames = ("-gifflags", "-transdiff-offsetting")
-    return {
-        "codec": "gif",
-        "pix_fmt_out": "pal8",
-        "output_params": ["-filter_complex", filters, *whole_frames],
-    }
+    return ["-c:v", "gif", "-pix_fmt", "pal8", "-filter_complex", filters, *whole_frames]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,14 +39,21 @@ DESCRIBED = ("stage", "action_set", "frame_skip", "frame_stack", "network", "due
 """Settings that a manifest says a second time, of the agent."""
 
 
-def resume_notes(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """What is not as it was when a checkpoint was saved, and does no harm: one line each."""
+def emulator_note(manifest: Mapping[str, Any]) -> str:
+    """That a checkpoint was saved with another generation of the emulator, which does no harm; "" where it was not."""
     from mario_tui.game.emulator import emulator_generation
 
+    theirs, here = str(_dict(manifest.get("versions")).get("emulator", ""))[:100], emulator_generation()
+    if theirs in ("", here):
+        return ""
+    return f"saved with {theirs}, goes on with {here}: the game is the same in every bit"
+
+
+def resume_notes(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """What is not as it was when a checkpoint was saved, and does no harm: one line each."""
+    if note := emulator_note(manifest):
+        yield note
     versions = _dict(manifest.get("versions"))
-    emulator, here = str(versions.get("emulator", ""))[:100], emulator_generation()
-    if emulator and emulator != here:
-        yield f"saved with {emulator}, goes on with {here}: the game is the same in every bit"
     known, here = str(versions.get("torch", ""))[:100], metadata.version("torch")
     if known and known.partition("+")[0] != here.partition("+")[0]:
         yield f"saved with PyTorch {known}, goes on with {here}: figures may be rounded otherwise"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mario_tui import checkpoint, paths
+from mario_tui import checkpoint, files, paths
+from mario_tui.config import TrainingConfig
+from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
 from mario_tui.training.state_files import REPLAY_PARTS
 
 Parts = Mapping[str, Callable[[Path], None]]
@@ -20,13 +21,15 @@ class Saver:
 
     Args:
         run: the run's folder.
+        config: the run's settings, by which is said what a checkpoint will take.
 
     Attributes:
         step: that the checkpoint under way is of; None where none is.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, config: TrainingConfig) -> None:
         self.run = run
+        self._each = disk_need(config).each  # as long as none was written
         self.step: int | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="saving")
         self._result: Future[Path] | None = None
@@ -59,20 +62,17 @@ class Saver:
             replay = sum(sizes.get(name, 0) for name in REPLAY_PARTS)
             self._last = sum(sizes.values()), replay, transitions
 
-    def bytes_needed(self, transitions: int) -> int | None:
-        """What the next full checkpoint will take, with so many transitions; None where none was written yet."""
+    def bytes_needed(self, transitions: int) -> int:
+        """What the next full checkpoint will take, with so many transitions."""
         if self._last is None:
-            return None
+            return self._each + transitions * SAVED_REPLAY_BYTES
         size, replay, then = self._last
         return size + round(replay * max(0.0, transitions / max(then, 1) - 1))
 
     @property
     def bytes_free(self) -> int | None:
         """On the disk; None where that cannot be told."""
-        try:
-            return shutil.disk_usage(self.run).free
-        except OSError:
-            return None
+        return files.free_bytes(self.run)
 
     def close(self) -> None:
         """Waits for what is under way."""

@@ -284,7 +284,7 @@ class Trainer:
             self.latest_frame: np.ndarray | None = None
             self.last_checkpoint: Path | None = None
             self._saved_step = -1
-            self._saver = Saver(self.run_dir)
+            self._saver = Saver(self.run_dir, self.config)
             self._save_problem = ""
             self._warned: set[str] = set()
             self._resume_notes: list[str] = []
@@ -626,9 +626,10 @@ class Trainer:
             yield from self._end_save()
         yield from self._take_evaluations(self.step)
         if self._crossed(self.config.eval_every_steps, before):
-            self._evaluate(self._snapshot(full=False))
+            self._evaluate(self._snapshot(full=False, rotates=self.config.keep_every > 1))
         if self._crossed(self.config.save_every, before):
-            yield from self._save()
+            index = self.step // self.config.save_every
+            yield from self._save(rotates=index % self.config.keep_every > 0)
         if any(one.record.episode % (10 * self.config.log_every) == 0 for one in ended):
             self._save_curves()
         if ended or self._crossed(_WARN_STEPS, before):
@@ -754,16 +755,16 @@ class Trainer:
         self._begin_save()
         return self._take_save()
 
-    def _save(self) -> Iterator[Event]:
-        """Begins to save, and goes on; while paused it waits."""
+    def _save(self, *, rotates: bool = False) -> Iterator[Event]:
+        """Begins to save, and goes on; while paused it waits. With `rotates` a later checkpoint will replace it."""
         yield from self._take_evaluations(robust=False)  # what greedy play showed is part of what is saved
         yield from self._end_save()
-        self._begin_save()
+        self._begin_save(rotates=rotates)
         if self.control.paused:
             yield from self._end_save()
 
-    def _begin_save(self) -> None:
-        snapshot = self._snapshot(full=True)
+    def _begin_save(self, *, rotates: bool = False) -> None:
+        snapshot = self._snapshot(full=True, rotates=rotates)
         self._saver.begin(snapshot.step, snapshot.parts, snapshot.header, self.mario.memory.transitions)
 
     def _end_save(self) -> Iterator[Event]:
@@ -786,6 +787,9 @@ class Trainer:
         finally:
             self.mario.memory.drop_snapshot()
         self.last_checkpoint, self._saved_step, self._save_problem = path, step, ""
+        # in this thread, which is the one that says of older ones which is the best
+        with contextlib.suppress(OSError):  # the next save tries again
+            checkpoint.rotate(self.run_dir, path)
         return path
 
     def _cannot_save(self, step: int, error: Exception) -> Warned:
@@ -837,8 +841,8 @@ class Trainer:
             yield Warned(self.step, problems[what])
         self._warned = set(problems)
 
-    def _snapshot(self, *, full: bool) -> _Snapshot:
-        """The agent as it is now, with the replay (which is not copied) or without.
+    def _snapshot(self, *, full: bool, rotates: bool = False) -> _Snapshot:
+        """The agent as it is now, with the replay (which is not copied) or without; see checkpoint.rotate.
 
         Raises TrainingError where it holds numbers that are not finite: that is never saved.
         """
@@ -876,6 +880,7 @@ class Trainer:
             "mean_reward": round(self.logger.mean("reward"), 3) if self.logger.episode else None,
             "greedy_clear": self.first_greedy_clear is not None,
             "full": full,
+            **({"rotates": True} if rotates else {}),
             "config": self.config.model_dump(),
             "versions": {
                 "torch": torch.__version__,

@@ -55,16 +55,15 @@ def warnings(
     yield from _stuck(recent)
 
 
-def file_warnings(problems: Iterable[str], *, free_bytes: int | None, needed_bytes: int | None) -> Iterator[str]:
+def file_warnings(problems: Iterable[str], *, free_bytes: int | None, needed_bytes: int) -> Iterator[str]:
     """What is wrong with a run's files: what could not be written, and a disk that has no room for the next checkpoint.
 
     Args:
         problems: what could not be written; "" for none.
-        needed_bytes: of the next full checkpoint, which is written before the one before gives up its replay; None
-            where it is not known.
+        needed_bytes: of the next full checkpoint, which is written before the one before gives up its replay.
     """
     yield from (problem for problem in problems if problem)
-    if free_bytes is not None and needed_bytes is not None and free_bytes < SPARE_DISK * needed_bytes:
+    if free_bytes is not None and free_bytes < SPARE_DISK * needed_bytes:
         yield (
             f"the disk is almost full: {free_bytes / 1e6:,.0f} MB are free, "
             f"and the next checkpoint takes {needed_bytes / 1e6:,.0f} MB"

@@ -297,6 +297,13 @@ def free_memory_bytes() -> int:
     return memory.free_bytes()
 
 
+def free_disk_bytes() -> int | None:
+    """Where the checkpoints are; None where that cannot be told."""
+    from mario_tui import files, paths
+
+    return files.free_bytes(paths.checkpoints_dir())
+
+
 def stages() -> tuple[str, ...]:
     from mario_tui.game.stages import STAGES
 
@@ -361,6 +368,7 @@ class Services:
     record: Callable[[Agent, str | None, str, Progress, Callable[[], bool]], Recording] = record
     record_grid: Callable[[RunSummary, Progress, Callable[[], bool]], Recording] = record_grid
     free_memory_bytes: Callable[[], int] = free_memory_bytes
+    free_disk_bytes: Callable[[], int | None] = free_disk_bytes
     stages: Callable[[], Sequence[str]] = stages
     next_stage: Callable[[str], str | None] = next_stage
     action_names: Callable[[str], Sequence[str]] = action_names

@@ -302,7 +302,10 @@ def test_a_killed_trainer_leaves_no_process_behind(home: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) >= 2
+    workers = [child for child in children if "game.worker" in " ".join(child.cmdline())]
+    assert len(workers) >= 1
+    if sys.platform == "linux":
+        workers[0].suspend()  # it cannot notice anything
     process.kill()
     process.wait()
     deadline = time.monotonic() + 60

@@ -21,6 +21,7 @@ from rich.console import Console
 from mario_tui.cli import main
 from mario_tui.commands.playback import _bar
 from mario_tui.game.action_log import ActionLog, load_logs, replay
+from mario_tui.play.recorder import VideoWriter
 
 LOG = ActionLog("1-1", 4, (130, 131, 131, 131, 130) * 4)
 LONG = ActionLog("1-1", 4, (0,) * 4000)
@@ -165,7 +166,7 @@ sys.exit(main(sys.argv[1:]))
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert ".a.part.mp4" in files(home)
+    assert any(name.startswith(".a.") and name.endswith(".part.mp4") for name in files(home))
     return process, encoders
 
 
@@ -177,6 +178,16 @@ def test_a_recording_that_is_told_to_end_leaves_nothing(home: Path, number: int,
     assert (process.returncode, out, err) == (code, "", "")
     assert files(home) == ["log.json"]
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in encoders)
+
+
+def test_what_a_killed_recording_leaves_is_swept_by_the_next(home: Path) -> None:
+    process, encoders = begin(home)
+    process.kill()
+    process.communicate(timeout=120)
+    psutil.wait_procs(encoders, timeout=120)
+    assert len(files(home)) > 1, "the video that was begun"
+    VideoWriter(home / "b.mp4").abort()
+    assert files(home) == ["log.json"]
 
 
 def test_an_encoder_that_is_killed_is_one_line_and_exit_1(home: Path) -> None:

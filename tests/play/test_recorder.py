@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
@@ -630,3 +631,18 @@ def test_the_overlay_names_the_stage_that_is_played(tmp_path: Path) -> None:
         for index, panel in ((8, panels[0]), (16 + 8, panels[1])):
             gif.seek(index)
             assert np.array_equal(np.asarray(gif.convert("RGB"))[240:], panel)
+
+
+def test_an_interruption_while_the_encoder_starts_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.Popen
+
+    def interrupted(*arguments: Any, **settings: Any) -> subprocess.Popen[bytes]:
+        start(*arguments, **settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recorder.subprocess, "Popen", interrupted)
+    video = VideoWriter(tmp_path / "a.mp4")
+    with pytest.raises(KeyboardInterrupt):
+        video.add(picture(0))
+    assert encoders() == []
+    assert files(tmp_path) == []

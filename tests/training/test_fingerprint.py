@@ -10,9 +10,11 @@ import pytest
 from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
 from mario_tui.agent.policy import ACTION_COUNTS, load_policy
+from mario_tui.cli import main
 from mario_tui.errors import CheckpointError
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
+from mario_tui.play.evaluation import Evaluation
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer, Warned
 from runs import run_to_end
@@ -88,6 +90,19 @@ def test_another_emulator_or_pytorch_is_told_and_does_no_harm(saved: Path) -> No
     log = (trainer.run_dir / "log").read_text()
     assert all(text in log for text in told)
     assert load_policy(saved).step >= 40
+
+
+def test_another_emulator_is_told_to_who_evaluates_or_watches(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    emulator = "gym-super-mario-bros 9.1.0, nes-py 9.0.1"
+    say(saved, versions={"emulator": emulator})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mario_tui.play.evaluation.evaluate", lambda *_, **__: Evaluation(()))
+        assert main(["eval", str(saved)]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{saved.name} was saved with {emulator}, goes on with {emulator_generation()}")
+    say(saved, versions={"emulator": emulator_generation()})
+    assert main(["watch", str(saved)]) == 2, "there is no terminal here"
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_what_an_older_version_did_not_say_is_taken_to_be_as_it_is_here(saved: Path) -> None:

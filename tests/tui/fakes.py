@@ -489,6 +489,7 @@ class World:
         self.job_problem = ""
         self.trash_problem = ""
         self.free_bytes = 12_300_000_000
+        self.free_disk = 34_000_000_000
         self.seconds = 0.0
         self.settings = Settings()
         self.themes: list[str] = []
@@ -524,6 +525,7 @@ class World:
             convert=self._convert,
             open_window=self._open_window,
             free_memory_bytes=lambda: self.free_bytes,
+            free_disk_bytes=lambda: self.free_disk,
             now=lambda: datetime.fromtimestamp(NOW.timestamp() + self.seconds, timezone.utc),
         )
 

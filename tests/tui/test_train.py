@@ -193,6 +193,19 @@ async def test_the_memory_that_the_replay_needs_stands_beside_what_is_free() -> 
         assert row.has_class("-warning")
 
 
+async def test_the_disk_that_checkpoints_need_stands_beside_what_is_free() -> None:
+    world = World()
+    world.free_disk = 1_000_000_000
+    async with form(world) as (_, pilot, train_form):
+        row = train_form.rows()["save_every"]
+        await until(pilot, lambda: "27 MB each, the newest 120 MB more; 1.0 GB free" in row.note)
+        assert not row.warning
+        row.set_value("100000")
+        train_form.rows()["steps"].set_value("10000000")
+        await until(pilot, lambda: "2.8 GB of 1.0 GB free" in row.warning)
+        assert row.has_class("-warning")
+
+
 async def test_a_start_that_failed_shows_its_reason_in_the_form() -> None:
     world = World()
     world.start_problem = "a run named 'x' exists"

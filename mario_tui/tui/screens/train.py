@@ -128,8 +128,9 @@ class TrainScreen(MarioScreen):
         self.run_worker(self._look_at_memory(), group="memory", exclusive=True)
 
     async def _look_at_memory(self) -> None:
-        free_bytes = await asyncio.to_thread(self.mario.services.free_memory_bytes)
-        self.query_one(TrainForm).set_free_bytes(free_bytes)
+        services = self.mario.services
+        memory, disk = await asyncio.to_thread(lambda: (services.free_memory_bytes(), services.free_disk_bytes()))
+        self.query_one(TrainForm).set_free_bytes(memory, disk)
 
     # which of its states the screen is in
 

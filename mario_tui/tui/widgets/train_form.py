@@ -18,14 +18,12 @@ from textual.widgets import Button, Collapsible, Input, OptionList, Static
 from mario_tui import paths
 from mario_tui.config import PRESETS, TrainingConfig, field_help, preset, problems
 from mario_tui.errors import InputError
+from mario_tui.training.sizes import disk_need, replay_memory
 from mario_tui.tui import text
 from mario_tui.tui.widgets.setting_row import Choice, FormRow, SettingRow
 
-FIRST = ("stage", "envs", "steps", "episodes", "until_clear", "device", "replay_size")
+FIRST = ("stage", "envs", "steps", "episodes", "until_clear", "device", "replay_size", "save_every")
 """The settings that most people want to see; the others are folded away by group."""
-
-REPLAY_BYTES_PER_TRANSITION = 7_100
-"""What the replay keeps of a transition: one 84x84 frame and a few numbers, rounded up."""
 
 _PRESET_HELP = "tutorial: as published, three games; fast: clears 1-1 sooner"
 _NAME_HELP = "its folder in checkpoints/ (empty: stage and time)"
@@ -64,7 +62,8 @@ class TrainForm(Vertical):
     def __init__(self, stages: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._stages = tuple(stages)
-        self._free_bytes: int | None = None
+        self._free_memory: int | None = None
+        self._free_disk: int | None = None
         self._values: dict[str, Any] = preset(PRESETS[0]).model_dump()
         """The preset's values: what a setting has that was never unfolded."""
 
@@ -115,9 +114,9 @@ class TrainForm(Vertical):
     def focus_first(self) -> None:
         self.query_one("#preset").focus()
 
-    def set_free_bytes(self, free_bytes: int) -> None:
-        """Tells the form how much memory is free, to be shown beside what the replay needs."""
-        self._free_bytes = free_bytes
+    def set_free_bytes(self, memory: int, disk: int | None) -> None:
+        """Tells the form what is free, to be shown beside what the replay and the checkpoints need."""
+        self._free_memory, self._free_disk = memory, disk
         self.check()
 
     def set_problem(self, problem: str) -> None:
@@ -137,16 +136,26 @@ class TrainForm(Vertical):
         for name, row in rows.items():
             row.error = errors.get(name, "")
         self._check_memory(rows["replay_size"])
+        self._check_disk(rows["save_every"], config)
         return config if self._check_name() is None else None
 
     def _check_memory(self, row: SettingRow) -> None:
-        if row.error or self._free_bytes is None:
+        if row.error or self._free_memory is None:
             row.note = row.warning = ""
             return
-        needed = int(row.value) * REPLAY_BYTES_PER_TRANSITION
-        figures = f"needs {text.size(needed)} of {text.size(self._free_bytes)} free"
+        needed = replay_memory(int(row.value))
+        figures = f"needs {text.size(needed)} of {text.size(self._free_memory)} free"
         row.note = figures
-        row.warning = f"more memory than there is: {figures}" if needed > self._free_bytes else ""
+        row.warning = f"more memory than there is: {figures}" if needed > self._free_memory else ""
+
+    def _check_disk(self, row: SettingRow, config: TrainingConfig | None) -> None:
+        if row.error or config is None or self._free_disk is None:
+            row.note = row.warning = ""
+            return
+        need, free = disk_need(config), text.size(self._free_disk)
+        row.note = f"{need}; {free} free"
+        too_much = need.total > self._free_disk
+        row.warning = f"more than the disk has: {text.size(need.total)} of {free} free" if too_much else ""
 
     def _check_name(self) -> str | None:
         row = self.query_one("#row-name", FormRow)

@@ -1,0 +1,58 @@
+"""What a training will take of memory and disk, told before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mario_tui.config import TrainingConfig
+
+REPLAY_BYTES = 7_100
+"""What the replay keeps of a transition in memory: one 84x84 frame and a few numbers, rounded up."""
+
+SAVED_REPLAY_BYTES = 1_200
+"""... and in a full checkpoint, where frames are compressed: of real episodes, by benchmarks/replay_file.py."""
+
+_PARAMETERS = {"nature": 1_685_000, "small": 676_500}  # of one network, by which the few actions change little
+_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class DiskNeed:
+    """Bytes on the disk, roughly.
+
+    Attributes:
+        each: a checkpoint without its replay.
+        replay: what the newest one, which has the replay, takes more once that is full.
+        kept: how many there will be by the end; None in a training without a limit of steps.
+    """
+
+    each: int
+    replay: int
+    kept: int | None
+
+    def __str__(self) -> str:
+        return f"{self.each / 1e6:.0f} MB each, the newest {self.replay / 1e6:,.0f} MB more"
+
+    @property
+    def total(self) -> int:
+        """All of them; of a training without an end the newest alone."""
+        return self.each * (self.kept or 1) + self.replay
+
+
+def replay_memory(transitions: int) -> int:
+    """Bytes of memory that a full replay takes."""
+    return transitions * REPLAY_BYTES
+
+
+def disk_need(config: TrainingConfig) -> DiskNeed:
+    """What the checkpoints of a training will take; those of agents that are the best so far come on top."""
+    copies = 4 + (config.average_updates > 0)  # online, target, two moments of Adam; the averaged network
+    kept = None
+    if config.steps:
+        saves = config.steps // config.save_every if config.save_every else 0
+        kept = saves // config.keep_every + 1
+    return DiskNeed(
+        each=copies * _BYTES * _PARAMETERS[config.network],
+        replay=config.replay_size * SAVED_REPLAY_BYTES,
+        kept=kept,
+    )

@@ -1,0 +1,109 @@
+"""Which checkpoints of a run stay, and what they take on the disk, which is told before."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_fleet import FakeFleet
+from mario_tui import checkpoint, paths
+from mario_tui.agent.policy import export_policy
+from mario_tui.config import TrainingConfig, preset
+from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
+from mario_tui.training.state_files import REPLAY_PARTS
+from mario_tui.training.trainer import Trainer
+from runs import run_to_end
+
+HEADER = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": {"actions": 2}}
+
+
+@pytest.fixture
+def fake_games(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+
+
+def steps(run: Path) -> list[int]:
+    return [checkpoint.verify(folder)["step"] for folder in paths.step_folders(run)]
+
+
+def write(run: Path, step: int, **header: Any) -> Path:
+    parts = {"agent.bin": lambda path: path.write_bytes(bytes(10))}
+    return checkpoint.write(run, step, parts, {**HEADER, "rotates": True, **header})
+
+
+@pytest.mark.usefixtures("fake_games")
+def test_every_so_many_stay_and_those_that_a_person_saved(small: Any) -> None:
+    trainer = Trainer(small(steps=200, save_every=20, keep_every=3, network="small"), run="kept")
+    run_to_end(trainer, {50: lambda control: control.save()})
+    assert steps(trainer.run_dir) == [50, 60, 120, 180, 200]
+    assert (checkpoint.newest_whole(trainer.run_dir) / "replay.frames").exists()
+
+
+@pytest.mark.usefixtures("fake_games")
+def test_all_stay_where_nothing_is_said(small: Any) -> None:
+    trainer = Trainer(small(steps=100, save_every=20, network="small"), run="all")
+    run_to_end(trainer)
+    assert steps(trainer.run_dir) == [20, 40, 60, 80, 100]
+
+
+def test_the_best_one_those_with_a_note_and_what_cannot_be_read_stay(home: Path) -> None:
+    run = paths.run_dir("run")
+    folders = [write(run, step) for step in range(1, 7)]
+    kept = write(run, 7, rotates=False)
+    newest, later = write(run, 8), write(run, 9)
+    for folder, x in zip(folders, (30, 900, 40, 50, 60, 70), strict=True):
+        checkpoint.note_evaluation(folder, greedy_clear=False, greedy_x=x)
+    checkpoint.annotate(folders[2], "jumps too late")
+    (folders[3] / "manifest.json").write_text("{")
+    checkpoint.rotate(run, newest)
+    assert paths.step_folders(run) == [folders[1], folders[2], folders[3], kept, newest, later]
+    assert (run / "best").resolve() == folders[1]
+    assert checkpoint.evaluations(run).keys() == {folder.name for folder in folders[1:4]}
+    assert list(run.glob(".*.part")) == []
+
+
+def test_a_copy_is_not_replaced(home: Path, small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    trainer = Trainer(small(steps=20, save_every=20, keep_every=2, network="small"), run="source")
+    run_to_end(trainer)
+    (source,) = paths.step_folders(trainer.run_dir)
+    assert checkpoint.read_manifest(source)["rotates"]
+    assert "rotates" not in checkpoint.read_manifest(export_policy(source, "copy"))
+
+
+@pytest.mark.usefixtures("fake_games")
+@pytest.mark.parametrize("changes", [{}, {"network": "small"}, {"network": "small", "average_updates": 50}])
+def test_what_a_checkpoint_takes_is_told_before(small: Any, changes: dict[str, Any]) -> None:
+    config = small(steps=60, **changes)
+    trainer = Trainer(config, run="size")
+    run_to_end(trainer)
+    (folder,) = paths.step_folders(trainer.run_dir)
+    taken = sum(part.stat().st_size for part in folder.iterdir() if part.name not in REPLAY_PARTS)
+    assert disk_need(config).each == pytest.approx(taken, rel=0.03)
+
+
+@pytest.mark.usefixtures("fake_games")
+def test_before_the_first_checkpoint_its_size_is_estimated(small: Any) -> None:
+    trainer = Trainer(small(steps=60), run="first")
+    assert trainer._saver.bytes_needed(1000) == disk_need(trainer.config).each + 1000 * SAVED_REPLAY_BYTES
+    run_to_end(trainer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"steps": 1_000_000}, 3),
+        ({"steps": 1_000_000, "save_every": 50_000}, 21),
+        ({"steps": 1_000_000, "save_every": 50_000, "keep_every": 10}, 3),
+        ({"steps": 1_000_000, "save_every": 0}, 1),
+        ({}, None),
+    ],
+)
+def test_how_many_there_will_be(changes: dict[str, int], kept: int | None) -> None:
+    need = disk_need(TrainingConfig(**changes))
+    assert need.kept == kept
+    assert need.total == need.each * (kept or 1) + need.replay
+
+
+def test_the_need_in_words() -> None:
+    assert str(disk_need(preset("fast"))) == "14 MB each, the newest 120 MB more"
