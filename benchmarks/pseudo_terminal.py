@@ -26,6 +26,9 @@ def patched(patch: str) -> tuple[str, ...]:
     return sys.executable, "-c", program.format(path=sys.path, patch=patch)
 
 
+KEPT_BYTES = 16 << 20  # of what the app wrote
+
+
 class Terminal:
     """The app in a pseudo-terminal, and the screen that a person would see.
 
@@ -33,7 +36,7 @@ class Terminal:
         arguments: of `mario-tui`, or of `command` where there is one.
 
     Attributes:
-        written: all that it wrote.
+        written: what it wrote, of long sessions the end.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Terminal:
         os.close(slave)
         self.screen = pyte.Screen(width, height)
         self.stream = pyte.ByteStream(self.screen)
+        self._skipped = False
 
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
@@ -70,6 +74,8 @@ class Terminal:
     def _read(self) -> bytes:
         data = os.read(self.master, 1 << 16)
         self.written += data
+        if len(self.written) > 2 * KEPT_BYTES:
+            del self.written[:-KEPT_BYTES]
         return data
 
     def wait_for_bytes(self, expected: bytes, seconds: float = 30.0) -> float:
@@ -84,7 +90,8 @@ class Terminal:
         raise AssertionError(f"{expected!r} was not written")
 
     def skip(self, seconds: float) -> bytes:
-        """Reads what is written in this time, without showing it."""
+        """Reads what is written in this time, without showing it; it may end in the middle of a sequence."""
+        self._skipped = True
         deadline = time.perf_counter() + seconds
         parts = []
         while (left := deadline - time.perf_counter()) > 0:
@@ -102,6 +109,9 @@ class Terminal:
             if select.select([self.master], [], [], 0.5)[0]:
                 data = self._read()
                 arrived = time.perf_counter()
+                if self._skipped:
+                    self.stream, self._skipped = pyte.ByteStream(self.screen), False
+                    data = data[max(data.find(b"\x1b"), 0) :]
                 # Screen emulation knows neither kitty keys nor synchronised output; both are of no matter here.
                 self.stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-z$]+", b"", data))
                 if condition(self.text()):

@@ -166,13 +166,14 @@ def test_another_thread_pauses_saves_and_stops(small) -> None:
 
 @pytest.mark.parametrize("envs", [1, 3])
 def test_a_resumed_run_equals_the_one_that_went_on(small, envs: int) -> None:
-    config = small(steps=400, envs=envs, stall_steps=25, replay_size=150)
+    config = small(steps=400, envs=envs, stall_steps=25, replay_size=100)
     whole = Trainer(config, run="whole")
-    run_to_end(whole, {100: lambda control: control.save()})
-    saved = next(path for path in paths.step_folders(paths.run_dir("whole")) if "00001" in path.name)
+    run_to_end(whole, {200: lambda control: control.save()})
+    saved = paths.step_folders(paths.run_dir("whole"))[0]
     # its replay was dropped when the newest full checkpoint was written, so save it in a run of its own
-    part = Trainer(small(**{**config.model_dump(), "steps": 100}), run="part")
+    part = Trainer(small(**{**config.model_dump(), "steps": 200}), run="part")
     run_to_end(part)
+    assert not part.mario.memory.missing_bytes, "the replay was full, and older transitions were written over"
     first = paths.step_folders(paths.run_dir("part"))[-1]
     assert first.name == saved.name
     resumed = Trainer(resume_config(first, {"steps": 400}), resume=first)
@@ -182,19 +183,20 @@ def test_a_resumed_run_equals_the_one_that_went_on(small, envs: int) -> None:
 
 def test_a_resumed_run_with_everything_on_equals_the_one_that_went_on(small) -> None:
     config = small(
-        steps=240, envs=3, max_episode_steps=18, replay_size=150, n_steps=3, priority_exponent=0.5, dueling=True,
+        steps=300, envs=3, max_episode_steps=18, replay_size=100, n_steps=3, priority_exponent=0.5, dueling=True,
         network="small", average_updates=20, sticky=0.25, noops=20, show_buttons=True, exploration_steps=150,
         exploration_ladder=3, action_gap=0.5, reward_scale=15, centered=True, precision="bfloat16",
     )  # fmt: skip
     whole = Trainer(config, run="whole")
     run_to_end(whole)
-    part = Trainer(config.replace(steps=120), run="part")
+    part = Trainer(config.replace(steps=180), run="part")
     run_to_end(part)
+    assert not part.mario.memory.missing_bytes
     saved = paths.step_folders(paths.run_dir("part"))[-1]
     games = json.loads((saved / "trainer.json").read_text())["games"]
     assert any(games["noop_steps"]), "saved in an episode that began with no button"
     assert any(games["frame_logs"]), "and in the middle of one"
-    resumed = Trainer(resume_config(saved, {"steps": 240}), resume=saved)
+    resumed = Trainer(resume_config(saved, {"steps": 300}), resume=saved)
     run_to_end(resumed)
     assert resumed.mario.updates > 50
     assert differences(full_state(whole), full_state(resumed)) == []
