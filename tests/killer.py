@@ -67,7 +67,8 @@ def _die_at(stage: int) -> None:
             changes = flags & (os.O_WRONLY | os.O_RDWR)
         else:
             path, changes = arguments[0] if arguments else "", event in _CHANGES
-        if changes and (isinstance(path, int) or str(path).startswith(home)):
+        in_open_folder = event in ("os.remove", "os.rmdir") and arguments[1] >= 0  # as when a tree is removed
+        if changes and (isinstance(path, int) or in_open_folder or str(path).startswith(home)):
             advance()
 
     def fsync(descriptor: int, fsync: Callable[[int], None] = os.fsync) -> None:
