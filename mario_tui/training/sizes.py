@@ -31,7 +31,7 @@ class DiskNeed:
     kept: int | None
 
     def __str__(self) -> str:
-        return f"{self.each / 1e6:.0f} MB each, the newest {self.replay / 1e6:,.0f} MB more"
+        return f"{self.each / 1e6:.0f} MB each, newest +{self.replay / 1e6:,.0f} MB"
 
     @property
     def total(self) -> int:

@@ -106,4 +106,4 @@ def test_how_many_there_will_be(changes: dict[str, int], kept: int | None) -> No
 
 
 def test_the_need_in_words() -> None:
-    assert str(disk_need(preset("fast"))) == "14 MB each, the newest 120 MB more"
+    assert str(disk_need(preset("fast"))) == "14 MB each, newest +120 MB"

@@ -198,7 +198,7 @@ async def test_the_disk_that_checkpoints_need_stands_beside_what_is_free() -> No
     world.free_disk = 1_000_000_000
     async with form(world) as (_, pilot, train_form):
         row = train_form.rows()["save_every"]
-        await until(pilot, lambda: "27 MB each, the newest 120 MB more; 1.0 GB free" in row.note)
+        await until(pilot, lambda: "27 MB each, newest +120 MB; 1.0 GB free" in row.note)
         assert not row.warning
         row.set_value("100000")
         train_form.rows()["steps"].set_value("10000000")
