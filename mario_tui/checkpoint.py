@@ -10,6 +10,7 @@ atomically.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -202,23 +203,47 @@ def _number(value: object) -> float | None:
 
 def check_sizes(folder: Path) -> dict[str, Any]:
     """The manifest, after a quick look that every part is there and has its size; raises CheckpointError."""
-    manifest = read_manifest(folder)
-    for name, entry in manifest["parts"].items():
-        part = folder / name
-        if not part.is_file():
-            raise CheckpointError(f"{part} is missing")
-        if part.stat().st_size != entry["bytes"]:
-            raise CheckpointError(f"{part} is damaged: {part.stat().st_size:,} bytes instead of {entry['bytes']:,}")
-    return manifest
+    return _check_parts(folder, _check_size)
 
 
 def verify(folder: Path) -> dict[str, Any]:
     """The manifest, after every part was read and found to be what was written; raises CheckpointError."""
-    manifest = check_sizes(folder)
-    for name, entry in manifest["parts"].items():
-        if _sha256(folder / name) != entry["sha256"]:
-            raise CheckpointError(f"{folder / name} is damaged: its content is not what was saved")
-    return manifest
+    check_sizes(folder)
+    return _check_parts(folder, _check_content)
+
+
+def _check_parts(folder: Path, check: Callable[[Path, Mapping[str, Any]], None]) -> dict[str, Any]:
+    """The manifest, after each part was checked; begins anew where a training takes parts out meanwhile."""
+    while True:
+        manifest = read_manifest(folder)
+        try:
+            for name, entry in manifest["parts"].items():
+                check(folder / name, entry)
+        except CheckpointError:
+            if read_manifest(folder)["parts"] == manifest["parts"]:
+                raise
+        else:
+            return manifest
+
+
+def _check_size(part: Path, entry: Mapping[str, Any]) -> None:
+    try:
+        size = part.stat().st_size if part.is_file() else None
+    except OSError:  # it has just gone
+        size = None
+    if size is None:
+        raise CheckpointError(f"{part} is missing")
+    if size != entry["bytes"]:
+        raise CheckpointError(f"{part} is damaged: {size:,} bytes instead of {entry['bytes']:,}")
+
+
+def _check_content(part: Path, entry: Mapping[str, Any]) -> None:
+    try:
+        content = _sha256(part)
+    except OSError as error:
+        raise CheckpointError(f"{part} cannot be read: {error.strerror}") from None
+    if content != entry["sha256"]:
+        raise CheckpointError(f"{part} is damaged: its content is not what was saved")
 
 
 def check_made_for(folder: Path, manifest: Mapping[str, Any], **here: str) -> None:
@@ -522,7 +547,6 @@ class RunSummary:
 
 
 def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointInfo:
-    size = sum(part.stat().st_size for part in folder.iterdir() if part.is_file())
     match = paths.STEP_FOLDER.fullmatch(folder.name)
     stage, created, step, problem = "?", "", int(match[1]) if match else 0, ""
     manifest: dict[str, Any] = {}
@@ -540,7 +564,7 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
         stage=stage,
         step=step,
         created=created,
-        size_bytes=size,
+        size_bytes=_size_of(folder),
         whole=not problem,
         best=best,
         greedy_clear=clear if isinstance(clear, bool) else None,
@@ -551,6 +575,16 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
         problem=problem,
         note=note if isinstance(note := measured.get("note"), str) else "",
     )
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes of the files in a folder, of which some, or all, may go at any time."""
+    size = 0
+    with contextlib.suppress(OSError):
+        for part in folder.iterdir():
+            with contextlib.suppress(OSError):
+                size += part.stat().st_size if part.is_file() else 0
+    return size
 
 
 def _time_of(path: Path) -> str:
@@ -571,6 +605,7 @@ def run_summaries() -> list[RunSummary]:
             _info(folder, measured.get(folder.name, {}), folder.name == best)
             for folder in reversed(paths.step_folders(run))
         ]
+        infos = [info for info in infos if info.path.is_dir()]  # a training may have replaced some meanwhile
         stage = next((info.stage for info in infos if info.whole), "?")
         created = max((info.created for info in infos), default="") or _time_of(run / "config.toml")
         summaries.append(

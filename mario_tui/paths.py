@@ -124,7 +124,10 @@ def _created(folder: Path) -> str:
             return created
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
-    return datetime.fromtimestamp(folder.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(folder.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
+    except OSError:  # it has just gone
+        return ""
 
 
 def runs() -> list[Path]:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -52,6 +54,41 @@ def test_a_failed_save_leaves_nothing(run: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         checkpoint.write(run, 5, {"agent.bin": fail}, HEADER)
     assert list(run.iterdir()) == []
+
+
+@pytest.mark.parametrize("look", ["_sha256", "_check_size"])
+def test_parts_that_a_training_takes_out_while_one_looks_are_no_damage(
+    run: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    parts = {name: lambda path: path.write_bytes(b"rows") for name in ("agent.bin", "replay.bin")}
+    folder = checkpoint.write(run, 5, parts, HEADER)
+    as_it_is, looks = getattr(checkpoint, look), []
+
+    def meanwhile(*arguments: Any) -> Any:
+        looks.append(arguments[0])
+        if len(looks) == 1:
+            checkpoint.drop_parts(folder, ["replay.bin"])
+        return as_it_is(*arguments)
+
+    monkeypatch.setattr(checkpoint, look, meanwhile)
+    assert checkpoint.verify(folder)["parts"].keys() == {"agent.bin"}
+    (folder / "agent.bin").unlink()
+    with pytest.raises(CheckpointError, match=r"agent\.bin is missing"):
+        checkpoint.verify(folder)
+
+
+def test_a_checkpoint_that_goes_while_one_lists_them_is_not_listed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = write(run), write(run)
+    (run / "config.toml").write_text("")
+    as_it_is = checkpoint.read_manifest
+
+    def meanwhile(folder: Path) -> Any:
+        if folder == first and first.exists():
+            shutil.rmtree(first)
+        return as_it_is(folder)
+
+    monkeypatch.setattr(checkpoint, "read_manifest", meanwhile)
+    assert [(info.path, info.whole) for info in checkpoint.list_checkpoints()] == [(second, True)]
 
 
 def test_a_save_that_was_cut_off_is_never_listed_and_is_swept(run: Path) -> None:
