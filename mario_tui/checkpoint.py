@@ -300,15 +300,16 @@ def trash(path: Path) -> Path:
 def rotate(run: Path, newest: Path) -> None:
     """Deletes the checkpoints of a run that were saved to be replaced by later ones (`rotates` in their manifest).
 
-    What stays: `newest` and what is later, the best one, those with a note, and whatever cannot be read. A folder gets
-    a hidden name before anything in it goes, so that it is there whole or not at all.
+    What stays: `newest` and what is later, the one before (should the newest be damaged one day), the best one, those
+    with a note, and whatever cannot be read. A folder gets a hidden name before anything in it goes, so that it is
+    there whole or not at all.
 
     Raises:
         OSError: one cannot be deleted.
     """
     folders = paths.step_folders(run)
     older = folders[: folders.index(newest)] if newest in folders else []
-    replaced = [folder for folder in older if _rotates(folder)]
+    replaced = [folder for folder in older[:-1] if _rotates(folder)]
     if not replaced:
         return
     with _evaluations_lock(run):

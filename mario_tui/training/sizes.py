@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from mario_tui.config import TrainingConfig
@@ -49,8 +50,8 @@ def disk_need(config: TrainingConfig) -> DiskNeed:
     copies = 4 + (config.average_updates > 0)  # online, target, two moments of Adam; the averaged network
     kept = None
     if config.steps:
-        saves = config.steps // config.save_every if config.save_every else 0
-        kept = saves // config.keep_every + 1
+        saves = math.ceil(config.steps / config.save_every) if config.save_every else 1
+        kept = saves if config.keep_every == 1 else min(saves, saves // config.keep_every + 2)
     return DiskNeed(
         each=copies * _BYTES * _PARAMETERS[config.network],
         replay=config.replay_size * SAVED_REPLAY_BYTES,

@@ -62,6 +62,13 @@ def test_the_best_one_those_with_a_note_and_what_cannot_be_read_stay(home: Path)
     assert list(run.glob(".*.part")) == []
 
 
+def test_the_one_before_the_newest_stays(home: Path) -> None:
+    run = paths.run_dir("run")
+    folders = [write(run, step) for step in range(1, 5)]
+    checkpoint.rotate(run, folders[-1])
+    assert paths.step_folders(run) == folders[-2:]
+
+
 def test_a_copy_is_not_replaced(home: Path, small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
     trainer = Trainer(small(steps=20, save_every=20, keep_every=2, network="small"), run="source")
@@ -92,9 +99,10 @@ def test_before_the_first_checkpoint_its_size_is_estimated(small: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "kept"),
     [
-        ({"steps": 1_000_000}, 3),
-        ({"steps": 1_000_000, "save_every": 50_000}, 21),
-        ({"steps": 1_000_000, "save_every": 50_000, "keep_every": 10}, 3),
+        ({"steps": 1_000_000}, 2),
+        ({"steps": 1_000_000, "save_every": 50_000}, 20),
+        ({"steps": 1_010_000, "save_every": 50_000}, 21),
+        ({"steps": 1_000_000, "save_every": 50_000, "keep_every": 10}, 4),
         ({"steps": 1_000_000, "save_every": 0}, 1),
         ({}, None),
     ],
