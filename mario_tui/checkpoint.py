@@ -119,8 +119,13 @@ def _claim(run: Path, step: int) -> tuple[Path, Path]:
 
 def one_line(error: BaseException) -> str:
     """What an error that a file of a stranger's caused says, short enough to be read."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable(f"{type(error).__name__}: {error}", 200)
+
+
+def printable(text: object, most: int = 100) -> str:
+    """What a stranger's file says, as one line that does nothing to a terminal."""
+    line = " ".join(str(text).split())[:most]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def now() -> str:
@@ -142,6 +147,14 @@ def drop_parts(folder: Path, names: Collection[str]) -> None:
         write_atomically(folder / MANIFEST, json.dumps({**manifest, "parts": kept}, indent=1) + "\n")
     for name in names:
         (folder / name).unlink(missing_ok=True)
+
+
+def sweep_runs() -> None:
+    """Removes what was left in the folders of runs that nobody trains."""
+    for run in paths.runs():
+        if any(run.glob(".*.part")):
+            with contextlib.suppress(InputError), _nobody_trains(run):
+                sweep(run)
 
 
 def sweep(run: Path) -> None:
@@ -214,16 +227,21 @@ def verify(folder: Path) -> dict[str, Any]:
 
 def _check_parts(folder: Path, check: Callable[[Path, Mapping[str, Any]], None]) -> dict[str, Any]:
     """The manifest, after each part was checked; begins anew where a training takes parts out meanwhile."""
-    while True:
-        manifest = read_manifest(folder)
-        try:
-            for name, entry in manifest["parts"].items():
-                check(folder / name, entry)
-        except CheckpointError:
-            if read_manifest(folder)["parts"] == manifest["parts"]:
-                raise
-        else:
-            return manifest
+    try:
+        while True:
+            manifest = read_manifest(folder)
+            try:
+                for name, entry in manifest["parts"].items():
+                    check(folder / name, entry)
+            except CheckpointError:
+                if read_manifest(folder)["parts"] == manifest["parts"]:
+                    raise
+            else:
+                return manifest
+    except CheckpointError:
+        if folder.is_dir():
+            raise
+        raise CheckpointError(f"{folder} is gone: deleted, or replaced by a later one of its run") from None
 
 
 def _check_size(part: Path, entry: Mapping[str, Any]) -> None:
@@ -300,36 +318,44 @@ def trash(path: Path) -> Path:
 def rotate(run: Path, newest: Path) -> None:
     """Deletes the checkpoints of a run that were saved to be replaced by later ones (`rotates` in their manifest).
 
-    What stays: `newest` and what is later, the one before (should the newest be damaged one day), the best one, those
-    with a note, and whatever cannot be read. A folder gets a hidden name before anything in it goes, so that it is
+    What stays: `newest` and what is later, the full one before (should the newest be damaged one day), the best one,
+    those with a note, and whatever is damaged. A folder gets a hidden name before anything in it goes, so that it is
     there whole or not at all.
 
     Raises:
-        OSError: one cannot be deleted.
+        OSError: one cannot be deleted; the others are.
     """
     folders = paths.step_folders(run)
     older = folders[: folders.index(newest)] if newest in folders else []
-    replaced = [folder for folder in older[:-1] if _rotates(folder)]
+    before = next((folder for folder in reversed(older) if _manifest_if_whole(folder).get("full") is True), None)
+    replaced = [folder for folder in older if folder != before and _manifest_if_whole(folder).get("rotates") is True]
     if not replaced:
         return
+    problem = None
     with _evaluations_lock(run):
-        measured = evaluations(run)
-        best = run / "best"
+        measured, best = evaluations(run), run / "best"
+        if (run / EVALUATIONS).exists() and not measured:
+            return  # it may be damaged, and then nobody knows which have a note
         for folder in replaced:
             if measured.get(folder.name, {}).get("note") or (best.exists() and folder.samefile(best)):
                 continue
-            hidden = folder.with_name(f".{folder.name}.part")
-            os.rename(folder, hidden)
-            if folder.name in measured:
-                _forget(run, folder.name)
-            shutil.rmtree(hidden)
+            try:
+                if folder.name in measured:
+                    _forget(run, folder.name)
+                hidden = hidden_name(folder)
+                os.rename(folder, hidden)
+                shutil.rmtree(hidden)
+            except OSError as error:
+                problem = problem or error
+    if problem:
+        raise problem
 
 
-def _rotates(folder: Path) -> bool:
+def _manifest_if_whole(folder: Path) -> dict[str, Any]:
     try:
-        return read_manifest(folder).get("rotates") is True
+        return check_sizes(folder)
     except CheckpointError:
-        return False
+        return {}
 
 
 def _forget(run: Path, name: str) -> None:
@@ -363,6 +389,8 @@ def note_evaluation(folder: Path, **measured: Any) -> None:
     if "robust_clear_rate" in measured:
         measured["robust_protocol"] = ROBUST_PROTOCOL
     with _evaluations_lock(run):
+        if not folder.is_dir():
+            return  # it has gone meanwhile, and a later one of its name must not inherit this
         content = evaluations(run)
         entry = content.get(folder.name, {})
         if _robust_episodes(entry) > measured.get("robust_episodes", math.inf):
@@ -376,6 +404,8 @@ def annotate(folder: Path, text: str) -> None:
     """Keeps a line of the user's own with a checkpoint; an empty one takes it away."""
     run = folder.parent
     with _evaluations_lock(run):
+        if not folder.is_dir():
+            raise CheckpointError(f"{folder} is gone: deleted, or replaced by a later one of its run")
         content = evaluations(run)
         entry = {**content.get(folder.name, {}), "note": " ".join(text.split())}
         content[folder.name] = entry if entry["note"] else {name: entry[name] for name in entry if name != "note"}

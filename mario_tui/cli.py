@@ -201,7 +201,11 @@ def _sweep() -> None:
             paths.plays_dir(),
             paths.settings_file().parent,
         ):
-            files.sweep(folder)
+            files.sweep(folder, at_start=True)
+        if any(paths.checkpoints_dir().glob("*/.*.part")):  # seldom: checkpoints are slow to import
+            from mario_tui import checkpoint
+
+            checkpoint.sweep_runs()
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -198,7 +198,7 @@ class TrainingConfig(BaseModel):
     )
     keep_every: int = _field(
         1,
-        "of those checkpoints keep every so many, beside the newest two and the best; others are deleted (1: keep all)",
+        "of the checkpoints that save_every makes, keep every so many, the newest two and the best (1: all of them)",
         group="Run",
         unit="checkpoints",
         ge=1,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import shutil
 import threading
+import time
 from pathlib import Path
 
-_HIDDEN = re.compile(r"\..+\.(\d{1,9})-\d+\.part(\.\w+)?")
+_MACHINE = re.sub(r"[^A-Za-z0-9]", "-", platform.node())[:40]
+_HIDDEN = re.compile(r"\..+\.mario-tui-([A-Za-z0-9-]*)-(\d{1,9})-\d+\.part(\.\w+)?")
+_FORGOTTEN_SECONDS = 86_400.0
 
 
 def fsync(path: Path) -> None:
@@ -36,9 +40,9 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 def free_bytes(path: Path) -> int | None:
     """On the disk that a file or folder is on, or will be; None where that cannot be told."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
     try:
+        while not path.exists() and path != path.parent:
+            path = path.parent
         return shutil.disk_usage(path).free
     except OSError:
         return None
@@ -50,14 +54,22 @@ def hidden_name(path: Path, *, keep_suffix: bool = False) -> Path:
     With `keep_suffix` it ends as the file's own, for programs that know by it what to write.
     """
     stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, "")
-    return path.with_name(f".{stem}.{os.getpid()}-{threading.get_ident()}.part{suffix}")
+    writer = f"mario-tui-{_MACHINE}-{os.getpid()}-{threading.get_ident()}"
+    return path.with_name(f".{stem}.{writer}.part{suffix}")
 
 
-def sweep(folder: Path) -> None:
-    """Removes what programs left in a folder under hidden names when they were killed; others are still at theirs."""
-    for leftover in folder.glob(".*.part*"):
+def sweep(folder: Path, *, at_start: bool = False) -> None:
+    """Removes what programs left in a folder under hidden names when they were killed; others are still at theirs.
+
+    Whether a program on another machine still runs cannot be known: what it wrote is left alone for a day. `at_start`
+    says that this process has written nothing yet: what has its number is of an earlier one.
+    """
+    for leftover in folder.glob(".*.mario-tui-*.part*"):
         match = _HIDDEN.fullmatch(leftover.name)
-        if match is None or _is_running(int(match[1])):
+        if match is None:
+            continue
+        ours = (match[1], match[2]) == (_MACHINE, str(os.getpid()))
+        if not (ours and at_start) and _is_written(leftover, match[1], int(match[2])):
             continue
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -66,7 +78,12 @@ def sweep(folder: Path) -> None:
                 leftover.unlink()
 
 
-def _is_running(process: int) -> bool:
-    import psutil
+def _is_written(path: Path, machine: str, process: int) -> bool:
+    """Whether the process that a hidden name tells of may still be at it."""
+    if machine == _MACHINE:
+        import psutil
 
-    return psutil.pid_exists(process)
+        return psutil.pid_exists(process)
+    with contextlib.suppress(OSError):
+        return time.time() - path.lstat().st_mtime < _FORGOTTEN_SECONDS
+    return False

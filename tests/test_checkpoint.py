@@ -91,6 +91,17 @@ def test_a_checkpoint_that_goes_while_one_lists_them_is_not_listed(run: Path, mo
     assert [(info.path, info.whole) for info in checkpoint.list_checkpoints()] == [(second, True)]
 
 
+def test_one_that_goes_while_one_looks_is_said_to_be_gone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(run)
+    monkeypatch.setattr(checkpoint, "_sha256", lambda path: shutil.rmtree(path.parent) or "")
+    with pytest.raises(CheckpointError, match="is gone: deleted, or replaced"):
+        checkpoint.verify(folder)
+    with pytest.raises(CheckpointError, match="is gone"):
+        checkpoint.annotate(folder, "text")
+    checkpoint.note_evaluation(folder, greedy_clear=True, greedy_x=3000)
+    assert checkpoint.evaluations(run) == {}
+
+
 def test_a_save_that_was_cut_off_is_never_listed_and_is_swept(run: Path) -> None:
     write(run)
     (run / ".step-000000009.part").mkdir()

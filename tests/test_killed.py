@@ -163,6 +163,7 @@ def check(done):
     assert all(checkpoint.verify(folder) for folder in folders)
     assert (run / "best").resolve() == stays[-1]
     assert not done or folders == stays
+    assert checkpoint.evaluations(run).keys() <= {folder.name for folder in folders}
     checkpoint.sweep(run)
     assert not hidden(home)
     for step in (1, 2):

@@ -151,6 +151,7 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
             show_buttons=agent.get("show_buttons", False),
         )
     except Exception as error:  # what a stranger's file raises on its way through three libraries is not for us to list
+        checkpoint.check_sizes(folder)  # a training may have replaced it meanwhile
         raise CheckpointError(
             f"{folder} does not hold an agent that this version can load: {checkpoint.one_line(error)}"
         ) from None

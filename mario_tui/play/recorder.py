@@ -1,8 +1,8 @@
 """Writes what was played to MP4 and GIF files, frame by frame, with the action log beside them.
 
 Both formats go through imageio's ffmpeg and are read back with imageio. Its Pillow writer for GIFs holds every frame
-until the end, and its FFMPEG writer takes no GIFs, so this uses the stream beneath the latter, which keeps nothing.
-Frames are piped at their own size; ffmpeg enlarges them.
+until the end, and its FFMPEG writer takes no GIFs, so ffmpeg is started here, which keeps nothing. Frames are piped at
+their own size; ffmpeg enlarges them.
 """
 
 from __future__ import annotations
@@ -172,7 +172,8 @@ class VideoWriter:
             assert self._encoder.stdin is not None
             with contextlib.suppress(OSError):  # it is gone: what it wrote is looked at below
                 self._encoder.stdin.close()
-            self._encoder.wait()
+            if self._encoder.wait() != 0:
+                raise self._failure("ffmpeg ended with an error")
             self._verify()
             with self._partial.open("rb") as file:
                 os.fsync(file.fileno())
@@ -243,7 +244,7 @@ class VideoWriter:
             raise self._failure("ffmpeg ended before the video did") from error
 
     def _verify(self) -> None:
-        """imageio does not say when ffmpeg died: count what a decoder finds in the file."""
+        """Counts what a decoder finds in the file: an encoder that ends well may have written too little."""
         try:
             found = _count_frames(self._partial)
         except (OSError, RuntimeError, ValueError, EOFError, SyntaxError) as error:  # Pillow raises the last two

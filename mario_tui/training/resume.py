@@ -43,7 +43,8 @@ def emulator_note(manifest: Mapping[str, Any]) -> str:
     """That a checkpoint was saved with another generation of the emulator, which does no harm; "" where it was not."""
     from mario_tui.game.emulator import emulator_generation
 
-    theirs, here = str(_dict(manifest.get("versions")).get("emulator", ""))[:100], emulator_generation()
+    versions = _dict(manifest.get("versions"))
+    theirs, here = checkpoint.printable(versions.get("emulator", "")), emulator_generation()
     if theirs in ("", here):
         return ""
     return f"saved with {theirs}, goes on with {here}: the game is the same in every bit"
@@ -54,7 +55,7 @@ def resume_notes(manifest: Mapping[str, Any]) -> Iterator[str]:
     if note := emulator_note(manifest):
         yield note
     versions = _dict(manifest.get("versions"))
-    known, here = str(versions.get("torch", ""))[:100], metadata.version("torch")
+    known, here = checkpoint.printable(versions.get("torch", "")), metadata.version("torch")
     if known and known.partition("+")[0] != here.partition("+")[0]:
         yield f"saved with PyTorch {known}, goes on with {here}: figures may be rounded otherwise"
 

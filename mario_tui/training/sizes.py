@@ -36,8 +36,8 @@ class DiskNeed:
 
     @property
     def total(self) -> int:
-        """All of them; of a training without an end the newest alone."""
-        return self.each * (self.kept or 1) + self.replay
+        """All of them, of a training without an end the newest; while one is written, the one before has its replay."""
+        return self.each * (self.kept or 1) + self.replay * (1 if self.kept == 1 else 2)
 
 
 def replay_memory(transitions: int) -> int:

@@ -285,7 +285,7 @@ class Trainer:
             self.last_checkpoint: Path | None = None
             self._saved_step = -1
             self._saver = Saver(self.run_dir, self.config)
-            self._save_problem = ""
+            self._save_problem = self._rotation_problem = ""
             self._warned: set[str] = set()
             self._resume_notes: list[str] = []
             self.first_greedy_clear: FirstClear | None = None
@@ -787,10 +787,17 @@ class Trainer:
         finally:
             self.mario.memory.drop_snapshot()
         self.last_checkpoint, self._saved_step, self._save_problem = path, step, ""
-        # in this thread, which is the one that says of older ones which is the best
-        with contextlib.suppress(OSError):  # the next save tries again
-            checkpoint.rotate(self.run_dir, path)
+        self._rotate(path)
         return path
+
+    def _rotate(self, newest: Path) -> None:
+        """In this thread, which is the one that says of older checkpoints which is the best."""
+        self._rotation_problem = ""
+        if self.config.keep_every > 1:
+            try:
+                checkpoint.rotate(self.run_dir, newest)
+            except OSError as error:
+                self._rotation_problem = f"older checkpoints could not be deleted: {error.strerror}"
 
     def _cannot_save(self, step: int, error: Exception) -> Warned:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -828,7 +835,7 @@ class Trainer:
         memory, saver = self.mario.memory, self._saver
         return tuple(
             file_warnings(
-                (self._save_problem, self.logger.problem),
+                (self._save_problem, self._rotation_problem, self.logger.problem),
                 free_bytes=saver.bytes_free,
                 needed_bytes=saver.bytes_needed(memory.transitions),
             )

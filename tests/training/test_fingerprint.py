@@ -94,12 +94,12 @@ def test_another_emulator_or_pytorch_is_told_and_does_no_harm(saved: Path) -> No
 
 def test_another_emulator_is_told_to_who_evaluates_or_watches(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     emulator = "gym-super-mario-bros 9.1.0, nes-py 9.0.1"
-    say(saved, versions={"emulator": emulator})
+    say(saved, versions={"emulator": f"\x1b{emulator}\n"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mario_tui.play.evaluation.evaluate", lambda *_, **__: Evaluation(()))
         assert main(["eval", str(saved)]) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{saved.name} was saved with {emulator}, goes on with {emulator_generation()}")
+    assert line.startswith(f"{saved.name} was saved with ?{emulator}, goes on with {emulator_generation()}")
     say(saved, versions={"emulator": emulator_generation()})
     assert main(["watch", str(saved)]) == 2, "there is no terminal here"
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,5 +1,6 @@
 """Which checkpoints of a run stay, and what they take on the disk, which is told before."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
 from mario_tui.agent.policy import export_policy
 from mario_tui.config import TrainingConfig, preset
+from mario_tui.training.resume import resume_config
 from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
 from mario_tui.training.state_files import REPLAY_PARTS
 from mario_tui.training.trainer import Trainer
@@ -28,7 +30,7 @@ def steps(run: Path) -> list[int]:
 
 def write(run: Path, step: int, **header: Any) -> Path:
     parts = {"agent.bin": lambda path: path.write_bytes(bytes(10))}
-    return checkpoint.write(run, step, parts, {**HEADER, "rotates": True, **header})
+    return checkpoint.write(run, step, parts, {**HEADER, "rotates": True, "full": True, **header})
 
 
 @pytest.mark.usefixtures("fake_games")
@@ -62,11 +64,47 @@ def test_the_best_one_those_with_a_note_and_what_cannot_be_read_stay(home: Path)
     assert list(run.glob(".*.part")) == []
 
 
-def test_the_one_before_the_newest_stays(home: Path) -> None:
+def test_the_full_one_before_the_newest_stays(home: Path) -> None:
+    run = paths.run_dir("run")
+    folders = [write(run, step, full=step != 3) for step in range(1, 5)]
+    checkpoint.rotate(run, folders[-1])
+    assert paths.step_folders(run) == [folders[1], folders[3]]
+
+
+def test_where_notes_cannot_be_read_nothing_goes(home: Path) -> None:
     run = paths.run_dir("run")
     folders = [write(run, step) for step in range(1, 5)]
+    checkpoint.annotate(folders[0], "keep this")
+    (run / checkpoint.EVALUATIONS).write_text("{")
     checkpoint.rotate(run, folders[-1])
-    assert paths.step_folders(run) == folders[-2:]
+    assert paths.step_folders(run) == folders
+
+
+def test_one_that_cannot_be_deleted_does_not_keep_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = paths.run_dir("run")
+    folders = [write(run, step) for step in range(1, 5)]
+    rename = os.rename
+
+    def refuse(source: Path, target: Path) -> None:
+        if source == folders[0]:
+            raise PermissionError(1, "Operation not permitted")
+        rename(source, target)
+
+    monkeypatch.setattr("mario_tui.checkpoint.os.rename", refuse)
+    with pytest.raises(PermissionError):
+        checkpoint.rotate(run, folders[-1])
+    assert paths.step_folders(run) == [folders[0], *folders[2:]]
+
+
+@pytest.mark.usefixtures("fake_games")
+def test_who_wants_to_keep_all_from_now_on_keeps_all(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeFleet, "restore", lambda fleet, state: fleet.receive(), raising=False)
+    trainer = Trainer(small(steps=60, save_every=20, keep_every=100, network="small"), run="changed")
+    run_to_end(trainer)
+    assert steps(trainer.run_dir) == [40, 60]
+    saved = paths.step_folders(trainer.run_dir)[-1]
+    run_to_end(Trainer(resume_config(saved, {"steps": 140, "keep_every": 1}), resume=saved))
+    assert steps(trainer.run_dir) == [40, 60, 80, 100, 120, 140]
 
 
 def test_a_copy_is_not_replaced(home: Path, small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +148,7 @@ def test_before_the_first_checkpoint_its_size_is_estimated(small: Any) -> None:
 def test_how_many_there_will_be(changes: dict[str, int], kept: int | None) -> None:
     need = disk_need(TrainingConfig(**changes))
     assert need.kept == kept
-    assert need.total == need.each * (kept or 1) + need.replay
+    assert need.total == need.each * (kept or 1) + need.replay * (1 if kept == 1 else 2)
 
 
 def test_the_need_in_words() -> None:

@@ -202,7 +202,7 @@ async def test_the_disk_that_checkpoints_need_stands_beside_what_is_free() -> No
         assert not row.warning
         row.set_value("100000")
         train_form.rows()["steps"].set_value("10000000")
-        await until(pilot, lambda: "2.8 GB of 1.0 GB free" in row.warning)
+        await until(pilot, lambda: "2.9 GB of 1.0 GB free" in row.warning)
         assert row.has_class("-warning")
 
 
