@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
 import shutil
 import threading
 import time
 from pathlib import Path
 
-_MACHINE = re.sub(r"[^A-Za-z0-9]", "-", platform.node())[:40]
+_MACHINE = re.sub(r"[^A-Za-z0-9]", "-", os.uname().nodename)[:40]
 _HIDDEN = re.compile(r"\..+\.mario-tui-([A-Za-z0-9-]*)-(\d{1,9})-\d+\.part(\.\w+)?")
 _FORGOTTEN_SECONDS = 86_400.0
 

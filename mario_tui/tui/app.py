@@ -180,8 +180,13 @@ class MarioTuiApp(App[int]):
         if isinstance(driver, TerminalDriver) and not self.no_color:
             self.graphics = driver.graphics if kitty_graphics.is_used(settings.graphics, os.environ) else None
         self.watch(self, "theme", self._keep_theme, init=False)
+        self.watch(self, "app_focus", self._focus_changed, init=False)  # a screen that watched it would never be freed
         for problem in problems:
             self.notify(problem, severity="warning", timeout=15, markup=False)
+
+    def _focus_changed(self, focus: bool) -> None:
+        if not focus and isinstance(self.screen, PlayerScreen):
+            self.screen.focus_is_lost()
 
     def _keep_theme(self, theme: str) -> None:
         try:

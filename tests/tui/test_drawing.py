@@ -16,6 +16,7 @@ from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.train import TrainScreen
+from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.key_line import KeyLine
 from tui.fakes import World, curves, picture, running, typical_checkpoints, typical_recordings, until
@@ -50,6 +51,23 @@ async def test_no_widget_is_left_behind_by_the_help_panel_or_another_screen() ->
         for _ in range(3):
             await look_around()
         assert widgets() == before
+
+
+async def test_no_screen_is_left_behind_by_watching() -> None:
+    """Each would keep its player, with an emulator, an agent and all pictures of its episode."""
+    world = World(typical_checkpoints())
+    app = world.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show_training(world, app, pilot)
+        for _ in range(3):
+            await pilot.press("w")
+            await until(pilot, lambda: isinstance(app.screen, WatchScreen))
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        await pilot.press("h", "t")
+        await pilot.pause()
+        gc.collect()
+        assert sum(isinstance(thing, WatchScreen) for thing in gc.get_objects()) <= 1, "the last one may be"
 
 
 async def test_the_line_of_keys_follows_the_screen_and_can_be_clicked() -> None:

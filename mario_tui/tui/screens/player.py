@@ -89,7 +89,6 @@ class PlayerScreen(MarioScreen):
         super().on_mount()
         self.every(1 / self.mario.frames_per_second, self.refresh_game)
         self.every(1 / 10, self.refresh_numbers)
-        self.watch(self.app, "app_focus", self._focus_changed, init=False)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
@@ -191,9 +190,9 @@ class PlayerScreen(MarioScreen):
         self._release_all()
         self.refresh_numbers()
 
-    def _focus_changed(self, focus: bool) -> None:
-        if not focus:
-            self._release_all()
+    def focus_is_lost(self) -> None:
+        """The terminal's window lost the focus: no key that is let go from now on will be heard of."""
+        self._release_all()
 
     def _release_all(self) -> None:
         if self.controls is not None:
