@@ -51,10 +51,13 @@ class Terminal:
         self.written = bytearray()
         self.master, slave = pty.openpty()
         ioctl(self.master, TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")
+        }  # of another
         self.process = subprocess.Popen(
             [*command, *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "MARIO_TUI_HOME": str(home)},
+            env={**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", "MARIO_TUI_HOME": str(home)},
         )  # fmt: skip
         os.close(slave)
         self.screen = pyte.Screen(width, height)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -21,13 +22,14 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from filelock import FileLock, Timeout
 
 from mario_tui import __version__, files, paths
+from mario_tui.config import load_toml
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.files import fsync, hidden_name, write_atomically
 
@@ -37,13 +39,18 @@ PREPROCESSING = "luminance, 84x84 bilinear with antialiasing, uint8"
 REWARD = "7.4.0"
 """What agents here learn from (game/emulator.py): the reward of this version of gym-super-mario-bros."""
 T = TypeVar("T")
+_State: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 MANIFEST = "manifest.json"
 EVALUATIONS = "evaluations.json"
+DAMAGED_EVALUATIONS = "evaluations.damaged*.json"
+"""What a damaged evaluations.json is called from then on; without the star, or with a number in its place."""
+TRASHED = "measured.json"
+"""What was measured of a checkpoint in the trash, in its own folder, so that it comes back with it."""
 ROBUST_PROTOCOL = "sticky by frame"
 """How the robust clear rate is measured now; rates of another protocol cannot be compared with it and do not count."""
+MAX_NOTE = 1000
 _PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-_MAX_JSON_BYTES = 16 * 2**20
 
 
 def _sha256(path: Path) -> str:
@@ -94,9 +101,11 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], hea
         fsync(temporary)
         verify(temporary)
         os.rename(temporary, final)
+        _found[final] = _found.pop(temporary)
         fsync(run)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        _found.pop(temporary, None)
         raise
     return final
 
@@ -133,11 +142,30 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
+def now_after(time: str) -> str:
+    """Now, but at least a second after `time`, also where the clock was put back: the order of checkpoints is that of
+    their times."""
+    with contextlib.suppress(ValueError, OverflowError, TypeError):
+        if datetime.fromisoformat(time) >= datetime.fromisoformat(now()):
+            return (datetime.fromisoformat(time) + timedelta(seconds=1)).isoformat(timespec="seconds")
+    return now()
+
+
+def newest_time(run: Path) -> str:
+    """When the newest of a run's checkpoints that can be read was saved; "" where there is none."""
+    for folder in reversed(paths.step_folders(run)):
+        with contextlib.suppress(CheckpointError):
+            return str(read_manifest(folder)["created"])
+    return ""
+
+
 def drop_parts(folder: Path, names: Collection[str]) -> None:
     """Takes parts out of a checkpoint: first out of its manifest, then off the disk, so that it stays whole throughout.
 
-    A checkpoint that cannot be read is left as it is.
+    A checkpoint that cannot be read is left as it is, and so is one elsewhere that a link leads to.
     """
+    if folder.is_symlink():
+        return
     try:
         manifest = read_manifest(folder)
     except CheckpointError:
@@ -162,14 +190,17 @@ def sweep(run: Path) -> None:
     for leftover in run.glob(".step-*.part"):
         shutil.rmtree(leftover, ignore_errors=True)
     for folder in (run, *paths.step_folders(run)):
-        files.sweep(folder)
+        if not folder.is_symlink() or folder == run:
+            files.sweep(folder)
 
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file; raises CheckpointError, naming it, where it is missing or damaged."""
     try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
+        if path.stat().st_size > paths.MAX_JSON_BYTES:
             raise CheckpointError(f"{path} is damaged: too large")
+        if not path.is_file():  # a pipe would have its reader wait for ever, a device would never end
+            raise CheckpointError(f"{path} is damaged: it is no file")
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing") from None
@@ -220,9 +251,38 @@ def check_sizes(folder: Path) -> dict[str, Any]:
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """The manifest, after every part was read and found to be what was written; raises CheckpointError."""
-    check_sizes(folder)
-    return _check_parts(folder, _check_content)
+    """The manifest, after every part was read and found to be what was written; raises CheckpointError.
+
+    What is found is remembered for as long as the files stay as they are: lists of checkpoints show it.
+    """
+    state, found = _state_of(folder), ""
+    try:
+        check_sizes(folder)
+        return _check_parts(folder, _check_content)
+    except CheckpointError as error:
+        found = str(error)
+        raise
+    finally:
+        _found[folder] = state, found
+
+
+_found: dict[Path, tuple[_State, str]] = {}
+"""What `verify` found last in this process: of which state of a folder's files, and what is wrong with it, or ""."""
+
+
+def _state_of(folder: Path) -> _State:
+    """What shows whether files have changed: names, sizes, times."""
+    try:
+        statuses = [(file.name, file.stat()) for file in os.scandir(folder)]
+    except OSError:
+        return ()
+    return tuple(sorted((name, status.st_size, status.st_mtime_ns, status.st_ino) for name, status in statuses))
+
+
+def _verified(folder: Path) -> str | None:
+    """What `verify` found: "" of a whole one; None where it has not looked at the files as they are now."""
+    state, found = _found.get(folder, ((), ""))
+    return found if state and state == _state_of(folder) else None
 
 
 def _check_parts(folder: Path, check: Callable[[Path, Mapping[str, Any]], None]) -> dict[str, Any]:
@@ -241,7 +301,11 @@ def _check_parts(folder: Path, check: Callable[[Path, Mapping[str, Any]], None])
     except CheckpointError:
         if folder.is_dir():
             raise
-        raise CheckpointError(f"{folder} is gone: deleted, or replaced by a later one of its run") from None
+        raise _gone(folder) from None
+
+
+def _gone(folder: Path) -> CheckpointError:
+    return CheckpointError(f"{folder} is gone: deleted, or replaced by a later one of its run")
 
 
 def _check_size(part: Path, entry: Mapping[str, Any]) -> None:
@@ -278,17 +342,29 @@ def check_made_for(folder: Path, manifest: Mapping[str, Any], **here: str) -> No
             )
 
 
-def newest_whole(run: Path) -> Path:
-    """The newest checkpoint of a run that is whole; raises CheckpointError where there is none."""
-    problem = f"{run} holds no checkpoint yet"
+def to_continue(run: Path) -> tuple[Path, str]:
+    """The checkpoint to go on from, and why it is not the newest; "" where it is.
+
+    That is the newest whole one; but not that of an agent that was evaluated, which has no replay, where a full one is
+    there. Raises CheckpointError where none is whole.
+    """
+    why = first = ""
+    taken: Path | None = None
     for folder in reversed(paths.step_folders(run)):
         try:
-            verify(folder)
+            manifest = verify(folder)
         except CheckpointError as error:
-            problem = str(error)
-        else:
-            return folder
-    raise CheckpointError(problem)
+            why = why or str(error)
+            continue
+        if taken is None:
+            taken, first = folder, why
+            if manifest.get("evaluated") is not True:
+                break
+        elif manifest.get("full") is True:
+            return folder, why or f"{taken.name} was saved as the best so far, without the replay"
+    if taken is None:
+        raise CheckpointError(why or f"{run} holds no checkpoint yet")
+    return taken, first
 
 
 def trash(path: Path) -> Path:
@@ -296,21 +372,24 @@ def trash(path: Path) -> Path:
 
     Raises InputError for a run that is being trained.
     """
-    inside = path.resolve().relative_to(paths.checkpoints_dir().resolve())
-    folder = paths.checkpoints_dir() / ".trash" / f"{paths.timestamp()}_{'_'.join(inside.parts)}"
+    whole_run = path.parent.resolve() == paths.checkpoints_dir().resolve()
+    name = path.name if whole_run else f"{path.parent.name}_{path.name}"
+    folder = paths.checkpoints_dir() / ".trash" / f"{paths.timestamp()}_{name}"
     number = 2
     while folder.exists():
         folder = folder.with_name(f"{folder.name}_{number}")
         number += 1
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if len(inside.parts) == 1:
+    if whole_run:
         with _nobody_trains(path):
             os.rename(path, folder)
         return folder
-    os.rename(path, folder)
     run = path.parent
-    if (run / EVALUATIONS).exists():
-        with _evaluations_lock(run):
+    with _evaluations_lock(run):
+        if measured := evaluations(run).get(path.name):
+            write_atomically(path / TRASHED, json.dumps(measured, indent=1) + "\n")
+        os.rename(path, folder)
+        if measured:
             _forget(run, path.name)
     return folder
 
@@ -319,25 +398,27 @@ def rotate(run: Path, newest: Path) -> None:
     """Deletes the checkpoints of a run that were saved to be replaced by later ones (`rotates` in their manifest).
 
     What stays: `newest` and what is later, the full one before (should the newest be damaged one day), the best one,
-    those with a note, and whatever is damaged. A folder gets a hidden name before anything in it goes, so that it is
-    there whole or not at all.
+    those with a note, whatever is damaged, and what a link leads to. A folder gets a hidden name before anything in it
+    goes, so that it is there whole or not at all.
 
     Raises:
         OSError: one cannot be deleted; the others are.
     """
     folders = paths.step_folders(run)
     older = folders[: folders.index(newest)] if newest in folders else []
-    before = next((folder for folder in reversed(older) if _manifest_if_whole(folder).get("full") is True), None)
-    replaced = [folder for folder in older if folder != before and _manifest_if_whole(folder).get("rotates") is True]
+    manifests = {folder: _manifest_if_whole(folder) for folder in older}
+    before = next((folder for folder in reversed(older) if manifests[folder].get("full") is True), None)
+    replaced = [folder for folder in older if folder != before and manifests[folder].get("rotates") is True]
     if not replaced:
         return
     problem = None
     with _evaluations_lock(run):
-        measured, best = evaluations(run), run / "best"
-        if (run / EVALUATIONS).exists() and not measured:
-            return  # it may be damaged, and then nobody knows which have a note
+        if _read_evaluations(run) is None or any(run.glob(DAMAGED_EVALUATIONS)):  # nobody knows which have a note
+            return
+        measured = evaluations(run)
+        best = {_best_of(run, measured), _linked_best(run)}
         for folder in replaced:
-            if measured.get(folder.name, {}).get("note") or (best.exists() and folder.samefile(best)):
+            if measured.get(folder.name, {}).get("note") or folder.name in best or folder.is_symlink():
                 continue
             try:
                 if folder.name in measured:
@@ -361,8 +442,8 @@ def _manifest_if_whole(folder: Path) -> dict[str, Any]:
 def _forget(run: Path, name: str) -> None:
     """Drops what was measured of a checkpoint that is gone: a later one of the same name must not inherit it."""
     content = evaluations(run)
-    content.pop(name, None)
-    write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
+    del content[name]
+    _write_evaluations(run, content, gone=name)
     _link_best(run)
 
 
@@ -370,33 +451,59 @@ def _forget(run: Path, name: str) -> None:
 
 
 def evaluations(run: Path) -> dict[str, dict[str, Any]]:
-    """Name of a checkpoint -> what was measured of it; empty where nothing was, or the file is damaged."""
+    """Name of a checkpoint -> what was measured of it; empty where nothing was, or the file is damaged.
+
+    With that of checkpoints that were taken back from the trash.
+    """
+    content = {name: entry for name, entry in (_read_evaluations(run) or {}).items() if isinstance(entry, dict)}
+    for path in run.glob(f"step-*/{TRASHED}"):
+        with contextlib.suppress(CheckpointError):
+            if path.parent.name not in content and isinstance(entry := read_json(path), dict):
+                content[path.parent.name] = entry
+    return content
+
+
+def _read_evaluations(run: Path) -> dict[str, Any] | None:
+    """What is in the file, also what is not ours; None where it is damaged."""
+    if not (run / EVALUATIONS).exists():
+        return {}
     try:
         content = read_json(run / EVALUATIONS)
     except CheckpointError:
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {name: entry for name, entry in content.items() if isinstance(entry, dict)}
+        return None
+    return content if isinstance(content, dict) else None
 
 
-def note_evaluation(folder: Path, **measured: Any) -> None:
+def _write_evaluations(run: Path, content: Mapping[str, Any], *, gone: str = "") -> None:
+    """Called under the lock. A damaged file stays under another name, and what is not ours in it: a person wrote it."""
+    there = _read_evaluations(run)
+    if there is None:
+        names = (DAMAGED_EVALUATIONS.replace("*", "" if number == 1 else f"-{number}") for number in itertools.count(1))
+        os.replace(run / EVALUATIONS, next(run / name for name in names if not (run / name).exists()))
+    others = {name: entry for name, entry in (there or {}).items() if name not in content and name != gone}
+    write_atomically(run / EVALUATIONS, json.dumps({**others, **content}, indent=1) + "\n")
+
+
+def note_evaluation(folder: Path, /, **measured: Any) -> None:
     """Keeps what was measured of a checkpoint (`greedy_clear`, `greedy_x`, `robust_clear_rate`), and moves `best`.
 
-    A robust clear rate stays where the new one is of fewer episodes (`robust_episodes`).
+    A robust clear rate stays where the new one is of fewer episodes (`robust_episodes`). Nothing is written beside a
+    checkpoint that is in no run's folder.
     """
     run = folder.parent
+    if not is_run(run):
+        return
     if "robust_clear_rate" in measured:
-        measured["robust_protocol"] = ROBUST_PROTOCOL
+        measured.setdefault("robust_protocol", ROBUST_PROTOCOL)
     with _evaluations_lock(run):
         if not folder.is_dir():
             return  # it has gone meanwhile, and a later one of its name must not inherit this
         content = evaluations(run)
         entry = content.get(folder.name, {})
-        if _robust_episodes(entry) > measured.get("robust_episodes", math.inf):
+        if _robust_episodes(entry) > (_number(measured.get("robust_episodes")) or math.inf):
             measured = {name: value for name, value in measured.items() if not name.startswith("robust_")}
         content[folder.name] = {**entry, **measured}
-        write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
+        _write_evaluations(run, content)
         _link_best(run)
 
 
@@ -405,11 +512,11 @@ def annotate(folder: Path, text: str) -> None:
     run = folder.parent
     with _evaluations_lock(run):
         if not folder.is_dir():
-            raise CheckpointError(f"{folder} is gone: deleted, or replaced by a later one of its run")
+            raise _gone(folder)
         content = evaluations(run)
-        entry = {**content.get(folder.name, {}), "note": " ".join(text.split())}
+        entry = {**content.get(folder.name, {}), "note": printable(text, MAX_NOTE)}
         content[folder.name] = entry if entry["note"] else {name: entry[name] for name in entry if name != "note"}
-        write_atomically(run / EVALUATIONS, json.dumps(content, indent=1) + "\n")
+        _write_evaluations(run, content)
 
 
 def rename_run(run: Path, name: str) -> Path:
@@ -423,6 +530,16 @@ def rename_run(run: Path, name: str) -> Path:
     with _nobody_trains(run):
         os.rename(run, folder)
     return folder
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's: one in the folder of runs, or one that holds the settings of a run."""
+    if folder.resolve().parent == paths.checkpoints_dir().resolve():
+        return True
+    try:
+        return (folder / "config.toml").is_file() and bool(load_toml(folder / "config.toml"))
+    except InputError:
+        return False
 
 
 @contextmanager
@@ -440,12 +557,18 @@ def _nobody_trains(run: Path) -> Iterator[None]:
 
 
 def run_lock(run: Path) -> Path:
-    """The file that whoever trains a run holds a lock on."""
+    """The file that whoever trains a run holds a lock on; the same one by whatever link the run was found."""
+    run = run.resolve()
     return run.with_name(f".{run.name}.lock")
 
 
 def _evaluations_lock(run: Path) -> FileLock:
-    """Held while what is known of a run's checkpoints changes: a training and an evaluation may want to at once."""
+    """Held while what is known of a run's checkpoints changes: a training and an evaluation may want to at once.
+
+    Raises CheckpointError where the run has gone, as with another name: the lock would make its folder.
+    """
+    if not run.is_dir():
+        raise _gone(run)
     return FileLock(run / ".evaluations.lock")
 
 
@@ -468,17 +591,31 @@ def _rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
     )
 
 
+def _best_of(run: Path, content: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The name of the best checkpoint, of equals the newest; None where nothing was measured."""
+    measured = {name: entry for name, entry in content.items() if entry.keys() - {"note"}}
+    names = [folder.name for folder in paths.step_folders(run) if folder.name in measured]
+    return max(reversed(names), key=lambda name: _rank(measured[name]), default=None)
+
+
+def _linked_best(run: Path) -> str | None:
+    """The name of the checkpoint that the link `best` leads to; None where there is no such link."""
+    try:
+        return Path(os.readlink(run / "best")).name
+    except OSError:
+        return None
+
+
 def _link_best(run: Path) -> None:
-    measured = {name: entry for name, entry in evaluations(run).items() if entry.keys() - {"note"}}
-    folders = [folder for folder in paths.step_folders(run) if folder.name in measured]
-    link = run / "best"
-    if not folders:
+    best, link = _best_of(run, evaluations(run)), run / "best"
+    if link.exists() and not link.is_symlink():
+        return  # somebody's own
+    if best is None:
         link.unlink(missing_ok=True)
         return
     temporary = hidden_name(link)
     temporary.unlink(missing_ok=True)
-    # of equals the newest
-    temporary.symlink_to(max(reversed(folders), key=lambda folder: _rank(measured[folder.name])).name)
+    temporary.symlink_to(best)
     os.replace(temporary, link)
 
 
@@ -492,6 +629,9 @@ class CheckpointInfo:
         problem: what is wrong with one that is not whole.
         note: the user's own line.
         robust_episodes: of how many episodes the robust clear rate is; 0 where there is none, or nobody wrote it down.
+        full, evaluated: saved with the replay; saved as an agent that was evaluated.
+        verified: whether it was read through and is whole; where it was not, `whole` says that all parts are there and
+            have their sizes.
     """
 
     path: Path
@@ -509,6 +649,9 @@ class CheckpointInfo:
     problem: str = ""
     note: str = ""
     robust_episodes: int = 0
+    full: bool = False
+    evaluated: bool = False
+    verified: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui checkpoints --json` promises."""
@@ -544,11 +687,21 @@ class RunSummary:
     created: str
     size_bytes: int
     checkpoints: list[CheckpointInfo] = field(default_factory=list)
+    unread: str = ""
+    """The name of a file with notes and measurements that cannot be read."""
 
     @property
     def newest(self) -> CheckpointInfo | None:
         """The newest checkpoint that is whole; None where there is none."""
         return next((info for info in self.checkpoints if info.whole), None)
+
+    @property
+    def to_continue(self) -> CheckpointInfo | None:
+        """What training goes on from, as the function of this name has it."""
+        newest = self.newest
+        if newest is None or not newest.evaluated:
+            return newest
+        return next((info for info in self.checkpoints if info.whole and info.full), newest)
 
     @property
     def best(self) -> CheckpointInfo | None:
@@ -580,11 +733,14 @@ class RunSummary:
 def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointInfo:
     match = paths.STEP_FOLDER.fullmatch(folder.name)
     stage, created, step, problem = "?", "", int(match[1]) if match else 0, ""
+    found: str | None = None
     manifest: dict[str, Any] = {}
     try:
         manifest = read_manifest(folder)
         stage, created, step = manifest["stage"], manifest["created"], manifest["step"]
         check_sizes(folder)
+        found = _verified(folder)
+        problem = found or ""
     except CheckpointError as error:
         problem = str(error)
     clear = measured.get("greedy_clear")
@@ -604,7 +760,10 @@ def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointIn
         mean_reward=_number(manifest.get("mean_reward")),
         episodes=None if episodes is None else int(episodes),
         problem=problem,
-        note=note if isinstance(note := measured.get("note"), str) else "",
+        full=manifest.get("full") is True,
+        evaluated=manifest.get("evaluated") is True,
+        verified=found == "",
+        note=printable(note, MAX_NOTE) if isinstance(note := measured.get("note"), str) else "",
     )
 
 
@@ -631,7 +790,7 @@ def run_summaries() -> list[RunSummary]:
     summaries = []
     for run in paths.runs():
         measured = evaluations(run)
-        best = (run / "best").resolve().name if (run / "best").is_symlink() else ""
+        best = _linked_best(run)
         infos = [
             _info(folder, measured.get(folder.name, {}), folder.name == best)
             for folder in reversed(paths.step_folders(run))
@@ -647,9 +806,16 @@ def run_summaries() -> list[RunSummary]:
                 created=created,
                 size_bytes=sum(info.size_bytes for info in infos),
                 checkpoints=infos,
+                unread=_unread(run),
             )
         )
     return sorted(summaries, key=lambda summary: summary.created, reverse=True)
+
+
+def _unread(run: Path) -> str:
+    if _read_evaluations(run) is None:
+        return EVALUATIONS
+    return min((path.name for path in run.glob(DAMAGED_EVALUATIONS)), default="")
 
 
 def list_checkpoints() -> list[CheckpointInfo]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -185,6 +186,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.strerror:
+            where = f"{error.filename}: " if error.filename else ""
+            more = "; make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            print(f"mario-tui: {where}{error.strerror}{more}", file=sys.stderr)
+            return 1
         message = " ".join(str(error).split())
         print(f"mario-tui: {type(error).__name__}: {message} (add --debug for the traceback)", file=sys.stderr)
         return 1

@@ -358,12 +358,18 @@ def load_toml(path: Path) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """What is in a TOML file; raises InputError where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"no settings file at {path}: check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a settings file: {error}") from None
+    return parse_toml(text, path)
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """What the text of a TOML file says; raises InputError, naming the file, where it is none."""
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also of a number with thousands of digits, or too deep a nesting
         raise InputError(f"{path} is no TOML: {str(error)[:200]}") from None
 

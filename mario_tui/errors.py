@@ -27,3 +27,7 @@ class RecordingError(MarioTuiError):
 
 class TrainingError(MarioTuiError):
     """Training could not go on."""
+
+
+class NotSavedError(TrainingError):
+    """A training that should end could not be saved, e.g. as the disk is full."""

@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 
 _MACHINE = re.sub(r"[^A-Za-z0-9]", "-", os.uname().nodename)[:40]
+with contextlib.suppress(OSError):  # in a container the same numbers are of other processes
+    if (_namespace := os.stat("/proc/self/ns/pid").st_ino) != 0xEFFFFFFC:  # that of the machine itself, in every Linux
+        _MACHINE += f"-{_namespace}"
 _HIDDEN = re.compile(r"\..+\.mario-tui-([A-Za-z0-9-]*)-(\d{1,9})-\d+\.part(\.\w+)?")
 _FORGOTTEN_SECONDS = 86_400.0
 

@@ -50,6 +50,7 @@ def main(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
         attributes: of the terminal, as they were before the program; None where there is none.
         full_screen: whether the program takes the whole screen and its modes, and not only hides the cursor.
     """
+    program = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it goes when the program has gone
         signal.signal(number, signal.SIG_IGN)
     run = ""
@@ -64,10 +65,10 @@ def main(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
         with contextlib.suppress(OSError):
             os.write(1, SHOW_CURSOR)
     with contextlib.suppress(OSError):
-        os.write(1, f"{_report(log, run)}\n".encode())
+        os.write(1, f"{_report(log, run, program)}\n".encode())
 
 
-def _report(log: int, run: str) -> str:
+def _report(log: int, run: str, program: int) -> str:
     from mario_tui import crash, paths
 
     with os.fdopen(log, "rb") as file:
@@ -76,7 +77,7 @@ def _report(log: int, run: str) -> str:
     reason = found.partition("\n")[0].removeprefix("Fatal Python error: ") if found else "killed from outside"
     details = found or "No handler ran, as with SIGKILL; a system that runs out of memory does that, too.\n"
     folder = Path(run) if run else None
-    path = crash.write_text(folder, f"mario-tui ended without warning: {reason}\n\n{details}")
+    path = crash.write_text(folder, f"mario-tui, process {program}, ended without warning: {reason}\n\n{details}")
     words = f"mario-tui ended without warning ({reason})"
     if path is not None:
         words += f"; what is known: {crash.shown(path)}"

@@ -14,6 +14,7 @@ import platformdirs
 
 from mario_tui.errors import CheckpointError, InputError
 
+MAX_JSON_BYTES = 16 * 2**20
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 STEP_FOLDER = re.compile(r"step-(\d{9,})(?:-(\d+))?")
 
@@ -118,10 +119,12 @@ def step_folders(run: Path) -> list[Path]:
 
 def _created(folder: Path) -> str:
     """When a checkpoint was saved; where its manifest cannot be read, when its folder was changed last."""
+    manifest = folder / "manifest.json"
     try:
-        created = json.loads((folder / "manifest.json").read_bytes())["created"]
-        if isinstance(created, str):
-            return created
+        if manifest.is_file() and manifest.stat().st_size <= MAX_JSON_BYTES:
+            created = json.loads(manifest.read_bytes())["created"]
+            if isinstance(created, str):
+                return created
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     try:
@@ -135,7 +138,7 @@ def runs() -> list[Path]:
     folder = checkpoints_dir()
     if not folder.is_dir():
         return []
-    names = (path for path in folder.iterdir() if not path.name.startswith("."))
+    names = (path for path in folder.iterdir() if not path.name.startswith(".") and path.name.isprintable())
     return sorted(path for path in names if path.is_dir() and (path / "config.toml").is_file())
 
 

@@ -13,6 +13,7 @@ import os
 import pickle
 import random
 import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -251,7 +252,9 @@ def test_what_lies_beside_checkpoints(home: Path, seed: int) -> None:
     assert as_bytes(info.as_json())
     read_metrics(run / "metrics.csv")
     run_curve(run, rng.choice(COMPARED), 10)
-    MetricLogger(run, "1-1", 1).forget_evaluations_after(100_000)
+    logger = MetricLogger(run, "1-1", 1)
+    logger.load_state_dict({**logger.state_dict(), "episode": 5}, step=100_000)
+    logger.begin()
 
 
 def fit_manifest(folder: Path, part: str, data: bytes) -> None:
@@ -487,3 +490,100 @@ def test_a_link_in_the_place_of_a_part_is_not_written_through(home: Path) -> Non
     checkpoint.drop_parts(folder, ("replay.frames",))
     assert outside.read_text() == "mine"
     assert not (folder / "replay.frames").is_symlink()
+
+
+def strange_run(name: str = "strange") -> Path:
+    """The shipped checkpoint in a run of its own, as one gets it from somebody."""
+    run = paths.run_dir(name)
+    shutil.copytree(SHIPPED / "step-001040000", run / "step-001040000")
+    shutil.copy(SHIPPED / "config.toml", run / "config.toml")
+    return run
+
+
+@pytest.mark.parametrize("name", ["step-001040000/manifest.json", "evaluations.json", "metrics.csv", "log"])
+@pytest.mark.parametrize("kind", ["a pipe", "a device without an end"])
+def test_what_is_no_file_is_not_waited_for(home: Path, name: str, kind: str) -> None:
+    """Runs in a process of its own, which would hang or fill the memory."""
+    run = strange_run()
+    (run / name).unlink(missing_ok=True)
+    if kind == "a pipe":
+        os.mkfifo(run / name)
+    else:
+        (run / name).symlink_to("/dev/zero")
+    code = """
+import sys
+from pathlib import Path
+from mario_tui import checkpoint, paths
+from mario_tui.agent.policy import export_policy
+from mario_tui.errors import MarioTuiError
+from mario_tui.training.metrics import MetricLogger, progress, read_metrics, run_curve
+run = Path(sys.argv[1])
+print(len(checkpoint.list_checkpoints()))
+read_metrics(run / "metrics.csv"), progress(run, 3), run_curve(run, "how far", 3)
+logger = MetricLogger(run, "1-1", 1)
+logger.note(1, "a line")
+logger.log_episode(0, step=1, epsilon=1.0, max_x=1, end="death", seconds=1.0)
+logger.history()
+try:
+    export_policy(run / "step-001040000", "exported")
+except MarioTuiError as error:
+    assert str(error).isprintable()
+print("done")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == ["1", "done"]
+    FENCE.crossed.clear()  # the process
+
+
+def test_a_link_in_the_place_of_a_log_is_neither_written_through_nor_passed_on(home: Path) -> None:
+    from mario_tui.agent.policy import export_policy
+    from mario_tui.training.metrics import MetricLogger
+
+    secret = home / "mine"
+    secret.write_text("secret, and its last line has no end")
+    run = strange_run()
+    for name in ("log", "metrics.csv", "loss_plot.png"):
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(secret)
+    logger = MetricLogger(run, "1-1", 1)
+    logger.note(1, "a line")
+    logger.log_episode(0, step=1, epsilon=1.0, max_x=1, end="death", seconds=1.0)
+    assert "it is a link, or no file" in logger.problem
+    assert secret.read_text() == "secret, and its last line has no end"
+    exported = export_policy(run / "step-001040000", "shared")
+    assert sorted(path.name for path in exported.parent.iterdir() if path.is_file()) == ["config.toml"]
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused(home: Path) -> None:
+    import zipfile
+
+    from mario_tui.agent.policy import load_policy
+
+    path = home / "mario_net_1.chkpt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(300 * 2**20))
+    assert path.stat().st_size < 2**20
+    with pytest.raises(MarioTuiError, match="315 MB of memory"):
+        load_policy(path)
+
+
+@pytest.mark.parametrize("logs", [[{"stage": ["1-1"]}], [{"buttons": "x"}], [7], "abc", {"a": 1}, [[[]]], 3])
+def test_forged_demonstrations_are_refused(home: Path, logs: Any) -> None:
+    from mario_tui.training.state_files import read_demonstrations
+
+    (home / "demonstrations.json").write_text(json.dumps({"logs": logs}))
+    assert not attempt(lambda: read_demonstrations(home, {"parts": {"demonstrations.json": {}}}))
+
+
+def test_a_video_said_to_have_more_frames_than_can_be_is_listed(home: Path) -> None:
+    from mario_tui.play import recordings
+
+    folder = paths.recordings_dir()
+    folder.mkdir()
+    (folder / "v.mp4").write_text("")
+    log = ActionLog("1-1", 4, (130,)).to_json(video={"frames": 10**400, "max_x": -(10**30)})
+    (folder / "v.json").write_text(log)
+    (info,) = recordings.list_recordings()
+    assert (info.seconds, info.max_x) == (4 / 60, None)

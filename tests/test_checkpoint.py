@@ -128,13 +128,13 @@ def test_a_missing_or_short_part_shows_in_the_list(run: Path) -> None:
     assert problems[1].endswith("agent.bin is missing")
     assert "10 bytes instead of 700" in problems[2]
     with pytest.raises(CheckpointError, match=r"agent\.bin"):
-        checkpoint.newest_whole(run)
+        checkpoint.to_continue(run)[0]
 
 
 def test_the_newest_whole_checkpoint_is_found_behind_a_damaged_one(run: Path) -> None:
     whole, damaged = write(run, 1), write(run, 2)
     (damaged / "agent.bin").write_bytes(b"x" * 700)
-    assert checkpoint.newest_whole(run) == whole
+    assert checkpoint.to_continue(run)[0] == whole
 
 
 @pytest.mark.parametrize(
@@ -383,3 +383,141 @@ def test_a_rate_of_another_protocol_counts_as_none(run: Path) -> None:
     checkpoint.note_evaluation(new, greedy_x=3161)
     assert (run / "best").resolve() == new
     assert {info.path: info.robust_clear_rate for info in checkpoint.list_checkpoints()} == {old: None, new: 0.2}
+
+
+def test_what_was_noted_comes_back_with_what_is_taken_out_of_the_trash(run: Path) -> None:
+    one, other = write(run, 1), write(run, 2)
+    checkpoint.note_evaluation(one, greedy_clear=True, greedy_x=3161)
+    checkpoint.note_evaluation(other, greedy_x=500)
+    checkpoint.annotate(one, "jumps well")
+    moved = checkpoint.trash(one)
+    assert checkpoint.evaluations(run).keys() == {other.name}
+    moved.rename(one)
+    checkpoint.verify(one)
+    assert checkpoint.evaluations(run)[one.name] == {"greedy_clear": True, "greedy_x": 3161, "note": "jumps well"}
+    checkpoint.annotate(one, "")
+    assert checkpoint.evaluations(run)[one.name] == {"greedy_clear": True, "greedy_x": 3161}
+    assert (run / "best").resolve() == one.resolve() or checkpoint.note_evaluation(one, greedy_x=3161) is None
+    assert (run / "best").resolve() == one.resolve()
+
+
+def test_what_a_person_wrote_between_the_measurements_stays(run: Path) -> None:
+    folder = write(run)
+    (run / checkpoint.EVALUATIONS).write_text(json.dumps({"to do": "watch the last jump", folder.name: {"note": "x"}}))
+    checkpoint.note_evaluation(folder, greedy_x=24)
+    content = json.loads((run / checkpoint.EVALUATIONS).read_text())
+    assert content == {"to do": "watch the last jump", folder.name: {"note": "x", "greedy_x": 24}}
+
+
+def test_a_note_does_nothing_to_the_terminal(run: Path) -> None:
+    folder = write(run)
+    (run / checkpoint.EVALUATIONS).write_text(json.dumps({folder.name: {"note": "x\x1b]0;y\x07\nz"}}))
+    (info,) = checkpoint.list_checkpoints()
+    assert info.note == "x?]0;y? z"
+    checkpoint.annotate(folder, "a\x1b[2Jb")
+    assert checkpoint.evaluations(run)[folder.name]["note"] == "a?[2Jb"
+
+
+def test_a_best_that_is_no_link_to_a_checkpoint_does_no_harm(run: Path) -> None:
+    folder = write(run)
+    (run / "best").symlink_to("best")
+    assert not checkpoint.list_checkpoints()[0].best
+    checkpoint.note_evaluation(folder, greedy_x=24)
+    assert checkpoint.list_checkpoints()[0].best
+    (run / "best").unlink()
+    (run / "best").write_text("mine")
+    checkpoint.note_evaluation(folder, greedy_x=25)
+    assert (run / "best").read_text() == "mine"
+    assert list(run.glob(".best*")) == []
+
+
+def test_nothing_is_written_beside_a_checkpoint_that_is_in_no_run(home: Path) -> None:
+    folder = write(home / "downloads", 7)
+    (home / "downloads" / "config.toml").write_text("a_setting_of = 'something else'")
+    before = sorted(path.name for path in (home / "downloads").iterdir())
+    checkpoint.note_evaluation(folder, greedy_x=25)
+    assert sorted(path.name for path in (home / "downloads").iterdir()) == before
+    (home / "downloads" / "config.toml").write_text("stage = '1-1'")
+    assert checkpoint.is_run(home / "downloads")
+
+
+def test_a_run_has_one_lock_by_whatever_link_it_is_found(run: Path, home: Path) -> None:
+    write(home / "elsewhere" / "a-run")
+    run.parent.mkdir()
+    run.symlink_to(home / "elsewhere" / "a-run")
+    assert checkpoint.run_lock(run) == checkpoint.run_lock(home / "elsewhere" / "a-run")
+    with FileLock(checkpoint.run_lock(run.resolve())), pytest.raises(InputError, match="is being trained"):
+        checkpoint.rename_run(run, "another")
+    moved = checkpoint.trash(paths.step_folders(run)[0])
+    checkpoint.verify(moved)
+    assert checkpoint.trash(run).is_symlink()
+    assert (home / "elsewhere" / "a-run").is_dir()
+
+
+def test_the_order_holds_when_the_clock_is_put_back() -> None:
+    ahead = "2099-01-01T00:00:00+00:00"
+    assert checkpoint.now_after(ahead) == "2099-01-01T00:00:01+00:00"
+    assert checkpoint.now_after(now := checkpoint.now()) > now
+    for time in ("", "2020-01-01T00:00:00+00:00", "2020-01-01", "no time", "9999-12-31T23:59:59+00:00"):
+        assert checkpoint.now_after(time)[:2] == "20"
+
+
+def test_a_run_that_has_gone_is_not_made_by_who_notes_something(run: Path) -> None:
+    folder = write(run)
+    checkpoint.rename_run(run, "another")
+    with pytest.raises(CheckpointError, match="is gone"):
+        checkpoint.annotate(folder, "x")
+    assert not run.exists()
+
+
+def test_training_goes_on_from_the_newest_with_the_replay_unless_what_was_saved_last_had_none(run: Path) -> None:
+    def save(step: int, **header: Any) -> Path:
+        folder = write(run, step)
+        path = folder / checkpoint.MANIFEST
+        created = f"2026-01-01T00:00:{step:02d}+00:00"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **header, "created": created}))
+        return folder
+
+    def summary() -> Path | None:
+        (one,) = checkpoint.run_summaries()
+        return one.to_continue.path if one.to_continue else None
+
+    evaluated = save(1, full=False, evaluated=True)
+    assert checkpoint.to_continue(run) == (summary(), "") == (evaluated, "")
+    full = save(2, full=True)
+    best = save(3, full=False, evaluated=True)
+    why = f"{best.name} was saved as the best so far, without the replay"
+    assert checkpoint.to_continue(run) == (summary(), why) == (full, why)
+    last = save(4, full=False)
+    assert checkpoint.to_continue(run) == (summary(), "") == (last, "")
+    (last / "agent.bin").write_bytes(bytes(700))  # of the same size
+    taken, why = checkpoint.to_continue(run)
+    assert (taken, summary()) == (full, full)
+    assert why == f"{last / 'agent.bin'} is damaged: its content is not what was saved"
+
+
+def test_lists_know_what_was_found_by_reading_a_checkpoint_through(run: Path) -> None:
+    folder = write(run)
+    assert [info.verified for info in checkpoint.list_checkpoints()] == [True], "it was read back when it was saved"
+    content = (folder / "agent.bin").read_bytes()
+    (folder / "agent.bin").write_bytes(content[:-1] + b"?")
+    assert [(info.whole, info.verified) for info in checkpoint.list_checkpoints()] == [(True, False)]
+    with pytest.raises(CheckpointError):
+        checkpoint.verify(folder)
+    (info,) = checkpoint.list_checkpoints()
+    assert not info.whole
+    assert info.problem == f"{folder / 'agent.bin'} is damaged: its content is not what was saved"
+    (folder / "agent.bin").write_bytes(content)
+    assert [(info.whole, info.verified) for info in checkpoint.list_checkpoints()] == [(True, False)]
+    checkpoint.verify(folder)
+    assert [(info.whole, info.verified) for info in checkpoint.list_checkpoints()] == [(True, True)]
+
+
+def test_notes_that_cannot_be_read_are_told_of(run: Path) -> None:
+    folder = write(run)
+    checkpoint.annotate(folder, "x")
+    assert checkpoint.run_summaries()[0].unread == ""
+    (run / checkpoint.EVALUATIONS).write_text("{")
+    assert checkpoint.run_summaries()[0].unread == "evaluations.json"
+    checkpoint.annotate(folder, "y")
+    assert checkpoint.run_summaries()[0].unread == "evaluations.damaged.json"

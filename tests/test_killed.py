@@ -47,7 +47,7 @@ newest = save()
 def check(done):
     global newest, saved
     folders = paths.step_folders(run)
-    whole = checkpoint.newest_whole(run)
+    whole = checkpoint.to_continue(run)[0]
     assert whole == folders[-1], "nothing is there that is not whole"
     assert newest in folders
     assert whole == newest or whole.name == paths.checkpoint_name(saved)

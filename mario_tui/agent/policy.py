@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,11 +18,14 @@ from torch import Tensor
 
 from mario_tui import checkpoint, files, paths
 from mario_tui.agent.network import MarioNet
-from mario_tui.config import check_settings
+from mario_tui.config import TrainingConfig, check_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
 
 ACTION_COUNTS = {"tutorial": 2, "run": 2, "right_only": 5, "simple": 7, "complex": 12}
 """How many actions a set has."""
+
+MAX_TUTORIAL_BYTES = 256 * 2**20
+"""Of a tutorial checkpoint, unpacked; one takes 13 MB."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +110,15 @@ def export_policy(source: Path, name: str) -> Path:
         parts = {"agent.safetensors": lambda path: save_tensors(weights, path)}
         folder = checkpoint.write(run, policy.step, parts, header)
         for pattern in ("config.toml", "metrics.csv", "evaluations.csv", "log", "*_plot.png"):
-            for file in source.parent.glob(pattern):
-                shutil.copy2(file, run / file.name)
-                files.fsync(run / file.name)
+            for file in source.parent.glob(pattern) if checkpoint.is_run(source.parent) else ():
+                if file.is_file() and not file.is_symlink():  # a stranger's may lead to what is not to be passed on
+                    shutil.copy2(file, run / file.name)
+                    files.fsync(run / file.name)
+        if not (run / "config.toml").exists():  # which makes it a run
+            files.write_atomically(run / "config.toml", _config_of(manifest).to_toml())
         measured = checkpoint.evaluations(source.parent).get(source.name)
         if measured:
-            checkpoint.note_evaluation(folder, **measured)
+            checkpoint.note_evaluation(folder, **{"robust_protocol": None, **measured})
         files.fsync(run)
         os.rename(run, final)
     except BaseException:
@@ -118,6 +126,14 @@ def export_policy(source: Path, name: str) -> Path:
         raise
     files.fsync(final.parent)
     return final / folder.name
+
+
+def _config_of(manifest: Mapping[str, Any]) -> TrainingConfig:
+    """The settings that a manifest tells of, as far as they can be read."""
+    try:
+        return make_config(**manifest["config"])
+    except (InputError, KeyError, TypeError):
+        return make_config(stage=manifest["stage"])
 
 
 def _from_folder(folder: Path, device: torch.device | str) -> Policy:
@@ -160,6 +176,7 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
 def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
     """Reads what the tutorial's `Mario.save` wrote, tensors only: a pickle that would run code is refused."""
     try:
+        _check_unpacked_size(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
         reason = checkpoint.one_line(error)
@@ -181,6 +198,15 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
             f"({checkpoint.one_line(error)})"
         ) from None
     return Policy(net.to(device).eval(), action_set, 4, frame_stack, "1-1", 0, file.name)
+
+
+def _check_unpacked_size(file: Path) -> None:
+    """Raises ValueError where a small file would take a lot of memory."""
+    if zipfile.is_zipfile(file):  # as PyTorch has written them since 1.6
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_TUTORIAL_BYTES:
+            raise ValueError(f"it would take {size / 1e6:,.0f} MB of memory")
 
 
 def _load(net: MarioNet, state: dict[str, Tensor]) -> None:

@@ -54,7 +54,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
         threads=os.cpu_count() or 1,
         on_episode=report,
     )
-    evaluation.note(path, policy, result, stage=stage, sticky=arguments.sticky, noops=arguments.noops)
+    try:
+        evaluation.note(path, policy, result, stage=stage, sticky=arguments.sticky, noops=arguments.noops)
+    except (OSError, CheckpointError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        print(f"mario-tui: the result is not kept with the checkpoint: {reason}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(result.as_json()))
     else:

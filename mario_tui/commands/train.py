@@ -6,8 +6,9 @@ import argparse
 import json
 import signal
 import sys
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mario_tui import checkpoint, crash, files, guard, paths
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
-from mario_tui.errors import CheckpointError, InputError, TrainingError
+from mario_tui.errors import InputError, TrainingError
 from mario_tui.training.resume import resume_config
 from mario_tui.training.sizes import disk_need
 
@@ -118,17 +119,14 @@ def _trouble(event: AnyEvent) -> str:
 
 
 def _checkpoint_to_resume(text: str) -> Path:
-    """The checkpoint meant; of a run whose newest is damaged, the newest whole one, which is said."""
+    """The checkpoint meant; of a run the one to continue, and where that is not the newest, it is said."""
     found = paths.find_checkpoint(text)
     if paths.find_run(text) is None:
         return found
-    newest = checkpoint.newest_whole(found.parent)
-    if newest != found:
-        try:
-            checkpoint.verify(found)
-        except CheckpointError as error:
-            print(f"mario-tui: {error}; going on from {newest.name} instead", file=sys.stderr)
-    return newest
+    taken, why = checkpoint.to_continue(found.parent)
+    if why:
+        print(f"mario-tui: {why}; going on from {taken.name} instead", file=sys.stderr)
+    return taken
 
 
 @contextmanager
@@ -239,6 +237,22 @@ class _Lines:
         print(text, flush=True)
 
 
+_BAR_WIDTH = 15
+_SHOW_SECONDS = 0.1
+"""The bar is drawn as often; steps are taken more often than that."""
+
+
+def _as_many_as_fit(texts: Sequence[str], width: int) -> str:
+    """The first of these, with spaces between."""
+    line = ""
+    for text in texts:
+        longer = f"{line} {text}".lstrip()
+        if len(longer) > width:
+            break
+        line = longer
+    return line
+
+
 class _ProgressBar:
     """A bar with the figures that matter, for a terminal."""
 
@@ -255,13 +269,15 @@ class _ProgressBar:
         self._trainer = trainer
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=_BAR_WIDTH),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
         config = trainer.config
+        self._shown_at = -_SHOW_SECONDS
+        self._first: int | None = None  # the step this sitting began with
         self._by_episode = bool(config.episodes and not config.steps)
         self._task = self._progress.add_task(
             f"{config.stage} {'episodes' if self._by_episode else 'steps'}",
@@ -282,17 +298,30 @@ class _ProgressBar:
     def report(self, event: AnyEvent) -> None:
         from mario_tui.training import trainer as events
 
-        if isinstance(event, events.Stepped):
+        if isinstance(event, events.Stepped) and time.monotonic() < self._shown_at + _SHOW_SECONDS:
+            return
+        if isinstance(event, events.Stepped | events.Finished):
+            self._shown_at = time.monotonic()
             trainer, logger = self._trainer, self._trainer.logger
-            self._progress.update(
-                self._task,
-                completed=logger.episode if self._by_episode else event.step,
-                figures=(
-                    f"reward {logger.mean('reward'):.0f} loss {logger.mean('loss'):.3f} Q {logger.mean('q'):.2f} "
-                    f"eps {trainer.mario.exploration_rate:.3f} best x {logger.best_x} clears {logger.clears}"
-                ),
+            step = trainer.step
+            done = logger.episode if self._by_episode else step
+            self._first = step if self._first is None else self._first
+            speed = (step - self._first) / max(trainer.seconds, 1e-9)
+            figures = (
+                f"{speed:.0f} steps/s",
+                f"reward {logger.mean('reward'):.0f}",
+                f"eps {trainer.mario.exploration_rate:.3f}",
+                f"best x {logger.best_x}",
+                f"clears {logger.clears}",
+                f"loss {logger.mean('loss'):.3f}",
+                f"Q {logger.mean('q'):.2f}",
             )
-        elif text := _describe(event):
+            task = self._progress.tasks[0]
+            others = len(f"{task.description} {done}/{task.total or '?'} 00:00:00 00:00:00  ") + _BAR_WIDTH
+            self._progress.update(
+                self._task, completed=done, figures=_as_many_as_fit(figures, self._progress.console.width - others)
+            )
+        if text := _describe(event):
             self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

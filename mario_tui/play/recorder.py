@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import shutil
@@ -104,6 +105,8 @@ class VideoWriter:
         self._closed = False
         self._partial = hidden_name(self.path, keep_suffix=True)
         self._beside: tuple[Path, Path] | None = None  # a text's name until the end, and its own
+        self.replaces = self.path.exists()
+        """Whether there was a file of that name at the beginning, which this one will replace."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             sweep(self.path.parent)
@@ -177,6 +180,10 @@ class VideoWriter:
             self._verify()
             with self._partial.open("rb") as file:
                 os.fsync(file.fileno())
+            if self.path.exists() and not self.replaces:
+                raise RecordingError(f"{self.path} was not written: another program made it meanwhile; record again")
+            if self._beside is not None:  # killed between these, it leaves a video without its log, not with another's
+                self._beside[1].unlink(missing_ok=True)
             os.replace(self._partial, self.path)
             if self._beside is not None:
                 os.replace(*self._beside)
@@ -429,17 +436,41 @@ class Played:
     frames: int | None = None
 
 
-def log_path_of(video: str | Path) -> Path:
-    """Where a video's action log goes; raises InputError where something else would be replaced."""
+def log_path_of(video: str | Path, logs: Sequence[ActionLog] = ()) -> Path:
+    """Where a video's action log goes.
+
+    Raises InputError where something else would be replaced: another play's log, as far as it is known what will be
+    played (`logs`), which is not that of an older video of this name.
+    """
     path = Path(video).with_suffix(".json")
     if path.exists():
         try:
-            load_logs(path)
+            found = load_logs(path)
         except InputError:
             raise InputError(
                 f"{video} cannot be recorded to: its action log would replace {path}, which is something else"
             ) from None
+        perhaps_same = _same_play(found, logs) or _same_play(logs, found)  # a game may end before its log does
+        if logs and not perhaps_same and not _goes_with(path, Path(video)):
+            raise InputError(f"{video} cannot be recorded to: {_OTHER_PLAY.format(path)}")
     return path
+
+
+_OTHER_PLAY = "its action log would replace {}, which is of another play; choose another name"
+
+
+def _same_play(found: Sequence[ActionLog], logs: Sequence[ActionLog]) -> bool:
+    """Whether a log begins with a play, as one does of which a part is recorded."""
+    return len(found) == len(logs) and all(map(ActionLog.begins_with, found, logs))
+
+
+def _goes_with(log: Path, video: Path) -> bool:
+    """Whether an action log is an older video's alone: not of one of another kind, nor of a game played by hand."""
+    others = [video.with_suffix(suffix) for suffix in FPS_CHOICES if suffix != video.suffix.lower()]
+    if not video.exists() or any(other.exists() for other in others):
+        return False
+    content = json.loads(log.read_bytes())  # an action log has been read from it
+    return not (isinstance(content, dict) and content.get("played_by"))
 
 
 def record_episodes(
@@ -546,6 +577,7 @@ def record_moments(
 def record_replay(logs: ActionLog | Sequence[ActionLog], path: str | Path, **settings: Any) -> Recording:
     """Writes the episode that an action log holds to a video, or those of several; see `record_episodes`."""
     logs = [logs] if isinstance(logs, ActionLog) else logs
+    log_path_of(path, logs)
     return record_episodes(
         [Played(_replayed(log), log.stage, log.frame_skip, frames=log.frames) for log in logs], path, **settings
     )
@@ -601,12 +633,14 @@ def put_log_beside(
 ) -> None:
     """Has the action log of a recording get its name with the video, with what there is to say of the video in it.
 
-    A log that begins with the same play is left alone: it is the one that was replayed to make the video.
+    A log that begins with the same play is left alone: it is the one that was replayed to make the video. Raises
+    RecordingError where it is of another play, and not of the video that is replaced.
     """
     path = recording.action_log
     with contextlib.suppress(InputError):
-        found = load_logs(path)
-        if len(found) == len(logs) and all(map(ActionLog.begins_with, found, logs)):
+        if _same_play(load_logs(path), logs):
             return
+        if not _goes_with(path, video.path):
+            raise RecordingError(f"{video.path} was not written: {_OTHER_PLAY.format(path)}")
     about = {"frames": recording.frames, "max_x": recording.max_x, "cleared": recording.cleared, **(more or {})}
     video.put_beside(path, logs_to_json(logs, video=about))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -53,7 +54,8 @@ def list_recordings() -> list[RecordingInfo]:
     videos = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in FPS_CHOICES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in FPS_CHOICES and not path.name.startswith(".")
+        if path.name.isprintable() and path.is_file()
     ]
     return sorted(map(describe, videos), key=lambda info: (info.created, info.path.name), reverse=True)
 
@@ -96,7 +98,25 @@ def _video_of(log: Path) -> dict[str, Any]:
     kinds = {"frames": int, "first_frame": int, "max_x": int, "cleared": bool}
     if not isinstance(video, dict):
         return {}
-    return {name: video[name] for name, kind in kinds.items() if type(video.get(name)) is kind}
+    return {
+        name: video[name] for name, kind in kinds.items() if type(video.get(name)) is kind and abs(video[name]) < 1e12
+    }
+
+
+def best_path(run: Path) -> Path:
+    """The video of a run's best episode, which a better one replaces."""
+    return paths.recordings_dir() / f"{run.name}-best.mp4"
+
+
+def set_aside(video: Path) -> None:
+    """Gives a recording another name: its videos of every kind, its action log, or what there is of these."""
+    kinds = (*FPS_CHOICES, ".json")
+    number = 2
+    while any(video.with_name(f"{video.stem}_{number}{kind}").exists() for kind in kinds):
+        number += 1
+    for kind in kinds:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(video.with_suffix(kind), video.with_name(f"{video.stem}_{number}{kind}"))
 
 
 def trash(path: Path) -> Path:

@@ -14,9 +14,14 @@ T = TypeVar("T")
 
 
 class TrainingControl:
-    """What other threads want of a trainer."""
+    """What other threads want of a trainer.
 
-    def __init__(self) -> None:
+    Args:
+        attended: somebody watches who can be asked: a training that cannot be saved at its end waits for them.
+    """
+
+    def __init__(self, *, attended: bool = False) -> None:
+        self.attended = attended
         self._changed = threading.Condition()
         self._paused = False
         self._reason = ""
@@ -47,6 +52,16 @@ class TrainingControl:
     def pause(self, reason: str = "") -> None:
         with self._changed:
             self._paused, self._reason = True, reason
+
+    def hold(self, reason: str) -> None:
+        """Pauses instead of the end that was asked for; the trainer's own."""
+        with self._changed:
+            self._paused, self._reason, self._stop = True, reason, False
+
+    @property
+    def held(self) -> bool:
+        """Whether the training waits for a person, having paused by itself."""
+        return self._paused and bool(self._reason) and not self._stop
 
     def resume(self) -> None:
         self._set(resume=True)

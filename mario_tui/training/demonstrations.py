@@ -184,4 +184,4 @@ def as_json(logs: Sequence[ActionLog]) -> dict[str, Any]:
 
 def from_json(content: Mapping[str, Any]) -> tuple[ActionLog, ...]:
     """What `as_json` was made of; raises KeyError, TypeError or ValueError for anything else."""
-    return tuple(ActionLog(str(log["stage"]), int(log["frame_skip"]), tuple(log["buttons"])) for log in content["logs"])
+    return tuple(map(ActionLog.from_json, content["logs"]))

@@ -20,7 +20,6 @@ from mario_tui.play import recordings
 from mario_tui.play.background import BackgroundRecording
 from mario_tui.play.evaluation import merit
 from mario_tui.play.recorder import EMULATOR_FPS
-from mario_tui.training.metrics import read_metrics
 from mario_tui.training.trainer import EpisodeEnded, Evaluated, Event, Finished, Trainer
 
 BEST_EVERY_SECONDS = 600.0
@@ -128,22 +127,30 @@ class _Highlights:
         self._waiting: dict[What, _Candidate] = {}
         self._now: tuple[_Candidate, BackgroundRecording] | None = None
         self._cleared = trainer.logger.clears > 0 or trainer.first_greedy_clear is not None
-        self._best = max(self._merits_before(), default=(False, 0))
+        before = [
+            merit(cleared=record.end == "clear", length=record.length, max_x=record.max_x)
+            for record in trainer.logger.episodes()
+        ]
+        if trainer.last_checkpoint is None and not before:  # what there is, is of an earlier run of this name
+            with contextlib.suppress(OSError):  # then the first recording says so
+                recordings.set_aside(self._best_path)
+        elif video := self._merit_of_video():
+            before.append(video)
+        self._best = max(before, default=(False, 0))
 
-    def _merits_before(self) -> Iterator[tuple[bool, int]]:
-        """Those of the run's earlier episodes, and that of the video there is, perhaps of a part since given up."""
-        for record in read_metrics(self._trainer.run_dir / "metrics.csv"):
-            yield merit(cleared=record.end == "clear", length=record.length, max_x=record.max_x)
+    def _merit_of_video(self) -> tuple[bool, int] | None:
+        """That of the best there is on video, perhaps of a part of the run that was given up."""
         with contextlib.suppress(FileNotFoundError):
             video = recordings.describe(self._best_path)
             if video.cleared is not None and video.max_x is not None and video.seconds is not None:
                 frames = round(video.seconds * EMULATOR_FPS)
                 length = -(-frames // self._trainer.config.frame_skip)
-                yield merit(cleared=video.cleared, length=length, max_x=video.max_x)
+                return merit(cleared=video.cleared, length=length, max_x=video.max_x)
+        return None
 
     @property
     def _best_path(self) -> Path:
-        return paths.recordings_dir() / f"{self._trainer.run_dir.name}-best.mp4"
+        return recordings.best_path(self._trainer.run_dir)
 
     @property
     def left(self) -> int:
@@ -187,7 +194,7 @@ class _Highlights:
         if due := self._take_due(ending):
             try:
                 self._now = due, BackgroundRecording(due.log, self._path(due))
-            except RecordingError as error:
+            except (RecordingError, OSError) as error:
                 yield NotRecorded(due.what, str(error))
 
     def _take_due(self, ending: bool) -> _Candidate | None:
@@ -201,6 +208,8 @@ class _Highlights:
 
     def _path(self, candidate: _Candidate) -> Path:
         if candidate.what == "best":
+            if not self._best_path.exists() or self._best_path.with_suffix(".gif").exists():  # the log is of another
+                recordings.set_aside(self._best_path)
             return self._best_path
         stem = f"{self._trainer.run_dir.name}-first-clear-{candidate.log.stage}"
         path, number = paths.recordings_dir() / f"{stem}.mp4", 2

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import functools
 import io
 import re
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ import numpy as np
 
 from mario_tui import paths
 from mario_tui.checkpoint import CheckpointInfo
-from mario_tui.errors import InputError
+from mario_tui.errors import InputError, TrainingError
 from mario_tui.files import write_atomically
 
 WINDOW = 100
@@ -170,6 +170,8 @@ class GrowingFile:
             self.problem = f"{self.path.name} cannot be written: {error.strerror}"
 
     def _write(self) -> None:
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):  # perhaps a stranger's
+            raise OSError(errno.EINVAL, "it is a link, or no file: move it away")
         with self.path.open("ab", buffering=0) as file:  # a buffer would be written once more when it is closed
             size = file.tell()
             if not self._looked_at:
@@ -188,7 +190,7 @@ class GrowingFile:
 
     def content(self) -> str:
         """All that was added, also what is not in the file yet."""
-        text = self.path.read_bytes().decode(errors="replace") if self.path.exists() else ""
+        text = self.path.read_bytes().decode(errors="replace") if self.path.is_file() else ""
         return (text[: text.rfind("\n") + 1] or self._heading) + self._waiting
 
 
@@ -230,6 +232,7 @@ class MetricLogger:
         self._metrics = GrowingFile(folder / "metrics.csv", _csv_heading(EpisodeRecord))
         self._evaluations = GrowingFile(folder / "evaluations.csv", _csv_heading(EvaluationRecord))
         self._log = GrowingFile(folder / "log", _LOG_HEADING)
+        self._due: dict[Path, tuple[str, bool]] = {}  # what a file is to say, and whether it says more now
 
     @property
     def problem(self) -> str:
@@ -317,18 +320,21 @@ class MetricLogger:
         self._log.add(line)
         return line
 
-    def forget_evaluations_after(self, step: int) -> None:
-        """Takes lines of later steps out of evaluations.csv: they belong to a continuation that is now given up."""
-        path = self.folder / "evaluations.csv"
-        if not path.exists():
-            return
-        header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-        steps = [line.partition(",")[0] for line in lines]
-        kept = [
-            line for line, at in zip(lines, steps, strict=True) if re.fullmatch("[0-9]{1,18}", at) and int(at) <= step
-        ]
-        if len(kept) < len(lines):
-            write_atomically(path, "\r\n".join([header, *kept]) + "\r\n")
+    def begin(self) -> None:
+        """Has the files say what was loaded, before the first line is added; does nothing the second time.
+
+        What is no longer theirs, e.g. later episodes of a continuation that is now given up, is set aside in a file
+        beside each. Raises TrainingError where that cannot be written.
+        """
+        for path in list(self._due):
+            content, older = self._due[path]
+            try:
+                if older:
+                    write_atomically(path.with_name(f"{path.stem}.until-{paths.timestamp()}.csv"), path.read_bytes())
+                write_atomically(path, content)
+            except OSError as error:
+                raise TrainingError(f"{path} cannot be written: {error.strerror}; make room, and begin again") from None
+            del self._due[path]
 
     def log_evaluation(self, record: EvaluationRecord) -> None:
         """Appends a line to evaluations.csv."""
@@ -344,22 +350,32 @@ class MetricLogger:
         }
 
     def history(self) -> str:
-        """The finished episodes, as metrics.csv has them."""
-        return self._metrics.content()
+        """The finished episodes, as metrics.csv has them after `begin`."""
+        due = self._due.get(self._metrics.path)
+        return due[0] if due else self._metrics.content()
 
-    def load_state_dict(self, state: dict[str, Any], history: str | None = None) -> None:
+    def episodes(self) -> list[EpisodeRecord]:
+        """The finished episodes."""
+        return _records(io.StringIO(self.history(), newline=""))
+
+    def load_state_dict(self, state: dict[str, Any], history: str | None = None, step: int | None = None) -> None:
         """Takes up where `state_dict` was called, with the episodes of `history`, by default those of metrics.csv.
 
-        Where metrics.csv has others, e.g. later ones of a continuation that is now given up, it is set aside in a file
-        beside it.
+        The files stay as they are until `begin`.
+
+        Args:
+            step: evaluations of later ones belong to a continuation that is now given up; None keeps all.
         """
         episode = int(state["episode"])
         path = self.folder / "metrics.csv"
         records = read_metrics(path)
         known = records if history is None else _records(io.StringIO(history, newline=""))
         kept = [record for record in known if record.episode < episode]
-        if kept != records or (path.exists() and not path.read_bytes().endswith(b"\n")):
-            self._rewrite(kept, keep_old=bool(set(records) - set(kept)))
+        if kept != records or (path.is_file() and not path.read_bytes().endswith(b"\n")):
+            content = _csv_heading(EpisodeRecord) + "".join(map(_csv_line, kept))
+            self._due[path] = content, bool(set(records) - set(kept))
+        if step is not None:
+            self._forget_evaluations_after(step)
         for record in kept:
             self._count(record)
         self.episode = episode
@@ -369,16 +385,17 @@ class MetricLogger:
                 raise ValueError(f"{name} of the running episodes is not as it should be")
             mine[:] = theirs
 
-    def _rewrite(self, kept: list[EpisodeRecord], *, keep_old: bool) -> None:
-        path = self.folder / "metrics.csv"
-        if keep_old:
-            shutil.copy2(path, self.folder / f"metrics.until-{paths.timestamp()}.csv")
-        names = [field.name for field in fields(EpisodeRecord)]
-        lines = [
-            ",".join(names),
-            *(",".join(str(getattr(record, name)) for name in names) for record in kept),
+    def _forget_evaluations_after(self, step: int) -> None:
+        path = self.folder / "evaluations.csv"
+        if not path.is_file():
+            return
+        header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        steps = [line.partition(",")[0] for line in lines]
+        kept = [
+            line for line, at in zip(lines, steps, strict=True) if re.fullmatch("[0-9]{1,18}", at) and int(at) <= step
         ]
-        write_atomically(path, "\r\n".join(lines) + "\r\n")
+        if len(kept) < len(lines):
+            self._due[path] = "\r\n".join([header, *kept]) + "\r\n", True
 
 
 _LOG_HEADING = (
@@ -409,7 +426,7 @@ def _rows(file: Iterable[str]) -> Iterator[dict[str, str]]:
 
 def read_metrics(path: Path) -> list[EpisodeRecord]:
     """The episodes in a metrics.csv; a last line that was cut off is left out."""
-    if not path.exists():
+    if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return _records(line for line in file if line.endswith("\n"))
@@ -423,7 +440,7 @@ def _records(file: Iterable[str]) -> list[EpisodeRecord]:
             values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
         except (KeyError, TypeError, ValueError):
             continue
-        if max(abs(value) for value in values.values() if not isinstance(value, str)) < 1e18:
+        if all(abs(value) < 1e18 for value in values.values() if not isinstance(value, str)):  # which NaN is not
             records.append(EpisodeRecord(**values))
     return records
 
@@ -431,7 +448,7 @@ def _records(file: Iterable[str]) -> list[EpisodeRecord]:
 def progress(run: Path, points: int) -> list[float]:
     """The mean farthest x of a run's episodes, in that many equal parts of its metrics.csv, or one for each episode."""
     path = run / "metrics.csv"
-    return list(_progress(path, path.stat().st_mtime_ns, points)) if path.exists() else []
+    return list(_progress(path, path.stat().st_mtime_ns, points)) if path.is_file() else []
 
 
 @functools.lru_cache(maxsize=64)
@@ -457,6 +474,8 @@ def with_mean_rewards(infos: Iterable[CheckpointInfo]) -> list[CheckpointInfo]:
 
 def _mean_reward(path: Path, step: int, episodes: int) -> float | None:
     """The mean reward of the last 100 of the episodes that had ended at a step, if there were that many of them."""
+    if not path.is_file():
+        return None
     try:
         steps, rewards = _rewards(path, path.stat().st_mtime_ns)
     except OSError:
@@ -474,7 +493,7 @@ def _rewards(path: Path, modified_ns: int) -> tuple[np.ndarray, np.ndarray]:
         for row in _rows(file):
             with contextlib.suppress(KeyError, TypeError, ValueError):
                 step, reward = float(row["step"]), float(row["reward"])
-                if max(abs(step), abs(reward)) < 1e18:
+                if abs(step) < 1e18 and abs(reward) < 1e18:
                     found.append((step, reward))
     steps, rewards = np.array(found, dtype=float).reshape(-1, 2).T
     return steps, rewards

@@ -120,6 +120,7 @@ class TrainingSession:
 
     Args:
         config, run, resume: as for Trainer.
+        warning: a line to show at once.
     """
 
     def __init__(
@@ -128,15 +129,17 @@ class TrainingSession:
         *,
         run: str | None = None,
         resume: Path | None = None,
+        warning: str = "",
     ) -> None:
-        self.snapshot = TrainingSnapshot(status="starting", run=run or "", config=config)
+        run_name = run or (resume.parent.name if resume is not None and resume.is_dir() else "")
+        self.snapshot = TrainingSnapshot(status="starting", run=run_name, config=config)
         self.result: Finished | None = None
         self.error: BaseException | None = None
         self.recordings_left = 0
         """How many are waited for, after training has ended and is saved."""
         self._config, self._run_name, self._resume = config, run, resume
-        self._control = TrainingControl()
-        self._notices: deque[Notice] = deque(maxlen=1000)
+        self._control = TrainingControl(attended=True)
+        self._notices: deque[Notice] = deque([Notice("warning", warning)] if warning else [], maxlen=1000)
         self._speed: deque[tuple[float, int]] = deque()
         self._published_at = 0.0
         self._curves: Mapping[str, Points] = {}
@@ -164,6 +167,18 @@ class TrainingSession:
     def stop(self, *, in_a_hurry: bool = False) -> None:
         """Asks the trainer to save and end; in a hurry, without waiting for recordings."""
         self._control.stop(in_a_hurry=in_a_hurry)
+        if self.snapshot.status == "running":  # the trainer says so, too, but an emulator may keep it waiting
+            self.snapshot = replace(self.snapshot, status="stopping")
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for a person, e.g. as it should end and cannot be saved; see `snapshot.pause_reason`."""
+        return self._control.held
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long a training that runs has taken no step."""
+        return time.monotonic() - self._published_at if self.snapshot.status == "running" else 0.0
 
     def note(self, text: str) -> Future[None]:
         """Puts a line into the run's log."""

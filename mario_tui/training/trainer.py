@@ -28,7 +28,7 @@ from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.agent.processor import prepare_processor
 from mario_tui.config import TrainingConfig
-from mario_tui.errors import CheckpointError, InputError, MarioTuiError, TrainingError
+from mario_tui.errors import CheckpointError, InputError, MarioTuiError, NotSavedError, TrainingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
@@ -256,6 +256,11 @@ class Trainer:
         if going_on:
             assert resume is not None
             self.run_dir = resume.parent
+            if not checkpoint.is_run(self.run_dir):
+                raise CheckpointError(
+                    f"{self.run_dir} is no run's folder, and training would write into it: "
+                    f"move {resume.name} into a folder of its own in {paths.checkpoints_dir()}, and resume it there"
+                )
         else:
             self.run_dir = paths.run_dir(run or paths.new_run_name(config.stage))
         self.buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
@@ -284,6 +289,7 @@ class Trainer:
             self.latest_frame: np.ndarray | None = None
             self.last_checkpoint: Path | None = None
             self._saved_step = -1
+            self._created = checkpoint.newest_time(self.run_dir)
             self._saver = Saver(self.run_dir, self.config)
             self._save_problem = self._rotation_problem = ""
             self._warned: set[str] = set()
@@ -310,6 +316,9 @@ class Trainer:
             # last, so that a start that fails leaves no run behind
             files.write_atomically(self.run_dir / "config.toml", self.config.to_toml())
         except BaseException:
+            if not going_on:
+                with contextlib.suppress(OSError):  # where there is something in it
+                    self.run_dir.rmdir()
             self._lock.release()
             raise
 
@@ -366,6 +375,11 @@ class Trainer:
             raise InputError(
                 f"the run {self.run_dir.name!r} is being trained by another mario-tui: stop that one first"
             ) from None
+        except OSError as error:  # as on some network drives
+            raise InputError(
+                f"{lock.lock_file} cannot be locked: {error.strerror}; "
+                "have MARIO_TUI_HOME name a folder on a disk of this machine"
+            ) from None
         return lock
 
     # What others read while it runs.
@@ -411,17 +425,23 @@ class Trainer:
             yield from (Warned(self.step, text) for text in self._resume_notes)
             while True:
                 yield from self._obey()
-                if self.control.stopping:
-                    break
-                if self._limit_reached():
-                    yield from self._take_evaluations()
-                    break
+                if self.control.stopping or self._limit_reached():
+                    if not self.control.stopping:
+                        yield from self._take_evaluations()
+                    try:
+                        yield from self._save_at_the_end()
+                        break
+                    except NotSavedError as error:
+                        if self.control.in_a_hurry or not self.control.attended:
+                            raise
+                        self.control.hold(str(error))  # as long as it waits nothing is lost
+                        continue
+                self.logger.begin()
                 ended = self._tick(fleet)
                 yield from ended
                 yield from self._restarts()
                 yield Stepped(self.step)
                 yield from self._periodic(ended)
-            yield from self._save_at_the_end()
             yield self._finish()
         except Exception as error:
             self._rescue()
@@ -626,7 +646,7 @@ class Trainer:
             yield from self._end_save()
         yield from self._take_evaluations(self.step)
         if self._crossed(self.config.eval_every_steps, before):
-            self._evaluate(self._snapshot(full=False, rotates=self.config.keep_every > 1))
+            self._evaluate(self._snapshot(full=False, rotates=self.config.keep_every > 1, evaluated=True))
         if self._crossed(self.config.save_every, before):
             index = self.step // self.config.save_every
             yield from self._save(rotates=index % self.config.keep_every > 0)
@@ -808,7 +828,7 @@ class Trainer:
     def _save_at_the_end(self) -> Iterator[Event]:
         """Saves what is not saved yet: without the replay, where there is no room for it.
 
-        Raises TrainingError where even that cannot be written.
+        Raises NotSavedError where even that cannot be written.
         """
         yield from self._end_save()
         if self._saved_step == self.step and self.last_checkpoint and self.last_checkpoint.is_dir():
@@ -822,7 +842,7 @@ class Trainer:
                 path = checkpoint.write(self.run_dir, snapshot.step, snapshot.parts, snapshot.header)
             except (OSError, CheckpointError):
                 before = f"{self.last_checkpoint} is the last checkpoint" if self.last_checkpoint else "none was before"
-                raise TrainingError(f"{self._save_problem}; {before}: make room on the disk") from None
+                raise NotSavedError(f"{self._save_problem}; {before}: make room on the disk") from None
             self.last_checkpoint, self._saved_step = path, self.step
             yield Warned(self.step, "saved without its replay, which is filled anew when the run goes on")
 
@@ -848,8 +868,10 @@ class Trainer:
             yield Warned(self.step, problems[what])
         self._warned = set(problems)
 
-    def _snapshot(self, *, full: bool, rotates: bool = False) -> _Snapshot:
-        """The agent as it is now, with the replay (which is not copied) or without; see checkpoint.rotate.
+    def _snapshot(self, *, full: bool, rotates: bool = False, evaluated: bool = False) -> _Snapshot:
+        """The agent as it is now, with the replay (which is not copied) or without.
+
+        For `rotates` see checkpoint.rotate, for `evaluated` checkpoint.to_continue.
 
         Raises TrainingError where it holds numbers that are not finite: that is never saved.
         """
@@ -867,8 +889,9 @@ class Trainer:
             demonstrations=self._shown,
             replay=full,
         )
+        self._created = checkpoint.now_after(self._created)
         header = {
-            "created": checkpoint.now(),  # not when it is written, which for an evaluated agent is later
+            "created": self._created,  # not when it is written, which for an evaluated agent is later
             "stage": self.config.stage,
             "action_set": self.config.action_set,
             "frame_skip": self.config.frame_skip,
@@ -887,6 +910,7 @@ class Trainer:
             "mean_reward": round(self.logger.mean("reward"), 3) if self.logger.episode else None,
             "greedy_clear": self.first_greedy_clear is not None,
             "full": full,
+            **({"evaluated": True} if evaluated else {}),
             **({"rotates": True} if rotates else {}),
             "config": self.config.model_dump(),
             "versions": {
@@ -941,8 +965,15 @@ class Trainer:
         for text in resume_notes(manifest):
             self._resume_notes.append(text)
             self.note(text)
+        newest = paths.step_folders(path.parent)[-1]
+        if newest.name != path.name:
+            self._resume_notes.append(
+                f"{newest.name} was saved later; from the next save on the run goes on from here, with this replay"
+            )
         self.last_checkpoint, self._saved_step = path, self.step
-        if "replay.frames" in manifest["parts"]:
+        if "replay.frames" not in manifest["parts"]:
+            self._resume_notes.append("the replay was not kept with this checkpoint, and is filled anew")
+        else:
             self._saver.learn_size(path, self.mario.memory.transitions)
 
     def _take_up(self, path: Path, manifest: dict[str, Any]) -> None:
@@ -952,14 +983,13 @@ class Trainer:
         if self.step != manifest["step"]:
             raise ValueError(f"it is of step {self.step:,}, and its manifest says {manifest['step']:,}")
         history = (path / "metrics.csv").read_text() if "metrics.csv" in manifest["parts"] else None
-        self.logger.load_state_dict(state["metrics"], history)
+        self.logger.load_state_dict(state["metrics"], history, self.step)
         self.learn_due = int(state["learn_due"])
         self._saved_games = state_files.check_games(state["games"], self.config.envs)
         if stacks.shape != self.stacks.stacks.shape or stacks.dtype != torch.uint8:
             raise ValueError(f"the games' stacks are {tuple(stacks.shape)} {stacks.dtype}")
         if not 0 <= self.learn_due <= self.config.envs or not 0 <= state["seconds"] < 1e12:
             raise ValueError("its counters are out of range")
-        self.logger.forget_evaluations_after(self.mario.curr_step)
         self.stacks.stacks = stacks.to(self.device)
         self._seconds_before = float(state["seconds"])
         rate, clear, x = state["best"]

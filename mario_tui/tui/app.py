@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from textual.binding import Binding
 from textual.screen import Screen
 
 from mario_tui import crash, guard, paths
-from mario_tui.errors import MarioTuiError
+from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.tui import kitty_graphics, text
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.keyboard import KeyReleased
@@ -135,6 +135,7 @@ class MarioTuiApp(App[int]):
         self._handle_signals = handle_signals
         self._leaving: LeavingScreen | None = None
         self._interrupted_at: float | None = None
+        self._signals: set[int] = set()  # the exit codes of those that came
         self.keys: dict[str, str] = {}
         """Name of a binding -> the keys that the settings give it."""
         self.releases_reported = False
@@ -172,6 +173,7 @@ class MarioTuiApp(App[int]):
             for name in settings.keys
             if name not in known
         ]
+        problems += doubled_keys(self.keys)
         self.set_keymap(self.keys)
         if settings.theme and settings.theme not in self.available_themes:
             problems.append(f"settings: there is no theme {settings.theme!r}; ctrl+p, Theme shows them")
@@ -191,8 +193,9 @@ class MarioTuiApp(App[int]):
     def _keep_theme(self, theme: str) -> None:
         try:
             self.services.keep_theme(theme)
-        except OSError as error:
-            self.notify(f"the theme cannot be kept: {error.strerror}", severity="warning", markup=False)
+        except (OSError, InputError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self.notify(f"the theme cannot be kept: {reason}", severity="warning", markup=False)
 
     # moving around
 
@@ -506,9 +509,28 @@ class MarioTuiApp(App[int]):
         self._interrupted_at = now
         self.notify("Press ctrl+c again, or ctrl+q, to quit" + (" (saves first)" if self.is_training else ""))
 
+    def _stay(self, session: TrainingSession) -> None:
+        """Does not leave: the training cannot be saved, and a person may be able to help it."""
+        if self._leaving is not None and self._leaving.is_attached:
+            self._leaving.dismiss()
+        self._leaving = None
+
+        def answer(leave: bool | None) -> None:
+            if leave:
+                session.stop(in_a_hurry=True)
+                self.leave(0)
+
+        reason = session.snapshot.pause_reason or "it cannot be saved"
+        self.push_screen(ConfirmScreen("Leave without saving?", reason, yes="leave", no="stay", key="q"), answer)
+
     def _on_signal(self, code: int) -> None:
+        """A terminal that closes is told of by the shell and by the system, a machine that stops by several: the same
+        signal a second time is what a person sends who does not want to wait."""
         let_go_if_gone()
-        self.leave(code)
+        again = code in self._signals and code != _HUNG_UP
+        self._signals.add(code)
+        if self._leaving is None or again:
+            self.leave(code)
 
     def leave(self, code: int) -> None:
         """Stops the training, which saves, and ends the app; asked a second time, it does not wait any longer."""
@@ -530,6 +552,9 @@ class MarioTuiApp(App[int]):
         if session is not None and session.alive:
             session.stop(in_a_hurry=code != 0)  # a signal's sender does not wait long
             while not await asyncio.to_thread(session.join, 0.25):
+                if session.held:
+                    self._stay(session)
+                    return
                 if session.recordings_left and self._leaving is not None:
                     self._leaving.say("The training is saved. Finishing its recordings; ctrl+q leaves without ...")
         while self.jobs:
@@ -540,9 +565,28 @@ class MarioTuiApp(App[int]):
 
 def all_bindings() -> list[Binding]:
     """Every key that a settings file can change, the app's own first."""
+    return [binding for bindings in _bindings_by_place() for binding in bindings]
+
+
+def _bindings_by_place() -> list[list[Binding]]:
+    """The app's, and those of each screen."""
     screens = (HomeScreen, TrainScreen, WatchScreen, PlayScreen, CheckpointsScreen, CompareScreen, RecordingsScreen)
-    bindings = [*MarioTuiApp.BINDINGS, *(binding for screen in screens for binding in screen.BINDINGS)]
-    return [binding for binding in bindings if isinstance(binding, Binding) and binding.id]
+    return [
+        [binding for binding in place.BINDINGS if isinstance(binding, Binding) and binding.id]
+        for place in (MarioTuiApp, *screens)
+    ]
+
+
+def doubled_keys(changed: Mapping[str, str]) -> Iterator[str]:
+    """Those that two of a screen share; `changed`: name of a key -> the user's keys for it, with commas between."""
+    for bindings in _bindings_by_place():
+        owners: dict[str, str] = {}
+        for binding in bindings:
+            assert binding.id is not None
+            for key in changed.get(binding.id, binding.key).split(","):
+                owner = owners.setdefault(key.strip(), binding.id)
+                if owner != binding.id and {owner, binding.id} & changed.keys():
+                    yield f"settings: {key.strip()!r} is the key of both {owner} and {binding.id}"
 
 
 def run_app(
@@ -602,7 +646,8 @@ def _say_goodbye(app: MarioTuiApp) -> None:
     if session is not None and run is not None:
         snapshot = session.snapshot
         if snapshot.status == "failed":
-            print(f"mario-tui: the training {snapshot.run} failed: {snapshot.problem}", file=sys.stderr)
+            name = f" {snapshot.run}" if snapshot.run else ""
+            print(f"mario-tui: the training{name} failed: {snapshot.problem}", file=sys.stderr)
         elif app.abandoned and session.alive:
             print(f"mario-tui: left at step {snapshot.step:,} of {snapshot.run} without saving", file=sys.stderr)
         steps = paths.step_folders(run)

@@ -6,6 +6,7 @@ thread, because the first one that needs PyTorch takes seconds to import it. Tes
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui.config import TrainingConfig
+from mario_tui.errors import MarioTuiError
 from mario_tui.tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,13 +57,27 @@ def new_session(config: TrainingConfig, run: str | None) -> TrainingSession:
     return TrainingSession(config, run=run)
 
 
-def resume_session(checkpoint: Path) -> TrainingSession:
-    """A session that goes on from a checkpoint with the settings of its run."""
+def resume_session(path: Path) -> TrainingSession:
+    """A session that goes on with the settings of its run: from a checkpoint, or from a run's newest that is whole."""
+    from mario_tui import checkpoint, paths
     from mario_tui.training.resume import resume_config
     from mario_tui.training.session import TrainingSession
 
-    config = resume_config(checkpoint) if checkpoint.is_dir() else TrainingConfig()
-    return TrainingSession(config, resume=checkpoint)
+    warning = ""
+    if paths.find_run(path):
+        path, why = checkpoint.to_continue(path)
+        warning = f"{why}; going on from {path.name} instead" if why else ""
+    config = resume_config(path) if path.is_dir() else TrainingConfig()
+    return TrainingSession(config, resume=path, warning=warning)
+
+
+def verify(folders: Sequence[Path]) -> None:
+    """Reads checkpoints through, so that lists know what is wrong with them."""
+    from mario_tui import checkpoint
+
+    for folder in folders:
+        with contextlib.suppress(MarioTuiError):
+            checkpoint.verify(folder)
 
 
 def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
@@ -212,8 +228,11 @@ def annotate(path: Path, line: str) -> None:
 
 def rename_run(run: Path, name: str) -> Path:
     from mario_tui import checkpoint
+    from mario_tui.play import recordings
 
-    return checkpoint.rename_run(run, name)
+    renamed = checkpoint.rename_run(run, name)
+    recordings.set_aside(recordings.best_path(renamed))  # of an earlier run of that name
+    return renamed
 
 
 def run_name_problem(name: str) -> str:
@@ -352,6 +371,7 @@ class Services:
     run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
     run_progress: Callable[[Path, int], Sequence[float]] = run_progress
     run_curve: Callable[[Path, str, int], Sequence[tuple[float, float]]] = run_curve
+    verify: Callable[[Sequence[Path]], None] = verify
     annotate: Callable[[Path, str], None] = annotate
     rename_run: Callable[[Path, str], Path] = rename_run
     run_name_problem: Callable[[str], str] = run_name_problem

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mario_tui import files, paths
-from mario_tui.config import read_toml
+from mario_tui.config import parse_toml, read_toml
 from mario_tui.errors import InputError
 from mario_tui.tui import kitty_graphics
 
-_THEME_LINE = re.compile(r"^theme\s*=.*$", re.MULTILINE)
+_THEME_LINE = re.compile(r"""^[ \t]*(?:theme|"theme"|'theme')[ \t]*=.*$""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,17 @@ def load(path: Path | None = None) -> Settings:
 
 
 def keep_theme(name: str, path: Path | None = None) -> None:
-    """Writes the theme into the file, and leaves all else in it as it is."""
+    """Writes the theme into the file, and leaves all else in it as it is.
+
+    Raises InputError where the file cannot be read as TOML, before or after: it stays as it is.
+    """
     path = path or paths.settings_file()
     line = f'theme = "{name}"'
+    if path.exists():
+        read_toml(path)
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     new = _THEME_LINE.sub(line, old, count=1) if _THEME_LINE.search(old) else f"{line}\n{old}"
+    if parse_toml(new, path).get("theme") != name:
+        raise InputError(f"{path} has no line of its own for the theme: write {line} above its first [table]")
     if new != old:
         files.write_atomically(path, new)

@@ -1,8 +1,10 @@
 """The command line as outside checks call it: exit codes, one-line errors, JSON keys."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mario_tui import checkpoint
 from mario_tui.agent.network import MarioNet
 from mario_tui.cli import main
 
@@ -194,8 +197,6 @@ def test_bad_input_is_one_line_and_exit_2(arguments: tuple, odd_files: Path, cap
 
 
 def test_an_unexpected_error_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    from mario_tui import checkpoint
-
     def fail() -> list:
         raise RuntimeError("two\nlines")
 
@@ -344,13 +345,14 @@ def test_a_training_whose_reader_goes_away_is_saved(home: Path) -> None:
     assert mario_tui("verify", "unread").returncode == 0
 
 
-def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_taken(home: Path) -> None:
+@pytest.mark.parametrize("name", ["agent.safetensors", "manifest.json"])
+def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_taken(home: Path, name: str) -> None:
     first = mario_tui("train", "--steps", "60", "--save-every", "30", "--name", "fall", "--json", *SMALL)
     newest = Path(json.loads(first.stdout.splitlines()[-1])["checkpoint"])
-    (newest / "agent.safetensors").write_bytes(b"short")
+    (newest / name).write_bytes(b"short")
     resumed = mario_tui("train", "--resume", "fall", "--steps", "40", "--json")
     assert resumed.returncode == 0, resumed.stderr
-    assert "agent.safetensors" in resumed.stderr
+    assert name in resumed.stderr
     assert "step-000000030" in resumed.stderr
     assert json.loads(resumed.stdout.splitlines()[0])["step"] == 30
 
@@ -384,3 +386,63 @@ def test_the_same_checks_of_imports_hold_at_run_time() -> None:
     for module, forbidden in (("mario_tui.game.fleet", "torch textual pydantic"), ("mario_tui.agent.policy", "gym")):
         code = f"import sys, {module}; assert not set('{forbidden}'.split()) & set(sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/x/y"),
+            "/x/y: No space left on device; make room on the disk",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied"),
+        (OSError("odd"), "OSError: odd (add --debug for the traceback)"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, error: OSError, line: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoint, "list_checkpoints", fail)
+    assert main(["checkpoints"]) == 1
+    assert capsys.readouterr().err == f"mario-tui: {line}\n"
+
+
+def test_of_the_figures_in_the_bar_as_many_are_shown_as_fit() -> None:
+    from mario_tui.commands.train import _as_many_as_fit
+
+    assert _as_many_as_fit(("40 steps/s", "reward 605", "eps 0.9"), 21) == "40 steps/s reward 605"
+    assert _as_many_as_fit(("40 steps/s", "reward 605", "eps 0.9"), 20) == "40 steps/s"
+    assert _as_many_as_fit(("40 steps/s",), -3) == ""
+
+
+def test_a_checkpoint_alone_among_other_files_is_not_trained_on(home: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = home / "downloads"
+    shutil.copytree(
+        Path(__file__).parents[2] / "checkpoints" / "world-1-1" / "step-001040000", folder / "step-001040000"
+    )
+    (folder / "config.toml").write_text("mine = 1")
+    (folder / "best").write_text("mine")
+    before = sorted((path.name, path.read_bytes()) for path in folder.iterdir() if path.is_file())
+    assert main(["train", "--resume", str(folder / "step-001040000")]) == 2
+    assert "is no run's folder, and training would write into it: move step-001040000" in capsys.readouterr().err
+    assert sorted((path.name, path.read_bytes()) for path in folder.iterdir() if path.is_file()) == before
+
+
+def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    shipped = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
+    folder = home / "checkpoints" / "mine" / "step-001040000"
+    shutil.copytree(shipped / folder.name, folder)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    assert main(["eval", str(folder), "--episodes", "1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["episodes"] == 1
+    assert err == "mario-tui: the result is not kept with the checkpoint: No space left on device\n"

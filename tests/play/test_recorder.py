@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import imageio.v2 as imageio
+import imageio_ffmpeg
 import numpy as np
 import psutil
 import pytest
@@ -21,9 +22,12 @@ from mario_tui.game.action_log import ActionLog, load_logs, replay
 from mario_tui.game.episode import EndReason
 from mario_tui.play import recorder
 from mario_tui.play.recorder import (
+    Played,
     RecordingCancelledError,
     VideoWriter,
+    _replayed,
     check_video,
+    record_episodes,
     record_moments,
     record_replay,
 )
@@ -260,6 +264,7 @@ FAULTY_ENCODERS = {
     "ends after a while": "#!/bin/sh\nhead -c 500000 > /dev/null\nexit 1\n",
     "reads all and writes nothing": "#!/bin/sh\ncat > /dev/null\n",
     "writes garbage": '#!/bin/sh\nfor last; do :; done\ncat > /dev/null\n[ "$last" = - ] || echo garbage > "$last"\n',
+    "writes all and fails": f'#!/bin/sh\n"{imageio_ffmpeg.get_ffmpeg_exe()}" "$@"\nexit 1\n',
 }
 
 
@@ -523,11 +528,67 @@ def test_the_log_that_is_replayed_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_text() == text
 
 
-def test_a_log_of_something_else_is_replaced(tmp_path: Path) -> None:
-    ActionLog("1-2", 4, (130, 131)).save(tmp_path / "a.json")
-    log = ActionLog("1-1", 4, (130, 131))
-    record_replay(log, tmp_path / "a.mp4")
-    assert ActionLog.load(tmp_path / "a.json") == log
+ONE, OTHER = ActionLog("1-1", 4, (130,) * 8), ActionLog("1-2", 4, (130,) * 8)
+
+
+def test_a_better_video_replaces_the_older_one_and_its_log(tmp_path: Path) -> None:
+    record_replay(OTHER, tmp_path / "a.mp4", scale=1)
+    record_replay(ONE, tmp_path / "a.mp4", scale=1)
+    assert ActionLog.load(tmp_path / "a.json") == ONE
+    assert files(tmp_path) == ["a.json", "a.mp4"]
+
+
+def by_hand(folder: Path) -> None:
+    OTHER.save(folder / "a.json", played_by="hand")
+    record_replay(OTHER, folder / "a.mp4", scale=1)
+
+
+OTHERS_LOGS = {
+    "alone": lambda folder: OTHER.save(folder / "a.json"),
+    "of a video of another kind": lambda folder: record_replay(OTHER, folder / "a.gif", scale=1),
+    "of both": lambda folder: [record_replay(OTHER, folder / name, scale=1) for name in ("a.gif", "a.mp4")],
+    "of a game played by hand": by_hand,
+}
+
+
+@pytest.mark.parametrize("whose", OTHERS_LOGS)
+def test_a_log_of_another_play_is_not_replaced(tmp_path: Path, whose: str) -> None:
+    OTHERS_LOGS[whose](tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="another play; choose another name"):
+        record_replay(ONE, tmp_path / "a.mp4", scale=1)
+    with pytest.raises(RecordingError, match="another play; choose another name"):  # what is played shows at the end
+        record_episodes([Played(_replayed(ONE), ONE.stage, ONE.frame_skip)], tmp_path / "a.mp4", scale=1)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_killed_between_its_names_a_video_has_no_log_rather_than_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_replay(OTHER, tmp_path / "a.mp4", scale=1)
+    replace = os.replace
+
+    def die(source: Path, target: Path) -> None:
+        if target.suffix == ".json":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(recorder.os, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        record_replay(ONE, tmp_path / "a.mp4", scale=1)
+    assert files(tmp_path) == ["a.mp4"]
+
+
+def test_of_two_that_record_to_one_name_the_second_is_told(tmp_path: Path) -> None:
+    first, second = VideoWriter(tmp_path / "a.mp4", scale=1), VideoWriter(tmp_path / "a.mp4", scale=1)
+    for video in (first, second):
+        video._partial = video._partial.with_stem(f"{video._partial.stem}-{video is first}")  # as in two processes
+        video.add(picture(0))
+    first.close()
+    content = (tmp_path / "a.mp4").read_bytes()
+    with pytest.raises(RecordingError, match="another program made it meanwhile"):
+        second.close()
+    assert (tmp_path / "a.mp4").read_bytes() == content
 
 
 def test_the_free_space_is_asked_only_about_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

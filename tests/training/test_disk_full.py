@@ -10,9 +10,10 @@ import pytest
 from fake_fleet import FakeFleet
 from mario_tui import checkpoint, paths
 from mario_tui.agent.policy import load_policy
-from mario_tui.errors import TrainingError
+from mario_tui.errors import NotSavedError, TrainingError
+from mario_tui.training.control import TrainingControl
 from mario_tui.training.metrics import GrowingFile, read_metrics
-from mario_tui.training.trainer import Finished, Saved, Stepped, Trainer, Warned
+from mario_tui.training.trainer import Finished, Paused, Saved, Stepped, Trainer, Warned
 from mario_tui.training.warnings import file_warnings
 from runs import differences, full_state, run_to_end
 
@@ -80,7 +81,7 @@ def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path, monkey
         elif ask_once(1000):
             assert trainer.problems()
             assert [info.path for info in checkpoint.list_checkpoints() if info.whole] == [first]
-            assert checkpoint.newest_whole(run) == first
+            assert checkpoint.to_continue(run)[0] == first
             assert 100 <= load_policy(first).step < 110
             assert list(run.glob(".*.part")) == []
             behind = len(read_metrics(run / "metrics.csv"))
@@ -141,6 +142,45 @@ def test_where_not_even_that_has_room_it_says_so(small, small_disk: Path, monkey
     assert "\n" not in str(caught.value)
     assert list(paths.run_dir("full").glob(".*.part")) == []
     assert paths.step_folders(paths.run_dir("full")) == []
+
+
+@pytest.mark.parametrize("asked", ["stop", "limit"])
+def test_where_somebody_can_make_room_it_waits_for_them(
+    small, small_disk: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    control = TrainingControl(attended=True)
+    trainer = Trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
+    filler = small_disk / "filler"
+    reasons = []
+    for event in trainer.run():
+        if isinstance(event, Stepped) and event.step >= 40 and not reasons and not filler.exists():
+            fill(small_disk)
+            if asked == "stop":
+                control.stop()
+        elif isinstance(event, Paused):
+            reasons.append(event.reason)
+            assert control.held
+            assert not control.stopping
+            if len(reasons) == 2:
+                filler.unlink()
+            control.stop()  # as a person does, who wants to leave
+    first, second = reasons
+    assert "No space left on device" in first
+    assert first.endswith("make room on the disk")
+    assert second == first
+    assert isinstance(event, Finished)
+    assert checkpoint.verify(event.checkpoint)["step"] == trainer.step
+    assert "replay.frames" in checkpoint.verify(event.checkpoint)["parts"]
+    assert trainer.step == (40 if asked == "stop" else 60)
+
+
+def test_in_a_hurry_it_does_not_wait(small, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    control = TrainingControl(attended=True)
+    trainer = Trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
+    with pytest.raises(NotSavedError):
+        run_to_end(trainer, {40: lambda control: fill(small_disk) and control.stop(in_a_hurry=True)})
 
 
 def test_a_disk_about_to_be_full_is_told_before(small, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,6 +242,7 @@ def test_a_run_taken_up_from_an_earlier_step_forgets_the_evaluations_after_it(
     run = paths.run_dir("given-up")
     first = next(folder for folder in paths.step_folders(run) if folder.name == "step-000000080")
     trainer = Trainer(config, resume=first)
+    trainer.logger.begin()
     steps = [int(row["step"]) for row in csv.DictReader((run / "evaluations.csv").open(newline=""))]
     trainer.close()
     assert steps == [50]

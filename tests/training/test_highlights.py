@@ -17,7 +17,7 @@ from mario_tui.play.recorder import record_replay
 from mario_tui.training import highlights
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
-from mario_tui.training.metrics import EpisodeRecord
+from mario_tui.training.metrics import EpisodeRecord, read_metrics
 from mario_tui.training.trainer import EpisodeEnded, Evaluated, Finished, Stepped, Trainer
 
 GOT_FAR = Outcome(500, False)
@@ -60,11 +60,12 @@ class FakeRecording:
 class FakeTrainer:
     """Runs through the events it is given; a number among them is the time by then."""
 
-    def __init__(self, events: list[Any], *, clears: int = 0) -> None:
+    def __init__(self, events: list[Any], *, clears: int = 0, resume: Path | None = None) -> None:
         self.run_dir = paths.run_dir("run")
         self.control = TrainingControl()
         self.config = SimpleNamespace(record=True, frame_skip=4)
-        self.logger = SimpleNamespace(clears=clears)
+        self.logger = SimpleNamespace(clears=clears, episodes=lambda: read_metrics(self.run_dir / "metrics.csv"))
+        self.last_checkpoint = resume
         self.first_greedy_clear = None
         self.seconds = 0.0
         self.closed = False
@@ -171,10 +172,30 @@ def test_a_run_that_goes_on_knows_what_it_had(begun: list[FakeRecording], home: 
 
 def test_the_video_of_the_best_gives_way_to_a_better_one_only(begun: list[FakeRecording], home: Path) -> None:
     made = record_replay(ActionLog("1-1", 4, (130,) * 30), paths.recordings_dir() / "run-best.mp4", scale=1)
-    train(FakeTrainer([episode(0, made.max_x), 600, Stepped(1), FINISHED]))
+    train(FakeTrainer([episode(0, made.max_x), 600, Stepped(1), FINISHED], resume=home))
     assert begun == [], "the run was taken up from before that episode"
-    train(FakeTrainer([episode(0, made.max_x + 1), 600, Stepped(1), FINISHED]))
-    assert len(begun) == 1
+    train(FakeTrainer([episode(0, made.max_x + 1), 600, Stepped(1), FINISHED], resume=home))
+    assert [recording.output for recording in begun] == [made.path]
+    assert names(made.path.parent) == ["run-best.json", "run-best.mp4"]
+
+
+def test_the_best_of_an_earlier_run_of_the_same_name_stays(begun: list[FakeRecording], home: Path) -> None:
+    made = record_replay(ActionLog("1-1", 4, (130,) * 30), paths.recordings_dir() / "run-best.mp4", scale=1)
+    train(FakeTrainer([episode(0, made.max_x - 1), 600, Stepped(1), FINISHED]))
+    assert [recording.output for recording in begun] == [made.path]
+    assert names(made.path.parent) == ["run-best_2.json", "run-best_2.mp4"]
+
+
+def test_the_best_that_somebody_made_a_gif_of_stays(begun: list[FakeRecording], home: Path) -> None:
+    made = record_replay(ActionLog("1-1", 4, (130,) * 30), paths.recordings_dir() / "run-best.mp4", scale=1)
+    record_replay(ActionLog("1-1", 4, (130,) * 30), made.path.with_suffix(".gif"), scale=1)
+    train(FakeTrainer([episode(0, made.max_x + 1), 600, Stepped(1), FINISHED], resume=home))
+    assert [recording.output for recording in begun] == [made.path]
+    assert names(made.path.parent) == ["run-best_2.gif", "run-best_2.json", "run-best_2.mp4"]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_the_first_clear_of_a_part_that_was_given_up_is_kept(begun: list[FakeRecording]) -> None:

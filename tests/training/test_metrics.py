@@ -1,12 +1,17 @@
 """Where episodes end, and lines of the user's own in the log."""
 
-import numpy as np
+import errno
 
+import numpy as np
+import pytest
+
+from mario_tui.errors import TrainingError
 from mario_tui.training.metrics import (
     COMPARED,
     END_BUCKET_PIXELS,
     END_BUCKETS,
     EndMap,
+    EvaluationRecord,
     MetricLogger,
     progress,
     read_metrics,
@@ -111,3 +116,53 @@ def test_a_damaged_file_is_read_as_far_as_it_can_be(tmp_path) -> None:
         assert progress(tmp_path, 7) == [100.0] * 3
     path.write_bytes(whole + b'"' + b"x" * 200_000 + b"\r\n" + line)
     assert len(read_metrics(path)) == 3
+
+
+def test_files_change_when_a_run_goes_on_and_what_is_given_up_is_set_aside(tmp_path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_episodes(logger, "cd")
+    state, history = logger.state_dict(), logger.history()
+    log_episodes(logger, "dc")
+    for step in (1, 2, 3):
+        logger.log_evaluation(EvaluationRecord(step, 1.0, "greedy", 1, 0, 0.0, 0.0, 100))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    again = MetricLogger(tmp_path, "1-1", 1)
+    again.load_state_dict(state, history, step=1)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before, "nothing was trained yet"
+    assert again.history() == history
+    assert [record.episode for record in again.episodes()] == [0, 1]
+    again.begin()
+    again.begin()
+    after = {path.name.split(".until-")[0]: path.read_bytes() for path in tmp_path.iterdir() if ".until-" in path.name}
+    assert after == {"metrics": before["metrics.csv"], "evaluations": before["evaluations.csv"]}
+    assert (tmp_path / "metrics.csv").read_bytes().decode() == history
+    assert (tmp_path / "evaluations.csv").read_text().count("greedy") == 1
+
+
+def test_where_there_is_no_room_to_set_it_aside_that_is_said(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_episodes(logger, "c")
+    state, history = logger.state_dict(), logger.history()
+    log_episodes(logger, "d")
+    before = (tmp_path / "metrics.csv").read_bytes()
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    logger.load_state_dict(state, history)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mario_tui.training.metrics.write_atomically", full)
+    with pytest.raises(TrainingError, match="No space left on device; make room"):
+        logger.begin()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"metrics.csv": before}
+    monkeypatch.undo()
+    logger.begin()
+    assert (tmp_path / "metrics.csv").read_bytes().decode() == history
+
+
+def test_a_line_that_is_no_number_is_left_out(tmp_path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_episodes(logger, "cc")
+    text = (tmp_path / "metrics.csv").read_bytes()
+    (tmp_path / "metrics.csv").write_bytes(text + text.splitlines()[-1].replace(b",1.0,", b",nan,") + b"\r\n")
+    assert len(read_metrics(tmp_path / "metrics.csv")) == 2

@@ -38,7 +38,7 @@ def test_every_so_many_stay_and_those_that_a_person_saved(small: Any) -> None:
     trainer = Trainer(small(steps=200, save_every=20, keep_every=3, network="small"), run="kept")
     run_to_end(trainer, {50: lambda control: control.save()})
     assert steps(trainer.run_dir) == [50, 60, 120, 180, 200]
-    assert (checkpoint.newest_whole(trainer.run_dir) / "replay.frames").exists()
+    assert (checkpoint.to_continue(trainer.run_dir)[0] / "replay.frames").exists()
 
 
 @pytest.mark.usefixtures("fake_games")
@@ -78,6 +78,53 @@ def test_where_notes_cannot_be_read_nothing_goes(home: Path) -> None:
     (run / checkpoint.EVALUATIONS).write_text("{")
     checkpoint.rotate(run, folders[-1])
     assert paths.step_folders(run) == folders
+
+
+def test_notes_that_cannot_be_read_are_kept_when_the_next_is_written(home: Path) -> None:
+    run = paths.run_dir("run")
+    folders = [write(run, step) for step in range(1, 5)]
+    checkpoint.annotate(folders[0], "keep this")
+    damaged = (run / checkpoint.EVALUATIONS).read_text() + "}"
+    (run / checkpoint.EVALUATIONS).write_text(damaged)
+    checkpoint.note_evaluation(folders[-1], greedy_x=700)
+    assert checkpoint.evaluations(run) == {folders[-1].name: {"greedy_x": 700}}
+    (run / checkpoint.EVALUATIONS).write_text("also damaged")
+    checkpoint.note_evaluation(folders[-1], greedy_x=700)
+    assert (run / "evaluations.damaged.json").read_text() == damaged
+    assert (run / "evaluations.damaged-2.json").read_text() == "also damaged"
+    checkpoint.rotate(run, folders[-1])
+    assert paths.step_folders(run) == folders
+
+
+def test_the_best_stays_though_nothing_links_to_it(home: Path) -> None:
+    run = paths.run_dir("run")
+    folders = [write(run, step) for step in range(1, 6)]
+    for folder, x in zip(folders, (3200, 500, 600, 700, 800), strict=True):
+        checkpoint.note_evaluation(folder, greedy_x=x)
+    (run / "best").unlink()  # as a copy without links has none
+    checkpoint.rotate(run, folders[-1])
+    assert paths.step_folders(run) == [folders[0], *folders[3:]]
+
+
+def test_what_a_link_leads_to_is_not_touched(home: Path) -> None:
+    mine = write(paths.run_dir("mine"), 7)
+    run = paths.run_dir("run")
+    folders = [write(run, step) for step in range(1, 4)]
+    (run / "step-000000009").symlink_to(mine)
+    before = (mine / checkpoint.MANIFEST).read_bytes()
+    checkpoint.drop_parts(run / "step-000000009", checkpoint.read_manifest(mine)["parts"].keys())
+    checkpoint.rotate(run, folders[-1])
+    assert (mine / checkpoint.MANIFEST).read_bytes() == before
+    checkpoint.verify(mine)
+    assert (run / "step-000000009").is_symlink()
+
+
+def test_where_nothing_is_noted_any_more_the_others_go(home: Path) -> None:
+    run = paths.run_dir("run")
+    folders = [write(run, step) for step in range(1, 5)]
+    (run / checkpoint.EVALUATIONS).write_text("{}")
+    checkpoint.rotate(run, folders[-1])
+    assert paths.step_folders(run) == folders[2:]
 
 
 def test_one_that_cannot_be_deleted_does_not_keep_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ def test_changes_and_notes_are_kept_in_log_and_settings(learning: TrainingSessio
     assert notes[1].startswith("epsilon 0.")
     assert notes[1].endswith(f" -> {new:g}")
     assert notes[2] == "it stumbles"
-    config = resume_config(checkpoint.newest_whole(folder))
+    config = resume_config(checkpoint.to_continue(folder)[0])
     assert (config.learning_rate, config.exploration_rate_min) == (1e-5, new)
     assert load_toml(folder / "config.toml")["learning_rate"] == 1e-5
     with pytest.raises(MarioTuiError, match="has ended"):

@@ -369,7 +369,7 @@ def test_a_run_continued_from_an_earlier_checkpoint_goes_on_from_there(small) ->
     run_to_end(Trainer(resume_config(early, {"steps": 40}), resume=early))
     newest = paths.find_checkpoint("branch")
     assert checkpoint.read_manifest(newest)["step"] == 40, "the last one saved, not the one with the most steps"
-    assert checkpoint.newest_whole(newest.parent) == newest
+    assert checkpoint.to_continue(newest.parent)[0] == newest
     assert (newest / "replay.frames").exists()
 
 

@@ -116,6 +116,8 @@ class FakeSession:
         self.shows_all_games = False
         self.problem = ""
         self.recordings_left = 0
+        self.held = False
+        self.silent_seconds = 0.0
         self._notices: list[Notice] = []
 
     def start(self) -> None:
@@ -354,6 +356,7 @@ def checkpoint(step: int = 120_000, **changes: Any) -> CheckpointInfo:
         "robust_clear_rate": None,
         "mean_reward": 1021.5,
         "problem": "",
+        "verified": True,
     }
     return CheckpointInfo(**{**values, **changes})
 
@@ -494,6 +497,7 @@ class World:
         self.settings = Settings()
         self.themes: list[str] = []
         self.exported: list[tuple[Path, str]] = []
+        self.verified: list[Sequence[Path]] = []
 
     def services(self) -> Services:
         return Services(
@@ -509,6 +513,7 @@ class World:
             run_curve=self._run_curve,
             settings=lambda: self.settings,
             keep_theme=self.themes.append,
+            verify=self.verified.append,
             annotate=lambda path, line: self._change(path, note=line),
             rename_run=self._rename_run,
             run_name_problem=self._run_name_problem,

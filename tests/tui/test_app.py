@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from mario_tui.config import TrainingConfig
 from mario_tui.play.recorder import RecordingCancelledError
-from mario_tui.tui.app import MarioTuiApp, run_app
+from mario_tui.tui.app import MarioTuiApp, doubled_keys, run_app
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, HelpScreen, LeavingScreen
@@ -303,6 +303,30 @@ async def test_asked_to_leave_a_second_time_it_does_not_wait() -> None:
     assert app.abandoned
 
 
+@pytest.mark.parametrize("answer", ["n", "y"])
+async def test_a_training_that_cannot_be_saved_is_not_left_without_asking(answer: str) -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        await quit_while_training(app, world.session, pilot, "ctrl+q")
+        world.session.snapshot = replace(world.session.snapshot, pause_reason="step 7 could not be saved: no room")
+        world.session.held = True
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "step 7 could not be saved: no room" in " ".join(str(one.content) for one in app.screen.query(Static))
+        world.session.held = False
+        await pilot.press(answer)
+        await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
+        if answer == "n":
+            assert app.return_code is None
+            assert app.is_training
+            assert world.session.calls.count("stop") == 1
+            await pilot.press("ctrl+q")
+        await until(pilot, lambda: world.session.calls.count("stop") > 1)
+        world.session.end()
+        await until(pilot, lambda: app.return_code is not None)
+    assert not app.abandoned
+
+
 @pytest.mark.parametrize("code", [143, 129, 130])
 async def test_a_signal_stops_saves_and_gives_its_exit_code(code: int) -> None:
     world = World()
@@ -360,3 +384,28 @@ def test_threads_change_often_while_the_app_runs(monkeypatch: pytest.MonkeyPatch
     run_app()
     assert seen[0] < 0.002
     assert sys.getswitchinterval() == before
+
+
+async def test_a_notice_leaves_the_buttons_of_a_dialog_to_be_seen() -> None:
+    app = World().app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        for text in ("short", "long " * 40, "another"):
+            app.notify(text, timeout=100)
+        app.push_screen(ConfirmScreen("Leave?", "A question.", yes="leave", no="stay", key="q"))
+        await until(pilot, lambda: len(app.screen.query("Toast")) == 3)
+        await until(pilot, lambda: "short" in drawn(app))
+        assert "leave (q)" in drawn(app)
+        assert "stay (esc)" in drawn(app)
+
+
+def drawn(app: MarioTuiApp) -> str:
+    """All that is on the screen, the topmost of what lies there."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def test_keys_that_two_of_a_screen_share_are_told() -> None:
+    assert list(doubled_keys({})) == []
+    assert list(doubled_keys({"train.pause": "p"})) == []
+    (problem,) = doubled_keys({"train.pause": "s"})
+    assert problem == "settings: 's' is the key of both train.pause and train.save"
+    assert list(doubled_keys({"train.pause": "f9, s", "train.save": "f8"})) == []

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ async def test_on_a_run_c_goes_on_where_it_stopped() -> None:
     async with table(world) as (app, pilot, _):
         await pilot.press("c")
         await until(pilot, lambda: app.session is not None and isinstance(app.screen, TrainScreen))
-        assert world.started == [(world.checkpoints[1].path,)]
+        assert world.started == [(world.checkpoints[1].path.parent,)], "its newest that is whole"
         world.session.end()
 
 
@@ -244,7 +245,7 @@ async def test_c_continues_training() -> None:
     async with table(world) as (app, pilot, _):
         await pilot.press("c")
         await until(pilot, lambda: app.session is not None and isinstance(app.screen, TrainScreen))
-        assert world.started == [(world.checkpoints[0].path,)]
+        assert world.started == [(world.checkpoints[0].path.parent,)]
         world.session.end()
 
 
@@ -562,3 +563,21 @@ def test_long_names_keep_both_ends() -> None:
     assert shortened("short", 10) == "short"
     assert shortened("1-1_2030-01-02T09-00-00", 14) == "1-1_203…-00-00"
     assert len(shortened("x" * 64, 15)) == 15
+
+
+async def test_what_a_row_offers_is_read_through_before_it_is_called_whole() -> None:
+    world = World([checkpoint(120_000, verified=False), checkpoint(60_000, best=True, verified=False)])
+    newest, best = (info.path for info in world.checkpoints)
+    async with table(world) as (app, pilot, _):
+        await until(pilot, lambda: world.verified == [[best, newest]])
+        await pilot.press("right", "down")
+        await until(pilot, lambda: str(newest) in told(app))
+        assert "whole" not in told(app)
+        world.checkpoints[0] = replace(world.checkpoints[0], whole=False, problem="agent.safetensors is damaged: x")
+        app.files_version += 1
+        await until(pilot, lambda: "agent.safetensors is damaged" in told(app))
+        await pilot.press("down")
+        world.checkpoints[1] = replace(world.checkpoints[1], verified=True)
+        app.files_version += 1
+        await until(pilot, lambda: ", whole" in told(app))
+    assert world.verified == [[best, newest]], "once"

@@ -165,7 +165,7 @@ def test_a_crash_leaves_a_terminal_that_can_be_used_and_a_log(home: Path, fault:
         text = "".join(app.ends(code))
         assert text.startswith(f"mario-tui ended without warning ({reason}); what is known: ")
         assert text.endswith(f"saved {saved}; go on with: mario-tui train --resume {app.run.name}")
-        assert reason in app.crash_log()
+        assert f"process {app.terminal.process.pid}, ended without warning: {reason}" in app.crash_log()
         if fault == "C library":
             assert "string_at" in app.crash_log(), "where it happened"
         checkpoint.verify(saved)
@@ -181,6 +181,28 @@ def test_told_twice_it_leaves_without_the_save_that_hangs(home: Path) -> None:
         (line,) = app.ends(143)
         assert line.endswith("without saving")
         assert paths.step_folders(app.run) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "code"), [("SIGHUP SIGHUP", 129), ("SIGHUP SIGTERM", 129), ("SIGTERM SIGHUP SIGINT", 143)]
+)
+def test_a_terminal_that_closes_tells_more_than_once_and_it_is_saved(home: Path, names: str, code: int) -> None:
+    """A shell and the system each send SIGHUP, and a machine that stops SIGTERM as well."""
+    wait = f"while not os.path.exists({str(home / 'go on')!r}): time.sleep(0.02)"
+    patch = when(home / "now", "mario_tui.training.trainer.Trainer.save", f"\n        {wait}")
+    with App(home, patch) as app:
+        (home / "now").touch()
+        first, *others = names.split()
+        os.kill(app.terminal.process.pid, getattr(signal, first))
+        app.wait("Stopping and saving")
+        for name in others:
+            os.kill(app.terminal.process.pid, getattr(signal, name))
+            time.sleep(0.5)  # so that it would have left
+        (home / "go on").touch()
+        (line,) = app.ends(code)
+        (saved,) = paths.step_folders(app.run)
+        checkpoint.verify(saved)
+        assert line.startswith(f"saved {saved}")
 
 
 def test_home_asks_before_it_stops_a_training(home: Path) -> None:

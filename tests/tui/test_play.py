@@ -198,7 +198,7 @@ async def test_a_place_is_kept_and_gone_back_to() -> None:
         await pilot.press("l")
         assert "go back" not in world.game.calls
         await pilot.press("k")
-        assert "l goes back" in shown(app, "#state")
+        assert "l: back" in shown(app, "#state")
         world.game.latest = moment(step=2000)
         await pilot.press("l")
         assert "go back" in world.game.calls
@@ -245,7 +245,7 @@ async def test_the_race_against_the_ghost() -> None:
     world = World()
     world.no_ghost = True
     async with playing(world) as (app, _):
-        assert "no agent" in shown(app, "#race")
+        assert "none for this stage" in shown(app, "#race")
 
 
 async def test_r_records_from_here_until_r() -> None:

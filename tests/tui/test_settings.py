@@ -7,6 +7,7 @@ import pytest
 from textual.widgets import Static
 
 from mario_tui import paths
+from mario_tui.errors import InputError
 from mario_tui.tui import settings
 from mario_tui.tui.app import all_bindings
 from mario_tui.tui.screens.dialogs import HelpScreen
@@ -105,3 +106,21 @@ async def test_what_is_wrong_in_the_settings_is_told() -> None:
         assert app.theme == "mario"
         for words in ("no theme 'pink'", "'train.dance'", "settings.toml: bad"):
             assert words in said
+
+
+@pytest.mark.parametrize("line", ["  theme = 'nord'", '"theme" = "nord"', "'theme'='nord' # mine"])
+def test_a_theme_is_replaced_however_its_line_is_written(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f'graphics = "blocks"\n{line}\n[keys]\n"train.pause" = "p"\n')
+    settings.keep_theme("mario-light", path)
+    assert settings.load(path) == settings.Settings("mario-light", {"train.pause": "p"}, (), "blocks")
+
+
+@pytest.mark.parametrize("content", [b"theme = \xff", b"theme = ", b'[theme]\nname = "x"\n'])
+def test_a_file_that_cannot_be_read_keeps_what_it_says(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        settings.keep_theme("mario-light", path)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content

@@ -413,6 +413,16 @@ async def test_warnings_stand_under_the_numbers() -> None:
         await until(pilot, lambda: not str(line.content))
 
 
+async def test_a_training_that_takes_no_step_says_why_nothing_happens() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        line = app.screen.query_one("#warnings", Static)
+        world.session.silent_seconds = 12.4
+        await until(pilot, lambda: "no step for 12 s: it waits for" in str(line.content))
+        world.session.silent_seconds = 2.0
+        await until(pilot, lambda: not str(line.content))
+
+
 # after it
 
 

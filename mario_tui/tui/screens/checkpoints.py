@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,8 +50,8 @@ class Row:
 
     @property
     def to_continue(self) -> CheckpointInfo | None:
-        """What training goes on from here: of a run its newest, where it stopped."""
-        return self.run.newest if self.checkpoint is None else self.agent
+        """What training goes on from here: of a run where it stopped."""
+        return self.run.to_continue if self.checkpoint is None else self.agent
 
     @property
     def subject(self) -> CheckpointInfo:
@@ -71,6 +72,10 @@ _ORDERS: dict[str, Callable[[RunSummary | CheckpointInfo, CheckpointInfo], Any]]
     "size": lambda one, _: one.size_bytes,
 }
 """What runs, and the checkpoints of each, are sorted by; of a run, most is what its newest checkpoint has."""
+
+
+VERIFY_AFTER_SECONDS = 0.2
+"""How long a row has to be selected until its checkpoints are read through."""
 
 
 class CheckpointsScreen(ListScreen[Row]):
@@ -150,6 +155,8 @@ class CheckpointsScreen(ListScreen[Row]):
         self._order = "best"
         self._filter = ""
         self._open: set[Path] = set()  # runs
+        self._looked_at: set[tuple[Path, int]] = set()
+        """Checkpoints that were read through, as far as they could be, and their sizes then."""
         self._marked: list[Path] = []  # runs
 
     def read(self) -> Sequence[Row]:
@@ -227,7 +234,7 @@ class CheckpointsScreen(ListScreen[Row]):
             Text(reward, dim if subject.mean_reward is None else "", justify="right"),
             *((size,) if self._roomy else ()),
             Text(text.age(subject.created, now), dim, justify="right"),
-            *((Text(state or "whole", bad if state else dim),) if self._roomy else ()),
+            *((Text(state or "whole" * info.subject.verified, bad if state else dim),) if self._roomy else ()),
         )
 
     def _state(self, row: Row) -> str:
@@ -261,7 +268,7 @@ class CheckpointsScreen(ListScreen[Row]):
                 return f"{one.problem}. It cannot be used; d moves it to the trash.", True
             robust = text.percent(one.robust_clear_rate)
             measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
-            place = f"{one.path}  ·  {text.size(one.size_bytes)}, whole{measured}"
+            place = f"{one.path}  ·  {text.size(one.size_bytes)}{', whole' * one.verified}{measured}"
             return place + (f"\n{one.note}" if one.note else "  ·  ? shows all that can be done with it"), False
         run, best, newest = info.run, info.run.best, info.run.newest
         place = f"{run.path}  ·  {text.size(run.size_bytes)}"
@@ -272,9 +279,10 @@ class CheckpointsScreen(ListScreen[Row]):
             return f"{place}\n{below}: none can be used; d moves the run to the trash", True
         which = "its best" if best.best or best is not newest else "its newest"
         keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
-        if newest is not best:
-            keys.append(f"c goes on from step {text.count(newest.step)}")
-        return "\n".join(filter(None, (place, "  ·  ".join(keys), best.note))), False
+        if (going_on := run.to_continue) is not None and going_on is not best:
+            keys.append(f"c goes on from step {text.count(going_on.step)}")
+        unread = f"{run.unread} is damaged: notes and clear rates in it are not shown" if run.unread else ""
+        return "\n".join(filter(None, (place, "  ·  ".join(keys), unread, best.note))), bool(unread)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         row = self.selected
@@ -347,7 +355,24 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def action_continue(self) -> None:
         if self.selected is not None and self.selected.to_continue is not None:
-            self.mario.continue_training(self.selected.to_continue.path)
+            self.mario.continue_training(self.selected.path)
+
+    # what is whole
+
+    def _show_selected(self) -> None:
+        super()._show_selected()
+        row = self.selected
+        offered = () if row is None else (row.agent, row.to_continue)
+        unread = tuple({(info.path, info.size_bytes): None for info in offered if info and not info.verified})
+        if not set(unread) <= self._looked_at:
+            self.run_worker(self._look_at(unread), group="verify", exclusive=True)
+
+    async def _look_at(self, unread: Sequence[tuple[Path, int]]) -> None:
+        """Looks for damage that sizes do not show in what the selected row offers, and reads the list again."""
+        await asyncio.sleep(VERIFY_AFTER_SECONDS)
+        self._looked_at.update(unread)
+        await asyncio.to_thread(self.mario.services.verify, [path for path, _ in unread])
+        self.mario.files_version += 1
 
     # order, and what stands beside
 

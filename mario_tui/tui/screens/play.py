@@ -163,10 +163,8 @@ class PlayScreen(PlayerScreen):
             )
         if player.waits:
             begins = "begins" if not moment.step else "goes on from here"
-            return Content.assemble(
-                ("ready", "bold $warning"), more, (f"\nthe first arrow or x {begins}", "$foreground 60%")
-            )
-        kept = "\nk keeps this place" + (", l goes back to the kept one" if player.has_kept else "")
+            return Content.assemble(("ready", "bold $warning"), more, (f"\narrow or x: {begins}", "$foreground 60%"))
+        kept = "\nk keeps this place" + (", l: back" if player.has_kept else "")
         speed = "" if player.speed == 1 else f"  {self.speed_words}"
         if player.paused:
             return Content.assemble(
@@ -186,7 +184,7 @@ class PlayScreen(PlayerScreen):
             ("you   ", "bold"), (bar(moment.x / length, width), "$primary on $surface"), f"{text.count(moment.x):>8}"
         )
         if ghost is None or ghost.problem:
-            why = "no agent was trained on this stage" if ghost is None else ghost.problem
+            why = "none for this stage" if ghost is None else ghost.problem
             return Content("\n").join([you, Content.styled(f"agent {why}", "$foreground 60%")])
         if x is None:
             return Content("\n").join([you, Content.styled("agent loading ...", "$foreground 60%")])

@@ -35,6 +35,8 @@ ENDED = ("finished", "failed")
 KNOB_NAMES = {"learning_rate": "learning rate", "exploration_rate": "epsilon"}
 KNOBS = tuple(KNOB_NAMES)
 """What + and - change."""
+SILENT_SECONDS = 3.0
+"""A step takes milliseconds: when it takes so long, it is told."""
 TURN = 1.5
 """How many times as much one press of + makes it."""
 
@@ -206,7 +208,8 @@ class TrainScreen(MarioScreen):
             else:
                 self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot, self._knob))
                 self._update("#remark", remark_of(snapshot))
-                self._update("#warnings", warnings_of(snapshot))
+                silent = self.mario.session.silent_seconds if self.mario.session is not None else 0.0
+                self._update("#warnings", warnings_of(snapshot, silent))
                 if mode == "ended":
                     self._update("#summary", summary_of(snapshot))
 
@@ -389,9 +392,15 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
     )
 
 
-def warnings_of(snapshot: TrainingSnapshot) -> Content:
+def warnings_of(snapshot: TrainingSnapshot, silent_seconds: float = 0.0) -> Content:
     """What should be seen to, a line each."""
-    return Content("\n").join(Content.styled(f"! {line}", "$warning") for line in snapshot.warnings)
+    lines = list(snapshot.warnings)
+    if silent_seconds >= SILENT_SECONDS:
+        lines.append(
+            f"no step for {silent_seconds:.0f} s: it waits for an evaluation, or for an emulator that hangs, which is "
+            "started again after half a minute; keys are answered then"
+        )
+    return Content("\n").join(Content.styled(f"! {line}", "$warning") for line in lines)
 
 
 def summary_of(snapshot: TrainingSnapshot) -> Content:
@@ -402,7 +411,7 @@ def summary_of(snapshot: TrainingSnapshot) -> Content:
         head = Content.assemble(
             ("Training has ended: ", "bold $success"),
             f"{text.count(snapshot.step)} steps, {text.count(snapshot.episode)} episodes, "
-            f"{text.count(snapshot.clears)} clears in {text.duration(snapshot.seconds)}.",
+            f"{text.count(snapshot.clears)} clears; {text.duration(snapshot.seconds)} this time.",
         )
     if snapshot.last_checkpoint is None:
         return head + Content.from_markup(

@@ -170,6 +170,7 @@ class TrainForm(Vertical):
     @on(FormRow.Changed)
     def _changed(self, event: FormRow.Changed) -> None:
         event.stop()
+        self.set_problem("")
         if event.row.setting == "preset":
             self.apply_preset(event.row.value)
         self.check()
@@ -200,7 +201,8 @@ class TrainForm(Vertical):
                 if isinstance(folded, Collapsible):
                     folded.collapsed = False
             wrong.control.focus()
-            self.set_problem(f"{wrong.label}: {wrong.error}")
+            named = wrong.error.startswith(wrong.label)
+            self.set_problem(wrong.error if named else f"{wrong.label}: {wrong.error}")
             return
         self.set_problem("")
         self.post_message(self.Start(config, self.query_one("#row-name", FormRow).value or None))
