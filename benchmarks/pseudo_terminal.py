@@ -20,9 +20,7 @@ import pyte
 
 def patched(patch: str) -> tuple[str, ...]:
     """A command that is `mario-tui`, after this piece of Python was run, e.g. to have something fail."""
-    program = (
-        "import sys; sys.path[:] = {path!r}\n{patch}\nfrom mario_tui.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
+    program = "import sys; sys.path[:] = {path!r}\n{patch}\nfrom mario_tui.cli import program; sys.exit(program())"
     return sys.executable, "-c", program.format(path=sys.path, patch=patch)
 
 

@@ -1,6 +1,6 @@
 """`python -m mario_tui` is `mario-tui`."""
 
-from mario_tui.cli import main
+from mario_tui.cli import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program())

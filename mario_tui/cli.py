@@ -6,9 +6,11 @@ Nothing heavy is imported here, so that `--help` and mistakes answer at once; ea
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -194,6 +196,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = " ".join(str(error).split())
         print(f"mario-tui: {type(error).__name__}: {message} (add --debug for the traceback)", file=sys.stderr)
         return 1
+
+
+def program() -> int:
+    """`main` as a program of its own: who presses Ctrl+C while it ends, e.g. once too often, has it end at once."""
+    code = main()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # e.g. where a thread hangs
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    return code
 
 
 def _sweep() -> None:

@@ -9,14 +9,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mario_tui import checkpoint, crash, files, guard, paths
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
-from mario_tui.errors import InputError, TrainingError
+from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.training.resume import resume_config
 from mario_tui.training.sizes import disk_need
 
@@ -96,16 +96,22 @@ def train(arguments: argparse.Namespace) -> int:
         reporter = _Lines(trainer)
     events = highlights.train(trainer)
     trouble = ""
-    with guard.guarded(full_screen=False), _stop_on_signals(control) as received, reporter:
-        for event in events:
-            if not trouble and (trouble := _trouble(event)):
-                control.stop()  # nobody is here who could let it go on
-            try:
-                reporter.report(event)
-            except Exception:  # e.g. nobody reads any more
-                control.stop(in_a_hurry=True)
-                deque(events, maxlen=0)  # it saves
-                raise
+    with _stop_on_signals(control) as received:
+        try:
+            with guard.guarded(full_screen=False), reporter, closing(events):
+                for event in events:
+                    if not trouble and (trouble := _trouble(event)):
+                        control.stop()  # nobody is here who could let it go on
+                    try:
+                        reporter.report(event)
+                    except Exception:  # e.g. nobody reads any more
+                        control.stop(in_a_hurry=True)
+                        deque(events, maxlen=0)  # it saves
+                        raise
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that it is said
+            print(f"mario-tui: stopped at step {trainer.step:,}; {_what_is_saved(trainer.run_dir)}", file=sys.stderr)
+            return 128 + signal.SIGINT
     if trouble and trainer.last_checkpoint is not None:
         raise TrainingError(f"{trouble}; {crash.go_on(trainer.last_checkpoint)}")
     return 128 + received[0] if received else 0
@@ -129,18 +135,33 @@ def _checkpoint_to_resume(text: str) -> Path:
     return taken
 
 
+def _what_is_saved(run: Path) -> str:
+    try:
+        return crash.go_on(checkpoint.to_continue(run)[0])
+    except CheckpointError:
+        return "no checkpoint of it is saved"
+
+
+_IMPATIENCE_SECONDS = 2.0
+
+
 @contextmanager
 def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
     """While it lasts, Ctrl+C, SIGTERM and SIGHUP ask the trainer to save and stop; gives the signals received.
 
-    The second Ctrl+C, and the other signals at once, leave out what is still to be recorded; the third no longer waits.
+    The second Ctrl+C, and the other signals at once, leave out what is still to be recorded. The third raises
+    KeyboardInterrupt: no checkpoint is begun any more, and one that is being written is finished. Later ones do so as
+    well, should that hang, but not those that come with the third.
     """
     received: list[int] = []
+    raised = -_IMPATIENCE_SECONDS
 
     def stop(number: int, _: object) -> None:
+        nonlocal raised
         received.append(number)
         control.stop(in_a_hurry=number != signal.SIGINT)
-        if received.count(signal.SIGINT) > 2:
+        if received.count(signal.SIGINT) > 2 and time.monotonic() > raised + _IMPATIENCE_SECONDS:
+            raised = time.monotonic()
             raise KeyboardInterrupt
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -148,8 +169,8 @@ def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
     try:
         yield received
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in before.items():  # who was told to stop, and has, need not be told again
+            signal.signal(number, signal.SIG_IGN if number in received else handler)
 
 
 class _Reporter(Protocol):

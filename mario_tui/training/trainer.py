@@ -804,8 +804,10 @@ class Trainer:
         assert step is not None
         try:
             path = self._saver.end()
-        finally:
+        except Exception:  # not KeyboardInterrupt: then it is still being written
             self.mario.memory.drop_snapshot()
+            raise
+        self.mario.memory.drop_snapshot()
         self.last_checkpoint, self._saved_step, self._save_problem = path, step, ""
         self._rotate(path)
         return path

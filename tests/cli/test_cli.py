@@ -333,6 +333,26 @@ def test_the_second_trainer_of_a_run_is_refused(home: Path) -> None:
     assert freed.returncode == 0, "who was killed holds nothing"
 
 
+@pytest.mark.parametrize(
+    "once_too_often",
+    [
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)",
+        "threading.Thread(target=lambda: (threading.main_thread().join(), os.kill(os.getpid(), signal.SIGINT), "
+        "time.sleep(600))).start()",
+    ],
+)
+def test_ctrl_c_while_the_program_ends_shows_no_traceback(home: Path, once_too_often: str) -> None:
+    code = (
+        f"import atexit, os, signal, sys, threading, time\n{once_too_often}\n"
+        "from mario_tui.cli import program\nsys.exit(program())"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "checkpoints"], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout
+
+
 def test_a_training_whose_reader_goes_away_is_saved(home: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "mario_tui", "train", "--name", "unread", "--json", *SMALL],

@@ -10,6 +10,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -225,12 +226,18 @@ def test_home_asks_before_it_stops_a_training(home: Path) -> None:
 # the same without the app
 
 
-@pytest.fixture
-def terminal(home: Path) -> Iterator[Terminal]:
+@contextmanager
+def training(home: Path, patch: str = "") -> Iterator[Terminal]:
     """`mario-tui train`, after an episode."""
     arguments = ["train", "--name", "told", "--burn-in", "20", "--replay-size", "2000", "--threads", "1"]
-    with Terminal(arguments, home, width=160) as terminal:
+    with Terminal(arguments, home, width=160, command=patched(patch)) as terminal:
         terminal.wait(re.compile(r"steps .*best x [1-9]").search, PATIENCE_SECONDS)
+        yield terminal
+
+
+@pytest.fixture
+def terminal(home: Path) -> Iterator[Terminal]:
+    with training(home) as terminal:
         yield terminal
 
 
@@ -250,17 +257,51 @@ def the_end(terminal: Terminal, names: Iterable[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("names", "code"),
-    [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130), ("SIGINT SIGINT", 130), ("SIGINT SIGINT SIGINT", 130)],
+    ("names", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130), ("SIGINT SIGINT", 130)]
 )
 def test_a_training_without_the_app_saves_on_a_signal(terminal: Terminal, names: str, code: int) -> None:
     text = the_end(terminal, names.split())
     assert terminal.process.returncode == code
+    (saved,) = paths.step_folders(paths.run_dir("told"))
+    checkpoint.verify(saved)
+    assert f"saved {saved}; go on with: mario-tui train --resume told" in text
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_the_third_ctrl_c_of_a_training_without_the_app(home: Path, writes: bool) -> None:
+    """It begins no checkpoint, finishes the one that is being written, and says what there is."""
+    (home / "hold").touch()
+    hold = (
+        "import os, time\n"
+        "def hold():\n"
+        f"    open({str(home / 'held')!r}, 'w').close()\n"
+        f"    while os.path.exists({str(home / 'hold')!r}): time.sleep(0.02)\n"
+    )
+    where = ("mario_tui.training.saving", "_write") if writes else ("mario_tui.training.trainer", "Trainer.save")
+    patch = f"{hold}import {where[0]} as module\nplain = module.{where[1]}\n" + (
+        f"def patched(*a, **k):\n    hold()\n    return plain(*a, **k)\nmodule.{where[1]} = patched"
+    )
+    with training(home, patch) as terminal:
+        children = psutil.Process(terminal.process.pid).children(recursive=True)
+        for _ in range(3):
+            os.kill(terminal.process.pid, signal.SIGINT)
+            time.sleep(0.2)  # signals that come at once are one
+            while not (home / "held").exists():
+                time.sleep(0.02)
+        (home / "hold").unlink()
+        terminal.drain()
+        text = terminal.written.decode().replace("\r\n", "")
+        assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == [], "no process is left"
+    assert terminal.process.returncode == 130
+    assert re.search(r"mario-tui: stopped at step \d+; ", text)
     folders = paths.step_folders(paths.run_dir("told"))
-    assert folders or names.count("SIGINT") == 3, "the third no longer waits"
-    for folder in folders:
-        checkpoint.verify(folder)
-        assert "go on with: mario-tui train --resume told" in text
+    if writes:
+        (saved,) = folders
+        checkpoint.verify(saved)
+        assert text.endswith(f"; saved {saved}; go on with: mario-tui train --resume told")
+    else:
+        assert folders == []
+        assert text.endswith("; no checkpoint of it is saved")
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGKILL"])
