@@ -255,15 +255,15 @@ def verify(folder: Path) -> dict[str, Any]:
 
     What is found is remembered for as long as the files stay as they are: lists of checkpoints show it.
     """
-    state, found = _state_of(folder), ""
+    state = _state_of(folder)
     try:
         check_sizes(folder)
-        return _check_parts(folder, _check_content)
+        manifest = _check_parts(folder, _check_content)
     except CheckpointError as error:
-        found = str(error)
+        _found[folder] = state, str(error)
         raise
-    finally:
-        _found[folder] = state, found
+    _found[folder] = state, ""
+    return manifest
 
 
 _found: dict[Path, tuple[_State, str]] = {}

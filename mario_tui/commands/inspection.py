@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -44,8 +45,14 @@ def recordings(arguments: argparse.Namespace) -> int:
 
 
 def checkpoints(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
     from mario_tui.training.metrics import with_mean_rewards
 
+    with Console(stderr=True).status("Reading the checkpoints ..."):
+        for info in checkpoint.list_checkpoints():
+            with contextlib.suppress(CheckpointError):
+                checkpoint.verify(info.path)
     infos = with_mean_rewards(checkpoint.list_checkpoints())
     if arguments.json:
         print(json.dumps([info.as_json() for info in infos], indent=1))
@@ -53,7 +60,6 @@ def checkpoints(arguments: argparse.Namespace) -> int:
     if not infos:
         print(f"No checkpoints in {paths.checkpoints_dir()} yet: 'mario-tui train' makes some, or t in the app.")
         return 0
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 

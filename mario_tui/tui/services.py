@@ -71,13 +71,12 @@ def resume_session(path: Path) -> TrainingSession:
     return TrainingSession(config, resume=path, warning=warning)
 
 
-def verify(folders: Sequence[Path]) -> None:
-    """Reads checkpoints through, so that lists know what is wrong with them."""
+def verify(folder: Path) -> None:
+    """Reads a checkpoint through, so that lists know what is wrong with it."""
     from mario_tui import checkpoint
 
-    for folder in folders:
-        with contextlib.suppress(MarioTuiError):
-            checkpoint.verify(folder)
+    with contextlib.suppress(MarioTuiError):
+        checkpoint.verify(folder)
 
 
 def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
@@ -371,7 +370,7 @@ class Services:
     run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
     run_progress: Callable[[Path, int], Sequence[float]] = run_progress
     run_curve: Callable[[Path, str, int], Sequence[tuple[float, float]]] = run_curve
-    verify: Callable[[Sequence[Path]], None] = verify
+    verify: Callable[[Path], None] = verify
     annotate: Callable[[Path, str], None] = annotate
     rename_run: Callable[[Path, str], Path] = rename_run
     run_name_problem: Callable[[str], str] = run_name_problem

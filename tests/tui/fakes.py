@@ -497,7 +497,9 @@ class World:
         self.settings = Settings()
         self.themes: list[str] = []
         self.exported: list[tuple[Path, str]] = []
-        self.verified: list[Sequence[Path]] = []
+        self.verified: list[Path] = []
+        self.damage: dict[Path, str] = {}
+        """What is wrong with checkpoints, as only reading them through shows."""
 
     def services(self) -> Services:
         return Services(
@@ -513,7 +515,7 @@ class World:
             run_curve=self._run_curve,
             settings=lambda: self.settings,
             keep_theme=self.themes.append,
-            verify=self.verified.append,
+            verify=self._verify,
             annotate=lambda path, line: self._change(path, note=line),
             rename_run=self._rename_run,
             run_name_problem=self._run_name_problem,
@@ -563,6 +565,11 @@ class World:
             return None
         self.ghosts.append(FakeGhost(stage))
         return self.ghosts[-1]
+
+    def _verify(self, path: Path) -> None:
+        self.verified.append(path)
+        problem = self.damage.get(path, "")
+        self._change(path, whole=not problem, verified=not problem, problem=problem)
 
     def _change(self, path: Path, **changes: Any) -> None:
         self.checkpoints = [replace(info, **changes) if info.path == path else info for info in self.checkpoints]

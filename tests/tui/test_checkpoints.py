@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -565,19 +564,27 @@ def test_long_names_keep_both_ends() -> None:
     assert len(shortened("x" * 64, 15)) == 15
 
 
-async def test_what_a_row_offers_is_read_through_before_it_is_called_whole() -> None:
-    world = World([checkpoint(120_000, verified=False), checkpoint(60_000, best=True, verified=False)])
-    newest, best = (info.path for info in world.checkpoints)
+async def test_checkpoints_are_read_through_before_they_are_called_whole() -> None:
+    world = World(
+        [
+            checkpoint(120_000, verified=False),
+            checkpoint(80_000, verified=False),
+            checkpoint(60_000, best=True, verified=False),
+            checkpoint(40_000, whole=False, problem="manifest.json is missing", verified=False),
+        ]
+    )
+    newest, other, best, _ = (info.path for info in world.checkpoints)
+    world.damage = {newest: "agent.safetensors is damaged: x", other: "replay.safetensors is damaged: y"}
     async with table(world) as (app, pilot, _):
-        await until(pilot, lambda: world.verified == [[best, newest]])
+        await until(pilot, lambda: "3 of them damaged" in told(app))
+        assert world.verified[:2] == [best, newest], "what the selected row offers is read first"
+        assert sorted(world.verified) == sorted([newest, other, best]), (
+            "each once, and none that is known to be damaged"
+        )
+        assert "c goes on from" not in told(app), "the best is the newest that is whole"
         await pilot.press("right", "down")
-        await until(pilot, lambda: str(newest) in told(app))
-        assert "whole" not in told(app)
-        world.checkpoints[0] = replace(world.checkpoints[0], whole=False, problem="agent.safetensors is damaged: x")
-        app.files_version += 1
         await until(pilot, lambda: "agent.safetensors is damaged" in told(app))
         await pilot.press("down")
-        world.checkpoints[1] = replace(world.checkpoints[1], verified=True)
-        app.files_version += 1
+        await until(pilot, lambda: "replay.safetensors is damaged" in told(app))
+        await pilot.press("down")
         await until(pilot, lambda: ", whole" in told(app))
-    assert world.verified == [[best, newest]], "once"

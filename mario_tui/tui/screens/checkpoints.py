@@ -75,7 +75,7 @@ _ORDERS: dict[str, Callable[[RunSummary | CheckpointInfo, CheckpointInfo], Any]]
 
 
 VERIFY_AFTER_SECONDS = 0.2
-"""How long a row has to be selected until its checkpoints are read through."""
+"""How long nothing else must be selected until checkpoints are read through."""
 
 
 class CheckpointsScreen(ListScreen[Row]):
@@ -155,8 +155,6 @@ class CheckpointsScreen(ListScreen[Row]):
         self._order = "best"
         self._filter = ""
         self._open: set[Path] = set()  # runs
-        self._looked_at: set[tuple[Path, int]] = set()
-        """Checkpoints that were read through, as far as they could be, and their sizes then."""
         self._marked: list[Path] = []  # runs
 
     def read(self) -> Sequence[Row]:
@@ -363,16 +361,20 @@ class CheckpointsScreen(ListScreen[Row]):
         super()._show_selected()
         row = self.selected
         offered = () if row is None else (row.agent, row.to_continue)
-        unread = tuple({(info.path, info.size_bytes): None for info in offered if info and not info.verified})
-        if not set(unread) <= self._looked_at:
-            self.run_worker(self._look_at(unread), group="verify", exclusive=True)
+        all_of_them = (info for one in self._infos for info in one.run.checkpoints if info.whole)
+        for infos in (offered, all_of_them):
+            if unread := dict.fromkeys(info.path for info in infos if info and not info.verified):
+                self.run_worker(self._look_at(tuple(unread)), group="verify", exclusive=True)
+                return
 
-    async def _look_at(self, unread: Sequence[tuple[Path, int]]) -> None:
-        """Looks for damage that sizes do not show in what the selected row offers, and reads the list again."""
+    async def _look_at(self, unread: Sequence[Path]) -> None:
+        """Looks for damage that sizes do not show, and reads the list again."""
         await asyncio.sleep(VERIFY_AFTER_SECONDS)
-        self._looked_at.update(unread)
-        await asyncio.to_thread(self.mario.services.verify, [path for path, _ in unread])
-        self.mario.files_version += 1
+        try:
+            for path in unread:
+                await asyncio.to_thread(self.mario.services.verify, path)
+        finally:
+            self.mario.files_version += 1
 
     # order, and what stands beside
 
