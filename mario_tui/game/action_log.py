@@ -21,8 +21,10 @@ from mario_tui.game.stages import STAGES
 
 FORMAT = 1
 CHAIN_FORMAT = 2
-MAX_FILE_BYTES = 8 << 20  # days of play, and little enough to read at once
+MAX_FILE_BYTES = 8 << 20  # little enough to read at once
 MAX_FRAME_SKIP = 60
+MAX_FRAMES = 4_000_000
+"""Of all of a file's episodes: 18 hours of play, which may take an hour to play again."""
 CHECKSUMS = ("ram_crc32", "screen_crc32")
 
 
@@ -130,11 +132,14 @@ def load_logs(path: str | Path) -> tuple[ActionLog, ...]:
         except (ValueError, RecursionError) as error:
             raise _MalformedError("it is not JSON") from error
         if not (isinstance(content, dict) and _is_integer(content.get("format"), CHAIN_FORMAT, CHAIN_FORMAT)):
-            return (ActionLog.from_json(content),)
-        logs = content.get("logs")
-        if not isinstance(logs, list) or not logs:
+            logs: tuple[ActionLog, ...] = (ActionLog.from_json(content),)
+        elif isinstance(content.get("logs"), list) and content["logs"]:
+            logs = tuple(map(ActionLog.from_json, content["logs"]))
+        else:
             raise _MalformedError('"logs" is not a list of action logs')
-        return tuple(map(ActionLog.from_json, logs))
+        if (frames := sum(log.frames for log in logs)) > MAX_FRAMES:
+            raise _MalformedError(f"it has {frames:,} frames, and at most {MAX_FRAMES:,} are played again")
+        return logs
     except _MalformedError as error:
         raise InputError(f"{path} is no action log that can be replayed: {error}") from error
 

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.game.action_log import MAX_FILE_BYTES, ActionLog, ReplayResult, load_logs, logs_to_json, replay
+from mario_tui.game.action_log import (
+    MAX_FILE_BYTES,
+    MAX_FRAMES,
+    ActionLog,
+    ReplayResult,
+    load_logs,
+    logs_to_json,
+    replay,
+)
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.stages import STAGES
@@ -146,6 +154,19 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     path.write_bytes(LOG.to_json().encode().ljust(MAX_FILE_BYTES + 1))
     with pytest.raises(InputError, match="larger than 8 MiB"):
         ActionLog.load(path)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_log_that_would_be_played_for_days_is_refused(tmp_path: Path, several: bool) -> None:
+    path = tmp_path / "log.json"
+    longest = ActionLog("1-1", 50, (8,) * (MAX_FRAMES // 50))  # 8 is START, which stops the game's clock
+    half = ActionLog("1-1", 50, longest.buttons[: len(longest.buttons) // 2])
+    path.write_text(logs_to_json([half, half] if several else [longest]))
+    assert sum(log.frames for log in load_logs(path)) == MAX_FRAMES
+    more = ActionLog("1-1", 50, (*half.buttons, 8))
+    path.write_text(logs_to_json([half, more] if several else [ActionLog("1-1", 50, (*longest.buttons, 8))]))
+    with pytest.raises(InputError, match="it has 4,000,050 frames, and at most 4,000,000 are played again"):
+        load_logs(path)
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
