@@ -236,7 +236,8 @@ def test_the_fused_optimizer_equals_plain_adam() -> None:
         for mario in (fused, plain):
             learn_from(mario, random_batch(seed, size=8))
     for name, value in fused.net.state_dict().items():
-        torch.testing.assert_close(value, plain.net.state_dict()[name], atol=1e-6, rtol=0)
+        # 1 % of what six updates of 0.00025 change: where a gradient is nearly 0, Adam makes much of its last bit
+        torch.testing.assert_close(value, plain.net.state_dict()[name], atol=1.5e-5, rtol=0)
     assert (fused.net.online[0].weight - before).abs().max() > 1e-4
 
 

@@ -339,8 +339,8 @@ def test_the_second_trainer_of_a_run_is_refused(home: Path) -> None:
     "once_too_often",
     [
         "atexit.register(os.kill, os.getpid(), signal.SIGINT)",
-        "threading.Thread(target=lambda: (threading.main_thread().join(), os.kill(os.getpid(), signal.SIGINT), "
-        "time.sleep(600))).start()",
+        "threading.Thread(target=lambda: (threading.main_thread().join(), "
+        "[(os.kill(os.getpid(), signal.SIGINT), time.sleep(0.1)) for _ in range(6000)])).start()",
     ],
 )
 def test_ctrl_c_while_the_program_ends_shows_no_traceback(home: Path, once_too_often: str) -> None:
