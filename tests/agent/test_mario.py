@@ -115,7 +115,8 @@ def test_an_update_moves_the_online_network_as_the_tutorials_does() -> None:
         optimizer.step()
         assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
     for name, value in mario.net.state_dict().items():
-        torch.testing.assert_close(value, theirs.state_dict()[name], atol=1e-6, rtol=0)
+        # 1 % of what three updates change
+        torch.testing.assert_close(value, theirs.state_dict()[name], atol=7.5e-6, rtol=0)
     assert all(torch.equal(value, frozen[name]) for name, value in mario.net.target.state_dict().items())
     mario.sync_q_target()
     for name, value in mario.net.target.state_dict().items():
