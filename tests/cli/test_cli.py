@@ -259,8 +259,10 @@ def test_from_training_to_a_recording_and_back(home: Path) -> None:
 
     part = Path(saved) / "agent.safetensors"
     part.write_bytes(part.read_bytes()[:-1] + b"!")
-    (listed,) = json.loads(mario_tui("checkpoints", "--json").stdout)
-    assert listed["whole"] is False, "it was read through"
+    whole = {info["path"]: info["whole"] for info in json.loads(mario_tui("checkpoints", "--json").stdout)}
+    assert whole.pop(saved) is False, "it was read through"
+    assert whole
+    assert all(whole.values())
     damaged = mario_tui("verify", saved)
     assert damaged.returncode == 1
     assert damaged.stderr.count("\n") == 1
