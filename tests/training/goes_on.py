@@ -1,11 +1,13 @@
-"""A training in a process of its own: python goes_on.py PRESET OUT [CHECKPOINT]
+"""A training in a process of its own: python goes_on.py PRESET[-SEED] OUT [CHECKPOINT]
 
 It saves after 100 steps or a few more, and keeps that checkpoint in a run named `kept`; then it goes on to step 320.
-With CHECKPOINT it goes on from there. Writes to OUT what every step chose, and everything that the run is at the end.
+With CHECKPOINT it goes on from there; with SEED its other settings are drawn at random. Writes to OUT what every step
+chose, and everything that the run is at the end.
 """
 
 import hashlib
 import json
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -31,6 +33,47 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+CHOICES: dict[str, list[Any]] = {
+    "stage": ["1-1", "1-2", "4-2", "8-1"],
+    "action_set": ["tutorial", "run", "right_only", "simple", "complex"],
+    "frame_skip": [2, 4, 7],
+    "stall_steps": [0, 15],
+    "max_episode_steps": [19, 40, 0],
+    "sticky": [0.0, 0.25],
+    "noops": [0, 30],
+    "show_buttons": [False, True],
+    "envs": [1, 2, 3, 5],
+    "workers": [1, 2],
+    "network": ["nature", "small"],
+    "centered": [False, True],
+    "dueling": [False, True],
+    "gamma": [0.9, 0.99],
+    "n_steps": [1, 3, 5],
+    "action_gap": [0.0, 0.5],
+    "clear_bonus": [0.0, 10.0],
+    "frame_stack": [1, 4, 6],
+    "batch_size": [8, 16],
+    "replay_size": [160, 240, 500],
+    "priority_exponent": [0.0, 0.6],
+    "burn_in": [20, 60],
+    "learn_every": [1, 3, 4],
+    "sync_every": [30, 90],
+    "exploration_steps": [0, 300],
+    "exploration_ladder": [0.0, 7.0],
+    "average_updates": [0, 20],
+    "precision": ["float32", "bfloat16"],
+}
+
+
+def some_settings(seed: int) -> dict[str, Any]:
+    """Of each choice one."""
+    draw = random.Random(seed)
+    return {"seed": seed, **{name: draw.choice(values) for name, values in CHOICES.items()}}
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
 
 def digest(value: Any) -> str:
     """A fingerprint of a tensor's dtype, shape and bytes, or of what JSON makes of anything else."""
@@ -45,8 +88,11 @@ def main(name: str, out: str, path: str | None = None) -> None:
     if path:
         trainer = Trainer(resume_config(Path(path)), resume=Path(path))
     else:
-        settings = {"threads": 1, "device": "cpu", "save_every": 0, **SMALL[name]}
-        trainer = Trainer(preset(name).replace(steps=320, **settings), run="whole")
+        base, _, seed = name.partition("-")
+        settings = {"threads": 1, "device": "cpu", "save_every": 0, **SMALL[base]}
+        if seed:
+            settings.update(some_settings(int(seed)))
+        trainer = Trainer(preset(base).replace(steps=320, **settings), run="whole")
     actions: dict[str, list[int]] = {}
     act = trainer.mario.act
 
@@ -64,8 +110,8 @@ def main(name: str, out: str, path: str | None = None) -> None:
     state = {key: digest(value) for key, value in full_state(trainer).items()}
     state["updates"] = str(trainer.mario.updates)
     # a line ends with how long it took and the time
-    log = [line[:-35] for line in (trainer.run_dir / "log").read_text().splitlines()]
-    metrics = [line.rpartition(",")[0] for line in (trainer.run_dir / "metrics.csv").read_text().splitlines()]
+    log = [line[:-35] for line in lines_of(trainer.run_dir / "log")]
+    metrics = [line.rpartition(",")[0] for line in lines_of(trainer.run_dir / "metrics.csv")]
     content = {"actions": actions, "state": state, "log": log, "metrics": metrics}
     Path(out).write_text(json.dumps(content))
 

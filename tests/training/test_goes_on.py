@@ -24,12 +24,15 @@ def train(home: Path, *arguments: str) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize("preset", ["tutorial", "fast"])
-def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, preset: str) -> None:
-    """From step 100 to 320: several games, and with `fast` priorities, n-step returns and sticky buttons, too."""
-    whole = train(home, preset)
+@pytest.mark.parametrize("name", ["tutorial", "fast", "tutorial-3", "tutorial-8", "fast-5", "fast-12"])
+def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, name: str) -> None:
+    """From step 100 to 320: several games, and with `fast` priorities, n-step returns and sticky buttons, too.
+
+    With a number, which is a seed, the settings are drawn at random.
+    """
+    whole = train(home, name)
     (saved,) = (home / "checkpoints" / "kept").iterdir()  # in a run without metrics.csv: it holds the episodes itself
-    resumed = train(home, preset, str(saved))
+    resumed = train(home, name, str(saved))
 
     begins = int(saved.name.removeprefix("step-"))
     went_on = {step: chosen for step, chosen in whole["actions"].items() if int(step) >= begins}
@@ -38,8 +41,9 @@ def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, 
     assert int(resumed["state"]["updates"]) > 40
     assert [name for name, value in whole["state"].items() if resumed["state"][name] != value] == []
     assert resumed["metrics"] == whole["metrics"]
-    assert len(resumed["metrics"]) > 4, "some episodes ended before the save, some after"
     lines = [line for line in whole["log"] if line.split()[0] != "Episode"]
     known = [line for line in resumed["log"] if line.split()[0] != "Episode"]
-    assert known
-    assert known == lines[-len(known) :]
+    assert known == lines[len(lines) - len(known) :]
+    if name in ("tutorial", "fast"):
+        assert known
+        assert len(resumed["metrics"]) > 4, "some episodes ended before the save, some after"
