@@ -266,6 +266,15 @@ def verify(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether `verify` finds nothing wrong."""
+    try:
+        verify(folder)
+    except CheckpointError:
+        return False
+    return True
+
+
 _found: dict[Path, tuple[_State, str]] = {}
 """What `verify` found last in this process: of which state of a folder's files, and what is wrong with it, or ""."""
 
@@ -343,28 +352,28 @@ def check_made_for(folder: Path, manifest: Mapping[str, Any], **here: str) -> No
 
 
 def to_continue(run: Path) -> tuple[Path, str]:
-    """The checkpoint to go on from, and why it is not the newest; "" where it is.
+    """The checkpoint to go on from, and a line that says why it is not the newest; "" where it is.
 
     That is the newest whole one; but not that of an agent that was evaluated, which has no replay, where a full one is
     there. Raises CheckpointError where none is whole.
     """
-    why = first = ""
-    taken: Path | None = None
+    why = ""
+    evaluated: tuple[Path, str] | None = None
     for folder in reversed(paths.step_folders(run)):
         try:
             manifest = verify(folder)
         except CheckpointError as error:
             why = why or str(error)
             continue
-        if taken is None:
-            taken, first = folder, why
-            if manifest.get("evaluated") is not True:
-                break
-        elif manifest.get("full") is True:
-            return folder, why or f"{taken.name} was saved as the best so far, without the replay"
-    if taken is None:
+        found = folder, f"{why}; going on from {folder.name} instead" if why else ""
+        if evaluated is None and manifest.get("evaluated") is True:
+            evaluated = found
+            why = why or f"{folder.name} was saved as the best so far, without the replay"
+        elif evaluated is None or manifest.get("full") is True:
+            return found
+    if evaluated is None:
         raise CheckpointError(why or f"{run} holds no checkpoint yet")
-    return taken, first
+    return evaluated
 
 
 def trash(path: Path) -> Path:

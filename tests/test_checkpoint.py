@@ -486,14 +486,16 @@ def test_training_goes_on_from_the_newest_with_the_replay_unless_what_was_saved_
     assert checkpoint.to_continue(run) == (summary(), "") == (evaluated, "")
     full = save(2, full=True)
     best = save(3, full=False, evaluated=True)
-    why = f"{best.name} was saved as the best so far, without the replay"
+    why = f"{best.name} was saved as the best so far, without the replay; going on from {full.name} instead"
     assert checkpoint.to_continue(run) == (summary(), why) == (full, why)
     last = save(4, full=False)
     assert checkpoint.to_continue(run) == (summary(), "") == (last, "")
     (last / "agent.bin").write_bytes(bytes(700))  # of the same size
     taken, why = checkpoint.to_continue(run)
     assert (taken, summary()) == (full, full)
-    assert why == f"{last / 'agent.bin'} is damaged: its content is not what was saved"
+    assert why == (
+        f"{last / 'agent.bin'} is damaged: its content is not what was saved; going on from {full.name} instead"
+    )
 
 
 def test_lists_know_what_was_found_by_reading_a_checkpoint_through(run: Path) -> None:

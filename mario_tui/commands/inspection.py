@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.metadata
 import json
 import os
@@ -51,8 +50,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
 
     with Console(stderr=True).status("Reading the checkpoints ..."):
         for info in checkpoint.list_checkpoints():
-            with contextlib.suppress(CheckpointError):
-                checkpoint.verify(info.path)
+            checkpoint.is_whole(info.path)  # which the list remembers
     infos = with_mean_rewards(checkpoint.list_checkpoints())
     if arguments.json:
         print(json.dumps([info.as_json() for info in infos], indent=1))

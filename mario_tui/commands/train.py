@@ -131,7 +131,7 @@ def _checkpoint_to_resume(text: str) -> Path:
         return found
     taken, why = checkpoint.to_continue(found.parent)
     if why:
-        print(f"mario-tui: {why}; going on from {taken.name} instead", file=sys.stderr)
+        print(f"mario-tui: {why}", file=sys.stderr)
     return taken
 
 

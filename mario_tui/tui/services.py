@@ -6,7 +6,6 @@ thread, because the first one that needs PyTorch takes seconds to import it. Tes
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui.config import TrainingConfig
-from mario_tui.errors import MarioTuiError
 from mario_tui.tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,8 +63,7 @@ def resume_session(path: Path) -> TrainingSession:
 
     warning = ""
     if paths.find_run(path):
-        path, why = checkpoint.to_continue(path)
-        warning = f"{why}; going on from {path.name} instead" if why else ""
+        path, warning = checkpoint.to_continue(path)
     config = resume_config(path) if path.is_dir() else TrainingConfig()
     return TrainingSession(config, resume=path, warning=warning)
 
@@ -75,8 +72,7 @@ def verify(folder: Path) -> None:
     """Reads a checkpoint through, so that lists know what is wrong with it."""
     from mario_tui import checkpoint
 
-    with contextlib.suppress(MarioTuiError):
-        checkpoint.verify(folder)
+    checkpoint.is_whole(folder)
 
 
 def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
