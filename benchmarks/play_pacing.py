@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from pseudo_terminal import Terminal
 
-from mario_tui.play.human import HumanPlayer
-from mario_tui.play.live import Mirror
-from mario_tui.play.moment import Moment
+from mario_tui.play.human_player import HumanPlayer
+from mario_tui.play.step import EpisodeStep
+from mario_tui.play.window_mirror import Mirror
 
 FRAME_MS = 1000 / 60
 GAME_SECONDS = 20.0
@@ -41,7 +41,7 @@ class Clock:
         self._last: tuple[int, float] | None = None
         show, clock = HumanPlayer._show, self
 
-        def timed_show(player: HumanPlayer, moment: Moment) -> Moment:
+        def timed_show(player: HumanPlayer, moment: EpisodeStep) -> EpisodeStep:
             shown = show(player, moment)
             now = time.perf_counter()
             if clock._last is not None and moment.step == clock._last[0] + 1 > 1:  # the first one waits for a key
@@ -101,7 +101,7 @@ def in_terminal(minutes: float) -> dict[str, float]:
 class MarkedPlayer(HumanPlayer):
     """Its frames tell with their first pixels whether the button A was held in them."""
 
-    def _show(self, moment: Moment) -> Moment:
+    def _show(self, moment: EpisodeStep) -> EpisodeStep:
         moment.frame[:8, :8] = 255 if moment.held and moment.held[0] & 1 else 0
         return super()._show(moment)
 

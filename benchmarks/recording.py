@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 
 from mario_tui.game.action_log import ActionLog, replay
-from mario_tui.play.recorder import EMULATOR_FPS, Played, PlayedStep, _replayed, record_episodes
+from mario_tui.video.recorder import EMULATOR_FPS, Played, PlayedStep, _replayed, record_episodes
 
 
 def main() -> None:

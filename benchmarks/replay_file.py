@@ -17,9 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.config import preset
+from mario_tui.store import checkpoint
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Saved, Stepped, Trainer
 

@@ -210,7 +210,8 @@ def program() -> int:
 
 def _sweep() -> None:
     """Removes what programs left that were killed while they wrote."""
-    from mario_tui import files, paths
+    from mario_tui import paths
+    from mario_tui.system import files
 
     with contextlib.suppress(OSError, InputError):
         for folder in (
@@ -221,7 +222,7 @@ def _sweep() -> None:
         ):
             files.sweep(folder, at_start=True)
         if any(paths.checkpoints_dir().glob("*/.*.part")):  # seldom: checkpoints are slow to import
-            from mario_tui import checkpoint
+            from mario_tui.store import checkpoint
 
             checkpoint.sweep_runs()
 

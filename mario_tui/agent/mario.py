@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mario_tui.agent.demonstrations import Demonstrations
+from mario_tui.agent.cuda_graph import CudaGraphs, GraphedUpdate
+from mario_tui.agent.demo_replay import Demonstrations
 from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, ladder
-from mario_tui.agent.graph import CudaGraphs, GraphedUpdate
 from mario_tui.agent.network import MarioNet
-from mario_tui.agent.processor import resolve_precision
 from mario_tui.agent.replay import Batch, Replay
+from mario_tui.agent.runtime import resolve_precision
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
 

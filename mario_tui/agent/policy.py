@@ -16,10 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mario_tui import checkpoint, files, paths
+from mario_tui import paths
 from mario_tui.agent.network import MarioNet
 from mario_tui.config import TrainingConfig, check_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.store import checkpoint
+from mario_tui.system import files
 
 ACTION_COUNTS = {"tutorial": 2, "run": 2, "right_only": 5, "simple": 7, "complex": 12}
 """How many actions a set has."""

@@ -27,9 +27,9 @@ from torchrl._torchrl import SumSegmentTreeFp32
 from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.data.replay_buffers.samplers import Sampler
 
-from mario_tui import memory
 from mario_tui.agent.preprocess import FRAME_SHAPE
 from mario_tui.errors import InputError
+from mario_tui.system import free_memory
 
 logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every storage it makes, on the terminal
 
@@ -283,7 +283,7 @@ class Replay:
 
     def _check_memory(self, size: int) -> None:
         on_gpu = self.device.type == "cuda"
-        available = torch.cuda.mem_get_info(self.device)[0] if on_gpu else memory.free_bytes()
+        available = torch.cuda.mem_get_info(self.device)[0] if on_gpu else free_memory.free_bytes()
         if self.rows * self.row_bytes > available:
             raise InputError(
                 f"a replay of {size:,} transitions needs {self.rows * self.row_bytes / 1e9:,.1f} GB and "

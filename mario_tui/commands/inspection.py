@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError, TrainingError
+from mario_tui.store import checkpoint
 
 
 def keys(arguments: argparse.Namespace) -> int:
@@ -27,7 +28,7 @@ def keys(arguments: argparse.Namespace) -> int:
 
 
 def recordings(arguments: argparse.Namespace) -> int:
-    from mario_tui.play.recordings import list_recordings
+    from mario_tui.video.library import list_recordings
 
     infos = list_recordings()
     if arguments.json:

@@ -13,23 +13,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog, ReplayResult, load_logs
 from mario_tui.game.action_log import replay as replay_log
 from mario_tui.game.stages import check_stage
+from mario_tui.store import checkpoint
 from mario_tui.training.resume import emulator_note
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mario_tui.play.recorder import Progress, Recording
+    from mario_tui.video.recorder import Progress, Recording
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     path = _found(arguments)
     from mario_tui.agent.policy import load_policy
-    from mario_tui.agent.processor import prepare_processor
+    from mario_tui.agent.runtime import prepare_processor
     from mario_tui.play import evaluation
 
     prepare_processor(1)
@@ -91,8 +92,8 @@ def record(arguments: argparse.Namespace) -> int:
         found = _spread(found[0], arguments.grid)
     if len(found) > 1 and len(stages) > 1:
         raise InputError("a video of agents side by side shows one stage: name one, or one agent for several stages")
-    from mario_tui.play.recorder import check_video
-    from mario_tui.play.recording import default_output, record_agent
+    from mario_tui.video.recorder import check_video
+    from mario_tui.video.recording import default_output, record_agent
 
     output = default_output(found[-1], ".mp4") if arguments.output is None else Path(arguments.output)
     check_video(output, scale=arguments.scale, fps=arguments.fps)
@@ -101,7 +102,7 @@ def record(arguments: argparse.Namespace) -> int:
     with _recording(arguments.json) as progress:
         if len(found) > 1:
             from mario_tui.agent.policy import load_policy
-            from mario_tui.play.grid import record_grid
+            from mario_tui.video.grid import record_grid
 
             recording = record_grid(
                 [load_policy(path) for path in found],
@@ -157,7 +158,7 @@ def replay(arguments: argparse.Namespace) -> int:
     logs = load_logs(Path(arguments.log))
     output = None if arguments.output is None else Path(arguments.output)
     if output is not None:
-        from mario_tui.play.recorder import check_video, record_replay
+        from mario_tui.video.recorder import check_video, record_replay
 
         check_video(output, scale=arguments.scale, fps=arguments.fps)
         with _recording(arguments.json) as progress:
@@ -219,7 +220,7 @@ def _together(episodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def watch(arguments: argparse.Namespace) -> int:
     path = _found(arguments)
     if arguments.window:
-        from mario_tui.play.live import watch_in_window
+        from mario_tui.play.window_mirror import watch_in_window
 
         last = watch_in_window(path, stage=arguments.stage)
         if last is not None and last.end is not None:
@@ -236,14 +237,14 @@ def play(arguments: argparse.Namespace) -> int:
     stage = check_stage(arguments.stage)
     output = None if arguments.record is None else Path(arguments.record)
     if output is not None:
-        from mario_tui.play.recorder import check_video
+        from mario_tui.video.recorder import check_video
 
         check_video(output, scale=arguments.scale, fps=arguments.fps)
-    from mario_tui.play.human import HOW_TO_LEARN_FROM, HumanPlayer
+    from mario_tui.play.human_player import HOW_TO_LEARN_FROM, HumanPlayer
 
     player = HumanPlayer(stage)
     if arguments.window:
-        from mario_tui.play.live import play_in_window
+        from mario_tui.play.window_mirror import play_in_window
 
         play_in_window(player)
         code = 0
@@ -260,7 +261,7 @@ def play(arguments: argparse.Namespace) -> int:
     if output is not None and player.best is None:
         print("Nothing was recorded: no game took a second or more.")
     elif output is not None and player.best is not None:
-        from mario_tui.play.recorder import record_replay
+        from mario_tui.video.recorder import record_replay
 
         game = player.best
         with _recording(quiet=False) as progress:

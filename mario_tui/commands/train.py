@@ -14,9 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mario_tui import checkpoint, crash, files, guard, paths
+from mario_tui import paths
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
 from mario_tui.errors import CheckpointError, InputError, TrainingError
+from mario_tui.store import checkpoint
+from mario_tui.system import crash, files, guard
 from mario_tui.training.resume import resume_config
 from mario_tui.training.sizes import disk_need
 

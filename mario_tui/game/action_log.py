@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.files import write_atomically
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.stages import STAGES
+from mario_tui.system.files import write_atomically
 
 FORMAT = 1
 CHAIN_FORMAT = 2

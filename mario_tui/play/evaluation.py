@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mario_tui import checkpoint
 from mario_tui.agent.policy import Policy
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.play.rollout import rollout
+from mario_tui.store import checkpoint
 
 ROBUST_STICKY = 0.25
 ROBUST_NOOPS = 30

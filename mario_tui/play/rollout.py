@@ -15,7 +15,7 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import Episode, stick
-from mario_tui.play.moment import Moment
+from mario_tui.play.step import EpisodeStep
 
 STALL_STEPS = 300
 """Steps without getting farther after which a played-back episode is cut: 20 seconds at frame skip 4."""
@@ -46,7 +46,7 @@ def rollout(
     all_frames: bool = False,
     chances: Chances | None = None,
     hand: Callable[[], int | None] | None = None,
-) -> Iterator[Moment]:
+) -> Iterator[EpisodeStep]:
     """Plays one episode and yields its moments, the first frame's included.
 
     The game is deterministic: with `epsilon`, `sticky` and `noops` at 0 every rollout of a policy is the same.
@@ -58,7 +58,7 @@ def rollout(
         noops: the episode starts with up to this many frames of no button, rounded up to whole steps.
         seed: of these random choices.
         stall_steps: end the episode after this many steps without getting farther; 0 for never.
-        all_frames: keep every emulator frame in `Moment.frames`, not only the last of each step.
+        all_frames: keep every emulator frame in `EpisodeStep.frames`, not only the last of each step.
         chances: instead of `epsilon` and `sticky`; may be changed while the episode goes on.
         hand: asked for the button byte of each frame; where it gives None, the policy plays. It is asked for a whole
             step at a time, as the policy is. After a step by hand nobody is hurried by `stall_steps`.
@@ -92,7 +92,7 @@ def rollout(
             yield scene.play(held, action, q_values)
 
 
-def replay_moments(log: ActionLog, first_frame: int = 0) -> Iterator[Moment]:
+def replay_moments(log: ActionLog, first_frame: int = 0) -> Iterator[EpisodeStep]:
     """The moments of an action log's episode, with all their frames, from the start of its stage on.
 
     The steps before the emulator frame `first_frame` are played, and not yielded but for the last one of them.
@@ -112,7 +112,7 @@ def replay_moments(log: ActionLog, first_frame: int = 0) -> Iterator[Moment]:
         yield moment
 
 
-def replay_all(logs: Sequence[ActionLog], first_frame: int = 0) -> Iterator[tuple[str, Moment]]:
+def replay_all(logs: Sequence[ActionLog], first_frame: int = 0) -> Iterator[tuple[str, EpisodeStep]]:
     """Stage and moment of several logs, one after the other, with steps that go on counting; see `replay_moments`."""
     before = 0
     for number, log in enumerate(logs):
@@ -140,10 +140,10 @@ class _Scene:
         """What the network sees now: (depth, 84, 84) uint8."""
         return self._stacks.stacks[0]
 
-    def begin(self) -> Moment:
+    def begin(self) -> EpisodeStep:
         return self._moment(None, (), (), 0.0)
 
-    def play(self, held: Sequence[int], action: int | None, q_values: tuple[float, ...]) -> Moment:
+    def play(self, held: Sequence[int], action: int | None, q_values: tuple[float, ...]) -> EpisodeStep:
         """Plays a step with these buttons, a byte for each frame."""
         self._frames.clear()
         result = self._episode.step(held, self._keep if self._all_frames else None)
@@ -153,13 +153,15 @@ class _Scene:
         self._frames.append(emulator.screen)
         self._ram_crc32 = zlib.crc32(emulator.ram.data, self._ram_crc32)
 
-    def _moment(self, action: int | None, held: tuple[int, ...], q_values: tuple[float, ...], reward: float) -> Moment:
+    def _moment(
+        self, action: int | None, held: tuple[int, ...], q_values: tuple[float, ...], reward: float
+    ) -> EpisodeStep:
         episode = self._episode
         screen = episode.emulator.screen
         first = np.array([episode.steps == 0])
         pressed = np.array([held[-1] if held else 0], dtype=np.uint8) if self._show_buttons else None
         stack = self._stacks.push(preprocess(screen[None], buttons=pressed), first)[0]
-        return Moment.of(
+        return EpisodeStep.of(
             episode,
             frame=screen,
             frames=tuple(self._frames),

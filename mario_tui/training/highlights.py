@@ -16,11 +16,11 @@ from typing import Any, Literal
 from mario_tui import paths
 from mario_tui.errors import RecordingError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.play import recordings
-from mario_tui.play.background import BackgroundRecording
 from mario_tui.play.evaluation import merit
-from mario_tui.play.recorder import EMULATOR_FPS
 from mario_tui.training.trainer import EpisodeEnded, Evaluated, Event, Finished, Trainer
+from mario_tui.video import library
+from mario_tui.video.background import BackgroundRecording
+from mario_tui.video.recorder import EMULATOR_FPS
 
 BEST_EVERY_SECONDS = 600.0
 """Training time between two videos of the best episode."""
@@ -133,7 +133,7 @@ class _Highlights:
         ]
         if trainer.last_checkpoint is None and not before:  # what there is, is of an earlier run of this name
             with contextlib.suppress(OSError):  # then the first recording says so
-                recordings.set_aside(self._best_path)
+                library.set_aside(self._best_path)
         elif video := self._merit_of_video():
             before.append(video)
         self._best = max(before, default=(False, 0))
@@ -141,7 +141,7 @@ class _Highlights:
     def _merit_of_video(self) -> tuple[bool, int] | None:
         """That of the best there is on video, perhaps of a part of the run that was given up."""
         with contextlib.suppress(FileNotFoundError):
-            video = recordings.describe(self._best_path)
+            video = library.describe(self._best_path)
             if video.cleared is not None and video.max_x is not None and video.seconds is not None:
                 frames = round(video.seconds * EMULATOR_FPS)
                 length = -(-frames // self._trainer.config.frame_skip)
@@ -150,7 +150,7 @@ class _Highlights:
 
     @property
     def _best_path(self) -> Path:
-        return recordings.best_path(self._trainer.run_dir)
+        return library.best_path(self._trainer.run_dir)
 
     @property
     def left(self) -> int:
@@ -209,7 +209,7 @@ class _Highlights:
     def _path(self, candidate: _Candidate) -> Path:
         if candidate.what == "best":
             if not self._best_path.exists() or self._best_path.with_suffix(".gif").exists():  # the log is of another
-                recordings.set_aside(self._best_path)
+                library.set_aside(self._best_path)
             return self._best_path
         stem = f"{self._trainer.run_dir.name}-first-clear-{candidate.log.stage}"
         path, number = paths.recordings_dir() / f"{stem}.mp4", 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mario_tui import memory
+from mario_tui.system import free_memory
 
 PAUSE_BYTES = 300e6
 """Free memory below which a training pauses; the replay fills by a few MB a second at most, so that is in time."""
@@ -31,7 +31,7 @@ class MemoryWatch:
         if now - self._looked_at < LOOK_SECONDS:
             return self.reason
         self._looked_at = now
-        free = memory.free_bytes()
+        free = free_memory.free_bytes()
         if free >= RESUME_BYTES:
             self._overruled, self.reason = False, ""
         elif free < PAUSE_BYTES and not self._overruled:
@@ -43,7 +43,7 @@ class MemoryWatch:
 
     def is_over(self) -> bool:
         """Whether there is enough memory again."""
-        if memory.free_bytes() < RESUME_BYTES:
+        if free_memory.free_bytes() < RESUME_BYTES:
             return False
         self.reason = ""
         return True

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from mario_tui import paths
-from mario_tui.checkpoint import CheckpointInfo
 from mario_tui.errors import InputError, TrainingError
-from mario_tui.files import write_atomically
+from mario_tui.store.checkpoint import CheckpointInfo
+from mario_tui.system.files import write_atomically
 
 WINDOW = 100
 METRICS = ("reward", "length", "loss", "q")

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from mario_tui.files import write_atomically
+from mario_tui.system.files import write_atomically
 from mario_tui.training.metrics import METRICS, Curve
 
 _TITLES = {"reward": "Reward", "length": "Length (steps)", "loss": "Loss", "q": "Q value"}

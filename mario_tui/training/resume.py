@@ -7,9 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mario_tui import checkpoint
 from mario_tui.config import TrainingConfig, make_config
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.store import checkpoint
 
 FIXED = (
     "stage",

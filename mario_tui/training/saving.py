@@ -8,8 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mario_tui import checkpoint, files, paths
+from mario_tui import paths
 from mario_tui.config import TrainingConfig
+from mario_tui.store import checkpoint
+from mario_tui.system import files
 from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
 from mario_tui.training.state_files import REPLAY_PARTS
 

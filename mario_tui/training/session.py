@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mario_tui import memory
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.paced import Keys, when_pressed
+from mario_tui.play.clocked_player import Keys, when_pressed
+from mario_tui.system import free_memory
 from mario_tui.training.control import TrainingControl
-from mario_tui.training.warnings import warnings
+from mario_tui.training.health import warnings
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not whoever makes a session
     from mario_tui.agent.policy import Policy
@@ -398,7 +398,7 @@ def _warnings(trainer: Trainer) -> tuple[str, ...]:
     about_training = warnings(
         trainer.config,
         trainer.logger.recent,
-        free_bytes=memory.free_bytes(),
+        free_bytes=free_memory.free_bytes(),
         missing_bytes=missing,
         dropped_episodes=trainer.dropped_episodes,
         skipped_updates=trainer.skipped_updates,

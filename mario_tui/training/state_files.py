@@ -24,14 +24,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mario_tui import checkpoint
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import check_weights, save_tensors
 from mario_tui.agent.preprocess import FRAME_SHAPE
 from mario_tui.agent.replay import FrameSnapshot
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.training.demonstrations import as_json, from_json
+from mario_tui.store import checkpoint
+from mario_tui.training.demo_data import as_json, from_json
 
 REPLAY_PARTS = ("replay.safetensors", "replay.frames", "demonstrations.safetensors")
 _TICKS_AT_ONCE = 1024

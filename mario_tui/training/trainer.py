@@ -22,18 +22,18 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from mario_tui import checkpoint, crash, files, guard, paths
+from mario_tui import paths
 from mario_tui.agent.mario import Mario, Update, resolve_device
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
-from mario_tui.agent.processor import prepare_processor
+from mario_tui.agent.runtime import prepare_processor
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError, NotSavedError, TrainingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
 from mario_tui.game.episode import EndReason
-from mario_tui.game.fleet import Fleet, FleetStep
+from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.play.evaluation import (
     ROBUST_NOOPS,
     ROBUST_STICKY,
@@ -41,15 +41,17 @@ from mario_tui.play.evaluation import (
     evaluate,
     note,
 )
+from mario_tui.store import checkpoint
+from mario_tui.system import crash, files, guard
 from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
-from mario_tui.training.demonstrations import DemonstrationCount, find_logs, play_again
+from mario_tui.training.demo_data import DemonstrationCount, find_logs, play_again
+from mario_tui.training.health import file_warnings
 from mario_tui.training.memory_watch import LOOK_SECONDS, MemoryWatch
 from mario_tui.training.metrics import EpisodeRecord, EvaluationRecord, MetricLogger, TensorBoardLog
 from mario_tui.training.plots import save_curves
 from mario_tui.training.resume import resume_notes
 from mario_tui.training.saving import Saver
-from mario_tui.training.warnings import file_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,7 @@ class Trainer:
             checkpoint.sweep(self.run_dir)
             self.logger = MetricLogger(self.run_dir, config.stage, config.envs)
             self.stacks = FrameStacks(config.envs, config.frame_stack, self.device)
-            self.fleet: Fleet | None = None
+            self.fleet: VectorEnv | None = None
             self.first = self.last = np.zeros(config.envs, dtype=bool)
             self._saved_games: dict[str, Any] | None = None  # the fleet's state to take up again
             self.learn_due = 0  # steps that were taken and not yet learned from
@@ -469,9 +471,9 @@ class Trainer:
             self.tensorboard.close()
         self._lock.release()
 
-    def _start_games(self) -> Fleet:
+    def _start_games(self) -> VectorEnv:
         config = self.config
-        fleet = self.fleet = Fleet(
+        fleet = self.fleet = VectorEnv(
             config.stage,
             envs=config.envs,
             # one core is for learning
@@ -536,7 +538,7 @@ class Trainer:
             yield self._restarted
             self._restarted = None
 
-    def _tick(self, fleet: Fleet) -> list[EpisodeEnded]:
+    def _tick(self, fleet: VectorEnv) -> list[EpisodeEnded]:
         """One step of every game, and what there is to learn meanwhile; returns the episodes that ended."""
         self.clock.start()
         actions = self.mario.act(self.stacks.stacks)
@@ -576,15 +578,17 @@ class Trainer:
             self._read_updates()
         ended = np.flatnonzero(observed.last)
         counted = max(self.config.episodes - self.logger.episode, 0) if self.config.episodes else len(ended)
-        for env in ended[counted:]:  # ended in the same tick as the last one asked for
+        for env in ended[counted:].tolist():  # ended in the same tick as the last one asked for
             self.logger.forget_episode(env)
-        return [EpisodeEnded(self._end_episode(env, observed), fleet.action_log(env)) for env in ended[:counted]]
+        return [
+            EpisodeEnded(self._end_episode(env, observed), fleet.action_log(env)) for env in ended[:counted].tolist()
+        ]
 
-    def _drop(self, observed: FleetStep) -> None:
+    def _drop(self, observed: VectorStep) -> None:
         """Ends the episodes that were lost where they were last seen, as if they had been cut there; none is logged."""
         lost = observed.dropped & ~self.last
         self.last = self.last | lost
-        for env in np.flatnonzero(lost):
+        for env in np.flatnonzero(lost).tolist():
             self.logger.forget_episode(env)
         self.dropped_episodes += int(lost.sum())
         self._restarted = Restarted(self.step, observed.problem, int(lost.sum()))
@@ -614,12 +618,12 @@ class Trainer:
                 self.skipped_updates += sum(skipped)
                 self._hold("loss or gradient were not finite; the update was left out, and the weights are as before")
 
-    def _see(self, fleet: Fleet, observed: FleetStep) -> None:
+    def _see(self, fleet: VectorEnv, observed: VectorStep) -> None:
         """Adds the games' newest frames to what the agent sees."""
         buttons = observed.buttons if self.config.show_buttons else None
         self.stacks.push(preprocess(fleet.frames, self.device, buttons), observed.first)
 
-    def _end_episode(self, env: int, observed: FleetStep) -> EpisodeRecord:
+    def _end_episode(self, env: int, observed: VectorStep) -> EpisodeRecord:
         end = observed.end[env]
         assert end is not None
         record = self.logger.log_episode(

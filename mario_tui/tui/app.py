@@ -15,8 +15,9 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
-from mario_tui import crash, guard, paths
+from mario_tui import paths
 from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.system import crash, guard
 from mario_tui.tui import kitty_graphics, text
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.keyboard import KeyReleased
@@ -34,15 +35,15 @@ from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.services import ROBUST_EPISODES, Services, Verdict, short_name
 from mario_tui.tui.terminal import TerminalDriver, let_go_if_gone
 from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
-from mario_tui.tui.window import WindowSwitch
+from mario_tui.tui.window_switch import WindowSwitch
 
 if TYPE_CHECKING:
-    from mario_tui.checkpoint import RunSummary
     from mario_tui.config import TrainingConfig
-    from mario_tui.play.recorder import Progress, Recording
-    from mario_tui.play.recordings import RecordingInfo
+    from mario_tui.store.checkpoint import RunSummary
     from mario_tui.training.session import TrainingSession, TrainingSnapshot
     from mario_tui.tui.services import Agent
+    from mario_tui.video.library import RecordingInfo
+    from mario_tui.video.recorder import Progress, Recording
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How often Python changes threads: a key is answered at once beside a busy trainer, and no frame of a game is late."""

@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui.config import TrainingConfig
-from mario_tui.tui.settings import Settings
+from mario_tui.tui.preferences import Settings
 
 if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
-    from mario_tui.checkpoint import CheckpointInfo, RunSummary
     from mario_tui.game.action_log import ActionLog
+    from mario_tui.play.agent_player import RolloutPlayer
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
     from mario_tui.play.ghost import Ghost
-    from mario_tui.play.human import HumanPlayer
-    from mario_tui.play.live import Mirror, Source
-    from mario_tui.play.player import RolloutPlayer
-    from mario_tui.play.recorder import Progress, Recording
-    from mario_tui.play.recordings import RecordingInfo
+    from mario_tui.play.human_player import HumanPlayer
+    from mario_tui.play.window_mirror import Mirror, Source
+    from mario_tui.store.checkpoint import CheckpointInfo, RunSummary
     from mario_tui.training.session import TrainingSession
+    from mario_tui.video.library import RecordingInfo
+    from mario_tui.video.recorder import Progress, Recording
 
     Agent = Path | Policy
     """Who plays: a checkpoint, or the weights of a training that goes on."""
@@ -57,7 +57,8 @@ def new_session(config: TrainingConfig, run: str | None) -> TrainingSession:
 
 def resume_session(path: Path) -> TrainingSession:
     """A session that goes on with the settings of its run: from a checkpoint, or from a run's newest that is whole."""
-    from mario_tui import checkpoint, paths
+    from mario_tui import paths
+    from mario_tui.store import checkpoint
     from mario_tui.training.resume import resume_config
     from mario_tui.training.session import TrainingSession
 
@@ -70,14 +71,14 @@ def resume_session(path: Path) -> TrainingSession:
 
 def verify(folder: Path) -> None:
     """Reads a checkpoint through, so that lists know what is wrong with it."""
-    from mario_tui import checkpoint
+    from mario_tui.store import checkpoint
 
     checkpoint.is_whole(folder)
 
 
 def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
     """A player for an agent, or for the action log of a recording; it is loaded in the player's own thread."""
-    from mario_tui.play.player import LogPlayer, RolloutPlayer
+    from mario_tui.play.agent_player import LogPlayer, RolloutPlayer
 
     if isinstance(agent, Path) and agent.suffix == ".json":
         return LogPlayer(lambda: _logs(agent))
@@ -86,15 +87,15 @@ def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
 
 def open_game(stage: str) -> HumanPlayer:
     """A game to play by hand."""
-    from mario_tui.play.human import HumanPlayer
+    from mario_tui.play.human_player import HumanPlayer
 
     return HumanPlayer(stage)
 
 
 def open_ghost(stage: str) -> Ghost | None:
     """The episode of the best agent of a stage, for a person to play against; None where none was trained on it."""
-    from mario_tui import checkpoint
     from mario_tui.play.ghost import Ghost
+    from mario_tui.store import checkpoint
 
     best = next((info for info in checkpoint.list_checkpoints() if info.stage == stage and info.whole), None)
     return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
@@ -102,7 +103,7 @@ def open_ghost(stage: str) -> Ghost | None:
 
 def open_window(source: Source, name: str) -> Mirror:
     """Shows in the emulator window what a player or a training shows; raises WindowError where there can be none."""
-    from mario_tui.play.live import Mirror
+    from mario_tui.play.window_mirror import Mirror
 
     mirror = Mirror(source, name)
     mirror.open()
@@ -121,7 +122,7 @@ def record_play(
     """Records an episode that was played, from one of its frames on; `held` has the button byte of every frame."""
     from mario_tui import paths
     from mario_tui.game.action_log import ActionLog
-    from mario_tui.play.recorder import record_replay
+    from mario_tui.video.recorder import record_replay
 
     log = ActionLog.of_frames(stage, frame_skip, held)
     output = paths.new_recording_path(name, ".mp4")
@@ -131,16 +132,16 @@ def record_play(
 def _logs(path: Path) -> tuple[Sequence[ActionLog], int]:
     """The episodes of an action log, and where its video begins."""
     from mario_tui.game.action_log import load_logs
-    from mario_tui.play import recordings
+    from mario_tui.video import library
 
-    infos = {info.log: info for info in recordings.list_recordings()}
+    infos = {info.log: info for info in library.list_recordings()}
     return load_logs(path), infos[path].first_frame if path in infos else 0
 
 
 def list_recordings() -> Sequence[RecordingInfo]:
-    from mario_tui.play import recordings
+    from mario_tui.video import library
 
-    return recordings.list_recordings()
+    return library.list_recordings()
 
 
 def recordings_dir() -> Path:
@@ -156,9 +157,9 @@ def new_recording_path(stem: str, suffix: str) -> Path:
 
 
 def trash_recording(path: Path) -> None:
-    from mario_tui.play import recordings
+    from mario_tui.video import library
 
-    recordings.trash(path)
+    library.trash(path)
 
 
 def convert(
@@ -169,7 +170,7 @@ def convert(
     cancelled: Callable[[], bool],
 ) -> Recording:
     """Makes a video of a recording's action log again, in another format or size."""
-    from mario_tui.play.recorder import record_replay
+    from mario_tui.video.recorder import record_replay
 
     logs, first_frame = _logs(log_path)
     return record_replay(logs, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled)
@@ -182,21 +183,21 @@ def _policy(agent: Agent) -> Policy:
 
 
 def list_checkpoints() -> Sequence[CheckpointInfo]:
-    from mario_tui import checkpoint
+    from mario_tui.store import checkpoint
 
     return checkpoint.list_checkpoints()
 
 
 def list_runs() -> Sequence[RunSummary]:
     """The runs that have checkpoints, with all that is known of them; those with the best of a stage first."""
-    from mario_tui import checkpoint
+    from mario_tui.store import checkpoint
     from mario_tui.training.metrics import with_mean_rewards
 
     return [replace(run, checkpoints=with_mean_rewards(run.checkpoints)) for run in checkpoint.list_runs()]
 
 
 def run_summaries() -> Sequence[RunSummary]:
-    from mario_tui import checkpoint
+    from mario_tui.store import checkpoint
 
     return checkpoint.run_summaries()
 
@@ -216,17 +217,17 @@ def run_curve(run: Path, name: str, points: int) -> Sequence[tuple[float, float]
 
 
 def annotate(path: Path, line: str) -> None:
-    from mario_tui import checkpoint
+    from mario_tui.store import checkpoint
 
     checkpoint.annotate(path, line)
 
 
 def rename_run(run: Path, name: str) -> Path:
-    from mario_tui import checkpoint
-    from mario_tui.play import recordings
+    from mario_tui.store import checkpoint
+    from mario_tui.video import library
 
     renamed = checkpoint.rename_run(run, name)
-    recordings.set_aside(recordings.best_path(renamed))  # of an earlier run of that name
+    library.set_aside(library.best_path(renamed))  # of an earlier run of that name
     return renamed
 
 
@@ -250,7 +251,7 @@ def export(path: Path, name: str) -> Path:
 
 
 def trash(path: Path) -> None:
-    from mario_tui import checkpoint
+    from mario_tui.store import checkpoint
 
     checkpoint.trash(path)
 
@@ -283,7 +284,7 @@ def record(
     cancelled: Callable[[], bool],
 ) -> Recording:
     """Records the greedy episode of an agent under a new name in the recordings folder."""
-    from mario_tui.play import recording
+    from mario_tui.video import recording
 
     output = recording.default_output(agent, suffix)
     stages = () if stage is None else (stage,)
@@ -295,9 +296,10 @@ GRID_PANELS = 6
 
 def record_grid(run: RunSummary, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
     """Records up to six whole checkpoints of a run side by side, from its first to its newest."""
-    from mario_tui import checkpoint, paths
+    from mario_tui import paths
     from mario_tui.agent.policy import load_policy
-    from mario_tui.play.grid import record_grid
+    from mario_tui.store import checkpoint
+    from mario_tui.video.grid import record_grid
 
     whole = sorted((info for info in run.checkpoints if info.whole), key=lambda info: info.step)
     policies = [load_policy(info.path) for info in checkpoint.spread(whole, GRID_PANELS)]
@@ -306,14 +308,15 @@ def record_grid(run: RunSummary, progress: Progress, cancelled: Callable[[], boo
 
 
 def free_memory_bytes() -> int:
-    from mario_tui import memory
+    from mario_tui.system import free_memory
 
-    return memory.free_bytes()
+    return free_memory.free_bytes()
 
 
 def free_disk_bytes() -> int | None:
     """Where the checkpoints are; None where that cannot be told."""
-    from mario_tui import files, paths
+    from mario_tui import paths
+    from mario_tui.system import files
 
     return files.free_bytes(paths.checkpoints_dir())
 
@@ -337,15 +340,15 @@ def action_names(action_set: str) -> tuple[str, ...]:
 
 
 def load_settings() -> Settings:
-    from mario_tui.tui import settings
+    from mario_tui.tui import preferences
 
-    return settings.load()
+    return preferences.load()
 
 
 def keep_theme(name: str) -> None:
-    from mario_tui.tui import settings
+    from mario_tui.tui import preferences
 
-    settings.keep_theme(name)
+    preferences.keep_theme(name)
 
 
 def now() -> datetime:

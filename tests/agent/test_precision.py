@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mario_tui.agent.mario import Mario
-from mario_tui.agent.processor import resolve_precision
+from mario_tui.agent.runtime import resolve_precision
 from mario_tui.config import TrainingConfig
 from test_mario import random_batch, weights_of
 

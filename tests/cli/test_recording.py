@@ -21,7 +21,7 @@ from rich.console import Console
 from mario_tui.cli import main
 from mario_tui.commands.playback import _bar
 from mario_tui.game.action_log import ActionLog, load_logs, replay
-from mario_tui.play.recorder import VideoWriter
+from mario_tui.video.recorder import VideoWriter
 
 LOG = ActionLog("1-1", 4, (130, 131, 131, 131, 130) * 4)
 LONG = ActionLog("1-1", 4, (0,) * 4000)
@@ -40,7 +40,7 @@ def jumper(*_: object) -> Any:
 def agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A checkpoint with that agent in it."""
     (home / "jumper.chkpt").write_text("")
-    monkeypatch.setattr("mario_tui.play.recording.load_policy", jumper)
+    monkeypatch.setattr("mario_tui.video.recording.load_policy", jumper)
     return str(home / "jumper.chkpt")
 
 

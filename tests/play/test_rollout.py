@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from mario_tui import checkpoint
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
@@ -19,11 +18,12 @@ from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog, replay
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.episode import Episode, StepResult
-from mario_tui.game.fleet import Fleet
+from mario_tui.game.vector_env import VectorEnv
 from mario_tui.play import evaluation
+from mario_tui.play.agent_player import RolloutPlayer
 from mario_tui.play.evaluation import EpisodeResult, Evaluation, evaluate
-from mario_tui.play.player import RolloutPlayer
 from mario_tui.play.rollout import rollout
+from mario_tui.store import checkpoint
 
 
 def make_policy(action: int = 0, *, action_set: str = "tutorial", stage: str = "1-1") -> Policy:
@@ -82,7 +82,7 @@ def test_a_policy_that_sees_the_buttons_gets_frames_that_show_the_ones_pressed(m
 def test_a_rollout_sees_what_the_agent_saw_in_training(show_buttons: bool) -> None:
     moments = list(itertools.islice(rollout(replace(make_policy(1), show_buttons=show_buttons)), 12))
     stacks = FrameStacks(1)
-    with Fleet("1-1", envs=1, workers=1, frame_skip=4, stall_steps=0, max_steps=0) as fleet:
+    with VectorEnv("1-1", envs=1, workers=1, frame_skip=4, stall_steps=0, max_steps=0) as fleet:
         observed = fleet.start()
         for moment in moments:
             seen = preprocess(fleet.frames, buttons=observed.buttons if show_buttons else None)

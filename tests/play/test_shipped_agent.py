@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mario_tui import checkpoint
 from mario_tui.agent.policy import load_policy
 from mario_tui.play.evaluation import evaluate
+from mario_tui.store import checkpoint
 
 AGENT = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
 

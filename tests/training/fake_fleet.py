@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from mario_tui.game.episode import EndReason
-from mario_tui.game.fleet import FleetStep
+from mario_tui.game.vector_env import VectorStep
 
 
 class FakeFleet:
-    """Takes the place of a Fleet whose games are not restored."""
+    """Takes the place of a VectorEnv whose games are not restored."""
 
     screen_shape = (240, 256, 3)
     end_chance = 1 / 40
@@ -21,20 +21,20 @@ class FakeFleet:
         self._buttons = np.zeros(envs, dtype=np.uint8)
         self._rng = np.random.default_rng(seed)
 
-    def start(self) -> FleetStep:
+    def start(self) -> VectorStep:
         return self.receive()
 
     def send(self, buttons: np.ndarray) -> None:
         self._buttons = buttons.copy()
 
-    def receive(self) -> FleetStep:
+    def receive(self) -> VectorStep:
         first = self._ended
         held = np.where(first, 0, self._buttons).astype(np.uint8)
         self._steps = np.where(first, 0, self._steps + 1).astype(np.int32)
         self._ended = ~first & (self._rng.random(len(first)) < self.end_chance)
         self.frames[:] = (self._steps % 200 + held // 5)[:, None, None, None]
         x = 40 + 3 * self._steps
-        return FleetStep(
+        return VectorStep(
             reward=np.where(first, 0, held % 7).astype(np.float32),
             terminated=self._ended.copy(),
             truncated=np.zeros_like(first),

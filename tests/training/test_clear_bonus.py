@@ -7,7 +7,7 @@ import pytest
 
 from fake_fleet import FakeFleet
 from mario_tui.game.episode import EndReason
-from mario_tui.game.fleet import FleetStep
+from mario_tui.game.vector_env import VectorStep
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.metrics import read_metrics
 from mario_tui.training.trainer import Trainer
@@ -19,7 +19,7 @@ class EveryOtherClears(FakeFleet):
 
     ends = 0
 
-    def receive(self) -> FleetStep:
+    def receive(self) -> VectorStep:
         step = super().receive()
         end: list[EndReason | None] = []
         for reason in step.end:
@@ -32,7 +32,7 @@ class EveryOtherClears(FakeFleet):
 def test_the_bonus_is_added_where_the_stage_is_cleared_and_nowhere_else(
     small, monkeypatch: pytest.MonkeyPatch, bonus: float
 ) -> None:
-    monkeypatch.setattr(trainer_module, "Fleet", EveryOtherClears)
+    monkeypatch.setattr(trainer_module, "VectorEnv", EveryOtherClears)
     trainer = Trainer(small(network="small", steps=390, replay_size=400, clear_bonus=bonus), run="bonus")
     events = run_to_end(trainer)
     assert events

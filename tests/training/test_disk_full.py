@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import NotSavedError, TrainingError
+from mario_tui.store import checkpoint
 from mario_tui.training.control import TrainingControl
+from mario_tui.training.health import file_warnings
 from mario_tui.training.metrics import GrowingFile, read_metrics
 from mario_tui.training.trainer import Finished, Paused, Saved, Stepped, Trainer, Warned
-from mario_tui.training.warnings import file_warnings
 from runs import differences, full_state, run_to_end
 
 SMALL_NETWORK = {"network": "small", "envs": 2, "replay_size": 200, "log_every": 1}
@@ -53,7 +54,7 @@ def fill(disk: Path, leave: int = 0) -> Path:
 
 
 def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", ShortGames)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", ShortGames)
     trainer = Trainer(small(steps=1200, **SMALL_NETWORK), run="full")
     run = paths.run_dir("full")
     seen: list[object] = []
@@ -117,7 +118,7 @@ def test_the_last_save_does_without_the_replay_where_that_has_no_room(
             self.frames[:] = self._rng.integers(0, 256, self.frames.shape, dtype="uint8")
             return observed
 
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", NoisyFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", NoisyFleet)
     trainer = Trainer(small(steps=1500, **{**SMALL_NETWORK, "replay_size": 2000}), run="full")
     seen = []
     for event in trainer.run():
@@ -135,7 +136,7 @@ def test_the_last_save_does_without_the_replay_where_that_has_no_room(
 
 
 def test_where_not_even_that_has_room_it_says_so(small, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     trainer = Trainer(small(steps=60, **SMALL_NETWORK), run="full")
     with pytest.raises(TrainingError, match=r"No space left on device.*make room") as caught:
         run_to_end(trainer, {40: lambda control: fill(small_disk) and None})
@@ -148,7 +149,7 @@ def test_where_not_even_that_has_room_it_says_so(small, small_disk: Path, monkey
 def test_where_somebody_can_make_room_it_waits_for_them(
     small, small_disk: Path, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     control = TrainingControl(attended=True)
     trainer = Trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
     filler = small_disk / "filler"
@@ -176,7 +177,7 @@ def test_where_somebody_can_make_room_it_waits_for_them(
 
 
 def test_in_a_hurry_it_does_not_wait(small, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     control = TrainingControl(attended=True)
     trainer = Trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
     with pytest.raises(NotSavedError):
@@ -184,7 +185,7 @@ def test_in_a_hurry_it_does_not_wait(small, small_disk: Path, monkeypatch: pytes
 
 
 def test_a_disk_about_to_be_full_is_told_before(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     trainer = Trainer(small(steps=400, **SMALL_NETWORK), run="short")
     free = 10**12
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
+from mario_tui.store import checkpoint
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.trainer import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped, Trainer
 from runs import run_to_end
@@ -25,7 +26,7 @@ EVALUATE = "mario_tui.training.trainer.evaluate"
 @pytest.fixture(autouse=True)
 def fake_games(monkeypatch: pytest.MonkeyPatch) -> None:
     """Games without an emulator, and results that are waited for 20 steps after an evaluation began."""
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     monkeypatch.setattr(trainer_module, "EVALUATION_STEPS", 20)
 
 

@@ -7,9 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.agent.policy import export_policy, load_policy
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.store import checkpoint
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer
@@ -19,7 +20,7 @@ from runs import run_to_end
 @pytest.fixture
 def saved(small, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkpoint whose greedy network is not its online one."""
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     run_to_end(
         Trainer(
             small(network="small", dueling=True, centered=True, show_buttons=True, average_updates=50, steps=150),

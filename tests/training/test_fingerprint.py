@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.agent.policy import ACTION_COUNTS, load_policy
 from mario_tui.cli import main
 from mario_tui.errors import CheckpointError
 from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import emulator_generation
 from mario_tui.play.evaluation import Evaluation
+from mario_tui.store import checkpoint
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer, Warned
 from runs import run_to_end
@@ -29,7 +30,7 @@ class RestorableFleet(FakeFleet):
 
 @pytest.fixture
 def saved(small: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", RestorableFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", RestorableFleet)
     trainer = Trainer(small(steps=40, network="small"), run="made")
     run_to_end(trainer)
     (folder,) = paths.step_folders(trainer.run_dir)

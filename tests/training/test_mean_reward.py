@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, files, paths
-from mario_tui.checkpoint import CheckpointInfo
+from mario_tui import paths
+from mario_tui.store import checkpoint
+from mario_tui.store.checkpoint import CheckpointInfo
+from mario_tui.system import files
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.metrics import MetricLogger, read_metrics, with_mean_rewards
 from mario_tui.training.trainer import Trainer
@@ -31,7 +33,7 @@ def listed() -> dict[int, float | None]:
 
 
 def test_a_training_notes_it_and_metrics_csv_says_the_same(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     run_to_end(Trainer(small(network="small", steps=300, save_every=10, seed=1), run="a"))
     records = read_metrics(paths.run_dir("a") / "metrics.csv")
     noted = {info.step: info.mean_reward for info in checkpoint.list_checkpoints()}

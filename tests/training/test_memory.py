@@ -16,7 +16,7 @@ ENVS = 128
 
 
 def test_memory_does_not_grow_once_the_replay_is_full(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     monkeypatch.setattr(FakeFleet, "screen_shape", (1, 1, 3))
     frames = torch.zeros((ENVS, 84, 84), dtype=torch.uint8)
     monkeypatch.setattr(trainer_module, "preprocess", lambda *_: frames.clone())
@@ -44,7 +44,7 @@ def test_memory_does_not_grow_once_the_replay_is_full(small, monkeypatch: pytest
 def test_the_agent_as_it_is_now_is_a_copy_of_weights_alone(
     small, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
 
     def replays() -> int:
         gc.collect()

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.agent.policy import export_policy
 from mario_tui.config import TrainingConfig, preset
+from mario_tui.store import checkpoint
 from mario_tui.training.resume import resume_config
 from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
 from mario_tui.training.state_files import REPLAY_PARTS
@@ -21,7 +22,7 @@ HEADER = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": {"
 
 @pytest.fixture
 def fake_games(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
 
 
 def steps(run: Path) -> list[int]:
@@ -137,7 +138,7 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(home: Path, monkeyp
             raise PermissionError(1, "Operation not permitted")
         rename(source, target)
 
-    monkeypatch.setattr("mario_tui.checkpoint.os.rename", refuse)
+    monkeypatch.setattr("mario_tui.store.checkpoint.os.rename", refuse)
     with pytest.raises(PermissionError):
         checkpoint.rotate(run, folders[-1])
     assert paths.step_folders(run) == [folders[0], *folders[2:]]
@@ -155,7 +156,7 @@ def test_who_wants_to_keep_all_from_now_on_keeps_all(small: Any, monkeypatch: py
 
 
 def test_a_copy_is_not_replaced(home: Path, small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     trainer = Trainer(small(steps=20, save_every=20, keep_every=2, network="small"), run="source")
     run_to_end(trainer)
     (source,) = paths.step_folders(trainer.run_dir)

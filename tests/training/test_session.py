@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.config import load_toml
 from mario_tui.errors import MarioTuiError
+from mario_tui.store import checkpoint
 from mario_tui.training import highlights
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.resume import resume_config
@@ -177,7 +178,7 @@ def test_a_session_that_never_started_joins_at_once(small) -> None:
 @pytest.fixture
 def learning(small, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingSession]:
     """A session with games without an emulator, two of them."""
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     session = TrainingSession(small(envs=2, learn_every=4, steps=10_000_000), run="live")
     session.start()
     until(session, lambda snapshot: snapshot.updates > 5)

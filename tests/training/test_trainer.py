@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
 from mario_tui.play.evaluation import EpisodeResult, Evaluation
+from mario_tui.store import checkpoint
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import (
     EpisodeEnded,
@@ -103,7 +104,7 @@ def test_the_replay_keeps_what_was_chosen_also_where_other_buttons_were_held(
 
     actions = []
     for fleet in (FakeFleet, StuckFleet):
-        monkeypatch.setattr("mario_tui.training.trainer.Fleet", fleet)
+        monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", fleet)
         trainer = Trainer(small(steps=50, envs=2), run=fleet.__name__)  # with epsilon 1 chosen by the seed alone
         run_to_end(trainer)
         memory = trainer.mario.memory
@@ -402,7 +403,7 @@ def test_a_run_ends_after_exactly_as_many_episodes_as_asked(
 
 
 def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     goes_on = threading.Event()
     fsync = checkpoint.fsync
 
@@ -433,7 +434,7 @@ def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytes
 def test_a_checkpoint_under_way_is_told_during_the_pause_that_comes_after(
     small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.Fleet", FakeFleet)
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     paused = threading.Event()
     fsync = checkpoint.fsync
 

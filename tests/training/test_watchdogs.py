@@ -15,10 +15,12 @@ import torch
 
 from conftest import SMALL
 from fake_fleet import FakeFleet
-from mario_tui import checkpoint, memory, paths
+from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import TrainingError
-from mario_tui.game.fleet import Fleet, FleetStep
+from mario_tui.game.vector_env import VectorEnv, VectorStep
+from mario_tui.store import checkpoint
+from mario_tui.system import free_memory
 from mario_tui.training import memory_watch
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.session import TrainingSession
@@ -85,7 +87,7 @@ class _SpoiledLoss:
 def test_an_update_that_is_not_finite_is_left_out_and_training_pauses(
     small, monkeypatch: pytest.MonkeyPatch, what: str, value: float, precision: str
 ) -> None:
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     config = small(steps=120, precision=precision, priority_exponent=0.5, average_updates=20)
     trainer = Trainer(config, run="spoiled")
     events, calls, before = [], [], {}
@@ -117,7 +119,7 @@ def test_an_update_that_is_not_finite_is_left_out_and_training_pauses(
 
 def test_an_update_that_was_left_out_leaves_no_trace(small, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one after it is the update that would have been made without it."""
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     states = []
     for name in ("plain", "spoiled"):
         trainer = Trainer(small(steps=60), run=name)
@@ -134,13 +136,13 @@ def test_an_update_that_was_left_out_leaves_no_trace(small, monkeypatch: pytest.
 
 def test_a_reward_that_is_not_finite_is_not_learned_from(small, monkeypatch: pytest.MonkeyPatch) -> None:
     class BrokenFleet(FakeFleet):
-        def receive(self) -> FleetStep:
+        def receive(self) -> VectorStep:
             step = super().receive()
             if self._steps[0] == 30:
                 step.reward[0] = np.nan
             return step
 
-    monkeypatch.setattr(trainer_module, "Fleet", BrokenFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", BrokenFleet)
     trainer = Trainer(small(steps=100), run="reward")
     events = []
     for event in trainer.run():
@@ -155,7 +157,7 @@ def test_a_reward_that_is_not_finite_is_not_learned_from(small, monkeypatch: pyt
 
 
 def test_a_network_that_is_not_finite_is_never_saved(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     trainer = Trainer(small(steps=200, save_every=50, learn_every=1000), run="never")
 
     def spoil_weight(_: object) -> None:
@@ -176,7 +178,7 @@ def test_a_network_that_is_not_finite_is_never_saved(small, monkeypatch: pytest.
 def test_an_emulator_that_dies_or_hangs_costs_its_episode_alone(
     small, monkeypatch: pytest.MonkeyPatch, fault: int
 ) -> None:
-    monkeypatch.setattr(Fleet.receive, "__defaults__", (8.0,))
+    monkeypatch.setattr(VectorEnv.receive, "__defaults__", (8.0,))
     trainer = Trainer(small(steps=240, envs=2, workers=2, max_episode_steps=40), run="restarted")
     events = run_to_end(trainer, {100: lambda _: os.kill(trainer.fleet.pids[1], fault)})
     (restarted,) = [event for event in events if isinstance(event, Restarted)]
@@ -221,10 +223,10 @@ def saved_step(folder: Path) -> int:
 def free(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The free memory that training sees: the last of these, in bytes; it looks at every step."""
     values = [8e9]
-    monkeypatch.setattr(memory, "free_bytes", lambda: int(values[-1]))
+    monkeypatch.setattr(free_memory, "free_bytes", lambda: int(values[-1]))
     monkeypatch.setattr(memory_watch, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(trainer_module, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(trainer_module, "Fleet", FakeFleet)
+    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     return values
 
 
@@ -289,11 +291,11 @@ def test_what_a_control_group_leaves_is_what_is_free(tmp_path: Path, monkeypatch
         (folder / "memory.current").write_text("900000\n")
         (folder / "memory.stat").write_text("anon 700000\ninactive_file 200000\n")
     (tmp_path / "own").write_text("0::/job/inner\n")
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
-    monkeypatch.setattr(memory, "OWN_CGROUP", tmp_path / "own")
-    assert memory.free_bytes() == 300_000
+    monkeypatch.setattr(free_memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(free_memory, "OWN_CGROUP", tmp_path / "own")
+    assert free_memory.free_bytes() == 300_000
     (tmp_path / "own").write_text("1:name=systemd:/\n")
-    assert memory.free_bytes() > 1_000_000
+    assert free_memory.free_bytes() > 1_000_000
 
 
 # what a session shows of it, and the command line prints
@@ -364,7 +366,8 @@ def test_without_the_app_memory_and_emulators_are_told_of_in_events(home: Path) 
 
     file = home / "free"
     file.write_text("8000000000")
-    patch = f"from mario_tui import memory\nmemory.free_bytes = lambda: int(open({str(file)!r}).read())"
+    free = f"lambda: int(open({str(file)!r}).read())"
+    patch = f"from mario_tui.system import free_memory\nfree_memory.free_bytes = {free}"
     process = start(patch, "--name", "told", "--steps", "100000", "--envs", "1")
     events, seen = events_of(process), []
     for event in events:

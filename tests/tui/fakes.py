@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from textual.pilot import Pilot
 
-from mario_tui.checkpoint import CheckpointInfo, RunSummary
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.recordings import RecordingInfo
+from mario_tui.store.checkpoint import CheckpointInfo, RunSummary
 from mario_tui.training.metrics import Ends
 from mario_tui.training.session import Notice, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.preferences import Settings
 from mario_tui.tui.services import Services, Verdict
-from mario_tui.tui.settings import Settings
+from mario_tui.video.library import RecordingInfo
 
 NOW = datetime(2030, 1, 2, 12, 0, tzinfo=timezone.utc)
 RUN = "1-1_2030-01-02T09-00-00"

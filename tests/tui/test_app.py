@@ -16,7 +16,6 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from mario_tui.config import TrainingConfig
-from mario_tui.play.recorder import RecordingCancelledError
 from mario_tui.tui.app import MarioTuiApp, doubled_keys, run_app
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
@@ -26,6 +25,7 @@ from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.too_small import TooSmall
 from mario_tui.tui.widgets.top_bar import TopBar
+from mario_tui.video.recorder import RecordingCancelledError
 from tui.fakes import RUN, FakeSession, World, checkpoint, typical_checkpoints, until
 
 

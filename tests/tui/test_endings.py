@@ -18,7 +18,8 @@ import psutil
 import pytest
 from pseudo_terminal import Terminal, patched
 
-from mario_tui import checkpoint, paths
+from mario_tui import paths
+from mario_tui.store import checkpoint
 
 PATIENCE_SECONDS = 150
 MODES = ("1000", "1002", "1003", "1006", "1015", "1004", "2004", "2048", "1049")
@@ -52,7 +53,7 @@ class App:
         self.children = self.process.children(recursive=True)
         names = [" ".join(child.cmdline()) for child in self.children]
         assert any("mario_tui.game.worker" in name for name in names)
-        assert any("mario_tui.guard" in name for name in names)
+        assert any("mario_tui.system.guard" in name for name in names)
         assert termios.tcgetattr(self.terminal.master) != self.before, "it has changed the terminal"
 
     def __exit__(self, *details: Any) -> None:
@@ -316,7 +317,7 @@ def test_a_crash_of_a_training_without_the_app(terminal: Terminal, name: str) ->
 def test_a_goodbye_is_all_that_the_guard_needs(tmp_path: Path) -> None:
     """It is gone, and has written nothing, where the program ended as it should."""
     program = (
-        "from mario_tui import guard\n"
+        "from mario_tui.system import guard\n"
         "with guard.guarded(full_screen=False): print(guard._guard._process.pid, flush=True)"
     )
     done = subprocess.run(

@@ -18,7 +18,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from mario_tui import paths
-from mario_tui.tui import kitty_graphics, settings
+from mario_tui.tui import kitty_graphics, preferences
 from mario_tui.tui.kitty_graphics import KittyGraphics, Place, cut_holes, is_used
 from mario_tui.tui.terminal import TerminalDriver
 from mario_tui.tui.widgets.game_view import UPPER_HALF, GameView
@@ -191,15 +191,15 @@ def test_it_is_used_in_terminals_that_are_known_unless_the_settings_say_otherwis
 
 @pytest.mark.parametrize("choice", kitty_graphics.CHOICES)
 def test_the_setting_is_read(choice: str) -> None:
-    assert settings.load().graphics == "auto"
+    assert preferences.load().graphics == "auto"
     paths.settings_file().write_text(f'graphics = "{choice}"\n')
-    assert settings.load() == settings.Settings(graphics=choice)
+    assert preferences.load() == preferences.Settings(graphics=choice)
 
 
 @pytest.mark.parametrize("value", ['"sixel"', "5", "[]", '""'])
 def test_another_value_is_named_in_one_line(value: str) -> None:
     paths.settings_file().write_text(f"graphics = {value}\n")
-    found = settings.load()
+    found = preferences.load()
     assert found.graphics == "auto"
     (problem,) = found.problems
     assert 'graphics should be one of "auto", "kitty", "blocks"' in problem
@@ -224,7 +224,7 @@ async def test_the_app_goes_by_setting_environment_and_no_color(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     world = World()
-    world.settings = settings.Settings(graphics=choice)
+    world.settings = preferences.Settings(graphics=choice)
     app = world.app()
     async with app.run_test() as pilot:
         assert app.graphics is None, "without a terminal there are no pictures"

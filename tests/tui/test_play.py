@@ -15,9 +15,9 @@ from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.game.episode import EndReason
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.keyboard import KeyReleased, ReleasesReported
+from mario_tui.tui.preferences import Settings
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.play import PlayScreen
-from mario_tui.tui.settings import Settings
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.pad import Pad

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from mario_tui import checkpoint, paths
+from mario_tui import paths
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog, replay
-from mario_tui.play.recordings import list_recordings
+from mario_tui.store import checkpoint
 from mario_tui.tui.services import Services
+from mario_tui.video.library import list_recordings
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from textual.widgets import Collapsible, Input, Static
 
 from mario_tui.config import TrainingConfig, field_help, field_range, preset
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.overlay import side_by_side
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -24,6 +23,7 @@ from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.key_line import KeyLine
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
+from mario_tui.video.overlay import side_by_side
 from tui.fakes import RUN, World, picture, running, typical_checkpoints, until
 
 App = MarioTuiApp

@@ -11,7 +11,8 @@ import psutil
 import pytest
 from pseudo_terminal import Terminal
 
-from mario_tui import checkpoint, paths
+from mario_tui import paths
+from mario_tui.store import checkpoint
 
 # the first import of PyTorch on a busy machine takes long
 PATIENCE_SECONDS = 150

@@ -21,7 +21,7 @@ from mario_tui.tui.screens.dialogs import LineScreen
 from mario_tui.tui.screens.list import ListScreen, shortened
 
 if TYPE_CHECKING:
-    from mario_tui.checkpoint import CheckpointInfo, RunSummary
+    from mario_tui.store.checkpoint import CheckpointInfo, RunSummary
 
 ROOMY_WIDTH = 110
 """From this width on all columns are shown."""

@@ -20,8 +20,8 @@ from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 
 if TYPE_CHECKING:
-    from mario_tui.checkpoint import CheckpointInfo, RunSummary
-    from mario_tui.play.recordings import RecordingInfo
+    from mario_tui.store.checkpoint import CheckpointInfo, RunSummary
+    from mario_tui.video.library import RecordingInfo
 
 SPARKS = 16
 """Characters of a run's sparkline."""

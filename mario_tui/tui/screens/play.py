@@ -20,11 +20,11 @@ from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import bar
 
 if TYPE_CHECKING:
-    from mario_tui.play.controls import Controls
+    from mario_tui.play.clocked_player import PacedPlayer
     from mario_tui.play.ghost import Ghost
-    from mario_tui.play.human import HumanPlayer
-    from mario_tui.play.moment import Moment
-    from mario_tui.play.paced import PacedPlayer
+    from mario_tui.play.human_player import HumanPlayer
+    from mario_tui.play.pad import Controls
+    from mario_tui.play.step import EpisodeStep
 
 _HELD = "keys hold as long as you hold them"
 _LATCHED = "no key releases here: ← → stay held, ↓ lets go, x jump, s hop, z run on and off"
@@ -133,7 +133,9 @@ class PlayScreen(PlayerScreen):
         moment = player.latest
         self._look_for_ghost()
         if player.logs and not self._told_of_logs:
-            from mario_tui.play.human import HOW_TO_LEARN_FROM  # which is there by now: a screen opens without it
+            from mario_tui.play.human_player import (
+                HOW_TO_LEARN_FROM,  # which is there by now: a screen opens without it
+            )
 
             self._told_of_logs = True
             self.notify(f"the game is kept; {HOW_TO_LEARN_FROM}", timeout=8, markup=False)
@@ -149,7 +151,7 @@ class PlayScreen(PlayerScreen):
                 self.query_one("#numbers", Numbers).set_entries(self._entries(player, moment))
         self.look_at_window()
 
-    def _state(self, player: HumanPlayer, moment: Moment | None) -> Content:
+    def _state(self, player: HumanPlayer, moment: EpisodeStep | None) -> Content:
         if self._problem or player.problem:
             return Content.styled(self._problem or player.problem, "bold $error")
         if moment is None:
@@ -175,7 +177,7 @@ class PlayScreen(PlayerScreen):
             )
         return Content.assemble(("playing", "bold $success"), (speed, "$secondary"), more, (kept, "$foreground 60%"))
 
-    def _race(self, moment: Moment) -> Content:
+    def _race(self, moment: EpisodeStep) -> Content:
         ghost = self._ghost
         width = max(8, self.query_one("#race").content_size.width - 14)
         x = None if ghost is None else ghost.x_at(moment.step)
@@ -196,7 +198,7 @@ class PlayScreen(PlayerScreen):
         return Content("\n").join([you, agent])
 
     @staticmethod
-    def _entries(player: HumanPlayer, moment: Moment) -> list[Entry]:
+    def _entries(player: HumanPlayer, moment: EpisodeStep) -> list[Entry]:
         pace = player.pace()
         shown = ("x", "farthest x", "time left", "Mario", "return", "lives", "score", "coins")
         entries = dict(PlayerScreen.entries(moment))

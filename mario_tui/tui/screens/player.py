@@ -15,12 +15,12 @@ from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.tui import text
 from mario_tui.tui.keyboard import KeyReleased
 from mario_tui.tui.screens.base import MarioScreen
-from mario_tui.tui.window import WindowSwitch
+from mario_tui.tui.window_switch import WindowSwitch
 
 if TYPE_CHECKING:
-    from mario_tui.play.controls import Controls
-    from mario_tui.play.moment import Moment
-    from mario_tui.play.paced import PacedPlayer
+    from mario_tui.play.clocked_player import PacedPlayer
+    from mario_tui.play.pad import Controls
+    from mario_tui.play.step import EpisodeStep
     from mario_tui.tui.widgets.numbers import Entry
 
 ENDS = {
@@ -51,7 +51,7 @@ class PlayerScreen(MarioScreen):
         self._leaves_app = leaves_app
         self._stage = stage
         self._problem = ""
-        self._records_from: Moment | None = None
+        self._records_from: EpisodeStep | None = None
         self._records_to = 0
         self._window: WindowSwitch | None = None
         self._pad_keys: dict[str, int] = {}  # key -> button, while a person plays
@@ -131,7 +131,7 @@ class PlayerScreen(MarioScreen):
         return "" if start is None else f"  ● recording since step {text.count(start.step)}"
 
     @staticmethod
-    def entries(moment: Moment) -> list[Entry]:
+    def entries(moment: EpisodeStep) -> list[Entry]:
         return [
             ("reward", f"{moment.reward:+.1f}"),
             ("return", text.decimal(moment.total_reward)),
@@ -275,7 +275,7 @@ class PlayerScreen(MarioScreen):
     OVER = "the episode is over"
     """What to do instead of recording it from here."""
 
-    def look_at_recording(self, moment: Moment) -> None:
+    def look_at_recording(self, moment: EpisodeStep) -> None:
         """Ends a recording with the episode, or where somebody went back before its beginning."""
         start = self._records_from
         if start is None:

@@ -16,7 +16,7 @@ from mario_tui.tui import text
 from mario_tui.tui.screens.list import ListScreen, shortened
 
 if TYPE_CHECKING:
-    from mario_tui.play.recordings import RecordingInfo
+    from mario_tui.video.library import RecordingInfo
 
 LARGE_SCALE = 4
 

@@ -14,7 +14,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.overlay import side_by_side
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
@@ -23,6 +22,7 @@ from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.ground import Ground
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
+from mario_tui.video.overlay import side_by_side
 
 if TYPE_CHECKING:
     from mario_tui.training.session import TrainingSnapshot

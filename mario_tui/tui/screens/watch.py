@@ -13,7 +13,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.overlay import side_by_side
 from mario_tui.tui import text
 from mario_tui.tui.screens.player import ENDS, PlayerScreen
 from mario_tui.tui.services import short_name
@@ -21,12 +20,13 @@ from mario_tui.tui.widgets.game_view import GameView, rgb
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import QBars
+from mario_tui.video.overlay import side_by_side
 
 if TYPE_CHECKING:
-    from mario_tui.play.controls import Controls
-    from mario_tui.play.moment import Moment
-    from mario_tui.play.paced import PacedPlayer
-    from mario_tui.play.player import RolloutPlayer
+    from mario_tui.play.agent_player import RolloutPlayer
+    from mario_tui.play.clocked_player import PacedPlayer
+    from mario_tui.play.pad import Controls
+    from mario_tui.play.step import EpisodeStep
     from mario_tui.tui.services import Agent
 
 EPSILONS = (0.0, 0.05, 0.1, 0.25)
@@ -96,10 +96,10 @@ class WatchScreen(PlayerScreen):
         self._player: RolloutPlayer | None = None
         self._asked_stage = stage
         self._named_actions = False
-        self._shown: Moment | None = None
+        self._shown: EpisodeStep | None = None
         self._shows_input = False
-        self._input_of: Moment | None = None
-        self._stack_of: Moment | None = None
+        self._input_of: EpisodeStep | None = None
+        self._stack_of: EpisodeStep | None = None
         if self._is_log:
             self.ABOUT = LOG_ABOUT
             self.add_class("-log")
@@ -209,7 +209,7 @@ class WatchScreen(PlayerScreen):
             if moment is not None:
                 self.query_one("#numbers", Numbers).set_entries(self.entries(moment))
 
-    def _state(self, moment: Moment | None) -> Content:
+    def _state(self, moment: EpisodeStep | None) -> Content:
         player = self._player
         problem = self._problem or (player.problem if player is not None else "")
         if problem:

@@ -1,0 +1,205 @@
+"""Plays a rollout, or an action log, at the game's own speed.
+
+What was played can be gone back to: every step's picture is kept, compressed to a few KB.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mario_tui.agent.policy import Policy
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import SCREEN_SHAPE
+from mario_tui.play.clocked_player import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed
+from mario_tui.play.pad import Controls
+from mario_tui.play.rollout import Chances, replay_all, rollout
+from mario_tui.play.step import EpisodeStep
+
+
+class RolloutPlayer(PacedPlayer):
+    """A rollout at the game's own speed, and the way back to what was played before.
+
+    Args:
+        load: gives the policy; it runs in the thread, since PyTorch takes seconds to import.
+        stage: the stage to play; the policy's own by default.
+    """
+
+    def __init__(self, load: Callable[[], Policy], *, stage: str | None = None) -> None:
+        super().__init__(stage)
+        self._load = load
+        self._seek: int | None = None
+        self._history: list[tuple[EpisodeStep, bytes]] = []
+        self.chances = Chances()
+        """Epsilon and sticky buttons; a change holds from the next step that is played."""
+        self.policy: Policy | None = None
+        self.controls = Controls()
+        self._by_hand = False
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person plays, by `controls`, in the place of the policy."""
+        return self._by_hand
+
+    def change_hands(self) -> None:
+        """A person takes over from the policy at the next step that is played, or hands back."""
+        self.controls.release_all()
+        self._by_hand = not self._by_hand
+
+    def _hand(self) -> int | None:
+        return self.controls.next_frame() if self._by_hand else None
+
+    @property
+    def newest_step(self) -> int:
+        """The last step that was played; `latest` may show an earlier one."""
+        return self._first_step + max(0, len(self._history) - 1)
+
+    def seek(self, step: int) -> None:
+        """Pauses, and shows a step that was played before, or the nearest one to it."""
+        with self._wake:
+            self._paused = True
+            self._seek = step
+            self._wake.notify()
+
+    def move(self, steps: int) -> None:
+        """Pauses, and goes back or on by so many steps, as far as was played; one step on from there plays it."""
+        if self.latest is None:
+            return
+        step = self.latest.step
+        if steps == 1 and step >= self.newest_step:
+            self.step_once()
+        else:
+            self.seek(min(max(step + steps, 0), self.newest_step))
+
+    def window_keys(self) -> Keys:
+        """The common ones; left and right go back and on by a step."""
+        moves = {"left": when_pressed(lambda: self.move(-1)), "right": when_pressed(lambda: self.move(1))}
+        return super().window_keys() | moves
+
+    def held(self, last_step: int) -> list[int]:
+        """The button byte of every frame of the episode up to this step."""
+        history = self._history[: last_step - self._first_step + 1]
+        return [byte for moment, _ in history for byte in moment.held]
+
+    def _play_on(self) -> None:
+        self._open()
+        while not self._closed:
+            self._restart = False
+            self._play(self._episode())
+
+    def _open(self) -> None:
+        self.policy = self._load()
+
+    def _episode(self) -> Iterator[EpisodeStep]:
+        """A new episode, in the player's thread."""
+        assert self.policy is not None
+        self.stage = self._stage or self.policy.stage
+        return rollout(self.policy, stage=self.stage, all_frames=True, chances=self.chances, hand=self._hand)
+
+    def _play(self, moments: Iterator[EpisodeStep]) -> None:
+        """Plays an episode, and shows of it what is asked for, until it is to be begun again."""
+        self._history = []
+        due = time.perf_counter()
+        place: int | None = 0  # in the history
+        while place is not None:
+            if place < len(self._history):
+                moment = self._remember(place)
+                pictures = [moment.frame] * max(1, len(moment.held))
+            else:
+                moment = next(moments)
+                pictures = list(moment.frames or (moment.frame,))
+                self._keep(moment)
+            for picture in pictures if self._seek is None else pictures[-1:]:
+                self._show_frame(picture)
+                due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
+                if self._closed or self._restart:
+                    return
+            self.latest = moment
+            place = self._next_place(moment)
+
+    @property
+    def _first_step(self) -> int:
+        return self._history[0][0].step if self._history else 0
+
+    def _keep(self, moment: EpisodeStep) -> None:
+        nothing = np.empty(0, np.uint8)
+        picture = zlib.compress(moment.frame.data, 1)
+        self._history.append((replace(moment, frame=nothing, frames=()), picture))
+
+    def _remember(self, place: int) -> EpisodeStep:
+        moment, picture = self._history[place]
+        pixels = np.frombuffer(zlib.decompress(picture), np.uint8)
+        return replace(moment, frame=pixels.reshape(SCREEN_SHAPE))
+
+    def _next_place(self, shown: EpisodeStep) -> int | None:
+        """Where in the history the step is to be shown after this one; None where the episode should be begun again."""
+        last = shown.step == self.newest_step and self._is_over(shown)
+
+        def something_to_do() -> bool:
+            goes_on = not last and (not self._paused or self._single_steps > 0)
+            return self._closed or self._restart or self._seek is not None or goes_on
+
+        with self._wake:
+            if last:
+                self._single_steps = 0
+            self._wake.wait_for(something_to_do)
+            if self._closed or self._restart:
+                return None
+            if self._seek is not None:
+                sought, self._seek = self._seek, None
+                self._single_steps = 0
+                return min(max(sought, self._first_step), self.newest_step) - self._first_step
+            if self._single_steps:
+                self._single_steps -= 1
+            return shown.step + 1 - self._first_step
+
+    def _is_over(self, shown: EpisodeStep) -> bool:
+        """Whether nothing comes after this moment."""
+        return shown.end is not None
+
+    def _interrupted(self) -> bool:
+        return self._closed or self._restart or self._seek is not None
+
+
+class LogPlayer(RolloutPlayer):
+    """Plays the episodes of an action log, one after the other; it has no policy, and no chance.
+
+    Args:
+        load: gives the episodes, and the emulator frame of the first one to begin with.
+    """
+
+    def __init__(self, load: Callable[[], tuple[Sequence[ActionLog], int]]) -> None:
+        super().__init__(_no_policy)
+        self._load_logs = load
+
+    def _open(self) -> None:
+        self._logs, self._first_frame = self._load_logs()
+        self.stage = self._logs[0].stage
+
+    def _episode(self) -> Iterator[EpisodeStep]:
+        self._last_step: int | None = None
+        moments = replay_all(self._logs, self._first_frame)
+        shown = next(moments)
+        for following in moments:  # one ahead, as only the end of the log says which is the last
+            self.stage = shown[0]
+            yield shown[1]
+            shown = following
+        self.stage, last = shown
+        self._last_step = last.step
+        yield last
+
+    def _is_over(self, shown: EpisodeStep) -> bool:
+        return shown.step == self._last_step
+
+    @property
+    def finished(self) -> bool:
+        latest = self.latest
+        return latest is not None and self._is_over(latest)
+
+
+def _no_policy() -> Policy:
+    raise AssertionError("an action log needs none")

@@ -1,0 +1,171 @@
+"""A game at its own speed, for whoever looks: a thread that holds the frame to show right now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.play.step import EpisodeStep
+
+Keys = dict[str, Callable[[bool], object]]
+"""Name of a key in a window -> what it does when it is pressed (True) and let go (False); "" is all keys let go."""
+
+FRAMES_PER_SECOND = 60
+SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+class PacedPlayer:
+    """A game in a thread, with pause, single step and speed; subclasses say what is played.
+
+    Attributes are read from another thread at any time; every frame and moment is published by assigning a reference
+    and never changed afterwards.
+    """
+
+    def __init__(self, stage: str | None = None) -> None:
+        self._stage = stage
+        self._wake = threading.Condition()
+        self._paused = False
+        self._single_steps = 0
+        self._restart = False
+        self._closed = False
+        self._speed = 1.0
+        self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
+        self.stage = ""
+        """The stage that is played, once it is known."""
+        self.latest: EpisodeStep | None = None
+        self.latest_frame: np.ndarray | None = None
+        self.problem = ""
+        self._news = threading.Condition()  # there is a new frame, or it ended
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    @property
+    def finished(self) -> bool:
+        """Whether the episode is over."""
+        latest = self.latest
+        return latest is not None and latest.end is not None
+
+    @property
+    def speed(self) -> float:
+        """How many times the game's own speed, one of SPEEDS."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, value: float) -> None:
+        with self._wake:
+            self._speed = value
+            self._wake.notify()
+
+    def faster(self) -> None:
+        self.speed = next((speed for speed in SPEEDS if speed > self._speed), SPEEDS[-1])
+
+    def slower(self) -> None:
+        self.speed = next((speed for speed in reversed(SPEEDS) if speed < self._speed), SPEEDS[0])
+
+    def toggle_pause(self) -> None:
+        with self._wake:
+            self._paused = not self._paused
+            self._wake.notify()
+
+    def step_once(self) -> None:
+        """Pauses, and plays one step more."""
+        with self._wake:
+            if self._paused:
+                self._single_steps += 1
+            self._paused = True
+            self._wake.notify()
+
+    def restart(self, stage: str | None = None) -> None:
+        """Begins again, on another stage where one is given."""
+        with self._wake:
+            self._stage = stage or self._stage
+            self._restart = True
+            self._wake.notify()
+
+    def wait_for_frame(self, shown: np.ndarray | None, timeout_seconds: float) -> np.ndarray | None:
+        """The frame to show now: waits for another one than `shown`, but no longer than that."""
+        with self._news:
+            if self.latest_frame is shown:
+                self._news.wait(timeout_seconds)
+            return self.latest_frame
+
+    def window_title(self) -> str:
+        """What the title of a window tells of the game, after its name."""
+        moment = self.latest
+        if moment is None:
+            return ""
+        parts = [f"x {moment.x}"]
+        if moment.q_values:
+            parts.append("Q " + " ".join(f"{value:.1f}" for value in moment.q_values))
+        if moment.end is not None:
+            parts.append(moment.end.value)
+        elif self.paused:
+            parts.append("paused")
+        if self.speed != 1:
+            parts.append(f"{self.speed:g}x")
+        return "  ".join(parts)
+
+    def window_keys(self) -> Keys:
+        """What keys do in a window that shows this game."""
+        return {
+            "p": when_pressed(self.toggle_pause),
+            "space": when_pressed(self.toggle_pause),
+            "full_stop": when_pressed(self.step_once),
+            "plus": when_pressed(self.faster),
+            "minus": when_pressed(self.slower),
+            "a": when_pressed(self.restart),
+        }
+
+    def held(self, last_step: int) -> list[int]:
+        """The button byte of every frame of the episode up to this step."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ends the thread and waits for it."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _play_on(self) -> None:
+        """Plays, and shows what is asked for, until the player is closed; in its thread."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        try:
+            self._play_on()
+        except MarioTuiError as error:
+            self.problem = str(error)
+        except Exception as error:
+            self.problem = f"the game failed: {type(error).__name__}: {error}"
+        finally:
+            with self._news:
+                self._news.notify_all()
+
+    def _show_frame(self, frame: np.ndarray) -> None:
+        with self._news:
+            self.latest_frame = frame
+            self._news.notify_all()
+
+    def _wait_until(self, due: float, interrupted: Callable[[], bool]) -> float:
+        """Waits for a moment in time; one that is long past is given up, so that a late player does not race."""
+        with self._wake:
+            delay = due - time.perf_counter()
+            if delay > 0:
+                self._wake.wait_for(interrupted, timeout=delay)
+        return due if delay > -0.1 else time.perf_counter()
+
+
+def when_pressed(action: Callable[[], object]) -> Callable[[bool], object]:
+    """What a key does that starts an action, and nothing when it is let go."""
+    return lambda pressed: pressed and action()

@@ -1,0 +1,241 @@
+"""A person plays: frame by frame, at the game's own speed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mario_tui import paths
+from mario_tui.errors import MarioTuiError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
+from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.episode import EndReason, Episode
+from mario_tui.play.clocked_player import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed
+from mario_tui.play.pad import Controls
+from mario_tui.play.step import EpisodeStep
+
+PAD_KEYS = {"left": LEFT, "right": RIGHT, "up": UP, "down": DOWN, "x": A, "space": A, "z": B}
+"""Key in a window -> button."""
+
+_INTERVALS = 600
+
+
+SHORTEST_GAME_FRAMES = 60
+"""Of a game whose action log is kept."""
+
+HOW_TO_LEARN_FROM = "an agent learns from it with 'mario-tui train --demonstrations plays/'"
+
+
+@dataclass(frozen=True)
+class Game:
+    """A game that was played: its log, and how far it got."""
+
+    log: ActionLog
+    max_x: int
+    cleared: bool
+
+
+class HumanPlayer(PacedPlayer):
+    """A game played by hand; a step is one frame.
+
+    A stage waits for `begin`, so that nobody has to hurry. The action log of every game of a second or more is kept in
+    the folder of plays when the game is left: begun again, on another stage, or closed.
+
+    Args:
+        stage: where to begin.
+
+    Attributes:
+        controls: what is pressed; any thread may change it at any time.
+    """
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(stage)
+        self.stage = stage
+        self.controls = Controls()
+        self._episode: Episode | None = None
+        self._kept: EpisodeStep | None = None
+        self._keeps = self._goes_back = False
+        self._waits = True
+        self._shown_at = 0.0
+        self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+        self.best: Game | None = None
+        """Of the games that were left: one that cleared its stage, or the one that got farthest."""
+        self.logs: list[Path] = []
+        """The action logs of the games that were left."""
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether there is a place to go back to."""
+        return self._kept is not None
+
+    @property
+    def kept_step(self) -> int | None:
+        """The step of that place."""
+        return None if self._kept is None else self._kept.step
+
+    @property
+    def waits(self) -> bool:
+        """Whether the game stands until `begin`: before the stage, and after one went back to the place kept."""
+        return self._waits
+
+    def begin(self) -> None:
+        """Lets the game begin, where it waits for that."""
+        with self._wake:
+            self._waits = False
+            self._wake.notify()
+
+    def toggle_pause(self) -> None:
+        if self._waits:
+            self.begin()
+        else:
+            super().toggle_pause()
+
+    def restart(self, stage: str | None = None) -> None:
+        """Begins again, on another stage where one is given, and waits for `begin`."""
+        with self._wake:
+            self._waits, self._paused = True, False
+        super().restart(stage)
+
+    def keep(self) -> None:
+        """Remembers this place of the game, in the place of the one before."""
+        with self._wake:
+            self._keeps = True
+            self._wake.notify()
+
+    def go_back(self) -> None:
+        """Goes back to the place that was kept, and waits for `begin`; what came after it is as if it had not been."""
+        with self._wake:
+            self._goes_back = True
+            self._waits, self._paused = self._kept is not None or self._waits, False
+            self._wake.notify()
+
+    def window_keys(self) -> Keys:
+        """The common ones, and the pad: arrows, x or space is A, z is B; s hops, k keeps this place, l goes back."""
+        keys: Keys = {
+            "s": when_pressed(self.hop),
+            "k": when_pressed(self.keep),
+            "l": when_pressed(self.go_back),
+            "": lambda _: self.controls.release_all(),
+        }
+        return super().window_keys() | keys | {name: self._pad_key(button) for name, button in PAD_KEYS.items()}
+
+    def _pad_key(self, button: int) -> Callable[[bool], None]:
+        def hold(pressed: bool) -> None:
+            if pressed:
+                self.begin()
+                self.controls.press(button)
+            else:
+                self.controls.release(button)
+
+        return hold
+
+    def hop(self) -> None:
+        """A low jump; it may begin the stage, as every button does."""
+        self.begin()
+        self.controls.hop()
+
+    def held(self, last_step: int) -> list[int]:
+        return [] if self._episode is None else self._episode.buttons[:last_step]
+
+    def pace(self) -> tuple[float, float] | None:
+        """Median and 95th percentile of the milliseconds between two of the last 600 frames; None before the first.
+
+        Frames after a pause, and those at another speed, do not count.
+        """
+        intervals = list(self._intervals)
+        if not intervals:
+            return None
+        median, late = np.percentile(np.array(intervals) * 1000, (50, 95))
+        return float(median), float(late)
+
+    def _play_on(self) -> None:
+        while not self._closed:
+            with self._wake:
+                self._restart = False
+                self.stage = self._stage or self.stage
+            self._kept = None
+            self.controls.release_all()
+            with MarioEmulator(self.stage) as emulator:
+                self._play(emulator)
+            self._leave_game()
+
+    def _leave_game(self) -> None:
+        episode = self._episode
+        if episode is None or episode.frames < SHORTEST_GAME_FRAMES:
+            return
+        game = Game(ActionLog.of_frames(self.stage, 1, episode.buttons), episode.max_x, episode.end is EndReason.CLEAR)
+        best = self.best
+        if best is None or (game.cleared, game.max_x) > (best.cleared, best.max_x):
+            self.best = game
+        path = paths.new_play_path(self.stage)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            game.log.save(path, played_by="hand", max_x=game.max_x, cleared=game.cleared)
+            self.logs.append(path)
+        except (OSError, MarioTuiError) as error:
+            self.problem = f"the game's log cannot be kept: {error}"
+
+    def _play(self, emulator: MarioEmulator) -> None:
+        """Plays one stage until another one is asked for."""
+        episode = self._episode = Episode(emulator, frame_skip=1)
+        moment = self._show(EpisodeStep.of(episode, frame=emulator.screen))
+        due = time.perf_counter()
+        while not (self._closed or self._restart):
+            due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
+            due = self._wait_for_turn(due)
+            if self._closed or self._restart:
+                return
+            if self._keeps:
+                self._keeps = False
+                if episode.end is None:
+                    episode.keep()
+                    self._kept = moment
+            if self._goes_back:
+                self._goes_back = False
+                if self._kept is not None:
+                    episode.go_back()
+                    self.controls.release_all()
+                    moment = self._show(self._kept)
+                    continue
+            if self._plays:
+                self._single_steps = max(0, self._single_steps - 1)
+                byte = self.controls.next_frame()
+                result = episode.step(byte)
+                moment = self._show(EpisodeStep.of(episode, frame=emulator.screen, held=(byte,), reward=result.reward))
+
+    def _show(self, moment: EpisodeStep) -> EpisodeStep:
+        self.latest = moment
+        self._show_frame(moment.frame)
+        now = time.perf_counter()
+        if self._shown_at and not self._paused and self._speed == 1:
+            self._intervals.append(now - self._shown_at)
+        self._shown_at = now
+        return moment
+
+    @property
+    def _plays(self) -> bool:
+        return not self.finished and not self._waits and (not self._paused or self._single_steps > 0)
+
+    def _interrupted(self) -> bool:
+        return self._closed or self._restart
+
+    def _wait_for_turn(self, due: float) -> float:
+        """Waits while the game is paused or over; returns when the next frame is due then."""
+
+        def something_to_do() -> bool:
+            over = self.finished
+            asked = self._closed or self._restart or self._keeps or self._goes_back
+            return asked or (not over and (not self._paused or self._single_steps > 0))
+
+        with self._wake:
+            if something_to_do():
+                return due
+            self._wake.wait_for(something_to_do)
+        self._shown_at = 0.0  # no frame was late
+        return time.perf_counter()

@@ -1,0 +1,1 @@
+"""What lies on the disk about runs: checkpoints, evaluations, metrics."""

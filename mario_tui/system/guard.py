@@ -1,0 +1,162 @@
+"""A process beside the program that outlives it where it dies without a word: killed, or by a crash in a C library.
+
+It waits at a pipe. Where the pipe ends without a goodbye, it makes the terminal usable again, keeps what is known of
+the crash in a file, and says so in a line. It starts at once, since it imports next to nothing before that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RESTORE = b"".join(
+    (
+        b"\x18\x1b\\",  # gives up a sequence that is half written
+        b"\x1b[?2026l",  # output is shown at once
+        b"\x1b[<u",  # keys as ever, not by the kitty protocol
+        b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l",  # no mouse
+        b"\x1b[?1004l\x1b[?2004l\x1b[?2048l",  # no reports of focus, pasting and size
+        b"\x1b[?7h\x1b[?1049l\x1b[?25h\x1b[0m",  # lines wrap, the normal screen, the cursor, plain text
+    )
+)
+SHOW_CURSOR = b"\x1b[?25h\x1b[0m"
+
+RUN, GOODBYE = "run ", "goodbye"
+"""What comes through the pipe, a line each: the run's folder, and that all is well."""
+
+
+def restore(descriptor: int, attributes: list[Any]) -> None:
+    """Leaves the app's screen and modes, and gives a terminal these attributes; does nothing where it is gone."""
+    with contextlib.suppress(OSError, termios.error):
+        os.write(descriptor, RESTORE)
+    with contextlib.suppress(OSError, termios.error):
+        termios.tcflush(descriptor, termios.TCIFLUSH)  # e.g. reports of the mouse
+        termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+
+
+def main(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
+    """What the process runs; see Guard, which starts it.
+
+    Its standard input is the pipe, its standard output the terminal.
+
+    Args:
+        log: a descriptor of the file that the program's faulthandler writes to.
+        attributes: of the terminal, as they were before the program; None where there is none.
+        full_screen: whether the program takes the whole screen and its modes, and not only hides the cursor.
+    """
+    program = os.getppid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it goes when the program has gone
+        signal.signal(number, signal.SIG_IGN)
+    run = ""
+    for line in sys.stdin:
+        if line.startswith(RUN):
+            run = line.removeprefix(RUN).strip()
+        elif line.strip() == GOODBYE:
+            return
+    if attributes is not None and full_screen:
+        restore(1, attributes)
+    elif attributes is not None:
+        with contextlib.suppress(OSError):
+            os.write(1, SHOW_CURSOR)
+    with contextlib.suppress(OSError):
+        os.write(1, f"{_report(log, run, program)}\n".encode())
+
+
+def _report(log: int, run: str, program: int) -> str:
+    from mario_tui import paths
+    from mario_tui.system import crash
+
+    with os.fdopen(log, "rb") as file:
+        file.seek(0)
+        found = file.read().decode(errors="replace")
+    reason = found.partition("\n")[0].removeprefix("Fatal Python error: ") if found else "killed from outside"
+    details = found or "No handler ran, as with SIGKILL; a system that runs out of memory does that, too.\n"
+    folder = Path(run) if run else None
+    path = crash.write_text(folder, f"mario-tui, process {program}, ended without warning: {reason}\n\n{details}")
+    words = f"mario-tui ended without warning ({reason})"
+    if path is not None:
+        words += f"; what is known: {crash.shown(path)}"
+    if folder is not None and (steps := paths.step_folders(folder)):
+        words += f"; {crash.go_on(steps[-1])}"
+    return words
+
+
+class Guard:
+    """The program's side: starts the process that runs `main`; `close` when all is well.
+
+    Args:
+        full_screen: whether the program takes the whole screen of the terminal at standard input and error.
+    """
+
+    def __init__(self, *, full_screen: bool) -> None:
+        import faulthandler
+        import subprocess
+        import tempfile
+
+        self.attributes: list[Any] | None = None
+        with contextlib.suppress(OSError, termios.error):
+            self.attributes = termios.tcgetattr(2)
+        self._full_screen = full_screen
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  it has no name, so that nothing is left of it
+        arguments = (self._log.fileno(), self.attributes, full_screen)
+        program = f"import sys; sys.path[:] = {sys.path!r}; from mario_tui.system.guard import main; main{arguments!r}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=2,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(self._log.fileno(),),
+            # The terminal's Ctrl+C and hang-up are not for it, and it may write to the terminal from there.
+            start_new_session=True,
+        )
+        faulthandler.enable(self._log)
+
+    def say(self, line: str) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            stdin.write(f"{line}\n".encode())
+            stdin.flush()
+
+    def close(self) -> None:
+        """Says goodbye, and makes sure that the terminal is as it was."""
+        import faulthandler
+
+        faulthandler.disable()
+        if self._full_screen and self.attributes is not None:
+            with contextlib.suppress(OSError, termios.error):
+                if termios.tcgetattr(2) != self.attributes:
+                    restore(2, self.attributes)
+        self.say(GOODBYE)
+        with contextlib.suppress(OSError):
+            self._process.communicate()
+        self._log.close()
+
+
+_guard: Guard | None = None
+
+
+@contextlib.contextmanager
+def guarded(*, full_screen: bool) -> Iterator[None]:
+    """While it lasts, a process looks after the terminal, see `Guard`; without one where none can be started."""
+    global _guard  # noqa: PLW0603  a program has one
+    with contextlib.suppress(OSError):
+        _guard = Guard(full_screen=full_screen)
+    try:
+        yield
+    finally:
+        ended, _guard = _guard, None
+        if ended is not None:
+            ended.close()
+
+
+def note_run(run: Path) -> None:
+    """Tells the guard, where there is one, which run is trained."""
+    if _guard is not None:
+        _guard.say(f"{RUN}{run}")

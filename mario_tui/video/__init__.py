@@ -1,0 +1,1 @@
+"""Videos of episodes: MP4 and GIF."""

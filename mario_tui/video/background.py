@@ -1,0 +1,145 @@
+"""An action log made into a video by a process of its own, beside a training that should not notice.
+
+The process has the lowest priority, one thread for the encoder, and no PyTorch. It ends with its owner: when the pipe
+to it closes it gives the recording up, and leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from mario_tui.errors import MarioTuiError, RecordingError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.system import files
+from mario_tui.video.recorder import record_replay
+
+CANCEL_SECONDS = 5.0
+NICENESS = 19
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a recording ended; `problem` is one line where it failed, otherwise empty."""
+
+    max_x: int
+    cleared: bool
+    problem: str = ""
+
+
+class BackgroundRecording:
+    """A recording under way; none of its methods but `wait` and `cancel` takes time.
+
+    Raises RecordingError where the process cannot be started.
+    """
+
+    def __init__(self, log: ActionLog, output: Path, *, scale: int = 2) -> None:
+        self.output = output
+        self._outcome: Outcome | None = None
+        # A group, which the terminal's Ctrl+C passes by, but no session of its own: where the scheduler shares the
+        # processor between sessions, it would get as much as the training, however nice it is.
+        group: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {}
+        program = f"import sys; sys.path[:] = {sys.path!r}; from mario_tui.video.background import main; main()"
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                **group,
+            )
+        except OSError as error:
+            raise RecordingError(f"{output} was not written: no process can be started ({error.strerror})") from error
+        order = {"log": log.as_json(), "output": str(output), "scale": scale}
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # from one that died: its outcome says so
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it goes on."""
+        if self._outcome is None and self._process.poll() is not None:
+            self._outcome = self._read()
+        return self._outcome
+
+    def wait(self, timeout_seconds: float) -> Outcome | None:
+        """As `outcome`, after waiting for the end, but no longer than that."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_seconds)
+        return self.outcome()
+
+    def cancel(self) -> None:
+        """Gives the recording up, unless it is there already; returns when nothing of it is left."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        if self.wait(CANCEL_SECONDS) is None:
+            self._kill()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for encoder in psutil.Process(self.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    encoder.kill()
+        self._process.kill()
+        self._process.wait()
+        self.outcome()
+
+    def _read(self) -> Outcome:
+        assert self._process.stdout is not None
+        assert self._process.stdin is not None
+        answer = self._process.stdout.read()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        try:
+            return Outcome(**json.loads(answer))
+        except (ValueError, TypeError):
+            files.sweep(self.output.parent)
+            status = self._process.returncode
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+            return Outcome(0, False, f"{self.output} was not written: the process that records {how}")
+
+
+def main() -> None:
+    """What the process runs."""
+    if os.getpgrp() != os.getpid():
+        os.setpgrp()
+    os.nice(NICENESS)
+    order = json.loads(sys.stdin.buffer.readline())
+    gave_up = threading.Event()
+
+    def listen() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        gave_up.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        recording = record_replay(
+            ActionLog.from_json(order["log"]),
+            Path(order["output"]),
+            scale=order["scale"],
+            threads=1,
+            cancelled=gave_up.is_set,
+        )
+    except MarioTuiError as error:
+        answer: dict[str, Any] = {"max_x": 0, "cleared": False, "problem": str(error)}
+    else:
+        answer = {"max_x": recording.max_x, "cleared": recording.cleared}
+    with contextlib.suppress(OSError):  # where nobody reads any more
+        print(json.dumps(answer), flush=True)

@@ -1,0 +1,137 @@
+"""The recordings folder: what is in it, and what can be done with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mario_tui import paths
+from mario_tui.errors import CheckpointError, InputError
+from mario_tui.game.action_log import load_logs
+from mario_tui.store import checkpoint
+from mario_tui.video.recorder import EMULATOR_FPS, FPS_CHOICES
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingInfo:
+    """One row of the list of recordings.
+
+    Attributes:
+        path: the video.
+        stage: or several of them, with commas between.
+        log: its action log, which can be replayed; None where it is missing or no action log (`problem` says which).
+        seconds: of play in the video; None where it is not known.
+        max_x, cleared: how far the play got; None where it is not known.
+        first_frame: the emulator frame of the log that the video begins with.
+    """
+
+    path: Path
+    log: Path | None
+    stage: str
+    seconds: float | None
+    max_x: int | None
+    cleared: bool | None
+    first_frame: int
+    size_bytes: int
+    created: str
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `mario-tui recordings --json` prints of it."""
+        names = ("stage", "seconds", "max_x", "cleared", "size_bytes", "created", "problem")
+        log = str(self.log) if self.log else None
+        return {"path": str(self.path), "action_log": log, **{name: getattr(self, name) for name in names}}
+
+
+def list_recordings() -> list[RecordingInfo]:
+    """Every video in the recordings folder, the newest first."""
+    folder = paths.recordings_dir()
+    if not folder.is_dir():
+        return []
+    videos = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in FPS_CHOICES and not path.name.startswith(".")
+        if path.name.isprintable() and path.is_file()
+    ]
+    return sorted(map(describe, videos), key=lambda info: (info.created, info.path.name), reverse=True)
+
+
+def describe(path: Path) -> RecordingInfo:
+    """What is known of a video that is there."""
+    log_path = path.with_suffix(".json")
+    stage, seconds, problem, video = "?", None, "", {}
+    log: Path | None = None
+    try:
+        logs = load_logs(log_path)
+    except InputError as error:
+        problem = "its action log is missing" if not log_path.exists() else str(error)
+    else:
+        log, stage = log_path, ",".join(content.stage for content in logs)
+        video = _video_of(log_path)
+        frames = video.get("frames", sum(content.frames for content in logs))
+        seconds = frames / EMULATOR_FPS
+    status = path.stat()
+    return RecordingInfo(
+        path=path,
+        log=log,
+        stage=stage,
+        seconds=seconds,
+        max_x=video.get("max_x"),
+        cleared=video.get("cleared"),
+        first_frame=video.get("first_frame", 0),
+        size_bytes=status.st_size,
+        created=datetime.fromtimestamp(status.st_mtime, timezone.utc).isoformat(timespec="seconds"),
+        problem=problem,
+    )
+
+
+def _video_of(log: Path) -> dict[str, Any]:
+    """What the recorder wrote about the video beside an action log, as far as it can be believed."""
+    try:
+        video = checkpoint.read_json(log).get("video")
+    except CheckpointError:
+        return {}
+    kinds = {"frames": int, "first_frame": int, "max_x": int, "cleared": bool}
+    if not isinstance(video, dict):
+        return {}
+    return {
+        name: video[name] for name, kind in kinds.items() if type(video.get(name)) is kind and abs(video[name]) < 1e12
+    }
+
+
+def best_path(run: Path) -> Path:
+    """The video of a run's best episode, which a better one replaces."""
+    return paths.recordings_dir() / f"{run.name}-best.mp4"
+
+
+def set_aside(video: Path) -> None:
+    """Gives a recording another name: its videos of every kind, its action log, or what there is of these."""
+    kinds = (*FPS_CHOICES, ".json")
+    number = 2
+    while any(video.with_name(f"{video.stem}_{number}{kind}").exists() for kind in kinds):
+        number += 1
+    for kind in kinds:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(video.with_suffix(kind), video.with_name(f"{video.stem}_{number}{kind}"))
+
+
+def trash(path: Path) -> Path:
+    """Moves a video and its action log into the trash folder beside the recordings; returns where the video is now."""
+    folder = paths.recordings_dir() / ".trash"
+    folder.mkdir(parents=True, exist_ok=True)
+    stem, number = f"{paths.timestamp()}_{path.stem}", 2
+    while any((folder / f"{stem}{suffix}").exists() for suffix in (path.suffix, ".json")):
+        stem = f"{paths.timestamp()}_{path.stem}_{number}"
+        number += 1
+    log = path.with_suffix(".json")
+    others = [other for other in FPS_CHOICES if other != path.suffix and path.with_suffix(other).exists()]
+    if log.exists() and not others:  # an MP4 and a GIF of one play share its log
+        os.rename(log, folder / f"{stem}.json")
+    moved = folder / f"{stem}{path.suffix}"
+    os.rename(path, moved)
+    return moved

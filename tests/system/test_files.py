@@ -1,0 +1,75 @@
+"""What killed programs leave is swept by the next one, and nothing else is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mario_tui import cli, paths
+from mario_tui.store import checkpoint
+from mario_tui.system import files
+
+HEADER = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": {"actions": 2}}
+
+
+def left_by(process: int, folder: Path, machine: str = files._MACHINE) -> Path:
+    path = folder / f".a.json.mario-tui-{machine}-{process}-1.part"
+    path.write_text("half")
+    return path
+
+
+@pytest.fixture
+def ended() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_only_what_the_dead_left_is_swept(tmp_path: Path, ended: int) -> None:
+    gone, ours, parents = (left_by(pid, tmp_path) for pid in (ended, os.getpid(), os.getppid()))
+    foreign = tmp_path / f".report.{ended}-1.part.txt"
+    foreign.write_text("of another program")
+    elsewhere, forgotten = left_by(ended, tmp_path, "other"), left_by(ended, tmp_path, "older")
+    os.utime(forgotten, (0, 0))
+    files.sweep(tmp_path)
+    assert set(tmp_path.iterdir()) == {ours, parents, foreign, elsewhere}
+    files.sweep(tmp_path, at_start=True)
+    assert set(tmp_path.iterdir()) == {parents, foreign, elsewhere}
+    assert gone not in tmp_path.iterdir()
+
+
+def test_a_hidden_name_is_one_that_is_swept(tmp_path: Path) -> None:
+    for keep_suffix in (False, True):
+        path = files.hidden_name(tmp_path / "a b.mp4", keep_suffix=keep_suffix)
+        assert path.suffix == (".mp4" if keep_suffix else ".part")
+        path.write_text("half")
+    files.sweep(tmp_path, at_start=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_sweeps_runs_that_nobody_trains(home: Path) -> None:
+    leftovers = []
+    for name in ("idle", "trained"):
+        run = paths.run_dir(name)
+        checkpoint.write(run, 1, {"agent.bin": lambda path: path.write_bytes(b"a")}, HEADER)
+        (run / "config.toml").write_text("")
+        leftovers.append(run / ".step-000000002.part")
+        leftovers[-1].mkdir()
+    with checkpoint._nobody_trains(paths.run_dir("trained")):
+        assert cli.main(["checkpoints"]) == 0
+        assert [path.exists() for path in leftovers] == [False, True]
+    assert cli.main(["checkpoints"]) == 0
+    assert not leftovers[1].exists()
+
+
+def test_free_bytes_of_what_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert files.free_bytes(tmp_path / "not" / "there") == files.free_bytes(tmp_path)
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert files.free_bytes(tmp_path) is None
