@@ -58,14 +58,14 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
         add_arguments(train)
 
-    evaluate = add("eval", "play episodes with a checkpoint and print how far it gets", "playback.evaluate")
+    evaluate = add("eval", "play episodes with a checkpoint and print how far it gets", "evaluate.evaluate")
     _add_checkpoint(evaluate)
     _add_stage(evaluate)
     evaluate.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (default 1)")
     _add_chance(evaluate)
     _add_json(evaluate)
 
-    record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "playback.record")
+    record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "record.record")
     record.add_argument(
         "checkpoint",
         nargs="+",
@@ -88,25 +88,25 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_video(record)
     _add_json(record)
 
-    export = add("export", "copy a checkpoint's greedy network into a run of a few MB", "playback.export")
+    export = add("export", "copy a checkpoint's greedy network into a run of a few MB", "export.export")
     _add_checkpoint(export)
     export.add_argument("--name", required=True, metavar="RUN", help="name of the new run")
     _add_json(export)
 
-    replay = add("replay", "play an action log again, print its checksums and check them", "playback.replay")
+    replay = add("replay", "play an action log again, print its checksums and check them", "replay.replay")
     replay.add_argument("log", metavar="LOG", help="the .json beside a recording")
     replay.add_argument("-o", "--output", metavar="FILE", help="also write it to an .mp4 or .gif")
     _add_video(replay)
     _add_json(replay)
 
-    watch = add("watch", "watch a checkpoint's greedy play", "playback.watch")
+    watch = add("watch", "watch a checkpoint's greedy play", "watch.watch")
     _add_checkpoint(watch)
     _add_stage(watch)
     where = watch.add_mutually_exclusive_group()
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
     where.add_argument("--window", action="store_true", help="in the emulator's window")
 
-    play = add("play", "play by hand", "playback.play")
+    play = add("play", "play by hand", "play.play")
     play.add_argument("--stage", default="1-1", metavar="S", help="1-1 to 8-4 (default 1-1)")
     where = play.add_mutually_exclusive_group()
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
@@ -120,12 +120,12 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     )
     serve.add_argument("--port", type=int, default=8000, metavar="PORT", help="where (default 8000)")
     serve.add_argument("--url", metavar="URL", help="how browsers reach it, where that is not the host and the port")
-    add("keys", "list the app's keys, with the names by which a settings file changes them", "inspection.keys")
-    _add_json(add("recordings", "list the recordings, the newest first", "inspection.recordings"))
-    _add_json(add("checkpoints", "list the checkpoints, the best of each stage first", "inspection.checkpoints"))
-    verify = add("verify", "say whether a checkpoint is whole", "inspection.verify")
+    add("keys", "list the app's keys, with the names by which a settings file changes them", "keys.keys")
+    _add_json(add("recordings", "list the recordings, the newest first", "lists.recordings"))
+    _add_json(add("checkpoints", "list the checkpoints, the best of each stage first", "lists.checkpoints"))
+    verify = add("verify", "say whether a checkpoint is whole", "verify.verify")
     verify.add_argument("path", metavar="PATH", help="a checkpoint folder, a run or its name, or a .chkpt file")
-    bench = add("bench", "measure training speed on this machine", "inspection.bench")
+    bench = add("bench", "measure training speed on this machine", "bench.bench")
     bench.add_argument("--steps", type=int, default=1000, metavar="N", help="steps to measure (default 1000)")
     bench.add_argument("--preset", default="tutorial", metavar="P", help="tutorial (default) or fast")
     bench.add_argument("--device", metavar="D", help="auto, cpu or cuda (default: the preset's)")
@@ -134,7 +134,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     bench.add_argument("--precision", metavar="P", help="of updates: auto, float32 or bfloat16 (default: the preset's)")
     bench.add_argument("--no-graph", action="store_true", help="on a GPU, without a CUDA graph of the update")
     _add_json(bench)
-    _add_json(add("doctor", "check Python, PyTorch, emulator, display, ffmpeg and disk", "inspection.doctor"))
+    _add_json(add("doctor", "check Python, PyTorch, emulator, display, ffmpeg and disk", "doctor.doctor"))
     return parser
 
 

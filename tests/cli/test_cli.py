@@ -438,11 +438,11 @@ def test_what_the_system_refuses_is_one_line(
 
 
 def test_of_the_figures_in_the_bar_as_many_are_shown_as_fit() -> None:
-    from mario_tui.commands.train import _as_many_as_fit
+    from mario_tui.commands.reporters import as_many_as_fit
 
-    assert _as_many_as_fit(("40 steps/s", "reward 605", "eps 0.9"), 21) == "40 steps/s reward 605"
-    assert _as_many_as_fit(("40 steps/s", "reward 605", "eps 0.9"), 20) == "40 steps/s"
-    assert _as_many_as_fit(("40 steps/s",), -3) == ""
+    assert as_many_as_fit(("40 steps/s", "reward 605", "eps 0.9"), 21) == "40 steps/s reward 605"
+    assert as_many_as_fit(("40 steps/s", "reward 605", "eps 0.9"), 20) == "40 steps/s"
+    assert as_many_as_fit(("40 steps/s",), -3) == ""
 
 
 def test_a_checkpoint_alone_among_other_files_is_not_trained_on(home: Path, capsys: pytest.CaptureFixture) -> None:

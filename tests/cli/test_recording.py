@@ -19,7 +19,7 @@ import pytest
 from rich.console import Console
 
 from mario_tui.cli import main
-from mario_tui.commands.playback import _bar
+from mario_tui.commands.recording_progress import frames_bar
 from mario_tui.game.action_log import ActionLog, load_logs, replay
 from mario_tui.video.recorder import VideoWriter
 
@@ -130,7 +130,7 @@ def save(log: ActionLog, home: Path) -> Path:
 @pytest.mark.parametrize(("total", "words"), [(4800, "1,200 of 4,800 frames, 20 s"), (None, "1,200 frames, 20 s")])
 def test_the_bar_has_a_total_where_there_is_one(total: int | None, words: str) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120, legacy_windows=False)
-    with _bar(console) as progress:
+    with frames_bar(console) as progress:
         progress(1200, total)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())  # type: ignore[attr-defined]
     assert words in shown

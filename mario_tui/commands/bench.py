@@ -1,0 +1,92 @@
+"""`bench`: how fast training is on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from typing import Any
+
+from mario_tui.errors import InputError, TrainingError
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """Trains for real, in a temporary folder: `--steps` steps after a warm-up in which the replay begins to fill."""
+    if not 10 <= arguments.steps <= 10_000_000:
+        raise InputError(f"--steps {arguments.steps} cannot be used: it should be 10 to 10,000,000")
+    from mario_tui.config import preset
+
+    given = {name: getattr(arguments, name) for name in ("device", "envs", "workers", "precision")}
+    config = preset(arguments.preset).replace(
+        burn_in=200,
+        save_every=0,
+        eval_every=0,
+        replay_size=max(10_000, arguments.steps),
+        graph=not arguments.no_graph,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    with tempfile.TemporaryDirectory(prefix="mario-tui-bench-") as folder:
+        os.environ["MARIO_TUI_HOME"] = folder
+        result = _measure(config, arguments.steps)
+    if arguments.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name:<30}{value}")
+    return 0
+
+
+def _measure(config: Any, steps: int) -> dict[str, Any]:
+    import numpy as np
+
+    from mario_tui.training.trainer import Paused, Stepped, Trainer
+
+    trainer = Trainer(config)
+    running = trainer.run()
+    warm_up = config.burn_in + 100
+    peak = 0.0
+    started, step_started, updates_started = 0.0, 0, 0
+    for event in running:
+        if isinstance(event, Paused):  # for a reason of its own: what would be measured is no training
+            running.close()
+            raise TrainingError(event.reason)
+        if not isinstance(event, Stepped):
+            continue
+        if not started and event.step >= warm_up:
+            started, step_started, updates_started = time.perf_counter(), event.step, trainer.mario.updates
+            trainer.clock.clear()
+        if event.step % 100 < config.envs:
+            peak = max(peak, _memory_mb())
+        if started and event.step >= step_started + steps:
+            break
+    seconds = time.perf_counter() - started
+    step_count, updates = trainer.step - step_started, trainer.mario.updates - updates_started
+    phases = {name: round(spent / seconds, 4) for name, spent in trainer.clock.items()}
+    assert trainer.fleet is not None
+    fleet, last = trainer.fleet, np.zeros(config.envs, dtype=np.uint8)
+    emulated, emulator_started = 0, time.perf_counter()
+    while emulated < min(steps, 2000):
+        fleet.send(last + trainer.buttons[0])
+        emulated += int((~fleet.receive().first).sum())
+    emulator_seconds = time.perf_counter() - emulator_started
+    learn_seconds = trainer.clock.get("sample", 0.0) + trainer.clock.get("update", 0.0)
+    bytes_per_transition = trainer.mario.memory.bytes_per_transition
+    running.close()
+    return {
+        "steps_per_second": round(step_count / seconds, 2),
+        "emulator_steps_per_second": round(emulated / emulator_seconds, 2),
+        "update_ms": round(1000 * learn_seconds / max(updates, 1), 3),
+        "replay_bytes_per_transition": round(bytes_per_transition, 1),
+        "peak_rss_mb": round(peak, 1),
+        "phases": phases,
+    }
+
+
+def _memory_mb() -> float:
+    """Resident memory of this process and those it started, in MiB."""
+    import psutil
+
+    process = psutil.Process()
+    return sum(float(one.memory_info().rss) for one in [process, *process.children(recursive=True)]) / 2**20

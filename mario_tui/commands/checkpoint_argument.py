@@ -1,0 +1,28 @@
+"""The checkpoint that a command is given."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+
+from mario_tui import paths
+from mario_tui.errors import CheckpointError
+from mario_tui.game.stages import check_stage
+from mario_tui.store import checkpoint
+from mario_tui.training.resume import emulator_note
+
+
+def checkpoint_of(arguments: argparse.Namespace) -> Path:
+    """The checkpoint named, with the arguments checked before anything slow is imported.
+
+    Where it was made with another generation of the emulator, that is said.
+    """
+    if arguments.stage is not None:
+        check_stage(arguments.stage)
+    path = paths.find_checkpoint(arguments.checkpoint)
+    with contextlib.suppress(CheckpointError):  # which is said when it is loaded
+        if path.is_dir() and (note := emulator_note(checkpoint.read_manifest(path))):
+            print(f"{path.name} was {note}", file=sys.stderr)
+    return path

@@ -1,0 +1,79 @@
+"""`doctor`: what this machine has of all that the program needs, and how to mend what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from mario_tui import paths
+
+Check = tuple[str, bool, str, str]
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Each check: name, whether all is well, what was found, and how to mend what is not."""
+    checks = [_python(), _torch(), _emulator(), _display(), _ffmpeg(), _disk()]
+    if arguments.json:
+        print(json.dumps([dict(zip(("name", "ok", "found", "fix"), check, strict=True)) for check in checks], indent=1))
+    else:
+        for name, well, found, fix in checks:
+            print(f"{'ok  ' if well else 'NOTE'} {name:<10} {found}{'' if well else f'; {fix}'}")
+    required = {"python", "torch", "emulator", "disk"}
+    return int(any(not well for name, well, _, _ in checks if name in required))
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return "python", (3, 10) <= sys.version_info[:2] < (3, 15), version, "use Python 3.10 to 3.14"
+
+
+def _torch() -> Check:
+    fix = "run 'make setup'; torch and torchvision must come from the same index"
+    try:
+        import torch
+        import torchvision
+    except (ImportError, RuntimeError, OSError) as error:
+        return "torch", False, str(error).splitlines()[0], fix
+    device = f"GPU {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "no GPU, trains on the CPU"
+    return "torch", True, f"{torch.__version__}, torchvision {torchvision.__version__}: {device}", fix
+
+
+def _emulator() -> Check:
+    from mario_tui.errors import MarioTuiError
+    from mario_tui.game.emulator import MarioEmulator, emulator_generation
+
+    try:
+        with MarioEmulator() as emulator:
+            emulator.frame(0)
+        return "emulator", True, emulator_generation(), ""
+    except MarioTuiError as error:
+        return "emulator", False, str(error), "run 'make setup'"
+
+
+def _display() -> Check:
+    from mario_tui.play.window import display_problem
+
+    problem = display_problem()
+    return "display", not problem, problem or "a window can be opened", "watching in the terminal needs none"
+
+
+def _ffmpeg() -> Check:
+    try:
+        import imageio_ffmpeg
+
+        found = f"{importlib.metadata.version('imageio-ffmpeg')}, {Path(imageio_ffmpeg.get_ffmpeg_exe()).name}"
+        return "ffmpeg", True, f"imageio-ffmpeg {found}", ""
+    except (ImportError, RuntimeError) as error:
+        return "ffmpeg", False, str(error).splitlines()[0], "pip install imageio-ffmpeg: recordings need it"
+
+
+def _disk() -> Check:
+    folder = paths.home()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    return "disk", free > 2e9, f"{free / 1e9:.1f} GB free at {folder}", "a run needs about 1 GB: make room"

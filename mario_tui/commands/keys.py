@@ -1,0 +1,16 @@
+"""`keys`: the names of the app's keys, for a settings file."""
+
+from __future__ import annotations
+
+import argparse
+
+from mario_tui import paths
+
+
+def keys(arguments: argparse.Namespace) -> int:
+    from mario_tui.tui.app import all_bindings
+
+    print(f"# {paths.settings_file()} can give other keys to these names, under [keys]:\n")
+    for binding in all_bindings():
+        print(f'"{binding.id}" = "{binding.key}"'.ljust(48) + f"# {binding.tooltip}")
+    return 0

@@ -1,0 +1,65 @@
+"""`checkpoints` and `recordings`: what there is, as tables or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from mario_tui import paths
+from mario_tui.store import checkpoint
+
+
+def checkpoints(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from mario_tui.training.metrics import with_mean_rewards
+
+    with Console(stderr=True).status("Reading the checkpoints ..."):
+        for info in checkpoint.list_checkpoints():
+            checkpoint.is_whole(info.path)  # which the list remembers
+    infos = with_mean_rewards(checkpoint.list_checkpoints())
+    if arguments.json:
+        print(json.dumps([info.as_json() for info in infos], indent=1))
+        return 0
+    if not infos:
+        print(f"No checkpoints in {paths.checkpoints_dir()} yet: 'mario-tui train' makes some, or t in the app.")
+        return 0
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for heading in ("", "Stage", "Checkpoint", "Greedy", "Robust", "Reward", "Size", "Saved"):
+        table.add_column(heading, no_wrap=True)
+    for info in infos:
+        greedy = "" if info.greedy_clear is None else "clears" if info.greedy_clear else "no"
+        table.add_row(
+            "best" if info.best else "",
+            info.stage,
+            escape(f"{info.run}/{info.path.name}") + ("" if info.whole else " [red]damaged[/]"),
+            greedy,
+            "" if info.robust_clear_rate is None else f"{info.robust_clear_rate:.0%}",
+            "" if info.mean_reward is None else f"{info.mean_reward:,.0f}",
+            f"{info.size_bytes / 1e6:.1f} MB",
+            info.created.replace("T", " ")[:16],
+        )
+    console = Console()
+    console.width = max(console.width, Console(width=1000).measure(table).maximum)  # a name cut off is of no use
+    console.print(table)
+    return 0
+
+
+def recordings(arguments: argparse.Namespace) -> int:
+    from mario_tui.video.library import list_recordings
+
+    infos = list_recordings()
+    if arguments.json:
+        print(json.dumps([info.as_json() for info in infos]))
+    elif not infos:
+        print(f"No recordings in {paths.recordings_dir()} yet: 'mario-tui record' makes one, or r in the app.")
+    else:
+        print(f"{'recording':<60}{'stage':<6}{'length':>8}  outcome")
+        for info in infos:
+            length = "-" if info.seconds is None else f"{info.seconds:.1f} s"
+            outcome = "clears" if info.cleared else "-" if info.max_x is None else f"x {info.max_x}"
+            print(f"{info.path.name:<60}{info.stage:<6}{length:>8}  {outcome}")
+    return 0

@@ -1,0 +1,59 @@
+"""`play`: a game played by hand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mario_tui.commands.recording_progress import outcome_of, recording_progress
+from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.game.stages import check_stage
+
+
+def play(arguments: argparse.Namespace) -> int:
+    stage = check_stage(arguments.stage)
+    output = None if arguments.record is None else Path(arguments.record)
+    if output is not None:
+        from mario_tui.video.recorder import check_video
+
+        check_video(output, scale=arguments.scale, fps=arguments.fps)
+    from mario_tui.play.human_player import HOW_TO_LEARN_FROM, HumanPlayer
+
+    player = HumanPlayer(stage)
+    if arguments.window:
+        from mario_tui.play.window_mirror import play_in_window
+
+        play_in_window(player)
+        code = 0
+    else:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise InputError("playing needs a terminal, or a window: add --window")
+        from mario_tui.tui.app import run_app
+        from mario_tui.tui.services import Services
+
+        code = run_app(play=stage, services=Services(open_game=lambda _: player))
+        player.close()
+    if player.problem:
+        raise MarioTuiError(player.problem)
+    if output is not None and player.best is None:
+        print("Nothing was recorded: no game took a second or more.")
+    elif output is not None and player.best is not None:
+        from mario_tui.video.recorder import record_replay
+
+        game = player.best
+        with recording_progress(quiet=False) as progress:
+            recording = record_replay(
+                game.log,
+                output,
+                scale=arguments.scale,
+                fps=arguments.fps,
+                overlay=arguments.overlay,
+                progress=progress,
+            )
+        print(
+            f"Wrote {recording.path} ({recording.seconds:.1f} s; {outcome_of(recording)}), the best of the games played"
+        )
+    if player.logs:
+        print(f"Kept as {player.logs[-1]}; {HOW_TO_LEARN_FROM}")
+    return code

@@ -1,0 +1,79 @@
+"""`record`: a video of a checkpoint's play."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from mario_tui import paths
+from mario_tui.commands.recording_progress import outcome_of, recording_progress
+from mario_tui.errors import InputError
+from mario_tui.game.stages import check_stage
+from mario_tui.store import checkpoint
+
+
+def record(arguments: argparse.Namespace) -> int:
+    stages = [check_stage(stage) for stage in arguments.stage or ()]
+    found = [paths.find_checkpoint(text) for text in arguments.checkpoint]
+    if arguments.grid is not None:
+        if len(found) > 1:
+            raise InputError("--grid takes checkpoints of one run: name one, or all checkpoints without --grid")
+        found = _spread(found[0], arguments.grid)
+    if len(found) > 1 and len(stages) > 1:
+        raise InputError("a video of agents side by side shows one stage: name one, or one agent for several stages")
+    from mario_tui.video.recorder import check_video
+    from mario_tui.video.recording import default_output, record_agent
+
+    output = default_output(found[-1], ".mp4") if arguments.output is None else Path(arguments.output)
+    check_video(output, scale=arguments.scale, fps=arguments.fps)
+    if len(found) > 1 and (arguments.overlay or arguments.best_of > 1):
+        raise InputError("--overlay and --best-of are for the video of one agent")
+    with recording_progress(arguments.json) as progress:
+        if len(found) > 1:
+            from mario_tui.agent.policy import load_policy
+            from mario_tui.video.grid import record_grid
+
+            recording = record_grid(
+                [load_policy(path) for path in found],
+                output,
+                stage=stages[0] if stages else None,
+                scale=arguments.scale,
+                fps=arguments.fps,
+                progress=progress,
+            )
+        else:
+            recording = record_agent(
+                found[0],
+                output,
+                stages=stages,
+                scale=arguments.scale,
+                fps=arguments.fps,
+                overlay=arguments.overlay,
+                best_of=arguments.best_of,
+                sticky=arguments.sticky,
+                noops=arguments.noops,
+                seed=arguments.seed,
+                progress=progress,
+            )
+    if arguments.json:
+        print(json.dumps(recording.as_json()))
+    else:
+        if len(stages) > 1:
+            outcome = ", ".join(f"{episode.log.stage} {outcome_of(episode.result)}" for episode in recording.episodes)
+        else:
+            outcome = outcome_of(recording)
+        print(
+            f"Wrote {recording.path} ({recording.frames:,} frames, {recording.seconds:.1f} s; {outcome}) "
+            f"and its action log {recording.action_log}"
+        )
+    return 0
+
+
+def _spread(path: Path, count: int) -> list[Path]:
+    """So many checkpoints of the run that one belongs to, from its first to its newest, evenly over its steps."""
+    steps = [folder for folder in paths.step_folders(path.parent) if path.is_dir()]
+    if not 2 <= count <= len(steps):
+        what = f"its run has {len(steps)}" if len(steps) > 1 else "it is the only one of its run"
+        raise InputError(f"{count} checkpoints cannot be taken beside {path}: {what}")
+    return checkpoint.spread(steps, count)

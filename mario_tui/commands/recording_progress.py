@@ -1,0 +1,69 @@
+"""What a command shows while a video is written."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mario_tui.game.action_log import ReplayResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mario_tui.video.recorder import Progress, Recording
+
+
+@contextmanager
+def recording_progress(quiet: bool) -> Iterator[Progress | None]:
+    """While a video is written: a bar on a terminal's stderr, nothing where output is read by a program.
+
+    A signal to end is obeyed by leaving, so that nothing half-written stays; Ctrl+C does so by itself.
+    """
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        if quiet or not sys.stderr.isatty():
+            yield None
+            return
+        from rich.console import Console
+
+        with frames_bar(Console(stderr=True)) as show:
+            yield show
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def frames_bar(console: Console) -> Iterator[Progress]:
+    """A bar where the number of frames is known; otherwise the frames so far."""
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        SpinnerColumn(),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, figures="starting")
+
+        def show(frames: int, total: int | None) -> None:
+            of = "" if total is None else f" of {total:,}"
+            bar.update(
+                task, completed=frames, total=total, figures=f"{frames:,}{of} frames, {frames / 60:.0f} s of play"
+            )
+
+        yield show
+
+
+def outcome_of(played: Recording | ReplayResult) -> str:
+    return "cleared the stage" if played.cleared else f"got to x {played.max_x}"

@@ -1,0 +1,78 @@
+"""`replay`: an action log played again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mario_tui.commands.recording_progress import recording_progress
+from mario_tui.errors import MarioTuiError
+from mario_tui.game.action_log import ActionLog, ReplayResult, load_logs
+from mario_tui.game.action_log import replay as replay_log
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """Plays a log again; where it has checksums and they are other ones than now, that is a failure."""
+    logs = load_logs(Path(arguments.log))
+    output = None if arguments.output is None else Path(arguments.output)
+    if output is not None:
+        from mario_tui.video.recorder import check_video, record_replay
+
+        check_video(output, scale=arguments.scale, fps=arguments.fps)
+        with recording_progress(arguments.json) as progress:
+            recording = record_replay(
+                logs, output, scale=arguments.scale, fps=arguments.fps, overlay=arguments.overlay, progress=progress
+            )
+        results = [episode.result for episode in recording.episodes]
+    else:
+        results = [replay_log(log) for log in logs]
+    episodes = [_replayed(log, result) for log, result in zip(logs, results, strict=True)]
+    differing = [content["stage"] for content in episodes if not content.get("matches", True)]
+    if arguments.json:
+        print(json.dumps(_together(episodes)))
+    else:
+        for content in episodes:
+            shown = {name: value for name, value in content.items() if len(logs) > 1 or name in _REPLAY_KEYS}
+            print("\n".join(f"{name:<13}{value}" for name, value in shown.items() if name != "matches"))
+        if output is not None:
+            print(f"Wrote {output}")
+    if differing:
+        raise MarioTuiError(
+            f"{arguments.log} played differently from when it was recorded: its checksums on {', '.join(differing)} "
+            "are others; the log was changed, or this is another version of the game"
+        )
+    return 0
+
+
+_REPLAY_KEYS = ("frames", "ram_crc32", "screen_crc32", "max_x", "reward", "cleared")
+
+
+def _replayed(log: ActionLog, result: ReplayResult) -> dict[str, Any]:
+    """What `replay` tells of an episode; `matches` where the log has checksums."""
+    content = {"stage": log.stage} | {name: getattr(result, name) for name in _REPLAY_KEYS}
+    if log.ram_crc32 is not None or log.screen_crc32 is not None:
+        content["matches"] = not result.differs_from(log)
+    return content
+
+
+def _together(episodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What `replay --json` promises: of one episode its own, of several their sums, with each of them under `episodes`.
+
+    The checksums of several are those of their last one; `matches` is for all that have any.
+    """
+    content = {
+        "frames": sum(content["frames"] for content in episodes),
+        "ram_crc32": episodes[-1]["ram_crc32"],
+        "screen_crc32": episodes[-1]["screen_crc32"],
+        "max_x": max(content["max_x"] for content in episodes),
+        "reward": sum(content["reward"] for content in episodes),
+        "cleared": all(content["cleared"] for content in episodes),
+    }
+    if checked := [content["matches"] for content in episodes if "matches" in content]:
+        content["matches"] = all(checked)
+    if len(episodes) > 1:
+        content["episodes"] = list(episodes)
+    return content

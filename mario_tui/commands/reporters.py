@@ -1,0 +1,233 @@
+"""What `train` prints of a training: a progress bar, plain lines, or JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Protocol
+
+from mario_tui.system import crash, files
+from mario_tui.training.sizes import disk_need
+
+if TYPE_CHECKING:
+    from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
+    from mario_tui.training.trainer import Event, Trainer
+
+    AnyEvent = Event | Recorded | NotRecorded | FinishingRecordings
+
+
+class Reporter(Protocol):
+    def report(self, event: AnyEvent) -> None: ...
+
+    def __enter__(self) -> Reporter: ...
+
+    def __exit__(self, *details: object) -> None: ...
+
+
+class JsonLines:
+    """One JSON object a line.
+
+    Events: started, episode, saved, evaluated, restarted, paused, resumed, recorded, not_recorded, finished.
+    """
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def report(self, event: AnyEvent) -> None:
+        from mario_tui.training import highlights
+        from mario_tui.training import trainer as events
+
+        match event:
+            case events.Started(run, step):
+                content = {"event": "started", "run": str(run), "step": step}
+                if event.demonstrations:
+                    content["demonstrations"] = event.demonstrations.as_json()
+            case events.EpisodeEnded(record):
+                content = {"event": "episode", **asdict(record)}
+            case events.Saved(path, step):
+                content = {"event": "saved", "path": str(path), "step": step}
+            case events.Warned(step, text):
+                content = {"event": "warning", "step": step, "text": text}
+            case events.Evaluated(step, evaluation):
+                content = {"event": "evaluated", "step": step, "robust": event.robust, **evaluation.as_json()}
+            case events.Restarted():
+                content = {"event": "restarted", **asdict(event)}
+            case events.Paused():
+                content = {"event": "paused", **asdict(event)}
+            case events.Resumed(step):
+                content = {"event": "resumed", "step": step}
+            case events.Finished() | highlights.Recorded() | highlights.NotRecorded():
+                content = event.as_json()
+            case _:
+                return
+        print(json.dumps(content), flush=True)
+
+
+class Lines:
+    """Plain lines for a log file: the tutorial's, every `log_every` episodes, and what was saved."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        pass
+
+    def report(self, event: AnyEvent) -> None:
+        from mario_tui.training import trainer as events
+
+        logger = self._trainer.logger
+        match event:
+            case events.Started(run, step):
+                self._print(f"Training {run} from step {step:,}; {_checkpoints(self._trainer)}")
+                if event.demonstrations:
+                    self._print(_describe(event))
+            case events.EpisodeEnded(record) if record.episode % self._trainer.config.log_every == 0:
+                self._print(
+                    f"Episode {record.episode} - Step {record.step} - Epsilon {record.epsilon:.4f} - "
+                    f"Mean Reward {logger.mean('reward'):.3f} - Mean Length {logger.mean('length'):.3f} - "
+                    f"Mean Loss {logger.mean('loss'):.3f} - Mean Q Value {logger.mean('q'):.3f}"
+                )
+            case _:
+                if text := _describe(event):
+                    self._print(text)
+
+    def _print(self, text: str) -> None:
+        print(text, flush=True)
+
+
+_BAR_WIDTH = 15
+
+
+_SHOW_SECONDS = 0.1
+"""The bar is drawn as often; steps are taken more often than that."""
+
+
+def as_many_as_fit(texts: Sequence[str], width: int) -> str:
+    """The first of these, with spaces between."""
+    line = ""
+    for text in texts:
+        longer = f"{line} {text}".lstrip()
+        if len(longer) > width:
+            break
+        line = longer
+    return line
+
+
+class ProgressBar:
+    """A bar with the figures that matter, for a terminal."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._trainer = trainer
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=_BAR_WIDTH),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        config = trainer.config
+        self._shown_at = -_SHOW_SECONDS
+        self._first: int | None = None  # the step this sitting began with
+        self._by_episode = bool(config.episodes and not config.steps)
+        self._task = self._progress.add_task(
+            f"{config.stage} {'episodes' if self._by_episode else 'steps'}",
+            total=config.steps or config.episodes or None,
+            figures="starting",
+        )
+
+    def __enter__(self) -> ProgressBar:
+        self._progress.start()
+        # without markup, as a folder's name may look like it
+        for line in (f"Training {self._trainer.run_dir}; Ctrl+C saves and stops.", _checkpoints(self._trainer)):
+            self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._progress.stop()
+
+    def report(self, event: AnyEvent) -> None:
+        from mario_tui.training import trainer as events
+
+        if isinstance(event, events.Stepped) and time.monotonic() < self._shown_at + _SHOW_SECONDS:
+            return
+        if isinstance(event, events.Stepped | events.Finished):
+            self._shown_at = time.monotonic()
+            trainer, logger = self._trainer, self._trainer.logger
+            step = trainer.step
+            done = logger.episode if self._by_episode else step
+            self._first = step if self._first is None else self._first
+            speed = (step - self._first) / max(trainer.seconds, 1e-9)
+            figures = (
+                f"{speed:.0f} steps/s",
+                f"reward {logger.mean('reward'):.0f}",
+                f"eps {trainer.mario.exploration_rate:.3f}",
+                f"best x {logger.best_x}",
+                f"clears {logger.clears}",
+                f"loss {logger.mean('loss'):.3f}",
+                f"Q {logger.mean('q'):.2f}",
+            )
+            task = self._progress.tasks[0]
+            others = len(f"{task.description} {done}/{task.total or '?'} 00:00:00 00:00:00  ") + _BAR_WIDTH
+            self._progress.update(
+                self._task, completed=done, figures=as_many_as_fit(figures, self._progress.console.width - others)
+            )
+        if text := _describe(event):
+            self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _checkpoints(trainer: Trainer) -> str:
+    """What the checkpoints of a training will take on the disk."""
+    config, free = trainer.config, files.free_bytes(trainer.run_dir)
+    every = f" every {config.save_every:,} steps" if config.save_every else ""
+    there = "" if free is None else f"; {free / 1e9:,.1f} GB are free"
+    return f"checkpoints{every}: {disk_need(config)}{there}"
+
+
+def _describe(event: AnyEvent) -> str:
+    """A rare event in one line; "" for the others."""
+    from mario_tui.training import highlights
+    from mario_tui.training import trainer as events
+
+    match event:
+        case events.Started() if event.demonstrations:
+            return str(event.demonstrations).capitalize()
+        case events.Saved(path, _):
+            return f"Saved {path}"
+        case events.Warned(_, text):
+            return f"Warning: {text}"
+        case events.Evaluated():
+            return f"{str(event).capitalize()}"
+        case highlights.Recorded() | highlights.NotRecorded():
+            return f"{str(event)[0].upper()}{str(event)[1:]}"
+        case highlights.FinishingRecordings():
+            return f"{str(event).capitalize()} (Ctrl+C leaves without)"
+        case events.Restarted():
+            return f"{str(event).capitalize()}"
+        case events.Paused(step, reason):
+            return f"Paused at step {step:,}: {reason}"
+        case events.Resumed():
+            return "Training goes on"
+        case events.Finished():
+            return (
+                f"Done: {event.steps:,} steps, {event.episodes:,} episodes, {event.clears:,} clears; "
+                f"{event.steps_per_second:.1f} steps/s; {crash.go_on(event.checkpoint)}"
+            )
+    return ""

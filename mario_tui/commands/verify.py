@@ -1,0 +1,26 @@
+"""`verify`: whether a checkpoint is whole."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from mario_tui import paths
+from mario_tui.errors import CheckpointError
+from mario_tui.store import checkpoint
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    path = paths.find_checkpoint(arguments.path)
+    try:
+        if path.is_file():
+            from mario_tui.agent.policy import load_policy
+
+            load_policy(path)
+        else:
+            checkpoint.verify(path)
+    except CheckpointError as error:
+        print(f"mario-tui: {error}", file=sys.stderr)
+        return 1
+    print(f"{path} is whole")
+    return 0
