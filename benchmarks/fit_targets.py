@@ -27,15 +27,14 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3200, help="updates for each group (default 3200)")
     arguments = parser.parse_args()
 
-    from mario_tui import paths
     from mario_tui.agent.mario import Mario
     from mario_tui.agent.runtime import prepare_processor
     from mario_tui.game.buttons import ACTION_SETS
-    from mario_tui.store import checkpoint
+    from mario_tui.store import checkpoint, lookup
     from mario_tui.training import state_files
     from mario_tui.training.resume import resume_config
 
-    folder = paths.find_checkpoint(arguments.run)
+    folder = lookup.find_checkpoint(arguments.run)
     config = resume_config(folder, {"precision": "float32"})
     prepare_processor(1)
     teacher = Mario(config, len(ACTION_SETS[config.action_set]))

@@ -21,6 +21,7 @@ from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.config import preset
 from mario_tui.store import checkpoint
+from mario_tui.store.manifest import read_manifest
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Saved, Stepped, Trainer
 
@@ -78,7 +79,7 @@ def measure(trainer: Trainer) -> dict[str, float]:
     read_seconds = time.perf_counter() - began
     transitions = resumed.mario.memory.transitions
     resumed.close()
-    parts = checkpoint.read_manifest(alone)["parts"]
+    parts = read_manifest(alone)["parts"]
     replay_bytes = sum(entry["bytes"] for part, entry in parts.items() if Path(part).stem == "replay")
     usual = sorted(ticks[-500:])
     assert path != alone

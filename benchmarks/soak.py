@@ -30,7 +30,7 @@ from typing import Any
 import psutil
 from pseudo_terminal import Terminal
 
-from mario_tui import paths
+from mario_tui.store import lookup
 
 SAMPLE_SECONDS = 10.0
 PATIENCE_SECONDS = 300.0
@@ -155,7 +155,7 @@ def mario_tui(home: Path, *arguments: str) -> str:
 
 
 def newest(home: Path) -> Path:
-    return paths.step_folders(home / "checkpoints" / RUN)[-1]
+    return lookup.step_folders(home / "checkpoints" / RUN)[-1]
 
 
 def differences(one: Path, other: Path) -> list[str]:

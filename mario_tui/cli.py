@@ -222,9 +222,9 @@ def _sweep() -> None:
         ):
             files.sweep(folder, at_start=True)
         if any(paths.checkpoints_dir().glob("*/.*.part")):  # seldom: checkpoints are slow to import
-            from mario_tui.store import checkpoint
+            from mario_tui.store.run import sweep_runs
 
-            checkpoint.sweep_runs()
+            sweep_runs()
 
 
 def _run(arguments: argparse.Namespace) -> int:

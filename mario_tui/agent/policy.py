@@ -18,9 +18,12 @@ from torch import Tensor
 
 from mario_tui import paths
 from mario_tui.agent.network import MarioNet
+from mario_tui.agent.preprocess import PREPROCESSING_VERSION
 from mario_tui.config import TrainingConfig, check_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, evaluations, lookup
+from mario_tui.store.manifest import check_made_for, read_manifest
+from mario_tui.store.untrusted import one_line_error
 from mario_tui.system import files
 
 ACTION_COUNTS = {"tutorial": 2, "run": 2, "right_only": 5, "simple": 7, "complex": 12}
@@ -77,7 +80,7 @@ def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
 
     Raises CheckpointError where there is none or it is damaged, foreign or of another format.
     """
-    found = paths.find_checkpoint(path)
+    found = lookup.find_checkpoint(path)
     return _from_tutorial(found, device) if found.is_file() else _from_folder(found, device)
 
 
@@ -97,7 +100,7 @@ def export_policy(source: Path, name: str) -> Path:
         InputError: the name cannot be used, or a run has it already.
         CheckpointError: the checkpoint cannot be used.
     """
-    policy, manifest = load_policy(source), checkpoint.read_manifest(source)
+    policy, manifest = load_policy(source), read_manifest(source)
     final = paths.run_dir(name)
     if final.exists():
         raise InputError(f"a run named {name!r} exists: choose another name")
@@ -112,15 +115,15 @@ def export_policy(source: Path, name: str) -> Path:
         parts = {"agent.safetensors": lambda path: save_tensors(weights, path)}
         folder = checkpoint.write(run, policy.step, parts, header)
         for pattern in ("config.toml", "metrics.csv", "evaluations.csv", "log", "*_plot.png"):
-            for file in source.parent.glob(pattern) if checkpoint.is_run(source.parent) else ():
+            for file in source.parent.glob(pattern) if lookup.is_run(source.parent) else ():
                 if file.is_file() and not file.is_symlink():  # a stranger's may lead to what is not to be passed on
                     shutil.copy2(file, run / file.name)
                     files.fsync(run / file.name)
         if not (run / "config.toml").exists():  # which makes it a run
             files.write_atomically(run / "config.toml", _config_of(manifest).to_toml())
-        measured = checkpoint.evaluations(source.parent).get(source.name)
+        measured = evaluations.read(source.parent).get(source.name)
         if measured:
-            checkpoint.note_evaluation(folder, **{"robust_protocol": None, **measured})
+            evaluations.record(folder, **{"robust_protocol": None, **measured})
         files.fsync(run)
         os.rename(run, final)
     except BaseException:
@@ -140,7 +143,7 @@ def _config_of(manifest: Mapping[str, Any]) -> TrainingConfig:
 
 def _from_folder(folder: Path, device: torch.device | str) -> Policy:
     manifest = checkpoint.verify(folder)
-    checkpoint.check_made_for(folder, manifest, preprocessing=checkpoint.PREPROCESSING)
+    check_made_for(folder, manifest, preprocessing=PREPROCESSING_VERSION)
     try:
         state = load_file(folder / "agent.safetensors", device="cpu")
         agent = manifest["agent"]
@@ -171,7 +174,7 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
     except Exception as error:  # what a stranger's file raises on its way through three libraries is not for us to list
         checkpoint.check_sizes(folder)  # a training may have replaced it meanwhile
         raise CheckpointError(
-            f"{folder} does not hold an agent that this version can load: {checkpoint.one_line(error)}"
+            f"{folder} does not hold an agent that this version can load: {one_line_error(error)}"
         ) from None
 
 
@@ -181,7 +184,7 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
         _check_unpacked_size(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        reason = checkpoint.one_line(error)
+        reason = one_line_error(error)
         raise CheckpointError(f"{file} is not a tutorial checkpoint, or not a safe one ({reason})") from None
     try:
         state = content["model"]
@@ -197,7 +200,7 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
     except Exception as error:
         raise CheckpointError(
             f"{file} is not a tutorial checkpoint: it should hold 'model', a MarioNet's state dict "
-            f"({checkpoint.one_line(error)})"
+            f"({one_line_error(error)})"
         ) from None
     return Policy(net.to(device).eval(), action_set, 4, frame_stack, "1-1", 0, file.name)
 

@@ -7,10 +7,10 @@ import contextlib
 import sys
 from pathlib import Path
 
-from mario_tui import paths
 from mario_tui.errors import CheckpointError
 from mario_tui.game.stages import check_stage
-from mario_tui.store import checkpoint
+from mario_tui.store import lookup
+from mario_tui.store.manifest import read_manifest
 from mario_tui.training.resume import emulator_note
 
 
@@ -21,8 +21,8 @@ def checkpoint_of(arguments: argparse.Namespace) -> Path:
     """
     if arguments.stage is not None:
         check_stage(arguments.stage)
-    path = paths.find_checkpoint(arguments.checkpoint)
+    path = lookup.find_checkpoint(arguments.checkpoint)
     with contextlib.suppress(CheckpointError):  # which is said when it is loaded
-        if path.is_dir() and (note := emulator_note(checkpoint.read_manifest(path))):
+        if path.is_dir() and (note := emulator_note(read_manifest(path))):
             print(f"{path.name} was {note}", file=sys.stderr)
     return path

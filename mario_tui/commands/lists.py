@@ -6,18 +6,18 @@ import argparse
 import json
 
 from mario_tui import paths
-from mario_tui.store import checkpoint
+from mario_tui.store import catalog, checkpoint
 
 
 def checkpoints(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from mario_tui.training.metrics import with_mean_rewards
+    from mario_tui.store.history import with_mean_rewards
 
     with Console(stderr=True).status("Reading the checkpoints ..."):
-        for info in checkpoint.list_checkpoints():
+        for info in catalog.list_checkpoints():
             checkpoint.is_whole(info.path)  # which the list remembers
-    infos = with_mean_rewards(checkpoint.list_checkpoints())
+    infos = with_mean_rewards(catalog.list_checkpoints())
     if arguments.json:
         print(json.dumps([info.as_json() for info in infos], indent=1))
         return 0

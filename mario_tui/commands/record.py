@@ -6,16 +6,16 @@ import argparse
 import json
 from pathlib import Path
 
-from mario_tui import paths
 from mario_tui.commands.recording_progress import outcome_of, recording_progress
 from mario_tui.errors import InputError
 from mario_tui.game.stages import check_stage
-from mario_tui.store import checkpoint
+from mario_tui.store import lookup
+from mario_tui.store.catalog import evenly_spaced
 
 
 def record(arguments: argparse.Namespace) -> int:
     stages = [check_stage(stage) for stage in arguments.stage or ()]
-    found = [paths.find_checkpoint(text) for text in arguments.checkpoint]
+    found = [lookup.find_checkpoint(text) for text in arguments.checkpoint]
     if arguments.grid is not None:
         if len(found) > 1:
             raise InputError("--grid takes checkpoints of one run: name one, or all checkpoints without --grid")
@@ -72,8 +72,8 @@ def record(arguments: argparse.Namespace) -> int:
 
 def _spread(path: Path, count: int) -> list[Path]:
     """So many checkpoints of the run that one belongs to, from its first to its newest, evenly over its steps."""
-    steps = [folder for folder in paths.step_folders(path.parent) if path.is_dir()]
+    steps = [folder for folder in lookup.step_folders(path.parent) if path.is_dir()]
     if not 2 <= count <= len(steps):
         what = f"its run has {len(steps)}" if len(steps) > 1 else "it is the only one of its run"
         raise InputError(f"{count} checkpoints cannot be taken beside {path}: {what}")
-    return checkpoint.spread(steps, count)
+    return evenly_spaced(steps, count)

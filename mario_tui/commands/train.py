@@ -16,7 +16,8 @@ from mario_tui import paths
 from mario_tui.commands.reporters import JsonLines, Lines, ProgressBar, Reporter
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
 from mario_tui.errors import CheckpointError, InputError, TrainingError
-from mario_tui.store import checkpoint
+from mario_tui.store import lookup
+from mario_tui.store.run import find_resumable
 from mario_tui.system import crash, guard
 from mario_tui.training.resume import resume_config
 
@@ -123,10 +124,10 @@ def _trouble(event: AnyEvent) -> str:
 
 def _checkpoint_to_resume(text: str) -> Path:
     """The checkpoint meant; of a run the one to continue, and where that is not the newest, it is said."""
-    found = paths.find_checkpoint(text)
-    if paths.find_run(text) is None:
+    found = lookup.find_checkpoint(text)
+    if lookup.find_run(text) is None:
         return found
-    taken, why = checkpoint.to_continue(found.parent)
+    taken, why = find_resumable(found.parent)
     if why:
         print(f"mario-tui: {why}", file=sys.stderr)
     return taken
@@ -134,7 +135,7 @@ def _checkpoint_to_resume(text: str) -> Path:
 
 def _what_is_saved(run: Path) -> str:
     try:
-        return crash.go_on(checkpoint.to_continue(run)[0])
+        return crash.go_on(find_resumable(run)[0])
     except CheckpointError:
         return "no checkpoint of it is saved"
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mario_tui import paths
 from mario_tui.errors import CheckpointError
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, lookup
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    path = paths.find_checkpoint(arguments.path)
+    path = lookup.find_checkpoint(arguments.path)
     try:
         if path.is_file():
             from mario_tui.agent.policy import load_policy

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from mario_tui.errors import EmulatorError
 from mario_tui.game.stages import check_stage
 
+REWARD_VERSION = "7.4.0"
+"""The reward that agents here learn from is that of this version of gym-super-mario-bros; a checkpoint names it."""
 SCREEN_SHAPE = (240, 256, 3)
 STATUSES = ("small", "tall", "fireball")
 

@@ -15,7 +15,7 @@ from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.play.rollout import rollout
-from mario_tui.store import checkpoint
+from mario_tui.store import evaluations
 
 ROBUST_STICKY = 0.25
 ROBUST_NOOPS = 30
@@ -167,6 +167,6 @@ def note(path: Path, policy: Policy, evaluation: Evaluation, *, stage: str, stic
     if not path.is_dir() or stage != policy.stage or not evaluation.episodes:
         return
     if sticky == 0 and noops == 0:
-        checkpoint.note_evaluation(path, greedy_clear=evaluation.clears > 0, greedy_x=evaluation.max_x)
+        evaluations.record(path, greedy_clear=evaluation.clears > 0, greedy_x=evaluation.max_x)
     elif (sticky, noops) == (ROBUST_STICKY, ROBUST_NOOPS) and evaluation.episodes >= 10:
-        checkpoint.note_evaluation(path, robust_clear_rate=evaluation.clear_rate, robust_episodes=evaluation.episodes)
+        evaluations.record(path, robust_clear_rate=evaluation.clear_rate, robust_episodes=evaluation.episodes)

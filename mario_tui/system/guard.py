@@ -27,8 +27,8 @@ RESTORE = b"".join(
 )
 SHOW_CURSOR = b"\x1b[?25h\x1b[0m"
 
-RUN, GOODBYE = "run ", "goodbye"
-"""What comes through the pipe, a line each: the run's folder, and that all is well."""
+RUN, CHECKPOINT, GOODBYE = "run ", "checkpoint ", "goodbye"
+"""What comes through the pipe, a line each: the run's folder, its last checkpoint, and that all is well."""
 
 
 def restore(descriptor: int, attributes: list[Any]) -> None:
@@ -53,10 +53,12 @@ def main(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
     program = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it goes when the program has gone
         signal.signal(number, signal.SIG_IGN)
-    run = ""
+    run = checkpoint = ""
     for line in sys.stdin:
         if line.startswith(RUN):
-            run = line.removeprefix(RUN).strip()
+            run, checkpoint = line.removeprefix(RUN).strip(), ""
+        elif line.startswith(CHECKPOINT):
+            checkpoint = line.removeprefix(CHECKPOINT).strip()
         elif line.strip() == GOODBYE:
             return
     if attributes is not None and full_screen:
@@ -65,11 +67,10 @@ def main(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
         with contextlib.suppress(OSError):
             os.write(1, SHOW_CURSOR)
     with contextlib.suppress(OSError):
-        os.write(1, f"{_report(log, run, program)}\n".encode())
+        os.write(1, f"{_report(log, run, checkpoint, program)}\n".encode())
 
 
-def _report(log: int, run: str, program: int) -> str:
-    from mario_tui import paths
+def _report(log: int, run: str, checkpoint: str, program: int) -> str:
     from mario_tui.system import crash
 
     with os.fdopen(log, "rb") as file:
@@ -82,8 +83,8 @@ def _report(log: int, run: str, program: int) -> str:
     words = f"mario-tui ended without warning ({reason})"
     if path is not None:
         words += f"; what is known: {crash.shown(path)}"
-    if folder is not None and (steps := paths.step_folders(folder)):
-        words += f"; {crash.go_on(steps[-1])}"
+    if checkpoint:
+        words += f"; {crash.go_on(Path(checkpoint))}"
     return words
 
 
@@ -160,3 +161,9 @@ def note_run(run: Path) -> None:
     """Tells the guard, where there is one, which run is trained."""
     if _guard is not None:
         _guard.say(f"{RUN}{run}")
+
+
+def note_checkpoint(folder: Path | None) -> None:
+    """Tells the guard, if there is one, where the run was saved last."""
+    if _guard is not None and folder is not None:
+        _guard.say(f"{CHECKPOINT}{folder}")

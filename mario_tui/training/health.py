@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from mario_tui.config import TrainingConfig
-from mario_tui.training.metrics import EpisodeRecord
+from mario_tui.store.history import EpisodeRecord
 
 STUCK_EPISODES = 50
 STUCK_SHARE = 0.6

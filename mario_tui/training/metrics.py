@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import errno
-import functools
 import io
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,49 +16,19 @@ import numpy as np
 
 from mario_tui import paths
 from mario_tui.errors import InputError, TrainingError
-from mario_tui.store.checkpoint import CheckpointInfo
+from mario_tui.store.history import (
+    WINDOW,
+    EpisodeRecord,
+    EvaluationRecord,
+    csv_heading,
+    csv_line,
+    parse_records,
+    read_metrics,
+)
+from mario_tui.store.line_file import LineFile
 from mario_tui.system.files import write_atomically
 
-WINDOW = 100
 METRICS = ("reward", "length", "loss", "q")
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeRecord:
-    """One line of metrics.csv.
-
-    `step` counts the training steps of all games at the episode's end, `length` the episode's own; `loss` and `q` are
-    means over the updates made while it ran, 0 where there was none; `seconds` counts time trained, without pauses.
-    """
-
-    episode: int
-    step: int
-    epsilon: float
-    stage: str
-    reward: float
-    length: int
-    loss: float
-    q: float
-    max_x: int
-    end: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationRecord:
-    """One line of evaluations.csv: how the weights of a step played.
-
-    `protocol` is "greedy" or "robust"; `seconds` counts time trained until the result was there, without pauses.
-    """
-
-    step: int
-    seconds: float
-    protocol: str
-    episodes: int
-    clears: int
-    mean_reward: float
-    mean_x: float
-    max_x: int
 
 
 class Curve:
@@ -143,70 +109,6 @@ class EndMap:
         return Ends(self._per_column, self._deaths[:used].copy(), self._clears[:used].copy())
 
 
-class GrowingFile:
-    """A text file that grows by whole lines.
-
-    Where the disk has no room, lines wait for the next time, and nothing is left half-written; a line that was cut off
-    when the program was killed is taken away before the next one comes.
-
-    Args:
-        path: the file; it begins with `heading`.
-    """
-
-    def __init__(self, path: Path, heading: str) -> None:
-        self.path = path
-        self.problem = ""
-        self._heading = heading
-        self._waiting = ""
-        self._looked_at = False
-
-    def add(self, text: str) -> None:
-        """Appends lines."""
-        self._waiting += text
-        try:
-            self._write()
-            self.problem = ""
-        except OSError as error:
-            self.problem = f"{self.path.name} cannot be written: {error.strerror}"
-
-    def _write(self) -> None:
-        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):  # perhaps a stranger's
-            raise OSError(errno.EINVAL, "it is a link, or no file: move it away")
-        with self.path.open("ab", buffering=0) as file:  # a buffer would be written once more when it is closed
-            size = file.tell()
-            if not self._looked_at:
-                size = _end_of_lines(self.path, size)
-                file.truncate(size)
-                self._looked_at = True
-            data = ((self._heading if not size else "") + self._waiting).encode()
-            try:
-                while data:
-                    data = data[file.write(data) :]
-            except OSError:
-                with contextlib.suppress(OSError):
-                    file.truncate(size)
-                raise
-        self._waiting = ""
-
-    def content(self) -> str:
-        """All that was added, also what is not in the file yet."""
-        text = self.path.read_bytes().decode(errors="replace") if self.path.is_file() else ""
-        return (text[: text.rfind("\n") + 1] or self._heading) + self._waiting
-
-
-def _end_of_lines(path: Path, size: int) -> int:
-    """The size of a file up to its last line's end."""
-    with path.open("rb") as file:
-        while size:
-            start = max(size - 4096, 0)
-            file.seek(start)
-            end = file.read(size - start).rfind(b"\n")
-            if end >= 0:
-                return start + end + 1
-            size = start
-    return 0
-
-
 class MetricLogger:
     """Statistics per episode, under the tutorial's names, for several games at once.
 
@@ -229,9 +131,9 @@ class MetricLogger:
         self._length = np.zeros(envs, dtype=np.int64)
         self._updates = np.zeros((envs, 3))  # sum of losses, sum of Q values, number of updates
         self._recorded_at = time.monotonic()
-        self._metrics = GrowingFile(folder / "metrics.csv", _csv_heading(EpisodeRecord))
-        self._evaluations = GrowingFile(folder / "evaluations.csv", _csv_heading(EvaluationRecord))
-        self._log = GrowingFile(folder / "log", _LOG_HEADING)
+        self._metrics = LineFile(folder / "metrics.csv", csv_heading(EpisodeRecord))
+        self._evaluations = LineFile(folder / "evaluations.csv", csv_heading(EvaluationRecord))
+        self._log = LineFile(folder / "log", _LOG_HEADING)
         self._due: dict[Path, tuple[str, bool]] = {}  # what a file is to say, and whether it says more now
 
     @property
@@ -267,7 +169,7 @@ class MetricLogger:
             seconds=round(seconds, 3),
         )
         self.forget_episode(env)
-        self._metrics.add(_csv_line(record))
+        self._metrics.add(csv_line(record))
         self._count(record)
         return record
 
@@ -338,7 +240,7 @@ class MetricLogger:
 
     def log_evaluation(self, record: EvaluationRecord) -> None:
         """Appends a line to evaluations.csv."""
-        self._evaluations.add(_csv_line(record))
+        self._evaluations.add(csv_line(record))
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs but the `history`."""
@@ -356,7 +258,7 @@ class MetricLogger:
 
     def episodes(self) -> list[EpisodeRecord]:
         """The finished episodes."""
-        return _records(io.StringIO(self.history(), newline=""))
+        return parse_records(io.StringIO(self.history(), newline=""))
 
     def load_state_dict(self, state: dict[str, Any], history: str | None = None, step: int | None = None) -> None:
         """Takes up where `state_dict` was called, with the episodes of `history`, by default those of metrics.csv.
@@ -369,10 +271,10 @@ class MetricLogger:
         episode = int(state["episode"])
         path = self.folder / "metrics.csv"
         records = read_metrics(path)
-        known = records if history is None else _records(io.StringIO(history, newline=""))
+        known = records if history is None else parse_records(io.StringIO(history, newline=""))
         kept = [record for record in known if record.episode < episode]
         if kept != records or (path.is_file() and not path.read_bytes().endswith(b"\n")):
-            content = _csv_heading(EpisodeRecord) + "".join(map(_csv_line, kept))
+            content = csv_heading(EpisodeRecord) + "".join(map(csv_line, kept))
             self._due[path] = content, bool(set(records) - set(kept))
         if step is not None:
             self._forget_evaluations_after(step)
@@ -402,122 +304,6 @@ _LOG_HEADING = (
     f"{'Episode':>8}{'Step':>8}{'Epsilon':>10}{'MeanReward':>15}{'MeanLength':>15}"
     f"{'MeanLoss':>15}{'MeanQValue':>15}{'TimeDelta':>15}{'Time':>20}\n"
 )
-
-
-def _csv_heading(kind: type[EpisodeRecord | EvaluationRecord]) -> str:
-    return _csv_text([field.name for field in fields(kind)])
-
-
-def _csv_line(record: EpisodeRecord | EvaluationRecord) -> str:
-    return _csv_text(asdict(record).values())
-
-
-def _csv_text(row: Iterable[object]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(row)
-    return text.getvalue()
-
-
-def _rows(file: Iterable[str]) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file, up to a place where it is none."""
-    with contextlib.suppress(csv.Error):
-        yield from csv.DictReader(line.replace("\0", "") for line in file)
-
-
-def read_metrics(path: Path) -> list[EpisodeRecord]:
-    """The episodes in a metrics.csv; a last line that was cut off is left out."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        return _records(line for line in file if line.endswith("\n"))
-
-
-def _records(file: Iterable[str]) -> list[EpisodeRecord]:
-    kinds = {"int": int, "float": float, "str": str}
-    records = []
-    for row in _rows(file):
-        try:
-            values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
-        except (KeyError, TypeError, ValueError):
-            continue
-        if all(abs(value) < 1e18 for value in values.values() if not isinstance(value, str)):  # which NaN is not
-            records.append(EpisodeRecord(**values))
-    return records
-
-
-def progress(run: Path, points: int) -> list[float]:
-    """The mean farthest x of a run's episodes, in that many equal parts of its metrics.csv, or one for each episode."""
-    path = run / "metrics.csv"
-    return list(_progress(path, path.stat().st_mtime_ns, points)) if path.is_file() else []
-
-
-@functools.lru_cache(maxsize=64)
-def _progress(path: Path, modified_ns: int, points: int) -> tuple[float, ...]:
-    """As `progress`; kept, since a long run's file takes a while and the lists of runs are made often."""
-    x = np.array([record.max_x for record in read_metrics(path)], dtype=float)
-    return tuple(float(part.mean()) for part in np.array_split(x, min(points, len(x)))) if len(x) else ()
-
-
-def with_mean_rewards(infos: Iterable[CheckpointInfo]) -> list[CheckpointInfo]:
-    """Checkpoints, each with its mean reward: where its manifest has none, from its run's metrics.csv.
-
-    The manifests of older versions have none. Where the file does not hold just the episodes that the checkpoint
-    counted, the number stays unknown: a run that was taken up from an earlier step has other episodes there.
-    """
-    return [
-        replace(info, mean_reward=_mean_reward(info.path.parent / "metrics.csv", info.step, info.episodes))
-        if info.mean_reward is None and info.episodes
-        else info
-        for info in infos
-    ]
-
-
-def _mean_reward(path: Path, step: int, episodes: int) -> float | None:
-    """The mean reward of the last 100 of the episodes that had ended at a step, if there were that many of them."""
-    if not path.is_file():
-        return None
-    try:
-        steps, rewards = _rewards(path, path.stat().st_mtime_ns)
-    except OSError:
-        return None
-    if int(np.searchsorted(steps, step, side="right")) != episodes:
-        return None
-    return round(float(rewards[max(episodes - WINDOW, 0) : episodes].mean()), 3)
-
-
-@functools.lru_cache(maxsize=256)
-def _rewards(path: Path, modified_ns: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) step and (N,) reward of the episodes in a metrics.csv; kept, as in `_progress`."""
-    found = []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for row in _rows(file):
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                step, reward = float(row["step"]), float(row["reward"])
-                if abs(step) < 1e18 and abs(reward) < 1e18:
-                    found.append((step, reward))
-    steps, rewards = np.array(found, dtype=float).reshape(-1, 2).T
-    return steps, rewards
-
-
-COMPARED = ("how far", "reward", "clear rate", "loss", "Q")
-"""What `run_curve` knows."""
-
-
-def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
-    """(step, mean over 100 episodes) of a run's metrics.csv, at most that many points; `name` is one of COMPARED."""
-    records = read_metrics(run / "metrics.csv")
-    fields_of = {"how far": "max_x", "reward": "reward", "loss": "loss", "Q": "q"}
-    values = np.array(
-        [record.end == "clear" if name == "clear rate" else getattr(record, fields_of[name]) for record in records],
-        dtype=float,
-    )
-    if not len(values):
-        return []
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    ends = np.unique(np.linspace(1, len(values), min(points, len(values))).round().astype(int))
-    starts = np.maximum(ends - WINDOW, 0)
-    means = (sums[ends] - sums[starts]) / (ends - starts)
-    return [(float(records[end - 1].step), float(mean)) for end, mean in zip(ends, means, strict=True)]
 
 
 class TensorBoardLog:

@@ -9,7 +9,8 @@ from typing import Any
 
 from mario_tui.config import TrainingConfig, make_config
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store import checkpoint
+from mario_tui.store.manifest import MANIFEST, check_made_for, read_manifest
+from mario_tui.store.untrusted import sanitize
 
 FIXED = (
     "stage",
@@ -44,7 +45,7 @@ def emulator_note(manifest: Mapping[str, Any]) -> str:
     from mario_tui.game.emulator import emulator_generation
 
     versions = _dict(manifest.get("versions"))
-    theirs, here = checkpoint.printable(versions.get("emulator", "")), emulator_generation()
+    theirs, here = sanitize(versions.get("emulator", "")), emulator_generation()
     if theirs in ("", here):
         return ""
     return f"saved with {theirs}, goes on with {here}: the game is the same in every bit"
@@ -55,7 +56,7 @@ def resume_notes(manifest: Mapping[str, Any]) -> Iterator[str]:
     if note := emulator_note(manifest):
         yield note
     versions = _dict(manifest.get("versions"))
-    known, here = checkpoint.printable(versions.get("torch", "")), metadata.version("torch")
+    known, here = sanitize(versions.get("torch", "")), metadata.version("torch")
     if known and known.partition("+")[0] != here.partition("+")[0]:
         yield f"saved with PyTorch {known}, goes on with {here}: figures may be rounded otherwise"
 
@@ -69,8 +70,11 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
     Raises InputError for a setting that a run keeps, CheckpointError for a checkpoint that cannot be read.
     """
     changes = dict(changes or {})
-    manifest = checkpoint.read_manifest(path)
-    checkpoint.check_made_for(path, manifest, preprocessing=checkpoint.PREPROCESSING, reward=checkpoint.REWARD)
+    from mario_tui.agent.preprocess import PREPROCESSING_VERSION
+    from mario_tui.game.emulator import REWARD_VERSION
+
+    manifest = read_manifest(path)
+    check_made_for(path, manifest, preprocessing=PREPROCESSING_VERSION, reward=REWARD_VERSION)
     try:
         saved = make_config(**_dict(manifest.get("config")))
     except InputError as error:
@@ -79,7 +83,7 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
     for name in DESCRIBED:
         if name in described and described[name] != getattr(saved, name):
             raise CheckpointError(
-                f"{path / checkpoint.MANIFEST} is damaged: {name} is {repr(described[name])[:80]} in it, and "
+                f"{path / MANIFEST} is damaged: {name} is {repr(described[name])[:80]} in it, and "
                 f"{getattr(saved, name)!r} in its settings"
             )
     for name in FIXED:

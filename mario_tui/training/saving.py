@@ -8,9 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mario_tui import paths
 from mario_tui.config import TrainingConfig
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, lookup
 from mario_tui.system import files
 from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
 from mario_tui.training.state_files import REPLAY_PARTS
@@ -83,7 +82,7 @@ class Saver:
 
 def _write(run: Path, step: int, parts: Parts, header: Mapping[str, Any]) -> Path:
     path = checkpoint.write(run, step, parts, header)  # which verifies it
-    for older in paths.step_folders(run):
+    for older in lookup.step_folders(run):
         if older != path:
             with contextlib.suppress(OSError):  # the next save tries again
                 checkpoint.drop_parts(older, REPLAY_PARTS)

@@ -23,8 +23,9 @@ from mario_tui.training.health import warnings
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not whoever makes a session
     from mario_tui.agent.policy import Policy
+    from mario_tui.store.history import EpisodeRecord
     from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
-    from mario_tui.training.metrics import Ends, EpisodeRecord
+    from mario_tui.training.metrics import Ends
     from mario_tui.training.trainer import Event, Finished, Trainer
 
 Status = Literal["starting", "running", "paused", "stopping", "finished", "failed"]

@@ -30,7 +30,7 @@ from mario_tui.agent.preprocess import FRAME_SHAPE
 from mario_tui.agent.replay import FrameSnapshot
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.store import checkpoint
+from mario_tui.store.untrusted import read_json
 from mario_tui.training.demo_data import as_json, from_json
 
 REPLAY_PARTS = ("replay.safetensors", "replay.frames", "demonstrations.safetensors")
@@ -80,7 +80,7 @@ def read_demonstrations(folder: Path, manifest: Mapping[str, Any]) -> tuple[Acti
     if "demonstrations.json" not in manifest["parts"]:
         return ()
     try:
-        return from_json(checkpoint.read_json(folder / "demonstrations.json"))
+        return from_json(read_json(folder / "demonstrations.json"))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the demonstrations in {folder} cannot be read by this version: {error}") from None
 
@@ -97,7 +97,7 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
     check_weights(mario.net, weights)
     mario.load_net(weights)
     _load_optimizer(mario, load_file(folder / "optimizer.safetensors"))
-    state = checkpoint.read_json(folder / "trainer.json")
+    state = read_json(folder / "trainer.json")
     mario.load_state_dict(state["mario"])
     if "replay.frames" in manifest["parts"]:
         rows = load_file(folder / "replay.safetensors")

@@ -25,13 +25,13 @@ from filelock import FileLock, Timeout
 from mario_tui import paths
 from mario_tui.agent.mario import Mario, Update, resolve_device
 from mario_tui.agent.policy import Policy, load_policy
-from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.agent.preprocess import PREPROCESSING_VERSION, FrameStacks, preprocess
 from mario_tui.agent.runtime import prepare_processor
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError, NotSavedError, TrainingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS
-from mario_tui.game.emulator import emulator_generation
+from mario_tui.game.emulator import REWARD_VERSION, emulator_generation
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.play.evaluation import (
@@ -41,14 +41,18 @@ from mario_tui.play.evaluation import (
     evaluate,
     note,
 )
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, evaluations, lookup
+from mario_tui.store.history import EpisodeRecord, EvaluationRecord
+from mario_tui.store.manifest import check_made_for
+from mario_tui.store.run import rotate, run_lock, sweep_run
+from mario_tui.store.untrusted import one_line_error
 from mario_tui.system import crash, files, guard
 from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.demo_data import DemonstrationCount, find_logs, play_again
 from mario_tui.training.health import file_warnings
 from mario_tui.training.memory_watch import LOOK_SECONDS, MemoryWatch
-from mario_tui.training.metrics import EpisodeRecord, EvaluationRecord, MetricLogger, TensorBoardLog
+from mario_tui.training.metrics import MetricLogger, TensorBoardLog
 from mario_tui.training.plots import save_curves
 from mario_tui.training.resume import resume_notes
 from mario_tui.training.saving import Saver
@@ -258,7 +262,7 @@ class Trainer:
         if going_on:
             assert resume is not None
             self.run_dir = resume.parent
-            if not checkpoint.is_run(self.run_dir):
+            if not lookup.is_run(self.run_dir):
                 raise CheckpointError(
                     f"{self.run_dir} is no run's folder, and training would write into it: "
                     f"move {resume.name} into a folder of its own in {paths.checkpoints_dir()}, and resume it there"
@@ -273,14 +277,14 @@ class Trainer:
         named, others = find_logs(where, config.stage) if where else ((), 0)
         self._lock = self._take_lock()
         try:
-            if not going_on and (paths.step_folders(self.run_dir) or (self.run_dir / "metrics.csv").exists()):
+            if not going_on and (lookup.step_folders(self.run_dir) or (self.run_dir / "metrics.csv").exists()):
                 raise InputError(
                     f"a run named {self.run_dir.name!r} exists: continue it with --resume, or choose another name"
                 )
             if not going_on:
                 self._show(named, others)
             self.run_dir.mkdir(parents=True, exist_ok=True)
-            checkpoint.sweep(self.run_dir)
+            sweep_run(self.run_dir)
             self.logger = MetricLogger(self.run_dir, config.stage, config.envs)
             self.stacks = FrameStacks(config.envs, config.frame_stack, self.device)
             self.fleet: VectorEnv | None = None
@@ -370,7 +374,7 @@ class Trainer:
 
     def _take_lock(self) -> FileLock:
         self.run_dir.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(checkpoint.run_lock(self.run_dir))
+        lock = FileLock(run_lock(self.run_dir))
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -421,6 +425,7 @@ class Trainer:
             fleet = self._start_games()
             self._start_step = self.step
             guard.note_run(self.run_dir)
+            guard.note_checkpoint(self.last_checkpoint)
             if self.demonstrations:
                 self.note(str(self.demonstrations))
             yield Started(self.run_dir, self.step, self.demonstrations)
@@ -492,9 +497,7 @@ class Trainer:
             try:
                 observed = fleet.restore(self._saved_games)
             except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-                raise CheckpointError(
-                    f"{self.last_checkpoint} cannot be continued: {checkpoint.one_line(error)}"
-                ) from None
+                raise CheckpointError(f"{self.last_checkpoint} cannot be continued: {one_line_error(error)}") from None
         self.first, self.last = observed.first, observed.last
         self.latest_frame = fleet.frames[0].copy()
         self._active_since = time.monotonic()
@@ -813,6 +816,7 @@ class Trainer:
             raise
         self.mario.memory.drop_snapshot()
         self.last_checkpoint, self._saved_step, self._save_problem = path, step, ""
+        guard.note_checkpoint(path)
         self._rotate(path)
         return path
 
@@ -821,7 +825,7 @@ class Trainer:
         self._rotation_problem = ""
         if self.config.keep_every > 1:
             try:
-                checkpoint.rotate(self.run_dir, newest)
+                rotate(self.run_dir, newest)
             except OSError as error:
                 self._rotation_problem = f"older checkpoints could not be deleted: {error.strerror}"
 
@@ -850,6 +854,7 @@ class Trainer:
                 before = f"{self.last_checkpoint} is the last checkpoint" if self.last_checkpoint else "none was before"
                 raise NotSavedError(f"{self._save_problem}; {before}: make room on the disk") from None
             self.last_checkpoint, self._saved_step = path, self.step
+            guard.note_checkpoint(path)
             yield Warned(self.step, "saved without its replay, which is filled anew when the run goes on")
 
     def _save_curves(self) -> None:
@@ -877,7 +882,7 @@ class Trainer:
     def _snapshot(self, *, full: bool, rotates: bool = False, evaluated: bool = False) -> _Snapshot:
         """The agent as it is now, with the replay (which is not copied) or without.
 
-        For `rotates` see checkpoint.rotate, for `evaluated` checkpoint.to_continue.
+        For `rotates` see rotate, for `evaluated` find_resumable.
 
         Raises TrainingError where it holds numbers that are not finite: that is never saved.
         """
@@ -910,8 +915,8 @@ class Trainer:
                 "averaged": self.config.average_updates > 0,
                 "show_buttons": self.config.show_buttons,
             },
-            "preprocessing": checkpoint.PREPROCESSING,
-            "reward": checkpoint.REWARD,
+            "preprocessing": PREPROCESSING_VERSION,
+            "reward": REWARD_VERSION,
             "episodes": self.logger.episode,
             "mean_reward": round(self.logger.mean("reward"), 3) if self.logger.episode else None,
             "greedy_clear": self.first_greedy_clear is not None,
@@ -938,7 +943,7 @@ class Trainer:
             "games": self.fleet.state_dict() if self.fleet else self._saved_games,
             "seconds": self._seconds_before + self.seconds,
             "best": list(self._best),
-            "robust_protocol": checkpoint.ROBUST_PROTOCOL,
+            "robust_protocol": evaluations.ROBUST_PROTOCOL,
             "first_greedy_clear": asdict(clear) if clear else None,
             **({"demonstrations": self.demonstrations.as_json()} if self.demonstrations else {}),
         }
@@ -955,7 +960,7 @@ class Trainer:
             self._start_from_tutorial(path)
             return
         manifest = checkpoint.verify(path)
-        checkpoint.check_made_for(path, manifest, preprocessing=checkpoint.PREPROCESSING, reward=checkpoint.REWARD)
+        check_made_for(path, manifest, preprocessing=PREPROCESSING_VERSION, reward=REWARD_VERSION)
         kept = state_files.read_demonstrations(path, manifest)
         self._show(tuple(dict.fromkeys((*kept, *named))), others)
         if kept and not self.config.demonstrations:  # where they came from stays in the settings
@@ -967,11 +972,11 @@ class Trainer:
         except MarioTuiError:
             raise
         except Exception as error:  # what a stranger's file raises in the libraries is not for us to list
-            raise CheckpointError(f"{path} cannot be continued by this version: {checkpoint.one_line(error)}") from None
+            raise CheckpointError(f"{path} cannot be continued by this version: {one_line_error(error)}") from None
         for text in resume_notes(manifest):
             self._resume_notes.append(text)
             self.note(text)
-        newest = paths.step_folders(path.parent)[-1]
+        newest = lookup.step_folders(path.parent)[-1]
         if newest.name != path.name:
             self._resume_notes.append(
                 f"{newest.name} was saved later; from the next save on the run goes on from here, with this replay"
@@ -999,7 +1004,7 @@ class Trainer:
         self.stacks.stacks = stacks.to(self.device)
         self._seconds_before = float(state["seconds"])
         rate, clear, x = state["best"]
-        measured = state.get("robust_protocol") == checkpoint.ROBUST_PROTOCOL  # older versions had another one
+        measured = state.get("robust_protocol") == evaluations.ROBUST_PROTOCOL  # older versions had another one
         self._best = (float(rate) if measured else 0.0, bool(clear), int(x))
         clear = state["first_greedy_clear"]
         self.first_greedy_clear = FirstClear(int(clear["step"]), float(clear["seconds"])) if clear else None

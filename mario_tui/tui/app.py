@@ -17,6 +17,7 @@ from textual.screen import Screen
 
 from mario_tui import paths
 from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.store import lookup
 from mario_tui.system import crash, guard
 from mario_tui.tui import kitty_graphics, text
 from mario_tui.tui.jobs import Job
@@ -39,7 +40,7 @@ from mario_tui.tui.window_switch import WindowSwitch
 
 if TYPE_CHECKING:
     from mario_tui.config import TrainingConfig
-    from mario_tui.store.checkpoint import RunSummary
+    from mario_tui.store.catalog import RunSummary
     from mario_tui.training.session import TrainingSession, TrainingSnapshot
     from mario_tui.tui.services import Agent
     from mario_tui.video.library import RecordingInfo
@@ -651,7 +652,7 @@ def _say_goodbye(app: MarioTuiApp) -> None:
             print(f"mario-tui: the training{name} failed: {snapshot.problem}", file=sys.stderr)
         elif app.abandoned and session.alive:
             print(f"mario-tui: left at step {snapshot.step:,} of {snapshot.run} without saving", file=sys.stderr)
-        steps = paths.step_folders(run)
+        steps = lookup.step_folders(run)
         if steps:
             print(crash.go_on(steps[-1]))
     sys.stdout.flush()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human_player import HumanPlayer
     from mario_tui.play.window_mirror import Mirror, Source
-    from mario_tui.store.checkpoint import CheckpointInfo, RunSummary
+    from mario_tui.store.catalog import CheckpointInfo, RunSummary
     from mario_tui.training.session import TrainingSession
     from mario_tui.video.library import RecordingInfo
     from mario_tui.video.recorder import Progress, Recording
@@ -57,14 +57,14 @@ def new_session(config: TrainingConfig, run: str | None) -> TrainingSession:
 
 def resume_session(path: Path) -> TrainingSession:
     """A session that goes on with the settings of its run: from a checkpoint, or from a run's newest that is whole."""
-    from mario_tui import paths
-    from mario_tui.store import checkpoint
+    from mario_tui.store import lookup
+    from mario_tui.store.run import find_resumable
     from mario_tui.training.resume import resume_config
     from mario_tui.training.session import TrainingSession
 
     warning = ""
-    if paths.find_run(path):
-        path, warning = checkpoint.to_continue(path)
+    if lookup.find_run(path):
+        path, warning = find_resumable(path)
     config = resume_config(path) if path.is_dir() else TrainingConfig()
     return TrainingSession(config, resume=path, warning=warning)
 
@@ -95,9 +95,9 @@ def open_game(stage: str) -> HumanPlayer:
 def open_ghost(stage: str) -> Ghost | None:
     """The episode of the best agent of a stage, for a person to play against; None where none was trained on it."""
     from mario_tui.play.ghost import Ghost
-    from mario_tui.store import checkpoint
+    from mario_tui.store import catalog
 
-    best = next((info for info in checkpoint.list_checkpoints() if info.stage == stage and info.whole), None)
+    best = next((info for info in catalog.list_checkpoints() if info.stage == stage and info.whole), None)
     return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
 
 
@@ -183,50 +183,50 @@ def _policy(agent: Agent) -> Policy:
 
 
 def list_checkpoints() -> Sequence[CheckpointInfo]:
-    from mario_tui.store import checkpoint
+    from mario_tui.store import catalog
 
-    return checkpoint.list_checkpoints()
+    return catalog.list_checkpoints()
 
 
 def list_runs() -> Sequence[RunSummary]:
     """The runs that have checkpoints, with all that is known of them; those with the best of a stage first."""
-    from mario_tui.store import checkpoint
-    from mario_tui.training.metrics import with_mean_rewards
+    from mario_tui.store import catalog
+    from mario_tui.store.history import with_mean_rewards
 
-    return [replace(run, checkpoints=with_mean_rewards(run.checkpoints)) for run in checkpoint.list_runs()]
+    return [replace(run, checkpoints=with_mean_rewards(run.checkpoints)) for run in catalog.list_runs()]
 
 
 def run_summaries() -> Sequence[RunSummary]:
-    from mario_tui.store import checkpoint
+    from mario_tui.store import catalog
 
-    return checkpoint.run_summaries()
+    return catalog.run_summaries()
 
 
 def run_progress(run: Path, points: int) -> Sequence[float]:
     """How far a run's episodes got on the average, in that many parts of it or fewer."""
-    from mario_tui.training.metrics import progress
+    from mario_tui.store.history import progress
 
     return progress(run, points)
 
 
 def run_curve(run: Path, name: str, points: int) -> Sequence[tuple[float, float]]:
     """(step, value) of a run's curve, for comparisons; see COMPARED for the names."""
-    from mario_tui.training import metrics
+    from mario_tui.store import history
 
-    return metrics.run_curve(run, name, points)
+    return history.run_curve(run, name, points)
 
 
 def annotate(path: Path, line: str) -> None:
-    from mario_tui.store import checkpoint
+    from mario_tui.store import evaluations
 
-    checkpoint.annotate(path, line)
+    evaluations.annotate(path, line)
 
 
 def rename_run(run: Path, name: str) -> Path:
-    from mario_tui.store import checkpoint
+    from mario_tui.store import run as runs
     from mario_tui.video import library
 
-    renamed = checkpoint.rename_run(run, name)
+    renamed = runs.rename_run(run, name)
     library.set_aside(library.best_path(renamed))  # of an earlier run of that name
     return renamed
 
@@ -251,9 +251,9 @@ def export(path: Path, name: str) -> Path:
 
 
 def trash(path: Path) -> None:
-    from mario_tui.store import checkpoint
+    from mario_tui.store import run as runs
 
-    checkpoint.trash(path)
+    runs.trash(path)
 
 
 def evaluate(agent: Agent, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]) -> Verdict:
@@ -298,11 +298,11 @@ def record_grid(run: RunSummary, progress: Progress, cancelled: Callable[[], boo
     """Records up to six whole checkpoints of a run side by side, from its first to its newest."""
     from mario_tui import paths
     from mario_tui.agent.policy import load_policy
-    from mario_tui.store import checkpoint
+    from mario_tui.store.catalog import evenly_spaced
     from mario_tui.video.grid import record_grid
 
     whole = sorted((info for info in run.checkpoints if info.whole), key=lambda info: info.step)
-    policies = [load_policy(info.path) for info in checkpoint.spread(whole, GRID_PANELS)]
+    policies = [load_policy(info.path) for info in evenly_spaced(whole, GRID_PANELS)]
     output = paths.new_recording_path(f"{run.run}_grid", ".mp4")
     return record_grid(policies, output, progress=progress, cancelled=cancelled)
 

@@ -12,7 +12,7 @@ from typing import Any
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import load_logs
-from mario_tui.store import checkpoint
+from mario_tui.store.untrusted import read_json
 from mario_tui.video.recorder import EMULATOR_FPS, FPS_CHOICES
 
 
@@ -93,7 +93,7 @@ def describe(path: Path) -> RecordingInfo:
 def _video_of(log: Path) -> dict[str, Any]:
     """What the recorder wrote about the video beside an action log, as far as it can be believed."""
     try:
-        video = checkpoint.read_json(log).get("video")
+        video = read_json(log).get("video")
     except CheckpointError:
         return {}
     kinds = {"frames": int, "first_frame": int, "max_x": int, "cleared": bool}

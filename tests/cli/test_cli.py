@@ -15,7 +15,7 @@ import torch
 
 from mario_tui.agent.network import MarioNet
 from mario_tui.cli import main
-from mario_tui.store import checkpoint
+from mario_tui.store import catalog, evaluations
 
 SMALL = ("--burn-in", "20", "--replay-size", "500", "--batch-size", "8", "--threads", "1")
 
@@ -200,7 +200,7 @@ def test_an_unexpected_error_is_one_line_too(monkeypatch: pytest.MonkeyPatch, ca
     def fail() -> list:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(checkpoint, "list_checkpoints", fail)
+    monkeypatch.setattr(catalog, "list_checkpoints", fail)
     assert main(["checkpoints"]) == 1
     assert capsys.readouterr().err == "mario-tui: RuntimeError: two lines (add --debug for the traceback)\n"
     with pytest.raises(RuntimeError):
@@ -432,7 +432,7 @@ def test_what_the_system_refuses_is_one_line(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(checkpoint, "list_checkpoints", fail)
+    monkeypatch.setattr(catalog, "list_checkpoints", fail)
     assert main(["checkpoints"]) == 1
     assert capsys.readouterr().err == f"mario-tui: {line}\n"
 
@@ -468,7 +468,7 @@ def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    monkeypatch.setattr(evaluations, "write_atomically", full)
     assert main(["eval", str(folder), "--episodes", "1", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["episodes"] == 1

@@ -23,7 +23,7 @@ from mario_tui.play import evaluation
 from mario_tui.play.agent_player import RolloutPlayer
 from mario_tui.play.evaluation import EpisodeResult, Evaluation, evaluate
 from mario_tui.play.rollout import rollout
-from mario_tui.store import checkpoint
+from mario_tui.store import catalog, checkpoint
 
 
 def make_policy(action: int = 0, *, action_set: str = "tutorial", stage: str = "1-1") -> Policy:
@@ -207,7 +207,7 @@ def test_results_are_noted_beside_the_checkpoint_and_move_best(home: Path) -> No
     assert (run / "best").resolve() == other
     evaluation.note(one, policy, outcome(9, 9), stage="1-1", **robust)  # too few episodes to say
     evaluation.note(one, policy, outcome(10, 10), stage="1-2", **robust)  # another stage
-    infos = {info.step: info for info in checkpoint.list_checkpoints()}
+    infos = {info.step: info for info in catalog.list_checkpoints()}
     assert (infos[10].greedy_clear, infos[10].robust_clear_rate, infos[10].best) == (True, None, False)
     assert (infos[20].greedy_clear, infos[20].robust_clear_rate, infos[20].best) == (None, 0.4, True)
 

@@ -28,7 +28,7 @@ from mario_tui import paths
 from mario_tui.config import TrainingConfig, load_toml, make_config, preset
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.store import checkpoint
+from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.training.resume import resume_config
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
@@ -165,7 +165,7 @@ def fence(home: Path) -> Iterator[None]:
 
 @functools.cache
 def shipped_manifest() -> dict[str, Any]:
-    (folder,) = paths.step_folders(SHIPPED)
+    (folder,) = lookup.step_folders(SHIPPED)
     content: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
     return content
 
@@ -182,7 +182,7 @@ def test_manifests(home: Path, seed: int) -> None:
     (folder / "manifest.json").write_bytes(bad_json(shipped_manifest(), rng))
     attempt(lambda: checkpoint.verify(folder))
     attempt(lambda: resume_config(folder))
-    (info,) = checkpoint.list_checkpoints()
+    (info,) = catalog.list_checkpoints()
     assert as_bytes(info.as_json())
 
 
@@ -238,7 +238,8 @@ def test_settings_of_the_app(home: Path, seed: int) -> None:
 @bad(1000)
 def test_what_lies_beside_checkpoints(home: Path, seed: int) -> None:
     """evaluations.json, metrics.csv and evaluations.csv: what cannot be used of them is left out."""
-    from mario_tui.training.metrics import COMPARED, MetricLogger, read_metrics, run_curve
+    from mario_tui.store.history import COMPARED, read_metrics, run_curve
+    from mario_tui.training.metrics import MetricLogger
 
     rng = random.Random(seed)
     run = paths.run_dir("strange")
@@ -249,7 +250,7 @@ def test_what_lies_beside_checkpoints(home: Path, seed: int) -> None:
     lines = (SHIPPED / "metrics.csv").read_bytes().splitlines(keepends=True)[:12]
     (run / "metrics.csv").write_bytes(damaged(b"".join(lines), rng))
     (run / "evaluations.csv").write_bytes(damaged((SHIPPED / "evaluations.csv").read_bytes()[:400], rng))
-    (info,) = checkpoint.list_checkpoints()
+    (info,) = catalog.list_checkpoints()
     assert as_bytes(info.as_json())
     read_metrics(run / "metrics.csv")
     run_curve(run, rng.choice(COMPARED), 10)
@@ -518,9 +519,10 @@ from mario_tui.store import checkpoint
 from mario_tui import paths
 from mario_tui.agent.policy import export_policy
 from mario_tui.errors import MarioTuiError
-from mario_tui.training.metrics import MetricLogger, progress, read_metrics, run_curve
+from mario_tui.store.history import progress, read_metrics, run_curve
+from mario_tui.training.metrics import MetricLogger
 run = Path(sys.argv[1])
-print(len(checkpoint.list_checkpoints()))
+print(len(catalog.list_checkpoints()))
 read_metrics(run / "metrics.csv"), progress(run, 3), run_curve(run, "how far", 3)
 logger = MetricLogger(run, "1-1", 1)
 logger.note(1, "a line")

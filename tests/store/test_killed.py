@@ -11,7 +11,8 @@ import json, os, shutil, sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {training!r}]
 from killer import hidden, kill_at_every_stage
-from mario_tui.store import checkpoint
+from mario_tui.store import catalog, checkpoint, evaluations, lookup
+from mario_tui.store.run import find_resumable, rotate, sweep_run
 from mario_tui import cli, paths
 from mario_tui.system import files
 home = Path(os.environ["MARIO_TUI_HOME"])
@@ -40,7 +41,7 @@ saved = 1
 def save():
     parts = state_files.writers(mario, {"mario": mario.state_dict()}, torch.zeros(1), "", replay=True)
     folder = saving._write(run, saved, parts, header)
-    checkpoint.note_evaluation(folder, greedy_clear=True, greedy_x=saved)
+    evaluations.record(folder, greedy_clear=True, greedy_x=saved)
     return folder
 
 newest = save()
@@ -48,8 +49,8 @@ newest = save()
 
 def check(done):
     global newest, saved
-    folders = paths.step_folders(run)
-    whole = checkpoint.to_continue(run)[0]
+    folders = lookup.step_folders(run)
+    whole = find_resumable(run)[0]
     assert whole == folders[-1], "nothing is there that is not whole"
     assert newest in folders
     assert whole == newest or whole.name == paths.checkpoint_name(saved)
@@ -58,9 +59,9 @@ def check(done):
         state_files.read(whole, other, checkpoint.verify(whole))
         load_policy(whole)
         assert len(other.memory) == len(mario.memory) > 0
-    assert [info.whole for info in checkpoint.list_checkpoints()] == [True] * len(folders)
+    assert [info.whole for info in catalog.list_checkpoints()] == [True] * len(folders)
     assert (run / "best").resolve() in folders
-    checkpoint.sweep(run)
+    sweep_run(run)
     assert not hidden(home)
     newest, saved = whole, saved + 1
     for folder in folders[:-2]:  # which would make the next save longer than this one
@@ -68,7 +69,7 @@ def check(done):
             shutil.rmtree(folder)
 
 kills = kill_at_every_stage(save, check)
-full = [folder for folder in paths.step_folders(run) if (folder / "replay.frames").exists()]
+full = [folder for folder in lookup.step_folders(run) if (folder / "replay.frames").exists()]
 assert full == [newest], "what a killed save left of older replays is taken away by the next one"
 print(kills)
 """
@@ -78,17 +79,17 @@ from mario_tui.agent.policy import export_policy, load_policy
 
 source = paths.checkpoints_dir() / "world-1-1"
 shutil.copytree({shipped!r}, source, symlinks=True)
-(folder,) = paths.step_folders(source)
+(folder,) = lookup.step_folders(source)
 
 def check(done):
     exported = paths.run_dir("copy")
     if exported.exists():
-        (copy,) = paths.step_folders(exported)
+        (copy,) = lookup.step_folders(exported)
         load_policy(copy)
         assert (exported / "metrics.csv").read_bytes() == (source / "metrics.csv").read_bytes()
         assert (exported / "best").resolve() == copy
         shutil.rmtree(exported)
-    assert {run.name for run in paths.runs()} == {"world-1-1"}
+    assert {run.name for run in lookup.runs()} == {"world-1-1"}
     files.sweep(paths.checkpoints_dir())
     assert not hidden(home)
 
@@ -98,7 +99,8 @@ print(kill_at_every_stage(lambda: export_policy(folder, "copy"), check))
 FILES = """
 from mario_tui.config import load_toml, preset
 from mario_tui.game.action_log import ActionLog
-from mario_tui.training.metrics import EpisodeRecord, MetricLogger, read_metrics
+from mario_tui.store.history import EpisodeRecord, read_metrics
+from mario_tui.training.metrics import MetricLogger
 from mario_tui.tui import preferences
 
 run.mkdir(parents=True)
@@ -133,7 +135,7 @@ def check(done):
     assert lines in ([0, 2], [0, 1, 2]), "a line that was cut off does not spoil the next"
     widths = {len(line) for line in (run / "log").read_text().splitlines() if not line.startswith("#")}
     assert len(widths) == 1
-    checkpoint.sweep(run)
+    sweep_run(run)
     cli._sweep()
     assert not hidden(home)
     # as it was
@@ -153,26 +155,26 @@ def save(step, rotates):
     header["created"] = f"2026-01-01T00:00:0{step}+00:00"
     parts = {name: lambda path: path.write_text("some") for name in ("a", "b")}
     folder = checkpoint.write(run, step, parts, header)
-    checkpoint.note_evaluation(folder, greedy_clear=False, greedy_x=step)
+    evaluations.record(folder, greedy_clear=False, greedy_x=step)
     return folder
 
 old = [save(1, True), save(2, True)]
 stays = [save(3, False), save(4, True)]
 
 def check(done):
-    folders = paths.step_folders(run)
+    folders = lookup.step_folders(run)
     assert folders[-2:] == stays
     assert all(checkpoint.verify(folder) for folder in folders)
     assert (run / "best").resolve() == stays[-1]
     assert not done or folders == stays
-    assert checkpoint.evaluations(run).keys() <= {folder.name for folder in folders}
-    checkpoint.sweep(run)
+    assert evaluations.read(run).keys() <= {folder.name for folder in folders}
+    sweep_run(run)
     assert not hidden(home)
     for step in (1, 2):
         if old[step - 1] not in folders:
             assert save(step, True) == old[step - 1]
 
-print(kill_at_every_stage(lambda: checkpoint.rotate(run, stays[-1]), check))
+print(kill_at_every_stage(lambda: rotate(run, stays[-1]), check))
 """
 
 

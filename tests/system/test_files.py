@@ -9,6 +9,7 @@ import pytest
 
 from mario_tui import cli, paths
 from mario_tui.store import checkpoint
+from mario_tui.store.run import locked
 from mario_tui.system import files
 
 HEADER = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": {"actions": 2}}
@@ -58,7 +59,7 @@ def test_a_command_sweeps_runs_that_nobody_trains(home: Path) -> None:
         (run / "config.toml").write_text("")
         leftovers.append(run / ".step-000000002.part")
         leftovers[-1].mkdir()
-    with checkpoint._nobody_trains(paths.run_dir("trained")):
+    with locked(paths.run_dir("trained")):
         assert cli.main(["checkpoints"]) == 0
         assert [path.exists() for path in leftovers] == [False, True]
     assert cli.main(["checkpoints"]) == 0

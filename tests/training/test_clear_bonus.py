@@ -8,8 +8,8 @@ import pytest
 from fake_fleet import FakeFleet
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorStep
+from mario_tui.store.history import read_metrics
 from mario_tui.training import trainer as trainer_module
-from mario_tui.training.metrics import read_metrics
 from mario_tui.training.trainer import Trainer
 from runs import run_to_end
 

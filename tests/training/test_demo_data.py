@@ -18,7 +18,7 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.buttons import ACTION_SETS, LEFT, RIGHT, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, lookup
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession
 from mario_tui.training.trainer import Started, Trainer
@@ -112,7 +112,7 @@ def test_what_is_used_and_what_not_is_counted_and_told(small, plays: Path) -> No
     assert f"2 games, {count.transitions} steps to learn from" in line
     assert f"{count.left_out} left out" in line
     assert "1 of other stages passed over" in line
-    state = json.loads((paths.find_checkpoint("counted") / "trainer.json").read_text())
+    state = json.loads((lookup.find_checkpoint("counted") / "trainer.json").read_text())
     assert state["demonstrations"] == count.as_json()
 
 
@@ -157,26 +157,26 @@ def test_a_resumed_run_equals_the_one_that_went_on_also_without_the_files(small,
     part = Trainer(config.replace(steps=90), run="part")
     run_to_end(part)
     shutil.rmtree(plays)
-    saved = paths.step_folders(paths.run_dir("part"))[-1]
+    saved = lookup.step_folders(paths.run_dir("part"))[-1]
     resumed = Trainer(resume_config(saved, {"steps": 180}), resume=saved)
     assert resumed.config == whole.config
     run_to_end(resumed)
     assert resumed.mario.updates > 30
     assert differences(full_state(whole), full_state(resumed)) == []
-    parts = [checkpoint.verify(folder)["parts"] for folder in paths.step_folders(paths.run_dir("part"))]
+    parts = [checkpoint.verify(folder)["parts"] for folder in lookup.step_folders(paths.run_dir("part"))]
     assert ["demonstrations.json" in names for names in parts] == [True, True]
     assert ["demonstrations.safetensors" in names for names in parts] == [False, True], "as the replay"
 
 
 def test_more_demonstrations_can_be_added_when_a_run_goes_on(small, plays: Path) -> None:
     run_to_end(Trainer(small(steps=60), run="alone"))
-    alone = paths.find_checkpoint("alone")
+    alone = lookup.find_checkpoint("alone")
     with_two = Trainer(resume_config(alone, {"steps": 100, "demonstrations": "plays"}), resume=alone)
     assert with_two.demonstrations is not None
     assert with_two.demonstrations.games == 2
     run_to_end(with_two)
     by_hand(120, every=20).save(plays / "late.json")
-    newest = paths.find_checkpoint("alone")
+    newest = lookup.find_checkpoint("alone")
     unchanged = Trainer(resume_config(newest), resume=newest)
     assert unchanged.demonstrations is not None
     assert unchanged.demonstrations.games == 2, "what is new in the folder is not taken without being named"
@@ -191,7 +191,7 @@ def test_more_demonstrations_can_be_added_when_a_run_goes_on(small, plays: Path)
 
 def test_flipped_bits_in_the_kept_games_are_found(small, plays: Path) -> None:
     run_to_end(Trainer(small(steps=30, demonstrations="plays"), run="flipped"))
-    folder = paths.find_checkpoint("flipped")
+    folder = lookup.find_checkpoint("flipped")
     path = folder / "demonstrations.json"
     path.write_text(path.read_text().replace("130", "128", 1))
     with pytest.raises(CheckpointError, match=r"demonstrations\.json"):

@@ -11,10 +11,12 @@ from fake_fleet import FakeFleet
 from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import NotSavedError, TrainingError
-from mario_tui.store import checkpoint
+from mario_tui.store import catalog, checkpoint, lookup
+from mario_tui.store.history import read_metrics
+from mario_tui.store.line_file import LineFile
+from mario_tui.store.run import find_resumable
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.health import file_warnings
-from mario_tui.training.metrics import GrowingFile, read_metrics
 from mario_tui.training.trainer import Finished, Paused, Saved, Stepped, Trainer, Warned
 from runs import differences, full_state, run_to_end
 
@@ -81,8 +83,8 @@ def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path, monkey
             filler = fill(small_disk)  # not even a line of the log has room now
         elif ask_once(1000):
             assert trainer.problems()
-            assert [info.path for info in checkpoint.list_checkpoints() if info.whole] == [first]
-            assert checkpoint.to_continue(run)[0] == first
+            assert [info.path for info in catalog.list_checkpoints() if info.whole] == [first]
+            assert find_resumable(run)[0] == first
             assert 100 <= load_policy(first).step < 110
             assert list(run.glob(".*.part")) == []
             behind = len(read_metrics(run / "metrics.csv"))
@@ -142,7 +144,7 @@ def test_where_not_even_that_has_room_it_says_so(small, small_disk: Path, monkey
         run_to_end(trainer, {40: lambda control: fill(small_disk) and None})
     assert "\n" not in str(caught.value)
     assert list(paths.run_dir("full").glob(".*.part")) == []
-    assert paths.step_folders(paths.run_dir("full")) == []
+    assert lookup.step_folders(paths.run_dir("full")) == []
 
 
 @pytest.mark.parametrize("asked", ["stop", "limit"])
@@ -226,11 +228,11 @@ def test_problems_are_told_one_by_one() -> None:
 def test_a_line_that_was_cut_off_is_taken_away(home: Path) -> None:
     path = home / "lines"
     path.write_text("heading\none\ntw")
-    file = GrowingFile(path, "heading\n")
+    file = LineFile(path, "heading\n")
     assert file.content() == "heading\none\n"
     file.add("three\n")
     assert path.read_text() == "heading\none\nthree\n"
     for torn, after in (("hea", "heading\nx\n"), ("heading\n" + "y" * 9000, "heading\nx\n"), ("", "heading\nx\n")):
         path.write_text(torn)
-        GrowingFile(path, "heading\n").add("x\n")
+        LineFile(path, "heading\n").add("x\n")
         assert path.read_text() == after

@@ -10,7 +10,7 @@ from fake_fleet import FakeFleet
 from mario_tui import paths
 from mario_tui.agent.policy import export_policy, load_policy
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store import checkpoint
+from mario_tui.store import catalog, checkpoint, evaluations, lookup
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer
@@ -27,11 +27,11 @@ def saved(small, monkeypatch: pytest.MonkeyPatch) -> Path:
             run="a",
         )
     )
-    return paths.step_folders(paths.run_dir("a"))[-1]
+    return lookup.step_folders(paths.run_dir("a"))[-1]
 
 
 def test_an_exported_agent_plays_as_its_checkpoint_does_and_is_small(saved: Path) -> None:
-    checkpoint.note_evaluation(saved, greedy_clear=True, greedy_x=3161)
+    evaluations.record(saved, greedy_clear=True, greedy_x=3161)
     exported = export_policy(saved, "shared")
     assert exported == paths.run_dir("shared") / saved.name
     before, after = load_policy(saved), load_policy(exported)
@@ -46,7 +46,7 @@ def test_an_exported_agent_plays_as_its_checkpoint_does_and_is_small(saved: Path
     weights = load_file(exported / "agent.safetensors")
     assert all(name.startswith("online.") for name in weights)
     assert (paths.run_dir("shared") / "metrics.csv").read_bytes() == (saved.parent / "metrics.csv").read_bytes()
-    (info,) = [info for info in checkpoint.list_checkpoints() if info.run == "shared"]
+    (info,) = [info for info in catalog.list_checkpoints() if info.run == "shared"]
     assert info.greedy_clear is True
 
 

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from fake_fleet import FakeFleet
-from mario_tui import paths
 from mario_tui.agent.policy import ACTION_COUNTS, load_policy
+from mario_tui.agent.preprocess import PREPROCESSING_VERSION
 from mario_tui.cli import main
 from mario_tui.errors import CheckpointError
 from mario_tui.game.buttons import ACTION_SETS
-from mario_tui.game.emulator import emulator_generation
+from mario_tui.game.emulator import REWARD_VERSION, emulator_generation
 from mario_tui.play.evaluation import Evaluation
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, lookup
+from mario_tui.store.manifest import read_manifest
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer, Warned
 from runs import run_to_end
@@ -33,7 +34,7 @@ def saved(small: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", RestorableFleet)
     trainer = Trainer(small(steps=40, network="small"), run="made")
     run_to_end(trainer)
-    (folder,) = paths.step_folders(trainer.run_dir)
+    (folder,) = lookup.step_folders(trainer.run_dir)
     return folder
 
 
@@ -47,8 +48,8 @@ def say(folder: Path, **changes: Any) -> dict[str, Any]:
 
 def test_a_manifest_says_what_it_was_made_for(saved: Path) -> None:
     manifest = checkpoint.verify(saved)
-    assert manifest["preprocessing"] == checkpoint.PREPROCESSING
-    assert manifest["reward"] == checkpoint.REWARD
+    assert manifest["preprocessing"] == PREPROCESSING_VERSION
+    assert manifest["reward"] == REWARD_VERSION
     assert manifest["versions"]["emulator"] == emulator_generation()
     assert {"stage", "action_set", "frame_skip", "agent", "config"} <= manifest.keys()
 
@@ -114,7 +115,7 @@ def test_what_an_older_version_did_not_say_is_taken_to_be_as_it_is_here(saved: P
 
 def test_the_shipped_agent_loads(home: Path) -> None:
     shutil.copytree(SHIPPED, home / "checkpoints" / "world-1-1", symlinks=True)
-    assert "preprocessing" not in checkpoint.read_manifest(paths.find_checkpoint("world-1-1"))
+    assert "preprocessing" not in read_manifest(lookup.find_checkpoint("world-1-1"))
     assert load_policy("world-1-1").action_set == "run"
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mario_tui.config import TrainingConfig
+from mario_tui.store.history import EpisodeRecord
 from mario_tui.training.health import warnings
-from mario_tui.training.metrics import EpisodeRecord
 
 
 def episode(number: int, **changes: Any) -> EpisodeRecord:

@@ -12,10 +12,10 @@ from mario_tui import paths
 from mario_tui.errors import RecordingError
 from mario_tui.game.action_log import ActionLog, replay
 from mario_tui.play.evaluation import EpisodeResult, Evaluation
+from mario_tui.store.history import EpisodeRecord, read_metrics
 from mario_tui.training import highlights
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
-from mario_tui.training.metrics import EpisodeRecord, read_metrics
 from mario_tui.training.trainer import EpisodeEnded, Evaluated, Finished, Stepped, Trainer
 from mario_tui.video.background import Outcome
 from mario_tui.video.recorder import record_replay

@@ -9,24 +9,26 @@ import pytest
 
 from fake_fleet import FakeFleet
 from mario_tui import paths
-from mario_tui.store import checkpoint
-from mario_tui.store.checkpoint import CheckpointInfo
+from mario_tui.store import catalog, checkpoint, evaluations, lookup
+from mario_tui.store.catalog import CheckpointInfo
+from mario_tui.store.history import read_metrics, with_mean_rewards
+from mario_tui.store.manifest import read_manifest
 from mario_tui.system import files
 from mario_tui.training import trainer as trainer_module
-from mario_tui.training.metrics import MetricLogger, read_metrics, with_mean_rewards
+from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.trainer import Trainer
 from mario_tui.tui.services import Services
 from runs import run_to_end
 
 
 def change_manifest(folder: Path, **changes: Any) -> None:
-    manifest = checkpoint.read_manifest(folder) | changes
+    manifest = read_manifest(folder) | changes
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def listed() -> dict[int, float | None]:
     """Step -> mean reward, as the app and the command line list them."""
-    infos = with_mean_rewards(checkpoint.list_checkpoints())
+    infos = with_mean_rewards(catalog.list_checkpoints())
     in_runs = [info for run in Services().list_runs() for info in run.checkpoints]
     assert {info.path: info for info in infos} == {info.path: info for info in in_runs}
     return {info.step: info.mean_reward for info in infos}
@@ -36,7 +38,7 @@ def test_a_training_notes_it_and_metrics_csv_says_the_same(small, monkeypatch: p
     monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     run_to_end(Trainer(small(network="small", steps=300, save_every=10, seed=1), run="a"))
     records = read_metrics(paths.run_dir("a") / "metrics.csv")
-    noted = {info.step: info.mean_reward for info in checkpoint.list_checkpoints()}
+    noted = {info.step: info.mean_reward for info in catalog.list_checkpoints()}
     expected = {
         step: pytest.approx(np.mean([record.reward for record in records if record.step <= step]), abs=1e-3)
         for step in noted
@@ -46,9 +48,9 @@ def test_a_training_notes_it_and_metrics_csv_says_the_same(small, monkeypatch: p
     assert noted == {step: expected.get(step) for step in noted}
     assert None in noted.values(), "before the first episode ended"
     assert listed() == noted
-    for folder in paths.step_folders(paths.run_dir("a")):
+    for folder in lookup.step_folders(paths.run_dir("a")):
         change_manifest(folder, mean_reward=None)
-    assert {info.mean_reward for info in checkpoint.list_checkpoints()} == {None}
+    assert {info.mean_reward for info in catalog.list_checkpoints()} == {None}
     assert listed() == noted
 
 
@@ -111,12 +113,12 @@ def test_a_value_of_the_wrong_kind_counts_as_none(old: Path, value: Any) -> None
         json.dumps({
             old.name: {
                 "greedy_clear": "yes", "greedy_x": value, "robust_clear_rate": value,
-                "robust_protocol": checkpoint.ROBUST_PROTOCOL, "note": 5,
+                "robust_protocol": evaluations.ROBUST_PROTOCOL, "note": 5,
             }
         })
     )  # fmt: skip
-    (info,) = with_mean_rewards(checkpoint.list_checkpoints())
+    (info,) = with_mean_rewards(catalog.list_checkpoints())
     assert isinstance(info, CheckpointInfo)
     assert (info.greedy_clear, info.robust_clear_rate, info.mean_reward, info.note) == (None, None, None, "")
-    checkpoint.note_evaluation(old, greedy_clear=True)
+    evaluations.record(old, greedy_clear=True)
     assert (old.parent / "best").resolve() == old

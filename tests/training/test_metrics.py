@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 
 from mario_tui.errors import TrainingError
-from mario_tui.training.metrics import (
-    COMPARED,
-    END_BUCKET_PIXELS,
-    END_BUCKETS,
-    EndMap,
-    EvaluationRecord,
-    MetricLogger,
-    progress,
-    read_metrics,
-    run_curve,
-)
+from mario_tui.store.history import COMPARED, EvaluationRecord, progress, read_metrics, run_curve
+from mario_tui.training.metrics import END_BUCKET_PIXELS, END_BUCKETS, EndMap, MetricLogger
 
 
 def test_the_map_of_ends_counts_deaths_by_place_and_clears_beside_them() -> None:

@@ -10,7 +10,9 @@ from fake_fleet import FakeFleet
 from mario_tui import paths
 from mario_tui.agent.policy import export_policy
 from mario_tui.config import TrainingConfig, preset
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, evaluations, lookup
+from mario_tui.store.manifest import MANIFEST, read_manifest
+from mario_tui.store.run import find_resumable, rotate
 from mario_tui.training.resume import resume_config
 from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
 from mario_tui.training.state_files import REPLAY_PARTS
@@ -26,7 +28,7 @@ def fake_games(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def steps(run: Path) -> list[int]:
-    return [checkpoint.verify(folder)["step"] for folder in paths.step_folders(run)]
+    return [checkpoint.verify(folder)["step"] for folder in lookup.step_folders(run)]
 
 
 def write(run: Path, step: int, **header: Any) -> Path:
@@ -39,7 +41,7 @@ def test_every_so_many_stay_and_those_that_a_person_saved(small: Any) -> None:
     trainer = Trainer(small(steps=200, save_every=20, keep_every=3, network="small"), run="kept")
     run_to_end(trainer, {50: lambda control: control.save()})
     assert steps(trainer.run_dir) == [50, 60, 120, 180, 200]
-    assert (checkpoint.to_continue(trainer.run_dir)[0] / "replay.frames").exists()
+    assert (find_resumable(trainer.run_dir)[0] / "replay.frames").exists()
 
 
 @pytest.mark.usefixtures("fake_games")
@@ -55,56 +57,56 @@ def test_the_best_one_those_with_a_note_and_what_cannot_be_read_stay(home: Path)
     kept = write(run, 7, rotates=False)
     newest, later = write(run, 8), write(run, 9)
     for folder, x in zip(folders, (30, 900, 40, 50, 60, 70), strict=True):
-        checkpoint.note_evaluation(folder, greedy_clear=False, greedy_x=x)
-    checkpoint.annotate(folders[2], "jumps too late")
+        evaluations.record(folder, greedy_clear=False, greedy_x=x)
+    evaluations.annotate(folders[2], "jumps too late")
     (folders[3] / "manifest.json").write_text("{")
-    checkpoint.rotate(run, newest)
-    assert paths.step_folders(run) == [folders[1], folders[2], folders[3], kept, newest, later]
+    rotate(run, newest)
+    assert lookup.step_folders(run) == [folders[1], folders[2], folders[3], kept, newest, later]
     assert (run / "best").resolve() == folders[1]
-    assert checkpoint.evaluations(run).keys() == {folder.name for folder in folders[1:4]}
+    assert evaluations.read(run).keys() == {folder.name for folder in folders[1:4]}
     assert list(run.glob(".*.part")) == []
 
 
 def test_the_full_one_before_the_newest_stays(home: Path) -> None:
     run = paths.run_dir("run")
     folders = [write(run, step, full=step != 3) for step in range(1, 5)]
-    checkpoint.rotate(run, folders[-1])
-    assert paths.step_folders(run) == [folders[1], folders[3]]
+    rotate(run, folders[-1])
+    assert lookup.step_folders(run) == [folders[1], folders[3]]
 
 
 def test_where_notes_cannot_be_read_nothing_goes(home: Path) -> None:
     run = paths.run_dir("run")
     folders = [write(run, step) for step in range(1, 5)]
-    checkpoint.annotate(folders[0], "keep this")
-    (run / checkpoint.EVALUATIONS).write_text("{")
-    checkpoint.rotate(run, folders[-1])
-    assert paths.step_folders(run) == folders
+    evaluations.annotate(folders[0], "keep this")
+    (run / evaluations.EVALUATIONS).write_text("{")
+    rotate(run, folders[-1])
+    assert lookup.step_folders(run) == folders
 
 
 def test_notes_that_cannot_be_read_are_kept_when_the_next_is_written(home: Path) -> None:
     run = paths.run_dir("run")
     folders = [write(run, step) for step in range(1, 5)]
-    checkpoint.annotate(folders[0], "keep this")
-    damaged = (run / checkpoint.EVALUATIONS).read_text() + "}"
-    (run / checkpoint.EVALUATIONS).write_text(damaged)
-    checkpoint.note_evaluation(folders[-1], greedy_x=700)
-    assert checkpoint.evaluations(run) == {folders[-1].name: {"greedy_x": 700}}
-    (run / checkpoint.EVALUATIONS).write_text("also damaged")
-    checkpoint.note_evaluation(folders[-1], greedy_x=700)
+    evaluations.annotate(folders[0], "keep this")
+    damaged = (run / evaluations.EVALUATIONS).read_text() + "}"
+    (run / evaluations.EVALUATIONS).write_text(damaged)
+    evaluations.record(folders[-1], greedy_x=700)
+    assert evaluations.read(run) == {folders[-1].name: {"greedy_x": 700}}
+    (run / evaluations.EVALUATIONS).write_text("also damaged")
+    evaluations.record(folders[-1], greedy_x=700)
     assert (run / "evaluations.damaged.json").read_text() == damaged
     assert (run / "evaluations.damaged-2.json").read_text() == "also damaged"
-    checkpoint.rotate(run, folders[-1])
-    assert paths.step_folders(run) == folders
+    rotate(run, folders[-1])
+    assert lookup.step_folders(run) == folders
 
 
 def test_the_best_stays_though_nothing_links_to_it(home: Path) -> None:
     run = paths.run_dir("run")
     folders = [write(run, step) for step in range(1, 6)]
     for folder, x in zip(folders, (3200, 500, 600, 700, 800), strict=True):
-        checkpoint.note_evaluation(folder, greedy_x=x)
+        evaluations.record(folder, greedy_x=x)
     (run / "best").unlink()  # as a copy without links has none
-    checkpoint.rotate(run, folders[-1])
-    assert paths.step_folders(run) == [folders[0], *folders[3:]]
+    rotate(run, folders[-1])
+    assert lookup.step_folders(run) == [folders[0], *folders[3:]]
 
 
 def test_what_a_link_leads_to_is_not_touched(home: Path) -> None:
@@ -112,10 +114,10 @@ def test_what_a_link_leads_to_is_not_touched(home: Path) -> None:
     run = paths.run_dir("run")
     folders = [write(run, step) for step in range(1, 4)]
     (run / "step-000000009").symlink_to(mine)
-    before = (mine / checkpoint.MANIFEST).read_bytes()
-    checkpoint.drop_parts(run / "step-000000009", checkpoint.read_manifest(mine)["parts"].keys())
-    checkpoint.rotate(run, folders[-1])
-    assert (mine / checkpoint.MANIFEST).read_bytes() == before
+    before = (mine / MANIFEST).read_bytes()
+    checkpoint.drop_parts(run / "step-000000009", read_manifest(mine)["parts"].keys())
+    rotate(run, folders[-1])
+    assert (mine / MANIFEST).read_bytes() == before
     checkpoint.verify(mine)
     assert (run / "step-000000009").is_symlink()
 
@@ -123,9 +125,9 @@ def test_what_a_link_leads_to_is_not_touched(home: Path) -> None:
 def test_where_nothing_is_noted_any_more_the_others_go(home: Path) -> None:
     run = paths.run_dir("run")
     folders = [write(run, step) for step in range(1, 5)]
-    (run / checkpoint.EVALUATIONS).write_text("{}")
-    checkpoint.rotate(run, folders[-1])
-    assert paths.step_folders(run) == folders[2:]
+    (run / evaluations.EVALUATIONS).write_text("{}")
+    rotate(run, folders[-1])
+    assert lookup.step_folders(run) == folders[2:]
 
 
 def test_one_that_cannot_be_deleted_does_not_keep_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,10 +140,10 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(home: Path, monkeyp
             raise PermissionError(1, "Operation not permitted")
         rename(source, target)
 
-    monkeypatch.setattr("mario_tui.store.checkpoint.os.rename", refuse)
+    monkeypatch.setattr("mario_tui.store.run.os.rename", refuse)
     with pytest.raises(PermissionError):
-        checkpoint.rotate(run, folders[-1])
-    assert paths.step_folders(run) == [folders[0], *folders[2:]]
+        rotate(run, folders[-1])
+    assert lookup.step_folders(run) == [folders[0], *folders[2:]]
 
 
 @pytest.mark.usefixtures("fake_games")
@@ -150,7 +152,7 @@ def test_who_wants_to_keep_all_from_now_on_keeps_all(small: Any, monkeypatch: py
     trainer = Trainer(small(steps=60, save_every=20, keep_every=100, network="small"), run="changed")
     run_to_end(trainer)
     assert steps(trainer.run_dir) == [40, 60]
-    saved = paths.step_folders(trainer.run_dir)[-1]
+    saved = lookup.step_folders(trainer.run_dir)[-1]
     run_to_end(Trainer(resume_config(saved, {"steps": 140, "keep_every": 1}), resume=saved))
     assert steps(trainer.run_dir) == [40, 60, 80, 100, 120, 140]
 
@@ -159,9 +161,9 @@ def test_a_copy_is_not_replaced(home: Path, small: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     trainer = Trainer(small(steps=20, save_every=20, keep_every=2, network="small"), run="source")
     run_to_end(trainer)
-    (source,) = paths.step_folders(trainer.run_dir)
-    assert checkpoint.read_manifest(source)["rotates"]
-    assert "rotates" not in checkpoint.read_manifest(export_policy(source, "copy"))
+    (source,) = lookup.step_folders(trainer.run_dir)
+    assert read_manifest(source)["rotates"]
+    assert "rotates" not in read_manifest(export_policy(source, "copy"))
 
 
 @pytest.mark.usefixtures("fake_games")
@@ -170,7 +172,7 @@ def test_what_a_checkpoint_takes_is_told_before(small: Any, changes: dict[str, A
     config = small(steps=60, **changes)
     trainer = Trainer(config, run="size")
     run_to_end(trainer)
-    (folder,) = paths.step_folders(trainer.run_dir)
+    (folder,) = lookup.step_folders(trainer.run_dir)
     taken = sum(part.stat().st_size for part in folder.iterdir() if part.name not in REPLAY_PARTS)
     assert disk_need(config).each == pytest.approx(taken, rel=0.03)
 

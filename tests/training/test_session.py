@@ -14,7 +14,8 @@ from fake_fleet import FakeFleet
 from mario_tui import paths
 from mario_tui.config import load_toml
 from mario_tui.errors import MarioTuiError
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, lookup
+from mario_tui.store.run import find_resumable
 from mario_tui.training import highlights
 from mario_tui.training import trainer as trainer_module
 from mario_tui.training.resume import resume_config
@@ -144,7 +145,7 @@ def test_pauses_saves_and_looking_do_not_change_what_is_learned(small) -> None:
         session.pause()
     assert session.join(120)
     assert pauses > 5
-    last = [paths.step_folders(paths.run_dir(name))[-1] for name in ("plain", "disturbed")]
+    last = [lookup.step_folders(paths.run_dir(name))[-1] for name in ("plain", "disturbed")]
     parts = [checkpoint.verify(folder)["parts"] for folder in last]
     assert parts[0].keys() == parts[1].keys()
     different = {name for name in parts[0] if parts[0][name] != parts[1][name]}
@@ -220,7 +221,7 @@ def test_changes_and_notes_are_kept_in_log_and_settings(learning: TrainingSessio
     assert notes[1].startswith("epsilon 0.")
     assert notes[1].endswith(f" -> {new:g}")
     assert notes[2] == "it stumbles"
-    config = resume_config(checkpoint.to_continue(folder)[0])
+    config = resume_config(find_resumable(folder)[0])
     assert (config.learning_rate, config.exploration_rate_min) == (1e-5, new)
     assert load_toml(folder / "config.toml")["learning_rate"] == 1e-5
     with pytest.raises(MarioTuiError, match="has ended"):

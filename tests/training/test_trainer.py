@@ -18,7 +18,10 @@ from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
 from mario_tui.play.evaluation import EpisodeResult, Evaluation
-from mario_tui.store import checkpoint
+from mario_tui.store import catalog, checkpoint, lookup
+from mario_tui.store.manifest import read_manifest
+from mario_tui.store.run import find_resumable, trash
+from mario_tui.store.untrusted import read_json
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import (
     EpisodeEnded,
@@ -170,12 +173,12 @@ def test_a_resumed_run_equals_the_one_that_went_on(small, envs: int) -> None:
     config = small(steps=400, envs=envs, stall_steps=25, replay_size=100)
     whole = Trainer(config, run="whole")
     run_to_end(whole, {200: lambda control: control.save()})
-    saved = paths.step_folders(paths.run_dir("whole"))[0]
+    saved = lookup.step_folders(paths.run_dir("whole"))[0]
     # its replay was dropped when the newest full checkpoint was written, so save it in a run of its own
     part = Trainer(small(**{**config.model_dump(), "steps": 200}), run="part")
     run_to_end(part)
     assert not part.mario.memory.missing_bytes, "the replay was full, and older transitions were written over"
-    first = paths.step_folders(paths.run_dir("part"))[-1]
+    first = lookup.step_folders(paths.run_dir("part"))[-1]
     assert first.name == saved.name
     resumed = Trainer(resume_config(first, {"steps": 400}), resume=first)
     run_to_end(resumed)
@@ -193,7 +196,7 @@ def test_a_resumed_run_with_everything_on_equals_the_one_that_went_on(small) -> 
     part = Trainer(config.replace(steps=180), run="part")
     run_to_end(part)
     assert not part.mario.memory.missing_bytes
-    saved = paths.step_folders(paths.run_dir("part"))[-1]
+    saved = lookup.step_folders(paths.run_dir("part"))[-1]
     games = json.loads((saved / "trainer.json").read_text())["games"]
     assert any(games["noop_steps"]), "saved in an episode that began with no button"
     assert any(games["frame_logs"]), "and in the middle of one"
@@ -206,7 +209,7 @@ def test_a_resumed_run_with_everything_on_equals_the_one_that_went_on(small) -> 
 def test_resume_takes_up_the_log_and_sets_given_up_episodes_aside(small) -> None:
     run_to_end(Trainer(small(episodes=4), run="again"), {60: lambda control: control.save()})
     run = paths.run_dir("again")
-    early = paths.step_folders(run)[0]
+    early = lookup.step_folders(run)[0]
     resumed = Trainer(resume_config(early, {"episodes": 6}), resume=early)
     events = run_to_end(resumed)
     assert isinstance(events[-1], Finished)
@@ -238,7 +241,7 @@ def test_a_checkpoint_that_was_taken_away_is_written_again_at_the_end(small) -> 
         if isinstance(event, Stepped) and event.step == 40:
             trainer.control.save()
         elif isinstance(event, Saved):
-            checkpoint.trash(event.path)
+            trash(event.path)
         last = event
     assert isinstance(last, Finished)
     checkpoint.verify(last.checkpoint)
@@ -246,7 +249,7 @@ def test_a_checkpoint_that_was_taken_away_is_written_again_at_the_end(small) -> 
 
 def test_only_the_newest_full_checkpoint_keeps_the_replay(small) -> None:
     run_to_end(Trainer(small(steps=90, save_every=30), run="rotate"))
-    folders = paths.step_folders(paths.run_dir("rotate"))
+    folders = lookup.step_folders(paths.run_dir("rotate"))
     assert [folder.name for folder in folders] == ["step-000000030", "step-000000060", "step-000000090"]
     assert ["replay.frames" in checkpoint.verify(folder)["parts"] for folder in folders] == [False, False, True]
     assert not (folders[0] / "replay.frames").exists()
@@ -259,7 +262,7 @@ def test_greedy_evaluations_do_not_change_the_training(small) -> None:
     events = run_to_end(evaluated)
     assert [event.step for event in events if isinstance(event, Evaluated)] == [50, 100]
     assert differences(full_state(plain), full_state(evaluated)) == []
-    infos = {info.step: info for info in checkpoint.list_checkpoints() if info.run == "evaluated"}
+    infos = {info.step: info for info in catalog.list_checkpoints() if info.run == "evaluated"}
     assert infos[50].greedy_clear is False
     assert sum(info.best for info in infos.values()) == 1
     assert (paths.run_dir("evaluated") / "best").is_symlink()
@@ -292,7 +295,7 @@ def test_two_trainers_do_not_share_a_run(small) -> None:
     with pytest.raises(InputError, match="exists"):
         Trainer(small(), run="shared")
     run_to_end(Trainer(small(steps=30), run="other"))
-    first = paths.step_folders(paths.run_dir("other"))[0]
+    first = lookup.step_folders(paths.run_dir("other"))[0]
     one = Trainer(resume_config(first, {"steps": 60}), resume=first)
     with pytest.raises(InputError, match="another mario-tui"):
         Trainer(resume_config(first, {"steps": 60}), resume=first)
@@ -302,7 +305,7 @@ def test_two_trainers_do_not_share_a_run(small) -> None:
 
 def test_what_a_run_keeps_cannot_be_changed_on_resume(small) -> None:
     run_to_end(Trainer(small(steps=30), run="fixed"))
-    folder = paths.step_folders(paths.run_dir("fixed"))[0]
+    folder = lookup.step_folders(paths.run_dir("fixed"))[0]
     with pytest.raises(InputError, match="envs cannot change"):
         resume_config(folder, {"envs": 2})
     with pytest.raises(InputError, match="priority_exponent cannot change"):
@@ -315,7 +318,7 @@ def test_what_a_run_keeps_cannot_be_changed_on_resume(small) -> None:
 @pytest.mark.parametrize("part", ["agent.safetensors", "trainer.json", "replay.frames"])
 def test_a_flipped_bit_is_found_before_training_goes_on(small, part: str) -> None:
     run_to_end(Trainer(small(steps=30), run="flipped"))
-    folder = paths.step_folders(paths.run_dir("flipped"))[0]
+    folder = lookup.step_folders(paths.run_dir("flipped"))[0]
     content = bytearray((folder / part).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / part).write_bytes(content)
@@ -346,7 +349,7 @@ def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Pa
     ):
         with pytest.raises(InputError, match=f"add {flag}"):
             Trainer(small(**settings), run="x", resume=path)
-    assert "x" not in [run.name for run in paths.runs()], "a start that failed leaves no run"
+    assert "x" not in [run.name for run in lookup.runs()], "a start that failed leaves no run"
     Trainer(small(steps=10), run="x", resume=path).close()
 
 
@@ -363,14 +366,14 @@ def test_tensorboard_events_are_written_where_asked_for(small) -> None:
 
 def test_a_run_continued_from_an_earlier_checkpoint_goes_on_from_there(small) -> None:
     run_to_end(Trainer(small(steps=60, save_every=30), run="branch"))
-    for folder in paths.step_folders(paths.run_dir("branch")):  # saved long ago, as far as the names of days tell
+    for folder in lookup.step_folders(paths.run_dir("branch")):  # saved long ago, as far as the names of days tell
         manifest = folder / "manifest.json"
         manifest.write_text(manifest.read_text().replace('"created": "20', '"created": "19'))
-    early = paths.step_folders(paths.run_dir("branch"))[0]
+    early = lookup.step_folders(paths.run_dir("branch"))[0]
     run_to_end(Trainer(resume_config(early, {"steps": 40}), resume=early))
-    newest = paths.find_checkpoint("branch")
-    assert checkpoint.read_manifest(newest)["step"] == 40, "the last one saved, not the one with the most steps"
-    assert checkpoint.to_continue(newest.parent)[0] == newest
+    newest = lookup.find_checkpoint("branch")
+    assert read_manifest(newest)["step"] == 40, "the last one saved, not the one with the most steps"
+    assert find_resumable(newest.parent)[0] == newest
     assert (newest / "replay.frames").exists()
 
 
@@ -378,7 +381,7 @@ def test_what_was_torn_off_the_metrics_is_brought_back_on_resume(small) -> None:
     run_to_end(Trainer(small(episodes=2), run="torn"))
     metrics = paths.run_dir("torn") / "metrics.csv"
     metrics.write_bytes(metrics.read_bytes()[:-20])
-    newest = paths.find_checkpoint("torn")
+    newest = lookup.find_checkpoint("torn")
     run_to_end(Trainer(resume_config(newest, {"episodes": 3}), resume=newest))
     with metrics.open(newline="") as file:
         assert [row["episode"] for row in csv.DictReader(file)] == ["0", "1", "2"]
@@ -396,8 +399,8 @@ def test_a_run_ends_after_exactly_as_many_episodes_as_asked(
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert finished.episodes == episodes
-    resumed = Trainer(resume_config(paths.step_folders(paths.run_dir("episodes"))[-1], {"episodes": episodes + 3}),
-                      resume=paths.step_folders(paths.run_dir("episodes"))[-1])  # fmt: skip
+    resumed = Trainer(resume_config(lookup.step_folders(paths.run_dir("episodes"))[-1], {"episodes": episodes + 3}),
+                      resume=lookup.step_folders(paths.run_dir("episodes"))[-1])  # fmt: skip
     lengths = [event.record.length for event in run_to_end(resumed) if isinstance(event, EpisodeEnded)]
     assert lengths == [10, 10, 10], "what was not counted is not part of the next episode"
 
@@ -428,7 +431,7 @@ def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytes
     assert [event.step for event in saved] == [begun]
     net = load_policy(saved[0].path).net.state_dict()
     assert all(torch.equal(value, net[name]) for name, value in expected.items())
-    assert checkpoint.read_json(saved[0].path / "trainer.json")["mario"]["curr_step"] == begun
+    assert read_json(saved[0].path / "trainer.json")["mario"]["curr_step"] == begun
 
 
 def test_a_checkpoint_under_way_is_told_during_the_pause_that_comes_after(

@@ -19,7 +19,8 @@ from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import TrainingError
 from mario_tui.game.vector_env import VectorEnv, VectorStep
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, lookup
+from mario_tui.store.manifest import read_manifest
 from mario_tui.system import free_memory
 from mario_tui.training import memory_watch
 from mario_tui.training import trainer as trainer_module
@@ -112,7 +113,7 @@ def test_an_update_that_is_not_finite_is_left_out_and_training_pauses(
     assert is_finite(trainer)
     assert np.isfinite(trainer.mario.memory.priorities.values).all()
     assert np.isfinite([trainer.logger.mean("loss"), trainer.logger.mean("q")]).all()
-    for folder in paths.step_folders(paths.run_dir("spoiled")):
+    for folder in lookup.step_folders(paths.run_dir("spoiled")):
         assert all(torch.isfinite(value).all() for value in load_policy(folder).net.state_dict().values())
     assert "not finite" in (paths.run_dir("spoiled") / "log").read_text()
 
@@ -166,7 +167,7 @@ def test_a_network_that_is_not_finite_is_never_saved(small, monkeypatch: pytest.
 
     with pytest.raises(TrainingError, match="not saved: go on from"):
         run_to_end(trainer, {60: spoil_weight})
-    (folder,) = paths.step_folders(paths.run_dir("never"))
+    (folder,) = lookup.step_folders(paths.run_dir("never"))
     assert folder.name == "step-000000050"
     checkpoint.verify(folder)
 
@@ -213,7 +214,7 @@ def test_resume_after_a_restart_equals_the_run_that_went_on(small) -> None:
 
 
 def saved_step(folder: Path) -> int:
-    return int(checkpoint.read_manifest(folder)["step"])
+    return int(read_manifest(folder)["step"])
 
 
 # memory
@@ -245,7 +246,7 @@ def test_training_pauses_before_memory_runs_out_and_goes_on_when_there_is_some(s
         if isinstance(event, Saved | Paused | Resumed | Finished):
             seen.append(type(event))
     assert seen == [Saved, Paused, Resumed, Finished]
-    assert [saved_step(folder) for folder in paths.step_folders(paths.run_dir("short"))] == [50, 100]
+    assert [saved_step(folder) for folder in lookup.step_folders(paths.run_dir("short"))] == [50, 100]
     plain = Trainer(small(steps=100), run="plain")
     run_to_end(plain)
     assert differences(full_state(plain), full_state(trainer)) == [], "the pause changed nothing"

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
-from mario_tui.store.checkpoint import CheckpointInfo, RunSummary
+from mario_tui.store.catalog import CheckpointInfo, RunSummary
 from mario_tui.training.metrics import Ends
 from mario_tui.training.session import Notice, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp

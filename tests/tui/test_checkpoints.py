@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from mario_tui.store.checkpoint import CheckpointInfo
+from mario_tui.store.catalog import CheckpointInfo
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen

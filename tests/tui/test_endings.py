@@ -19,7 +19,7 @@ import pytest
 from pseudo_terminal import Terminal, patched
 
 from mario_tui import paths
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, lookup
 
 PATIENCE_SECONDS = 150
 MODES = ("1000", "1002", "1003", "1006", "1015", "1004", "2004", "2048", "1049")
@@ -48,7 +48,7 @@ class App:
         self.terminal.press("\x13")  # ctrl+s
         taken = re.compile(r"running .* step [1-9]\d")
         self.terminal.wait(taken.search, PATIENCE_SECONDS)
-        (self.run,) = paths.runs()
+        (self.run,) = lookup.runs()
         self.process = psutil.Process(self.terminal.process.pid)
         self.children = self.process.children(recursive=True)
         names = [" ".join(child.cmdline()) for child in self.children]
@@ -97,7 +97,7 @@ def test_a_signal_saves_restores_the_terminal_and_says_how_to_go_on(home: Path, 
     with App(home) as app:
         os.kill(app.terminal.process.pid, getattr(signal, name))
         (line,) = app.ends(code)
-        (saved,) = paths.step_folders(app.run)
+        (saved,) = lookup.step_folders(app.run)
         checkpoint.verify(saved)
         assert line == f"saved {saved}; go on with: mario-tui train --resume {app.run.name}"
         assert list(app.run.glob("crash-*.log")) == []
@@ -119,7 +119,7 @@ def test_an_error_of_the_app_saves_the_training_and_leaves_a_log(home: Path) -> 
     with App(home, patch) as app:
         (home / "now").touch()
         lines = app.ends(1)
-        (saved,) = paths.step_folders(app.run)
+        (saved,) = lookup.step_folders(app.run)
         checkpoint.verify(saved)
         assert lines[0].startswith("mario-tui: the app failed; the log is ")
         assert lines[1].startswith(f"saved {saved}; go on with")
@@ -136,7 +136,7 @@ def test_an_error_of_the_training_saves_it_and_the_app_goes_on(home: Path) -> No
         app.wait("Training failed", "bad step", "Saved as step-")
         app.press("\x11")  # ctrl+q
         lines = app.ends(0)
-        (saved,) = paths.step_folders(app.run)
+        (saved,) = lookup.step_folders(app.run)
         checkpoint.verify(saved)
         assert lines[0].endswith("failed: RuntimeError: bad step")
         assert lines[1].startswith(f"saved {saved}; go on with")
@@ -159,7 +159,7 @@ def test_a_crash_leaves_a_terminal_that_can_be_used_and_a_log(home: Path, fault:
     with App(home, patch) as app:
         app.press("s")
         app.wait("saved")
-        (saved,) = paths.step_folders(app.run)
+        (saved,) = lookup.step_folders(app.run)
         if patch:
             (home / "now").touch()
         else:
@@ -182,7 +182,7 @@ def test_told_twice_it_leaves_without_the_save_that_hangs(home: Path) -> None:
         os.kill(app.terminal.process.pid, signal.SIGTERM)
         (line,) = app.ends(143)
         assert line.endswith("without saving")
-        assert paths.step_folders(app.run) == []
+        assert lookup.step_folders(app.run) == []
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_terminal_that_closes_tells_more_than_once_and_it_is_saved(home: Path,
             time.sleep(0.5)  # so that it would have left
         (home / "go on").touch()
         (line,) = app.ends(code)
-        (saved,) = paths.step_folders(app.run)
+        (saved,) = lookup.step_folders(app.run)
         checkpoint.verify(saved)
         assert line.startswith(f"saved {saved}")
 
@@ -220,7 +220,7 @@ def test_home_asks_before_it_stops_a_training(home: Path) -> None:
         app.wait("Leave?")
         app.press("q")
         (line,) = app.ends(0)
-        (saved,) = paths.step_folders(app.run)
+        (saved,) = lookup.step_folders(app.run)
         assert line == f"saved {saved}; go on with: mario-tui train --resume {app.run.name}"
 
 
@@ -263,7 +263,7 @@ def the_end(terminal: Terminal, names: Iterable[str]) -> str:
 def test_a_training_without_the_app_saves_on_a_signal(terminal: Terminal, names: str, code: int) -> None:
     text = the_end(terminal, names.split())
     assert terminal.process.returncode == code
-    (saved,) = paths.step_folders(paths.run_dir("told"))
+    (saved,) = lookup.step_folders(paths.run_dir("told"))
     checkpoint.verify(saved)
     assert f"saved {saved}; go on with: mario-tui train --resume told" in text
 
@@ -295,7 +295,7 @@ def test_the_third_ctrl_c_of_a_training_without_the_app(home: Path, writes: bool
         assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == [], "no process is left"
     assert terminal.process.returncode == 130
     assert re.search(r"mario-tui: stopped at step \d+; ", text)
-    folders = paths.step_folders(paths.run_dir("told"))
+    folders = lookup.step_folders(paths.run_dir("told"))
     if writes:
         (saved,) = folders
         checkpoint.verify(saved)

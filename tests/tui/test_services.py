@@ -12,7 +12,7 @@ from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog, replay
-from mario_tui.store import checkpoint
+from mario_tui.store import evaluations
 from mario_tui.tui.services import Services
 from mario_tui.video.library import list_recordings
 
@@ -45,9 +45,7 @@ def test_live_weights_are_recorded_under_the_runs_name(home: Path, live: Policy)
 
 def test_live_weights_are_evaluated_and_nothing_is_noted(home: Path, live: Policy, monkeypatch: Any) -> None:
     monkeypatch.setattr("mario_tui.tui.services.ROBUST_EPISODES", 2)
-    monkeypatch.setattr(
-        checkpoint, "note_evaluation", lambda *_, **__: pytest.fail("there is no checkpoint to note it of")
-    )
+    monkeypatch.setattr(evaluations, "record", lambda *_, **__: pytest.fail("there is no checkpoint to note it of"))
     heard: list[Any] = []
     verdict = Services().evaluate(live, heard.append, never)
     assert (verdict.greedy.episodes, verdict.robust.episodes, len(heard)) == (1, 2, 3)

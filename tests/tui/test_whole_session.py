@@ -11,8 +11,8 @@ import psutil
 import pytest
 from pseudo_terminal import Terminal
 
-from mario_tui import paths
-from mario_tui.store import checkpoint
+from mario_tui.store import checkpoint, lookup
+from mario_tui.store.manifest import read_manifest
 
 # the first import of PyTorch on a busy machine takes long
 PATIENCE_SECONDS = 150
@@ -36,11 +36,11 @@ def test_a_whole_session(home: Path, width: int, height: int) -> None:
 
         terminal.press(" ")
         wait("paused")
-        (run,) = paths.runs()
-        assert paths.step_folders(run) == []
+        (run,) = lookup.runs()
+        assert lookup.step_folders(run) == []
         terminal.press("s")
         wait("saved")
-        (saved,) = paths.step_folders(run)
+        (saved,) = lookup.step_folders(run)
         checkpoint.verify(saved)
 
         terminal.press("c")
@@ -59,7 +59,7 @@ def test_a_whole_session(home: Path, width: int, height: int) -> None:
         wait("Stop training?")
         terminal.press("q")
         wait("Training has ended")
-        assert len(paths.step_folders(run)) == 2
+        assert len(lookup.step_folders(run)) == 2
 
         terminal.press("\x11")  # ctrl+q
         terminal.drain()
@@ -68,7 +68,7 @@ def test_a_whole_session(home: Path, width: int, height: int) -> None:
         assert termios.tcgetattr(terminal.master) == before, "the terminal is as it was"
 
     if width == 80:
-        step = checkpoint.read_manifest(paths.step_folders(run)[-1])["step"]
+        step = read_manifest(lookup.step_folders(run)[-1])["step"]
         resumed = subprocess.run(
             [sys.executable, "-m", "mario_tui", "train", "--resume", run.name, "--steps", str(step + 5), "--json"],
             capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,

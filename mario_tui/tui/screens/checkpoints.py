@@ -21,7 +21,7 @@ from mario_tui.tui.screens.dialogs import LineScreen
 from mario_tui.tui.screens.list import ListScreen, shortened
 
 if TYPE_CHECKING:
-    from mario_tui.store.checkpoint import CheckpointInfo, RunSummary
+    from mario_tui.store.catalog import CheckpointInfo, RunSummary
 
 ROOMY_WIDTH = 110
 """From this width on all columns are shown."""
@@ -49,9 +49,9 @@ class Row:
         return self.checkpoint if self.checkpoint.whole else None
 
     @property
-    def to_continue(self) -> CheckpointInfo | None:
+    def resumable(self) -> CheckpointInfo | None:
         """What training goes on from here: of a run where it stopped."""
-        return self.run.to_continue if self.checkpoint is None else self.agent
+        return self.run.resumable if self.checkpoint is None else self.agent
 
     @property
     def subject(self) -> CheckpointInfo:
@@ -277,7 +277,7 @@ class CheckpointsScreen(ListScreen[Row]):
             return f"{place}\n{below}: none can be used; d moves the run to the trash", True
         which = "its best" if best.best or best is not newest else "its newest"
         keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
-        if (going_on := run.to_continue) is not None and going_on is not best:
+        if (going_on := run.resumable) is not None and going_on is not best:
             keys.append(f"c goes on from step {text.count(going_on.step)}")
         unread = f"{run.unread} is damaged: notes and clear rates in it are not shown" if run.unread else ""
         return "\n".join(filter(None, (place, "  ·  ".join(keys), unread, best.note))), bool(unread)
@@ -289,7 +289,7 @@ class CheckpointsScreen(ListScreen[Row]):
         if action == "grid":
             return row is not None and len(row.run.checkpoints) - row.run.damaged > 1
         if action == "continue":
-            return row is not None and row.to_continue is not None
+            return row is not None and row.resumable is not None
         if action in ("trash", "mark", "note", "rename"):
             return row is not None
         if action == "open":
@@ -352,7 +352,7 @@ class CheckpointsScreen(ListScreen[Row]):
             self.refresh_list()
 
     def action_continue(self) -> None:
-        if self.selected is not None and self.selected.to_continue is not None:
+        if self.selected is not None and self.selected.resumable is not None:
             self.mario.continue_training(self.selected.path)
 
     # what is whole
@@ -360,7 +360,7 @@ class CheckpointsScreen(ListScreen[Row]):
     def _show_selected(self) -> None:
         super()._show_selected()
         row = self.selected
-        offered = () if row is None else (row.agent, row.to_continue)
+        offered = () if row is None else (row.agent, row.resumable)
         all_of_them = (info for one in self._infos for info in one.run.checkpoints if info.whole)
         for infos in (offered, all_of_them):
             if unread := dict.fromkeys(info.path for info in infos if info and not info.verified):

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.training.metrics import COMPARED
+from mario_tui.store.history import COMPARED
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.widgets.metric_chart import MetricChart

@@ -20,7 +20,7 @@ from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 
 if TYPE_CHECKING:
-    from mario_tui.store.checkpoint import CheckpointInfo, RunSummary
+    from mario_tui.store.catalog import CheckpointInfo, RunSummary
     from mario_tui.video.library import RecordingInfo
 
 SPARKS = 16

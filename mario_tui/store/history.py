@@ -1,0 +1,171 @@
+"""What became of a run's training, read back: the episodes of metrics.csv, and the curves of runs compared."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from mario_tui.store.catalog import CheckpointInfo
+
+WINDOW = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRecord:
+    """One line of metrics.csv.
+
+    `step` counts the training steps of all games at the episode's end, `length` the episode's own; `loss` and `q` are
+    means over the updates made while it ran, 0 where there was none; `seconds` counts time trained, without pauses.
+    """
+
+    episode: int
+    step: int
+    epsilon: float
+    stage: str
+    reward: float
+    length: int
+    loss: float
+    q: float
+    max_x: int
+    end: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """One line of evaluations.csv: how the weights of a step played.
+
+    `protocol` is "greedy" or "robust"; `seconds` counts time trained until the result was there, without pauses.
+    """
+
+    step: int
+    seconds: float
+    protocol: str
+    episodes: int
+    clears: int
+    mean_reward: float
+    mean_x: float
+    max_x: int
+
+
+def csv_heading(kind: type[EpisodeRecord | EvaluationRecord]) -> str:
+    return _csv_text([field.name for field in fields(kind)])
+
+
+def csv_line(record: EpisodeRecord | EvaluationRecord) -> str:
+    return _csv_text(asdict(record).values())
+
+
+def _csv_text(row: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(row)
+    return text.getvalue()
+
+
+def read_metrics(path: Path) -> list[EpisodeRecord]:
+    """The episodes in a metrics.csv; a last line that was cut off is left out."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return parse_records(line for line in file if line.endswith("\n"))
+
+
+def parse_records(file: Iterable[str]) -> list[EpisodeRecord]:
+    kinds = {"int": int, "float": float, "str": str}
+    records = []
+    for row in _rows(file):
+        try:
+            values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
+        except (KeyError, TypeError, ValueError):
+            continue
+        if all(abs(value) < 1e18 for value in values.values() if not isinstance(value, str)):  # which NaN is not
+            records.append(EpisodeRecord(**values))
+    return records
+
+
+def _rows(file: Iterable[str]) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file, up to a place where it is none."""
+    with contextlib.suppress(csv.Error):
+        yield from csv.DictReader(line.replace("\0", "") for line in file)
+
+
+def progress(run: Path, points: int) -> list[float]:
+    """The mean farthest x of a run's episodes, in that many equal parts of its metrics.csv, or one for each episode."""
+    path = run / "metrics.csv"
+    return list(_progress(path, path.stat().st_mtime_ns, points)) if path.is_file() else []
+
+
+@functools.lru_cache(maxsize=64)
+def _progress(path: Path, modified_ns: int, points: int) -> tuple[float, ...]:
+    """As `progress`; kept, since a long run's file takes a while and the lists of runs are made often."""
+    x = np.array([record.max_x for record in read_metrics(path)], dtype=float)
+    return tuple(float(part.mean()) for part in np.array_split(x, min(points, len(x)))) if len(x) else ()
+
+
+COMPARED = ("how far", "reward", "clear rate", "loss", "Q")
+"""What `run_curve` knows."""
+
+
+def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
+    """(step, mean over 100 episodes) of a run's metrics.csv, at most that many points; `name` is one of COMPARED."""
+    records = read_metrics(run / "metrics.csv")
+    fields_of = {"how far": "max_x", "reward": "reward", "loss": "loss", "Q": "q"}
+    values = np.array(
+        [record.end == "clear" if name == "clear rate" else getattr(record, fields_of[name]) for record in records],
+        dtype=float,
+    )
+    if not len(values):
+        return []
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.unique(np.linspace(1, len(values), min(points, len(values))).round().astype(int))
+    starts = np.maximum(ends - WINDOW, 0)
+    means = (sums[ends] - sums[starts]) / (ends - starts)
+    return [(float(records[end - 1].step), float(mean)) for end, mean in zip(ends, means, strict=True)]
+
+
+def with_mean_rewards(infos: Iterable[CheckpointInfo]) -> list[CheckpointInfo]:
+    """Checkpoints, each with its mean reward: where its manifest has none, from its run's metrics.csv.
+
+    The manifests of older versions have none. Where the file does not hold just the episodes that the checkpoint
+    counted, the number stays unknown: a run that was taken up from an earlier step has other episodes there.
+    """
+    return [
+        replace(info, mean_reward=_mean_reward(info.path.parent / "metrics.csv", info.step, info.episodes))
+        if info.mean_reward is None and info.episodes
+        else info
+        for info in infos
+    ]
+
+
+def _mean_reward(path: Path, step: int, episodes: int) -> float | None:
+    """The mean reward of the last 100 of the episodes that had ended at a step, if there were that many of them."""
+    if not path.is_file():
+        return None
+    try:
+        steps, rewards = _rewards(path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+    if int(np.searchsorted(steps, step, side="right")) != episodes:
+        return None
+    return round(float(rewards[max(episodes - WINDOW, 0) : episodes].mean()), 3)
+
+
+@functools.lru_cache(maxsize=256)
+def _rewards(path: Path, modified_ns: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) step and (N,) reward of the episodes in a metrics.csv; kept, as in `_progress`."""
+    found = []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        for row in _rows(file):
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                step, reward = float(row["step"]), float(row["reward"])
+                if abs(step) < 1e18 and abs(reward) < 1e18:
+                    found.append((step, reward))
+    steps, rewards = np.array(found, dtype=float).reshape(-1, 2).T
+    return steps, rewards

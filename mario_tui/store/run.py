@@ -1,0 +1,169 @@
+"""The folder of a run: its lock, its name, what goes to the trash, what is replaced, and what training resumes from."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from mario_tui import paths
+from mario_tui.errors import CheckpointError, InputError
+from mario_tui.store import evaluations, lookup
+from mario_tui.store.checkpoint import check_sizes, verify
+from mario_tui.store.lookup import step_folders
+from mario_tui.system import files
+from mario_tui.system.files import hidden_name, write_atomically
+
+
+def find_resumable(run: Path) -> tuple[Path, str]:
+    """The checkpoint to go on from, and a line that says why it is not the newest; "" where it is.
+
+    That is the newest whole one; but not that of an agent that was evaluated, which has no replay, where a full one is
+    there. Raises CheckpointError where none is whole.
+    """
+    why = ""
+    evaluated: tuple[Path, str] | None = None
+    for folder in reversed(step_folders(run)):
+        try:
+            manifest = verify(folder)
+        except CheckpointError as error:
+            why = why or str(error)
+            continue
+        found = folder, f"{why}; going on from {folder.name} instead" if why else ""
+        if evaluated is None and manifest.get("evaluated") is True:
+            evaluated = found
+            why = why or f"{folder.name} was saved as the best so far, without the replay"
+        elif evaluated is None or manifest.get("full") is True:
+            return found
+    if evaluated is None:
+        raise CheckpointError(why or f"{run} holds no checkpoint yet")
+    return evaluated
+
+
+def run_lock(run: Path) -> Path:
+    """The file that whoever trains a run holds a lock on; the same one by whatever link the run was found."""
+    run = run.resolve()
+    return run.with_name(f".{run.name}.lock")
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Holds a run's lock; raises InputError where a training does."""
+    lock = FileLock(run_lock(run))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"the run {run.name!r} is being trained: stop that first") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def rename_run(run: Path, name: str) -> Path:
+    """Gives a run another name; returns its new folder.
+
+    Raises InputError for a name that cannot be or is taken, and for a run that is being trained.
+    """
+    folder = paths.run_dir(name)
+    if folder.exists():
+        raise InputError(f"a run named {name!r} exists: choose another name")
+    with locked(run):
+        os.rename(run, folder)
+    return folder
+
+
+def trash(path: Path) -> Path:
+    """Moves a checkpoint or a run into the trash folder beside the runs; returns where it is now.
+
+    Raises InputError for a run that is being trained.
+    """
+    whole_run = path.parent.resolve() == paths.checkpoints_dir().resolve()
+    name = path.name if whole_run else f"{path.parent.name}_{path.name}"
+    folder = paths.checkpoints_dir() / ".trash" / f"{paths.timestamp()}_{name}"
+    number = 2
+    while folder.exists():
+        folder = folder.with_name(f"{folder.name}_{number}")
+        number += 1
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if whole_run:
+        with locked(path):
+            os.rename(path, folder)
+        return folder
+    run = path.parent
+    with evaluations.lock(run):
+        if measured := evaluations.read(run).get(path.name):
+            write_atomically(path / evaluations.TRASHED, json.dumps(measured, indent=1) + "\n")
+        os.rename(path, folder)
+        if measured:
+            evaluations.forget(run, path.name)
+    return folder
+
+
+def rotate(run: Path, newest: Path) -> None:
+    """Deletes the checkpoints of a run that were saved to be replaced by later ones (`rotates` in their manifest).
+
+    What stays: `newest` and what is later, the full one before (should the newest be damaged one day), the best one,
+    those with a note, whatever is damaged, and what a link leads to. A folder gets a hidden name before anything in it
+    goes, so that it is there whole or not at all.
+
+    Raises:
+        OSError: one cannot be deleted; the others are.
+    """
+    folders = step_folders(run)
+    older = folders[: folders.index(newest)] if newest in folders else []
+    manifests = {folder: _manifest_if_whole(folder) for folder in older}
+    before = next((folder for folder in reversed(older) if manifests[folder].get("full") is True), None)
+    replaced = [folder for folder in older if folder != before and manifests[folder].get("rotates") is True]
+    if not replaced:
+        return
+    problem = None
+    with evaluations.lock(run):
+        if evaluations.unreadable_file(run):  # which ones have a note cannot be known
+            return
+        measured = evaluations.read(run)
+        best = {evaluations.best_of(run, measured), evaluations.linked_best(run)}
+        for folder in replaced:
+            if measured.get(folder.name, {}).get("note") or folder.name in best or folder.is_symlink():
+                continue
+            try:
+                if folder.name in measured:
+                    evaluations.forget(run, folder.name)
+                hidden = hidden_name(folder)
+                os.rename(folder, hidden)
+                shutil.rmtree(hidden)
+            except OSError as error:
+                problem = problem or error
+    if problem:
+        raise problem
+
+
+def _manifest_if_whole(folder: Path) -> dict[str, Any]:
+    try:
+        return check_sizes(folder)
+    except CheckpointError:
+        return {}
+
+
+def sweep_runs() -> None:
+    """Removes what was left in the folders of runs that nobody trains."""
+    for run in lookup.runs():
+        if any(run.glob(".*.part")):
+            with contextlib.suppress(InputError), locked(run):
+                sweep_run(run)
+
+
+def sweep_run(run: Path) -> None:
+    """Removes what was left in a run's folder when a program was killed while it wrote; call it with the run's lock."""
+    for leftover in run.glob(".step-*.part"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for folder in (run, *step_folders(run)):
+        if not folder.is_symlink() or folder == run:
+            files.sweep(folder)

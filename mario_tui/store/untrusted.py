@@ -1,0 +1,43 @@
+"""Files of unknown origin, read safely: they may be damaged, endless, or made to confuse a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mario_tui.errors import CheckpointError
+
+MAX_JSON_BYTES = 16 * 2**20
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; raises CheckpointError, naming it, where it is missing or damaged."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise CheckpointError(f"{path} is damaged: too large")
+        if not path.is_file():  # a pipe would have its reader wait for ever, a device would never end
+            raise CheckpointError(f"{path} is damaged: it is no file")
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {one_line_error(error)}") from None
+
+
+def one_line_error(error: BaseException) -> str:
+    """What an error that a file of a stranger's caused says, short enough to be read."""
+    return sanitize(f"{type(error).__name__}: {error}", 200)
+
+
+def sanitize(text: object, most: int = 100) -> str:
+    """What a stranger's file says, as one line that does nothing to a terminal."""
+    line = " ".join(str(text).split())[:most]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
+def finite_number(value: object) -> float | None:
+    """A number that was read from a file, if it is one that can be shown."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:  # which NaN is not
+        return None
+    return float(value)
