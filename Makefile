@@ -1,36 +1,52 @@
-# Each target is enough alone on a fresh machine with Python >= 3.10, a C++ compiler and make.
+# Each target is enough alone on a fresh machine with make and Python 3.13 or 3.14 (or, with a C++ compiler, 3.10 to 3.12).
 #
-#   make setup                    a virtual environment in .venv with everything
+#   make setup                    a virtual environment in .venv with everything, of the newest Python that works here
+#   make setup PYTHON=3.11        the same with a Python of your choice: a version, a name or a path
 #   make setup TORCH_BACKEND=cpu  the same without CUDA (through uv; other values: auto, cu126, ...)
-#   make run / test / check / coverage / clean
+#   make run / test / quick / check / coverage / clean
 
-PYTHON ?= python3
+PYTHON ?=
 VENV ?= .venv
 TORCH_BACKEND ?=
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+VERSION = -c 'import sys; print(sys.version_info[:2])'
 
-.PHONY: setup run test check coverage clean
+# An environment is made anew only where another version of Python is named than the one it has.
+ifneq ($(PYTHON),)
+ANEW = $(shell [ "$$($(BIN)/python $(VERSION) 2>&1)" = "$$($$(scripts/find-python $(PYTHON) 2>/dev/null) $(VERSION) 2>&1)" ] || echo anew)
+endif
+
+.PHONY: setup run test quick check coverage clean anew
 
 setup: $(READY)
 
-$(READY): pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "mario-tui needs Python 3.10 to 3.14: install it, or name one with 'make $(MAKECMDGOALS) PYTHON=python3.11'." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 15))' || { echo "mario-tui needs Python 3.10 to 3.14, and $(PYTHON) is $$($(PYTHON) -V 2>&1): name another with 'make $(MAKECMDGOALS) PYTHON=python3.11'." >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "this Python lacks venv: install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 13))' && exit 0; \
-	 command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "the NES emulator is compiled on Python < 3.13 and needs a C++ compiler: install one (on Debian and Ubuntu: apt install g++)." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+$(READY): pyproject.toml $(ANEW)
+	@if [ -z "$(ANEW)" ] && $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  echo "updating $(VENV) ($$($(BIN)/python -V); to change it: make setup PYTHON=...)"; \
+	else \
+	  python=$$(scripts/find-python $(PYTHON)) && "$$python" -m venv --clear $(VENV); \
+	fi
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(if $(TORCH_BACKEND),$(BIN)/python -m pip install --quiet uv && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --torch-backend=$(TORCH_BACKEND) -e '.[dev]',$(BIN)/python -m pip install --quiet -e '.[dev]')
 	@touch $(READY)
 
+anew:
+
 run: setup
 	@$(BIN)/mario-tui
 
-# Two processes, each with whole files of tests: some tests have both cores of a small machine to themselves anyway.
+# Two processes: some tests have both cores of a small machine to themselves anyway.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
+
+QUICK = tests/system tests/store tests/agent tests/game tests/play tests/video $(wildcard tests/test_*.py)
+
+quick: setup
+	$(PYTEST) -m "not slow" $(QUICK)
+	@echo "left out: tests/training, tests/tui, tests/cli, and of the others those marked slow; make test runs all"
 
 check: setup
 	$(BIN)/ruff check .
@@ -39,7 +55,7 @@ check: setup
 	$(BIN)/lint-imports
 
 coverage: setup
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	COLD_START=1 $(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov

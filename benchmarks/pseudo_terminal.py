@@ -14,6 +14,7 @@ from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSWINSZ
 from types import TracebackType
+from typing import Any
 
 import pyte
 
@@ -31,7 +32,8 @@ class Terminal:
     """The app in a pseudo-terminal, and the screen that a person would see.
 
     Args:
-        arguments: of `mario-tui`, or of `command` where there is one.
+        arguments: of `mario-tui`, or of `command` if one is given.
+        start: starts the process, as subprocess.Popen does.
 
     Attributes:
         written: what it wrote, of long sessions the end.
@@ -45,6 +47,7 @@ class Terminal:
         width: int = 120,
         height: int = 40,
         command: Sequence[str] = (sys.executable, "-m", "mario_tui"),
+        start: Callable[..., Any] = subprocess.Popen,
     ) -> None:
         self.written = bytearray()
         self.master, slave = pty.openpty()
@@ -52,7 +55,7 @@ class Terminal:
         inherited = {
             name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")
         }  # of another
-        self.process = subprocess.Popen(
+        self.process = start(
             [*command, *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             env={**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", "MARIO_TUI_HOME": str(home)},

@@ -1,6 +1,5 @@
 """The same tests on the newer generation of the game, which needs a newer Python than the older one can have."""
 
-import glob
 import os
 import re
 import shutil
@@ -20,14 +19,12 @@ pytestmark = pytest.mark.skipif(
 
 def interpreter() -> str:
     """A Python that can have the newer generation; skips the test where there is none."""
-    candidates = [shutil.which(f"python3.{minor}") for minor in (14, 13)]
-    candidates += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.1[34]*/bin/python")))
-    check = "import sys, venv, ensurepip; sys.exit(not (3, 13) <= sys.version_info[:2] < (3, 15))"
-    for candidate in filter(None, candidates):
-        # pyenv's shims are found, but do not run, where their version is not switched on.
-        if subprocess.run([candidate, "-c", check], capture_output=True, check=False).returncode == 0:
-            return candidate
-    pytest.skip("no Python 3.13 or 3.14 with venv found")
+    found = subprocess.run(
+        [REPOSITORY / "scripts" / "find-python", "3.14", "3.13"], capture_output=True, text=True, check=False
+    )
+    if found.returncode != 0:
+        pytest.skip(found.stderr.splitlines()[-1])
+    return found.stdout.strip()
 
 
 def requirements() -> list[str]:
@@ -54,6 +51,7 @@ def environment(folder: Path) -> Path:
     return python
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_newer_generation_passes_the_same_tests(tmp_path: Path) -> None:
     # Beside the packages of the environment that runs this, so that `make clean` removes it; one of our own otherwise.

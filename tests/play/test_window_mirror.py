@@ -11,6 +11,7 @@ from pathlib import Path
 import imageio.v2 as imageio
 import pytest
 import torch
+import warm
 
 from mario_tui.agent.network import MarioNet
 from mario_tui.game.action_log import ActionLog
@@ -36,7 +37,7 @@ def display() -> Iterator[str]:
 def watch(home: Path, display: str) -> subprocess.CompletedProcess:
     torch.manual_seed(0)
     torch.save({"model": MarioNet((4, 84, 84), 2).state_dict(), "exploration_rate": 0.9}, home / "m.chkpt")
-    return subprocess.run(
+    return warm.run(
         [sys.executable, "-m", "mario_tui", "watch", str(home / "m.chkpt"), "--window"],
         env={"PATH": "", "HOME": str(home), "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"},
         capture_output=True, text=True, timeout=200, check=False,
@@ -94,7 +95,7 @@ def test_a_person_plays_in_the_window(virtual_display: str, monkeypatch: pytest.
 def test_play_in_a_window_and_record_it(virtual_display: str, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("DISPLAY", virtual_display)
     video = home / "mine.mp4"
-    program = subprocess.Popen(
+    program = warm.Popen(
         [sys.executable, "-m", "mario_tui", "play", "--window", "--record", str(video), "--scale", "1"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

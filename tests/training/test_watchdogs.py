@@ -8,10 +8,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import warm
 
 from conftest import SMALL
 from fake_fleet import FakeFleet
@@ -328,17 +330,17 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def start(patch: str, *arguments: str) -> "subprocess.Popen[str]":
+def start(patch: str, *arguments: str) -> Any:
     """`mario-tui train` in a process of its own, with a patch applied before."""
     settings = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
     program = _PATCHED.format(path=sys.path, patch=patch)
-    return subprocess.Popen(
+    return warm.Popen(
         [sys.executable, "-c", program, "train", "--json", *settings, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
-def events_of(process: "subprocess.Popen[str]") -> Iterator[dict]:
+def events_of(process: Any) -> Iterator[dict]:
     assert process.stdout is not None
     return map(json.loads, process.stdout)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import warm
 from pseudo_terminal import Terminal, patched
 
 from mario_tui import paths
@@ -30,7 +31,7 @@ class App:
     """The app with a training that has taken some steps."""
 
     def __init__(self, home: Path, patch: str = "") -> None:
-        self.terminal = Terminal([], home, width=80, height=24, command=patched(patch))
+        self.terminal = Terminal([], home, width=80, height=24, command=patched(patch), start=warm.Popen)
         self.before = termios.tcgetattr(self.terminal.master)
 
     def __enter__(self) -> "App":
@@ -231,7 +232,7 @@ def test_home_asks_before_it_stops_a_training(home: Path) -> None:
 def training(home: Path, patch: str = "") -> Iterator[Terminal]:
     """`mario-tui train`, after an episode."""
     arguments = ["train", "--name", "told", "--burn-in", "20", "--replay-size", "2000", "--threads", "1"]
-    with Terminal(arguments, home, width=160, command=patched(patch)) as terminal:
+    with Terminal(arguments, home, width=160, command=patched(patch), start=warm.Popen) as terminal:
         terminal.wait(re.compile(r"steps .*best x [1-9]").search, PATIENCE_SECONDS)
         yield terminal
 
