@@ -23,8 +23,9 @@ from pathlib import Path
 
 from mario_tui.config import preset
 from mario_tui.game.action_log import ActionLog
+from mario_tui.training.events import Stepped
 from mario_tui.training.highlights import BEST_EVERY_SECONDS
-from mario_tui.training.trainer import Stepped, Trainer
+from mario_tui.training.trainer import Trainer
 from mario_tui.video.background import BackgroundRecording
 
 WARM_UP_STEPS = 1200

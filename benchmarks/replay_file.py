@@ -22,8 +22,9 @@ from mario_tui.agent.policy import load_policy
 from mario_tui.config import preset
 from mario_tui.store import checkpoint
 from mario_tui.store.manifest import read_manifest
+from mario_tui.training.events import Saved, Stepped
 from mario_tui.training.resume import resume_config
-from mario_tui.training.trainer import Saved, Stepped, Trainer
+from mario_tui.training.trainer import Trainer
 
 
 def main() -> None:

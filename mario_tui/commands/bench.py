@@ -41,7 +41,8 @@ def bench(arguments: argparse.Namespace) -> int:
 def _measure(config: Any, steps: int) -> dict[str, Any]:
     import numpy as np
 
-    from mario_tui.training.trainer import Paused, Stepped, Trainer
+    from mario_tui.training.events import Paused, Stepped
+    from mario_tui.training.trainer import Trainer
 
     trainer = Trainer(config)
     running = trainer.run()

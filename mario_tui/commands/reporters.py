@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 from mario_tui.system import crash, files
+from mario_tui.training.events import EpisodeEnded, Event, Finished, FinishingRecordings, Started, Stepped
 from mario_tui.training.sizes import disk_need
 
 if TYPE_CHECKING:
-    from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
-    from mario_tui.training.trainer import Event, Trainer
-
-    AnyEvent = Event | Recorded | NotRecorded | FinishingRecordings
+    from mario_tui.training.trainer import Trainer
 
 
 class Reporter(Protocol):
-    def report(self, event: AnyEvent) -> None: ...
+    def report(self, event: Event) -> None: ...
 
     def __enter__(self) -> Reporter: ...
 
@@ -38,34 +35,9 @@ class JsonLines:
     def __exit__(self, *details: object) -> None:
         pass
 
-    def report(self, event: AnyEvent) -> None:
-        from mario_tui.training import highlights
-        from mario_tui.training import trainer as events
-
-        match event:
-            case events.Started(run, step):
-                content = {"event": "started", "run": str(run), "step": step}
-                if event.demonstrations:
-                    content["demonstrations"] = event.demonstrations.as_json()
-            case events.EpisodeEnded(record):
-                content = {"event": "episode", **asdict(record)}
-            case events.Saved(path, step):
-                content = {"event": "saved", "path": str(path), "step": step}
-            case events.Warned(step, text):
-                content = {"event": "warning", "step": step, "text": text}
-            case events.Evaluated(step, evaluation):
-                content = {"event": "evaluated", "step": step, "robust": event.robust, **evaluation.as_json()}
-            case events.Restarted():
-                content = {"event": "restarted", **asdict(event)}
-            case events.Paused():
-                content = {"event": "paused", **asdict(event)}
-            case events.Resumed(step):
-                content = {"event": "resumed", "step": step}
-            case events.Finished() | highlights.Recorded() | highlights.NotRecorded():
-                content = event.as_json()
-            case _:
-                return
-        print(json.dumps(content), flush=True)
+    def report(self, event: Event) -> None:
+        if (content := event.as_json()) is not None:
+            print(json.dumps(content), flush=True)
 
 
 class Lines:
@@ -80,16 +52,14 @@ class Lines:
     def __exit__(self, *details: object) -> None:
         pass
 
-    def report(self, event: AnyEvent) -> None:
-        from mario_tui.training import trainer as events
-
+    def report(self, event: Event) -> None:
         logger = self._trainer.logger
         match event:
-            case events.Started(run, step):
+            case Started(run, step):
                 self._print(f"Training {run} from step {step:,}; {_checkpoints(self._trainer)}")
                 if event.demonstrations:
                     self._print(_describe(event))
-            case events.EpisodeEnded(record) if record.episode % self._trainer.config.log_every == 0:
+            case EpisodeEnded(record) if record.episode % self._trainer.config.log_every == 0:
                 self._print(
                     f"Episode {record.episode} - Step {record.step} - Epsilon {record.epsilon:.4f} - "
                     f"Mean Reward {logger.mean('reward'):.3f} - Mean Length {logger.mean('length'):.3f} - "
@@ -163,12 +133,10 @@ class ProgressBar:
     def __exit__(self, *details: object) -> None:
         self._progress.stop()
 
-    def report(self, event: AnyEvent) -> None:
-        from mario_tui.training import trainer as events
-
-        if isinstance(event, events.Stepped) and time.monotonic() < self._shown_at + _SHOW_SECONDS:
+    def report(self, event: Event) -> None:
+        if isinstance(event, Stepped) and time.monotonic() < self._shown_at + _SHOW_SECONDS:
             return
-        if isinstance(event, events.Stepped | events.Finished):
+        if isinstance(event, Stepped | Finished):
             self._shown_at = time.monotonic()
             trainer, logger = self._trainer, self._trainer.logger
             step = trainer.step
@@ -201,33 +169,12 @@ def _checkpoints(trainer: Trainer) -> str:
     return f"checkpoints{every}: {disk_need(config)}{there}"
 
 
-def _describe(event: AnyEvent) -> str:
+def _describe(event: Event) -> str:
     """A rare event in one line; "" for the others."""
-    from mario_tui.training import highlights
-    from mario_tui.training import trainer as events
-
+    text = str(event)
     match event:
-        case events.Started() if event.demonstrations:
-            return str(event.demonstrations).capitalize()
-        case events.Saved(path, _):
-            return f"Saved {path}"
-        case events.Warned(_, text):
-            return f"Warning: {text}"
-        case events.Evaluated():
-            return f"{str(event).capitalize()}"
-        case highlights.Recorded() | highlights.NotRecorded():
-            return f"{str(event)[0].upper()}{str(event)[1:]}"
-        case highlights.FinishingRecordings():
-            return f"{str(event).capitalize()} (Ctrl+C leaves without)"
-        case events.Restarted():
-            return f"{str(event).capitalize()}"
-        case events.Paused(step, reason):
-            return f"Paused at step {step:,}: {reason}"
-        case events.Resumed():
-            return "Training goes on"
-        case events.Finished():
-            return (
-                f"Done: {event.steps:,} steps, {event.episodes:,} episodes, {event.clears:,} clears; "
-                f"{event.steps_per_second:.1f} steps/s; {crash.go_on(event.checkpoint)}"
-            )
-    return ""
+        case FinishingRecordings():
+            text += " (Ctrl+C leaves without)"
+        case Finished():
+            text += f"; {crash.go_on(event.checkpoint)}"
+    return f"{text[:1].upper()}{text[1:]}"

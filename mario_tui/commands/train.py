@@ -19,10 +19,10 @@ from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.store import lookup
 from mario_tui.store.run import find_resumable
 from mario_tui.system import crash, guard
+from mario_tui.training.events import Event, Paused
 from mario_tui.training.resume import resume_config
 
 if TYPE_CHECKING:
-    from mario_tui.commands.reporters import AnyEvent
     from mario_tui.training.control import TrainingControl
 
 
@@ -115,10 +115,8 @@ def train(arguments: argparse.Namespace) -> int:
     return 128 + received[0] if received else 0
 
 
-def _trouble(event: AnyEvent) -> str:
+def _trouble(event: Event) -> str:
     """Why a training paused that does not go on by itself; "" where it did not."""
-    from mario_tui.training.trainer import Paused
-
     return event.reason if isinstance(event, Paused) and not event.goes_on else ""
 
 

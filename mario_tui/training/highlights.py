@@ -11,13 +11,22 @@ import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from mario_tui import paths
 from mario_tui.errors import RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.play.evaluation import merit
-from mario_tui.training.trainer import EpisodeEnded, Evaluated, Event, Finished, Trainer
+from mario_tui.training.events import (
+    EpisodeEnded,
+    Evaluated,
+    Event,
+    Finished,
+    FinishingRecordings,
+    NotRecorded,
+    Recorded,
+    What,
+)
+from mario_tui.training.trainer import Trainer
 from mario_tui.video import library
 from mario_tui.video.background import BackgroundRecording
 from mario_tui.video.recorder import EMULATOR_FPS
@@ -28,53 +37,6 @@ SHORTEST_SECONDS = 60.0
 """A sitting that was shorter than this records no best episode at its end."""
 _LOOK_SECONDS = 0.1
 
-What = Literal["first-clear", "best"]
-_NAMES: dict[What, str] = {"first-clear": "the first clear", "best": "the best episode so far"}
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A video is there, whole."""
-
-    what: What
-    path: Path
-    stage: str
-    max_x: int
-    cleared: bool
-
-    def __str__(self) -> str:
-        outcome = f"clears {self.stage}" if self.cleared else f"x {self.max_x:,}"
-        return f"recorded {_NAMES[self.what]} ({outcome}): {self.path.parent.name}/{self.path.name}"
-
-    def as_json(self) -> dict[str, Any]:
-        values = {"what": self.what, "path": str(self.path), "stage": self.stage}
-        return {"event": "recorded", **values, "max_x": self.max_x, "cleared": self.cleared}
-
-
-@dataclass(frozen=True, slots=True)
-class NotRecorded:
-    """A recording failed; training goes on."""
-
-    what: What
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{_NAMES[self.what]} was not recorded: {self.problem}"
-
-    def as_json(self) -> dict[str, Any]:
-        return {"event": "not_recorded", "what": self.what, "problem": self.problem}
-
-
-@dataclass(frozen=True, slots=True)
-class FinishingRecordings:
-    """The training has ended and is saved; what is still to be recorded is waited for."""
-
-    count: int
-
-    def __str__(self) -> str:
-        videos = "a video" if self.count == 1 else f"{self.count} videos"
-        return f"saved; finishing {videos} of it"
-
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
@@ -84,7 +46,7 @@ class _Candidate:
 
 def train(
     trainer: Trainer, *, best_every_seconds: float = BEST_EVERY_SECONDS, shortest_seconds: float = SHORTEST_SECONDS
-) -> Generator[Event | Recorded | NotRecorded | FinishingRecordings, None, None]:
+) -> Generator[Event, None, None]:
     """Runs a trainer, and records its highlights if its settings say so; Finished comes last of all.
 
     Left early, also by an exception, it gives up what is being recorded; so it does where the control is in a hurry.

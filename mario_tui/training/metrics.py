@@ -1,4 +1,4 @@
-"""MetricLogger: what became of every episode and the means over 100, as a text table, CSV and TensorBoard events."""
+"""MetricLogger: what became of every episode and the means over 100, as a text table and CSV."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import io
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mario_tui import paths
-from mario_tui.errors import InputError, TrainingError
+from mario_tui.errors import TrainingError
 from mario_tui.store.history import (
     WINDOW,
     EpisodeRecord,
@@ -27,86 +25,9 @@ from mario_tui.store.history import (
 )
 from mario_tui.store.line_file import LineFile
 from mario_tui.system.files import write_atomically
+from mario_tui.training.curves import Curve, EndMap
 
 METRICS = ("reward", "length", "loss", "q")
-
-
-class Curve:
-    """A series of points in bounded memory: when it is full, neighbours are merged into their mean."""
-
-    def __init__(self, capacity: int = 1000) -> None:
-        self._capacity = capacity
-        self._per_point = 1  # values merged into each point
-        self._points: list[tuple[float, float]] = []
-        self._pending: list[tuple[float, float]] = []
-
-    def add(self, x: float, y: float) -> None:
-        self._pending.append((x, y))
-        if len(self._pending) < self._per_point:
-            return
-        self._points.append(_mean_point(self._pending))
-        self._pending.clear()
-        if len(self._points) >= self._capacity:
-            self._points = [_mean_point(self._points[i : i + 2]) for i in range(0, len(self._points), 2)]
-            self._per_point *= 2
-
-    def points(self) -> tuple[tuple[float, float], ...]:
-        """The points so far, at most `capacity`; the newest may still lack values that will be merged into it."""
-        tail = (_mean_point(self._pending),) if self._pending else ()
-        return (*self._points, *tail)
-
-
-def _mean_point(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
-
-
-END_BUCKET_PIXELS = 64
-END_BUCKETS = 128
-"""Where episodes end is counted by parts of a stage of this many pixels; the last part holds what is beyond."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Where on the stage episodes ended, over time.
-
-    Attributes:
-        episodes: how many each column stands for; the last one may be incomplete.
-        deaths: (C, END_BUCKETS) int32, episodes that ended otherwise than by a clear, by column and farthest x.
-        clears: (C,) int32.
-    """
-
-    episodes: int
-    deaths: np.ndarray
-    clears: np.ndarray
-
-
-class EndMap:
-    """Counts where episodes end, in bounded memory: when it is full, neighbouring columns are added up."""
-
-    def __init__(self, columns: int = 128) -> None:
-        self._deaths = np.zeros((columns, END_BUCKETS), dtype=np.int32)
-        self._clears = np.zeros(columns, dtype=np.int32)
-        self._per_column = 1
-        self._count = 0
-
-    def add(self, x: int, clear: bool) -> None:
-        columns = len(self._clears)
-        if self._count == columns * self._per_column:
-            for array in (self._deaths, self._clears):
-                array[: columns // 2] = array[::2] + array[1::2]
-                array[columns // 2 :] = 0
-            self._per_column *= 2
-        column = self._count // self._per_column
-        self._count += 1
-        if clear:
-            self._clears[column] += 1
-        else:
-            self._deaths[column, min(max(x, 0) // END_BUCKET_PIXELS, END_BUCKETS - 1)] += 1
-
-    def ends(self) -> Ends:
-        """What was counted so far: copies."""
-        used = -(-self._count // self._per_column)
-        return Ends(self._per_column, self._deaths[:used].copy(), self._clears[:used].copy())
 
 
 class MetricLogger:
@@ -304,24 +225,3 @@ _LOG_HEADING = (
     f"{'Episode':>8}{'Step':>8}{'Epsilon':>10}{'MeanReward':>15}{'MeanLength':>15}"
     f"{'MeanLoss':>15}{'MeanQValue':>15}{'TimeDelta':>15}{'Time':>20}\n"
 )
-
-
-class TensorBoardLog:
-    """Writes the same figures as TensorBoard events into `tensorboard/` in the run's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise InputError(
-                "tensorboard = true needs the extra 'tensorboard': pip install 'mario-tui[tensorboard]'"
-            ) from None
-        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
-
-    def log_episode(self, record: EpisodeRecord) -> None:
-        for name in (*METRICS, "max_x", "epsilon"):
-            self._writer.add_scalar(f"episode/{name}", getattr(record, name), record.step)
-        self._writer.add_scalar("episode/clear", float(record.end == "clear"), record.step)
-
-    def close(self) -> None:
-        self._writer.close()

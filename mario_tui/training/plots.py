@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mario_tui.system.files import write_atomically
-from mario_tui.training.metrics import METRICS, Curve
+from mario_tui.training.curves import Curve
+from mario_tui.training.metrics import METRICS
 
 _TITLES = {"reward": "Reward", "length": "Length (steps)", "loss": "Loss", "q": "Q value"}
 
 
-def save_curves(folder: Path, curves: Mapping[str, Curve]) -> list[Path]:
+def save_curves(folder: Path, curves: Mapping[str, Curve]) -> None:
     """Writes reward_plot.png, length_plot.png, loss_plot.png and q_plot.png into a folder."""
     from matplotlib.figure import Figure  # without pyplot, which keeps global state and is not for threads
 
-    written = []
     for name in METRICS:
         figure = Figure(figsize=(7, 4), layout="constrained")
         axes = figure.add_subplot()
@@ -32,7 +32,4 @@ def save_curves(folder: Path, curves: Mapping[str, Curve]) -> list[Path]:
         axes.legend(loc="best")
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=100)
-        path = folder / f"{name}_plot.png"
-        write_atomically(path, picture.getvalue())
-        written.append(path)
-    return written
+        write_atomically(folder / f"{name}_plot.png", picture.getvalue())

@@ -18,15 +18,16 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
 from mario_tui.play.clocked_player import Keys, when_pressed
 from mario_tui.system import free_memory
+from mario_tui.training import events
 from mario_tui.training.control import TrainingControl
+from mario_tui.training.events import Event, Finished
 from mario_tui.training.health import warnings
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not whoever makes a session
     from mario_tui.agent.policy import Policy
     from mario_tui.store.history import EpisodeRecord
-    from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
-    from mario_tui.training.metrics import Ends
-    from mario_tui.training.trainer import Event, Finished, Trainer
+    from mario_tui.training.curves import Ends
+    from mario_tui.training.trainer import Trainer
 
 Status = Literal["starting", "running", "paused", "stopping", "finished", "failed"]
 Points = tuple[tuple[float, float], ...]
@@ -270,11 +271,8 @@ class TrainingSession:
         finally:
             self._control.close()
 
-    def _watch(self, trainer: Trainer, event: Event | Recorded | NotRecorded | FinishingRecordings) -> None:
+    def _watch(self, trainer: Trainer, event: Event) -> None:
         """Publishes what an event changed: at once where it is rare, otherwise 40 times a second."""
-        from mario_tui.training import highlights
-        from mario_tui.training import trainer as events
-
         match event:
             case events.Stepped():
                 if time.monotonic() - self._published_at >= _PUBLISH_SECONDS:
@@ -307,11 +305,11 @@ class TrainingSession:
                 elif event.demonstrations:
                     self._notices.append(Notice("demonstrations", str(event.demonstrations)))
                 self._publish(trainer, "running")
-            case highlights.Recorded():
+            case events.Recorded():
                 self._notices.append(Notice("recorded", str(event)))
-            case highlights.NotRecorded():
+            case events.NotRecorded():
                 self._notices.append(Notice("not_recorded", str(event)))
-            case highlights.FinishingRecordings(count):
+            case events.FinishingRecordings(count):
                 self.recordings_left = count
                 self._notices.append(Notice("saved", str(event)))
                 self._publish(trainer, "stopping")

@@ -10,7 +10,6 @@ import contextlib
 import copy
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -50,123 +49,28 @@ from mario_tui.system import crash, files, guard
 from mario_tui.training import state_files
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.demo_data import DemonstrationCount, find_logs, play_again
+from mario_tui.training.events import (
+    EpisodeEnded,
+    Evaluated,
+    Event,
+    Finished,
+    FirstClear,
+    Paused,
+    Restarted,
+    Resumed,
+    Saved,
+    Started,
+    Stepped,
+    Warned,
+)
 from mario_tui.training.health import file_warnings
 from mario_tui.training.memory_watch import LOOK_SECONDS, MemoryWatch
-from mario_tui.training.metrics import MetricLogger, TensorBoardLog
+from mario_tui.training.metrics import MetricLogger
+from mario_tui.training.phases import PhaseClock
 from mario_tui.training.plots import save_curves
 from mario_tui.training.resume import resume_notes
 from mario_tui.training.saving import Saver
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The games run, and the first step is next."""
-
-    run: Path
-    step: int
-    demonstrations: DemonstrationCount | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stepped:
-    """Every game took a step; `step` counts the steps of all games."""
-
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeEnded:
-    """`log` replays the episode."""
-
-    record: EpisodeRecord
-    log: ActionLog | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    path: Path
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """Something that a person should see to, or know: one line."""
-
-    step: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The weights of step `step` were tried: by greedy play, or by the protocol of the robust clear rate."""
-
-    step: int
-    evaluation: Evaluation
-    robust: bool = False
-
-    def __str__(self) -> str:
-        result = self.evaluation
-        if self.robust:
-            return f"step {self.step:,} clears {result.clears} of {result.episodes} robust episodes"
-        outcome = "clears the stage" if result.clears else f"gets to x {result.max_x:,}"
-        return f"greedy play at step {self.step:,} {outcome}"
-
-
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """`reason` says why the trainer paused by itself, one line; it is "" where a person asked for it."""
-
-    step: int
-    reason: str = ""
-    goes_on: bool = False
-    """Whether it goes on by itself as soon as it can."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Restarted:
-    """An emulator process died or hung and was started again; `dropped` episodes were lost with it."""
-
-    step: int
-    problem: str
-    dropped: int
-
-    def __str__(self) -> str:
-        lost = f"{self.dropped} episode{'s' * (self.dropped != 1)}"
-        return f"{self.problem}: started again at step {self.step:,}, {lost} dropped"
-
-
-@dataclass(frozen=True, slots=True)
-class FirstClear:
-    """When greedy play first cleared the stage."""
-
-    step: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The end of a run, of this sitting that is: `seconds` counts time trained in it, without pauses."""
-
-    steps: int
-    episodes: int
-    clears: int
-    seconds: float
-    steps_per_second: float
-    checkpoint: Path
-    first_greedy_clear: FirstClear | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The last line that `mario-tui train --json` promises."""
-        return {"event": "finished", **asdict(self), "checkpoint": str(self.checkpoint)}
-
-
-Event = Started | Stepped | EpisodeEnded | Saved | Warned | Evaluated | Paused | Resumed | Restarted | Finished
-
+from mario_tui.training.tensorboard import TensorBoardLog
 
 EVALUATION_STEPS = 2_000
 """Steps after which the result of a greedy evaluation is waited for, if it is not there yet: a fixed number, so that
@@ -202,27 +106,6 @@ class _PendingEvaluation:
     @property
     def robust(self) -> bool:
         return self.greedy is not None
-
-
-class PhaseClock(Counter[str]):
-    """Where the time of a step goes: phase -> seconds, each from the mark before to its own.
-
-    `act`, `cache`, `sample`, `update`, `wait` (for the emulators) and `preprocess` follow one another; `emulate`, the
-    time in which the busiest emulator process played, goes on beside all but the first and the last.
-    """
-
-    def start(self) -> None:
-        self._last = time.perf_counter()
-
-    def mark(self, phase: str) -> None:
-        now = time.perf_counter()
-        self[phase] += now - self._last  # type: ignore[assignment]
-        self._last = now
-
-    def shares(self) -> dict[str, float]:
-        """Phase -> its share of the time since the first step."""
-        total = sum(seconds for phase, seconds in self.items() if phase != "emulate")
-        return {phase: seconds / total for phase, seconds in self.items()} if total else {}
 
 
 def _kind_of(problem: str) -> str:

@@ -18,8 +18,9 @@ import torch
 
 from mario_tui import paths
 from mario_tui.config import preset
+from mario_tui.training.events import Stepped
 from mario_tui.training.resume import resume_config
-from mario_tui.training.trainer import Stepped, Trainer
+from mario_tui.training.trainer import Trainer
 from runs import full_state
 
 SMALL: dict[str, dict[str, Any]] = {

@@ -7,7 +7,8 @@ import torch
 
 from mario_tui.agent.replay import Replay
 from mario_tui.training.control import TrainingControl
-from mario_tui.training.trainer import Event, Stepped, Trainer
+from mario_tui.training.events import Event, Stepped
+from mario_tui.training.trainer import Trainer
 
 
 def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], None]] | None = None) -> list[Event]:

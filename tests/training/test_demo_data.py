@@ -19,9 +19,10 @@ from mario_tui.game.buttons import ACTION_SETS, LEFT, RIGHT, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.store import checkpoint, lookup
+from mario_tui.training.events import Started
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession
-from mario_tui.training.trainer import Started, Trainer
+from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
 
 CLEAR = Path(__file__).parents[1] / "game" / "logs" / "1-1-clear.json"

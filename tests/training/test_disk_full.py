@@ -16,8 +16,9 @@ from mario_tui.store.history import read_metrics
 from mario_tui.store.line_file import LineFile
 from mario_tui.store.run import find_resumable
 from mario_tui.training.control import TrainingControl
+from mario_tui.training.events import Finished, Paused, Saved, Stepped, Warned
 from mario_tui.training.health import file_warnings
-from mario_tui.training.trainer import Finished, Paused, Saved, Stepped, Trainer, Warned
+from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
 
 SMALL_NETWORK = {"network": "small", "envs": 2, "replay_size": 200, "log_every": 1}

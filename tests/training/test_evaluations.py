@@ -18,7 +18,8 @@ from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult
 from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.training import trainer as trainer_module
-from mario_tui.training.trainer import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped, Trainer
+from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped
+from mario_tui.training.trainer import Trainer
 from runs import run_to_end
 
 EVALUATE = "mario_tui.training.trainer.evaluate"

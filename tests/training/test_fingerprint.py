@@ -17,8 +17,9 @@ from mario_tui.game.emulator import REWARD_VERSION, emulator_generation
 from mario_tui.play.evaluation import Evaluation
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
+from mario_tui.training.events import Warned
 from mario_tui.training.resume import resume_config
-from mario_tui.training.trainer import Trainer, Warned
+from mario_tui.training.trainer import Trainer
 from runs import run_to_end
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"

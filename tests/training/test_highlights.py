@@ -15,8 +15,16 @@ from mario_tui.play.evaluation import EpisodeResult, Evaluation
 from mario_tui.store.history import EpisodeRecord, read_metrics
 from mario_tui.training import highlights
 from mario_tui.training.control import TrainingControl
-from mario_tui.training.highlights import FinishingRecordings, NotRecorded, Recorded
-from mario_tui.training.trainer import EpisodeEnded, Evaluated, Finished, Stepped, Trainer
+from mario_tui.training.events import (
+    EpisodeEnded,
+    Evaluated,
+    Finished,
+    FinishingRecordings,
+    NotRecorded,
+    Recorded,
+    Stepped,
+)
+from mario_tui.training.trainer import Trainer
 from mario_tui.video.background import Outcome
 from mario_tui.video.recorder import record_replay
 

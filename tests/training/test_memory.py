@@ -10,7 +10,8 @@ import torch
 from fake_fleet import FakeFleet
 from mario_tui.agent.replay import Replay
 from mario_tui.training import trainer as trainer_module
-from mario_tui.training.trainer import Stepped, Trainer
+from mario_tui.training.events import Stepped
+from mario_tui.training.trainer import Trainer
 
 ENVS = 128
 

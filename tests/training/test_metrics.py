@@ -7,7 +7,8 @@ import pytest
 
 from mario_tui.errors import TrainingError
 from mario_tui.store.history import COMPARED, EvaluationRecord, progress, read_metrics, run_curve
-from mario_tui.training.metrics import END_BUCKET_PIXELS, END_BUCKETS, EndMap, MetricLogger
+from mario_tui.training.curves import END_BUCKET_PIXELS, END_BUCKETS, EndMap
+from mario_tui.training.metrics import MetricLogger
 
 
 def test_the_map_of_ends_counts_deaths_by_place_and_clears_beside_them() -> None:

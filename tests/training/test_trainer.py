@@ -22,19 +22,9 @@ from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable, trash
 from mario_tui.store.untrusted import read_json
+from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Paused, Resumed, Saved, Started, Stepped
 from mario_tui.training.resume import resume_config
-from mario_tui.training.trainer import (
-    EpisodeEnded,
-    Evaluated,
-    Event,
-    Finished,
-    Paused,
-    Resumed,
-    Saved,
-    Started,
-    Stepped,
-    Trainer,
-)
+from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
 
 

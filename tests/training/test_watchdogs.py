@@ -26,8 +26,9 @@ from mario_tui.store.manifest import read_manifest
 from mario_tui.system import free_memory
 from mario_tui.training import memory_watch
 from mario_tui.training import trainer as trainer_module
+from mario_tui.training.events import Finished, Paused, Restarted, Resumed, Saved, Stepped
 from mario_tui.training.session import TrainingSession
-from mario_tui.training.trainer import Finished, Paused, Restarted, Resumed, Saved, Stepped, Trainer
+from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
 from test_session import until
 

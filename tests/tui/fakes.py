@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
 from mario_tui.store.catalog import CheckpointInfo, RunSummary
-from mario_tui.training.metrics import Ends
+from mario_tui.training.curves import Ends
 from mario_tui.training.session import Notice, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.preferences import Settings

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from mario_tui.training.metrics import Curve
+from mario_tui.training.curves import Curve
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from mario_tui.training.metrics import END_BUCKET_PIXELS, Ends
+from mario_tui.training.curves import END_BUCKET_PIXELS, Ends
 from mario_tui.tui.widgets.ends_chart import EndsChart
 from mario_tui.tui.widgets.ground import Ground
 from mario_tui.tui.widgets.metric_chart import MetricChart

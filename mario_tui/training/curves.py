@@ -1,0 +1,86 @@
+"""The history of a run in bounded memory: curves, and where on the stage episodes ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class Curve:
+    """A series of points in bounded memory: when it is full, neighbours are merged into their mean."""
+
+    def __init__(self, capacity: int = 1000) -> None:
+        self._capacity = capacity
+        self._per_point = 1  # values merged into each point
+        self._points: list[tuple[float, float]] = []
+        self._pending: list[tuple[float, float]] = []
+
+    def add(self, x: float, y: float) -> None:
+        self._pending.append((x, y))
+        if len(self._pending) < self._per_point:
+            return
+        self._points.append(_mean_point(self._pending))
+        self._pending.clear()
+        if len(self._points) >= self._capacity:
+            self._points = [_mean_point(self._points[i : i + 2]) for i in range(0, len(self._points), 2)]
+            self._per_point *= 2
+
+    def points(self) -> tuple[tuple[float, float], ...]:
+        """The points so far, at most `capacity`; the newest may still lack values that will be merged into it."""
+        tail = (_mean_point(self._pending),) if self._pending else ()
+        return (*self._points, *tail)
+
+
+def _mean_point(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
+
+
+END_BUCKET_PIXELS = 64
+END_BUCKETS = 128
+"""Where episodes end is counted by parts of a stage of this many pixels; the last part holds what is beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where on the stage episodes ended, over time.
+
+    Attributes:
+        episodes: how many each column stands for; the last one may be incomplete.
+        deaths: (C, END_BUCKETS) int32, episodes that ended otherwise than by a clear, by column and farthest x.
+        clears: (C,) int32.
+    """
+
+    episodes: int
+    deaths: np.ndarray
+    clears: np.ndarray
+
+
+class EndMap:
+    """Counts where episodes end, in bounded memory: when it is full, neighbouring columns are added up."""
+
+    def __init__(self, columns: int = 128) -> None:
+        self._deaths = np.zeros((columns, END_BUCKETS), dtype=np.int32)
+        self._clears = np.zeros(columns, dtype=np.int32)
+        self._per_column = 1
+        self._count = 0
+
+    def add(self, x: int, clear: bool) -> None:
+        columns = len(self._clears)
+        if self._count == columns * self._per_column:
+            for array in (self._deaths, self._clears):
+                array[: columns // 2] = array[::2] + array[1::2]
+                array[columns // 2 :] = 0
+            self._per_column *= 2
+        column = self._count // self._per_column
+        self._count += 1
+        if clear:
+            self._clears[column] += 1
+        else:
+            self._deaths[column, min(max(x, 0) // END_BUCKET_PIXELS, END_BUCKETS - 1)] += 1
+
+    def ends(self) -> Ends:
+        """What was counted so far: copies."""
+        used = -(-self._count // self._per_column)
+        return Ends(self._per_column, self._deaths[:used].copy(), self._clears[:used].copy())

@@ -1,0 +1,232 @@
+"""What happens during a training, as `Trainer.run` yields it. This file is light: to import it loads no PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from mario_tui.game.action_log import ActionLog
+    from mario_tui.play.evaluation import Evaluation
+    from mario_tui.store.history import EpisodeRecord
+    from mario_tui.training.demo_data import DemonstrationCount
+
+What = Literal["first-clear", "best"]
+_NAMES: dict[What, str] = {"first-clear": "the first clear", "best": "the best episode so far"}
+
+
+class Event:
+    """Something that happened. `str()` gives one line for the user, "" for an event that is not worth one."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ""
+
+    def as_json(self) -> dict[str, Any] | None:
+        """The line that `mario-tui train --json` prints; None for an event that it leaves out."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """The games run, and the first step is next."""
+
+    run: Path
+    step: int
+    demonstrations: DemonstrationCount | None = None
+
+    def __str__(self) -> str:
+        return str(self.demonstrations or "")
+
+    def as_json(self) -> dict[str, Any]:
+        shown = {"demonstrations": self.demonstrations.as_json()} if self.demonstrations else {}
+        return {"event": "started", "run": str(self.run), "step": self.step, **shown}
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped(Event):
+    """Every game took a step; `step` counts the steps of all games."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeEnded(Event):
+    """`log` replays the episode."""
+
+    record: EpisodeRecord
+    log: ActionLog | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "episode", **asdict(self.record)}
+
+
+@dataclass(frozen=True, slots=True)
+class Saved(Event):
+    """A checkpoint was written."""
+
+    path: Path
+    step: int
+
+    def __str__(self) -> str:
+        return f"saved {self.path}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "saved", "path": str(self.path), "step": self.step}
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """Something that the user should know, or do something about: one line."""
+
+    step: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"warning: {self.text}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "warning", "step": self.step, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated(Event):
+    """The result of an evaluation of the weights of step `step`: greedy play, or the robust protocol."""
+
+    step: int
+    evaluation: Evaluation
+    robust: bool = False
+
+    def __str__(self) -> str:
+        result = self.evaluation
+        if self.robust:
+            return f"step {self.step:,} clears {result.clears} of {result.episodes} robust episodes"
+        outcome = "clears the stage" if result.clears else f"gets to x {result.max_x:,}"
+        return f"greedy play at step {self.step:,} {outcome}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "evaluated", "step": self.step, "robust": self.robust, **self.evaluation.as_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Event):
+    """Training paused. `reason`: why the trainer paused by itself, one line; "" if the user paused it."""
+
+    step: int
+    reason: str = ""
+    goes_on: bool = False
+    """Whether training resumes by itself as soon as it can."""
+
+    def __str__(self) -> str:
+        return f"paused at step {self.step:,}: {self.reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "paused", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Event):
+    """Training resumed after a pause."""
+
+    step: int
+
+    def __str__(self) -> str:
+        return "training goes on"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "resumed", "step": self.step}
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted(Event):
+    """An emulator process died or hung and was started again; `dropped` episodes were lost with it."""
+
+    step: int
+    problem: str
+    dropped: int
+
+    def __str__(self) -> str:
+        lost = f"{self.dropped} episode{'s' * (self.dropped != 1)}"
+        return f"{self.problem}: started again at step {self.step:,}, {lost} dropped"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "restarted", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded(Event):
+    """A video of an episode of this training is complete."""
+
+    what: What
+    path: Path
+    stage: str
+    max_x: int
+    cleared: bool
+
+    def __str__(self) -> str:
+        outcome = f"clears {self.stage}" if self.cleared else f"x {self.max_x:,}"
+        return f"recorded {_NAMES[self.what]} ({outcome}): {self.path.parent.name}/{self.path.name}"
+
+    def as_json(self) -> dict[str, Any]:
+        values = {"what": self.what, "path": str(self.path), "stage": self.stage}
+        return {"event": "recorded", **values, "max_x": self.max_x, "cleared": self.cleared}
+
+
+@dataclass(frozen=True, slots=True)
+class NotRecorded(Event):
+    """A recording failed; training continues."""
+
+    what: What
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{_NAMES[self.what]} was not recorded: {self.problem}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "not_recorded", "what": self.what, "problem": self.problem}
+
+
+@dataclass(frozen=True, slots=True)
+class FinishingRecordings(Event):
+    """The training has ended and is saved; `count` recordings are still to be finished."""
+
+    count: int
+
+    def __str__(self) -> str:
+        videos = "a video" if self.count == 1 else f"{self.count} videos"
+        return f"saved; finishing {videos} of it"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstClear:
+    """When greedy play first cleared the stage."""
+
+    step: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    """The training ended, and this is the last event.
+
+    `seconds` is the time trained since this process started or resumed the run, without pauses.
+    """
+
+    steps: int
+    episodes: int
+    clears: int
+    seconds: float
+    steps_per_second: float
+    checkpoint: Path
+    first_greedy_clear: FirstClear | None
+
+    def __str__(self) -> str:
+        return (
+            f"done: {self.steps:,} steps, {self.episodes:,} episodes, {self.clears:,} clears; "
+            f"{self.steps_per_second:.1f} steps/s"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "finished", **asdict(self), "checkpoint": str(self.checkpoint)}
