@@ -29,7 +29,6 @@ def main() -> None:
 
     from mario_tui.agent.mario import Mario
     from mario_tui.agent.runtime import prepare_processor
-    from mario_tui.game.buttons import ACTION_SETS
     from mario_tui.store import checkpoint, lookup
     from mario_tui.training import state_files
     from mario_tui.training.resume import resume_config
@@ -37,7 +36,7 @@ def main() -> None:
     folder = lookup.find_checkpoint(arguments.run)
     config = resume_config(folder, {"precision": "float32"})
     prepare_processor(1)
-    teacher = Mario(config, len(ACTION_SETS[config.action_set]))
+    teacher = Mario(config)
     state_files.read(folder, teacher, checkpoint.verify(folder))
     memory = teacher.memory
     rows = np.random.default_rng(0).permutation(memory.sampleable())
@@ -54,7 +53,7 @@ def main() -> None:
 
     for text in arguments.settings:
         changes = {name: literal_eval(value) for name, _, value in (part.partition("=") for part in text.split())}
-        student = Mario(config.replace(**{**changes, "replay_size": 100}), teacher.action_dim)
+        student = Mario(config.replace(**{**changes, "replay_size": 100}))
         units = student.config.reward_scale / config.reward_scale
         rng, seconds = np.random.default_rng(1), 0.0
         for _ in range(arguments.updates):

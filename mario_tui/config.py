@@ -15,6 +15,7 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mario_tui.buttons import ActionSet
 from mario_tui.errors import InputError
 
 if sys.version_info >= (3, 11):
@@ -25,8 +26,10 @@ else:
 PRESETS = ("tutorial", "fast")
 
 
-def _field(default: Any, description: str, *, group: str, unit: str = "", **limits: Any) -> Any:
-    return Field(default, description=description, json_schema_extra={"group": group, "unit": unit}, **limits)
+def _field(default: Any, description: str, *, group: str, unit: str = "", fixed: bool = False, **limits: Any) -> Any:
+    """A setting; a `fixed` one cannot change on resume: the replay, games or random states depend on it."""
+    extra = {"group": group, "unit": unit, "fixed": fixed}
+    return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
 class TrainingConfig(BaseModel):
@@ -34,15 +37,16 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    stage: str = _field("1-1", "stage to train on", group="Game")
-    action_set: Literal["tutorial", "run", "right_only", "simple", "complex"] = _field(
-        "tutorial", "button combinations the agent chooses from", group="Game"
+    stage: str = _field("1-1", "stage to train on", group="Game", fixed=True)
+    action_set: ActionSet = _field("tutorial", "button combinations the agent chooses from", group="Game", fixed=True)
+    frame_skip: int = _field(
+        4, "frames for which an action is held (frame skip)", group="Game", fixed=True, unit="frames", ge=1, le=16
     )
-    frame_skip: int = _field(4, "frames that one action is held for", group="Game", unit="frames", ge=1, le=16)
     stall_steps: int = _field(
         0,
         "end an episode after this many steps without getting farther (0: never)",
         group="Game",
+        fixed=True,
         unit="steps",
         ge=0,
         le=100_000,
@@ -51,29 +55,30 @@ class TrainingConfig(BaseModel):
         0,
         "end an episode after this many steps (0: when the game's clock runs out)",
         group="Game",
+        fixed=True,
         unit="steps",
         ge=0,
         le=1_000_000,
     )
     sticky: float = _field(
         0.0,
-        "chance at each frame that the game still holds the buttons before, and not yet the chosen ones",
+        "sticky actions: chance at each frame that the buttons of the frame before are held, not the chosen ones",
         group="Game",
         ge=0,
         lt=1,
     )
     noops: int = _field(
         0,
-        "an episode begins with up to this many frames of no button, chosen at random",
+        "no-op starts: an episode begins with up to this many frames of no button, a random number",
         group="Game",
         unit="frames",
         ge=0,
         le=1000,
     )
     show_buttons: bool = _field(
-        False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game"
+        False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )
-    envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=256)
+    envs: int = _field(1, "games played at the same time", group="Game", fixed=True, ge=1, le=256)
     workers: int = _field(
         0,
         "processes that run the games (0: one for each processor core but one, and no more than games)",
@@ -83,98 +88,127 @@ class TrainingConfig(BaseModel):
     )
 
     network: Literal["nature", "small"] = _field(
-        "nature", "convolutional network: three layers (as in the tutorial), or two smaller ones", group="Agent"
+        "nature",
+        "convolutional network: three layers (as in the tutorial), or two smaller ones",
+        group="Agent",
+        fixed=True,
     )
     centered: bool = _field(
-        False, "the network sees grey levels as -1 to 1, and not as 0 to 1: it learns faster", group="Agent"
+        False, "scale grey levels to -1 to 1 for the network, not 0 to 1: it learns faster", group="Agent", fixed=True
     )
-    dueling: bool = _field(False, "value and advantages in separate heads of the network", group="Agent")
+    dueling: bool = _field(
+        False, "dueling network: state value and advantages in separate streams", group="Agent", fixed=True
+    )
     gamma: float = _field(0.9, "discount factor of future rewards", group="Agent", ge=0, lt=1)
     n_steps: int = _field(
-        1, "steps whose rewards are summed before the target network is asked", group="Agent", unit="steps", ge=1, le=50
+        1,
+        "n of the n-step return: rewards summed before bootstrapping from the target network",
+        group="Agent",
+        fixed=True,
+        unit="steps",
+        ge=1,
+        le=50,
     )
     action_gap: float = _field(
         0.0,
-        "how far the target of an action worse than the best is lowered, to set them apart (0: plain Double DQN)",
+        "advantage learning: share of max Q - Q(a) by which the target of action a is lowered (0: plain Double DQN)",
         group="Agent",
         ge=0,
         lt=1,
     )
     clear_bonus: float = _field(
         0.0,
-        "added to the reward that is learned from where the stage is cleared; the log has the game's own",
+        "added to the agent's reward for clearing the stage; the log has the game's own reward",
         group="Agent",
         ge=0,
         le=1_000_000,
     )
-    reward_scale: float = _field(
-        1.0, "rewards are divided by this before they are learned from", group="Agent", gt=0, le=1e6
-    )
+    reward_scale: float = _field(1.0, "divisor of rewards in the learning targets", group="Agent", gt=0, le=1e6)
     learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Agent", gt=0, le=1)
     batch_size: int = _field(32, "transitions in one update", group="Agent", unit="transitions", ge=1, le=4096)
-    frame_stack: int = _field(4, "frames in one state", group="Agent", unit="frames", ge=1, le=8)
+    frame_stack: int = _field(
+        4, "frames stacked in one observation", group="Agent", fixed=True, unit="frames", ge=1, le=8
+    )
     replay_size: int = _field(
         100_000,
-        "transitions that the replay keeps",
+        "capacity of the replay buffer",
         group="Agent",
+        fixed=True,
         unit="transitions",
         ge=100,
         le=10_000_000_000,
     )
     priority_exponent: float = _field(
         0.0,
-        "how much transitions with a larger TD error are learned from more often (0: all alike)",
+        "prioritised replay: exponent alpha of the TD error in the sampling probability (0: uniform)",
         group="Agent",
+        fixed=True,
         ge=0,
         le=1,
     )
     priority_correction: float = _field(
-        0.4, "how far an update makes up for drawing some transitions more often", group="Agent", ge=0, le=1
-    )
-    demonstrations: str = _field(
-        "", "games to learn from beside its own: an action log, or a folder of them such as plays/", group="Agent"
-    )
-    demonstration_share: float = _field(
-        0.25,
-        "share of each batch that is drawn from the demonstrations, where there are any",
+        0.4,
+        "prioritised replay: importance-sampling exponent beta (1: full correction of the bias)",
         group="Agent",
         ge=0,
         le=1,
     )
-    burn_in: int = _field(10_000, "steps before learning starts", group="Agent", unit="steps", ge=0, le=100_000_000)
+    demonstrations: str = _field(
+        "", "games to learn from besides its own: an action log, or a folder of them such as plays/", group="Agent"
+    )
+    demonstration_share: float = _field(
+        0.25,
+        "share of each batch sampled from the demonstrations, if there are any",
+        group="Agent",
+        ge=0,
+        le=1,
+    )
+    burn_in: int = _field(
+        10_000,
+        "steps before the first update (learning starts)",
+        group="Agent",
+        fixed=True,
+        unit="steps",
+        ge=0,
+        le=100_000_000,
+    )
     learn_every: int = _field(
         3, "steps between updates of the online network", group="Agent", unit="steps", ge=1, le=100_000
     )
     sync_every: int = _field(
         10_000,
-        "steps between copies of the online network to the target network",
+        "steps between target network updates (copies of the online network)",
         group="Agent",
         unit="steps",
         ge=1,
         le=100_000_000,
     )
-    exploration_rate: float = _field(1.0, "chance of a random action at the start (epsilon)", group="Agent", ge=0, le=1)
+    exploration_rate: float = _field(
+        1.0, "epsilon at the start: chance of a random action", group="Agent", fixed=True, ge=0, le=1
+    )
     exploration_rate_decay: float = _field(0.99999975, "factor on epsilon per step", group="Agent", gt=0, le=1)
-    exploration_rate_min: float = _field(0.1, "epsilon's floor", group="Agent", ge=0, le=1)
+    exploration_rate_min: float = _field(0.1, "final epsilon", group="Agent", ge=0, le=1)
     exploration_steps: int = _field(
         0,
-        "steps over which epsilon falls in a straight line to its floor (0: by the factor instead)",
+        "steps over which epsilon falls linearly to its final value (0: exponentially, by the factor)",
         group="Agent",
+        fixed=True,
         unit="steps",
         ge=0,
         le=10**12,
     )
     exploration_ladder: float = _field(
         0.0,
-        "how much less the later games explore: the last with epsilon to the power of 1 plus this (0: all alike)",
+        "per-actor epsilon: game i of N explores with eps^(1 + alpha i/(N-1)); this is alpha (0: all alike)",
         group="Agent",
         ge=0,
         le=20,
     )
     average_updates: int = _field(
         0,
-        "updates over which the greedy policy's weights are averaged (0: the newest weights)",
+        "greedy play uses an exponential moving average of the weights over this many updates (0: newest weights)",
         group="Agent",
+        fixed=True,
         unit="updates",
         ge=0,
         le=10**9,
@@ -217,7 +251,7 @@ class TrainingConfig(BaseModel):
         "record the first clear and the best episode so far to recordings/, in a background process",
         group="Run",
     )
-    seed: int = _field(0, "seed of every random choice", group="Run", ge=0, le=2**63 - 1)
+    seed: int = _field(0, "seed of every random choice", group="Run", fixed=True, ge=0, le=2**63 - 1)
     device: Literal["auto", "cpu", "cuda"] = _field("auto", "where the networks run", group="Run")
     threads: int = _field(
         0,
@@ -236,7 +270,7 @@ class TrainingConfig(BaseModel):
     )
     robust_episodes: int = _field(
         0,
-        "episodes with sticky buttons and no-op starts to play after greedy play that may be worth it (0: none)",
+        "robust evaluation after promising greedy play: episodes with sticky actions and no-op starts (0: none)",
         group="Run",
         unit="episodes",
         ge=0,
@@ -254,7 +288,7 @@ class TrainingConfig(BaseModel):
 
     @property
     def eval_every_steps(self) -> int:
-        """Steps between greedy evaluations; 0 where there are none."""
+        """Steps between greedy evaluations; 0 without evaluations."""
         return self.eval_every or (20_000 if self.until_clear else 0)
 
     def replace(self, **changes: Any) -> TrainingConfig:
@@ -379,6 +413,12 @@ def field_help(name: str) -> tuple[str, str, str]:
     field = TrainingConfig.model_fields[name]
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     return str(extra.get("group", "")), str(extra.get("unit", "")), field.description or ""
+
+
+def fixed_settings() -> tuple[str, ...]:
+    """The settings that a run keeps from its first step to its last."""
+    fields = TrainingConfig.model_fields.items()
+    return tuple(name for name, field in fields if (field.json_schema_extra or {}).get("fixed"))  # type: ignore[union-attr]
 
 
 def field_range(name: str) -> str:

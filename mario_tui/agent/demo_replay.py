@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mario_tui.agent.preprocess import FRAME_SHAPE
 from mario_tui.agent.replay import DEMONSTRATED, Batch, Replay
+from mario_tui.agent.spec import FRAME_SHAPE
 
 
 @dataclass(frozen=True, slots=True)

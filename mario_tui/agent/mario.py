@@ -18,6 +18,7 @@ from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, ladder
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.replay import Batch, Replay
 from mario_tui.agent.runtime import resolve_precision
+from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
 
@@ -52,25 +53,17 @@ class Mario:
 
     Args:
         config: the hyper-parameters.
-        action_dim: how many actions it chooses from.
         device: where its networks and its replay are.
     """
 
-    def __init__(self, config: TrainingConfig, action_dim: int, device: torch.device | str = "cpu") -> None:
+    def __init__(self, config: TrainingConfig, device: torch.device | str = "cpu") -> None:
         self.config = config
-        self.action_dim = action_dim
+        self.spec = AgentSpec.from_config(config)
         self.device = torch.device(device)
         seeds = np.random.SeedSequence(config.seed).generate_state(3)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seeds[0]))
-            self.net = MarioNet(
-                (config.frame_stack, 84, 84),
-                action_dim,
-                network=config.network,
-                dueling=config.dueling,
-                centered=config.centered,
-                averaged=config.average_updates > 0,
-            ).to(self.device)
+            self.net = MarioNet(self.spec).to(self.device)
         graph = config.graph and self.device.type == "cuda"
         self.optimizer = torch.optim.Adam(
             self.net.online.parameters(), lr=config.learning_rate, fused=True, capturable=graph
@@ -143,7 +136,7 @@ class Mario:
             (E,) int64, one action index for each game.
         """
         explore = self._rng.random(len(states)) < self.exploration_rate**self._ladder
-        actions = self._rng.integers(self.action_dim, size=len(states))
+        actions = self._rng.integers(self.spec.actions, size=len(states))
         if not explore.all():
             greedy = self.net(states, model="online").argmax(dim=1).cpu().numpy()
             actions = np.where(explore, actions, greedy)

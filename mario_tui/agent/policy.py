@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mario_tui import paths
 from mario_tui.agent.network import MarioNet
-from mario_tui.agent.preprocess import PREPROCESSING_VERSION
-from mario_tui.config import TrainingConfig, check_settings, make_config
-from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store import checkpoint, evaluations, lookup
-from mario_tui.store.manifest import check_made_for, read_manifest
+from mario_tui.agent.spec import TUTORIAL, AgentSpec
+from mario_tui.buttons import ACTION_SETS, ActionSet
+from mario_tui.config import check_settings
+from mario_tui.errors import CheckpointError
+from mario_tui.store import checkpoint, lookup
 from mario_tui.store.untrusted import one_line_error
-from mario_tui.system import files
 
-ACTION_COUNTS = {"tutorial": 2, "run": 2, "right_only": 5, "simple": 7, "complex": 12}
-"""How many actions a set has."""
+_TUTORIAL_SETS: tuple[ActionSet, ...] = ("tutorial", "right_only", "simple", "complex")
+"""The action sets that a tutorial checkpoint may have been trained with: told by their numbers of actions."""
 
 MAX_TUTORIAL_BYTES = 256 * 2**20
 """Of a tutorial checkpoint, unpacked; one takes 13 MB."""
@@ -39,27 +35,24 @@ class Policy:
 
     Attributes:
         net: the network, in evaluation mode, on its device.
-        action_set: name of the button combinations that its outputs stand for.
-        frame_skip: frames for which it holds an action.
-        frame_stack: frames in a state.
-        show_buttons: whether its frames show the pressed buttons.
         stage: the stage it was trained on.
-        step: training steps behind it; 0 where unknown.
+        step: training steps behind it; 0 if unknown.
         source: how to call it on a screen, e.g. `my-run, step 120,000`.
     """
 
     net: MarioNet
-    action_set: str
-    frame_skip: int
-    frame_stack: int
     stage: str
     step: int
     source: str
-    show_buttons: bool = False
+
+    @property
+    def spec(self) -> AgentSpec:
+        """What it sees and presses."""
+        return self.net.spec
 
     @torch.no_grad()
     def q_values(self, stack: Tensor) -> tuple[float, ...]:
-        """Q of every action in a state, (depth, 84, 84) uint8 on any device."""
+        """Q of every action for an observation, (depth, 84, 84) uint8 on any device."""
         device = next(self.net.parameters()).device
         return tuple(self.net.greedy(stack.to(device).unsqueeze(0))[0].tolist())
 
@@ -84,94 +77,15 @@ def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
     return _from_tutorial(found, device) if found.is_file() else _from_folder(found, device)
 
 
-def export_policy(source: Path, name: str) -> Path:
-    """Copies what plays of a checkpoint folder into a new run: its greedy network, manifest, log and curves.
-
-    Such a checkpoint takes a few MB; it can be watched, evaluated and recorded, but not be trained on.
-
-    Args:
-        source: the checkpoint folder.
-        name: of the new run.
-
-    Returns:
-        The new checkpoint folder.
-
-    Raises:
-        InputError: the name cannot be used, or a run has it already.
-        CheckpointError: the checkpoint cannot be used.
-    """
-    policy, manifest = load_policy(source), read_manifest(source)
-    final = paths.run_dir(name)
-    if final.exists():
-        raise InputError(f"a run named {name!r} exists: choose another name")
-    run = files.hidden_name(final)
-    net = policy.net.average or policy.net.online
-    weights = {f"online.{key}": value.contiguous() for key, value in net.state_dict().items()}
-    dropped = ("format", "program", "python", "created", "step", "parts", "rotates")
-    header = {key: value for key, value in manifest.items() if key not in dropped}
-    header |= {"agent": {**manifest["agent"], "averaged": False}, "full": False}
-    files.sweep(final.parent)  # exports that were killed
-    try:
-        parts = {"agent.safetensors": lambda path: save_tensors(weights, path)}
-        folder = checkpoint.write(run, policy.step, parts, header)
-        for pattern in ("config.toml", "metrics.csv", "evaluations.csv", "log", "*_plot.png"):
-            for file in source.parent.glob(pattern) if lookup.is_run(source.parent) else ():
-                if file.is_file() and not file.is_symlink():  # a stranger's may lead to what is not to be passed on
-                    shutil.copy2(file, run / file.name)
-                    files.fsync(run / file.name)
-        if not (run / "config.toml").exists():  # which makes it a run
-            files.write_atomically(run / "config.toml", _config_of(manifest).to_toml())
-        measured = evaluations.read(source.parent).get(source.name)
-        if measured:
-            evaluations.record(folder, **{"robust_protocol": None, **measured})
-        files.fsync(run)
-        os.rename(run, final)
-    except BaseException:
-        shutil.rmtree(run, ignore_errors=True)
-        raise
-    files.fsync(final.parent)
-    return final / folder.name
-
-
-def _config_of(manifest: Mapping[str, Any]) -> TrainingConfig:
-    """The settings that a manifest tells of, as far as they can be read."""
-    try:
-        return make_config(**manifest["config"])
-    except (InputError, KeyError, TypeError):
-        return make_config(stage=manifest["stage"])
-
-
 def _from_folder(folder: Path, device: torch.device | str) -> Policy:
     manifest = checkpoint.verify(folder)
-    check_made_for(folder, manifest, preprocessing=PREPROCESSING_VERSION)
     try:
-        state = load_file(folder / "agent.safetensors", device="cpu")
-        agent = manifest["agent"]
-        names = ("frame_stack", "network", "dueling", "centered", "show_buttons")
-        header = {name: manifest[name] for name in ("stage", "action_set", "frame_skip")}
-        check_settings({**header, **{name: agent[name] for name in names if name in agent}})
-        if agent["actions"] != ACTION_COUNTS[manifest["action_set"]]:
-            raise ValueError(f"it chooses from {agent['actions']} actions, which the set does not have")
-        net = MarioNet(
-            (agent["frame_stack"], 84, 84),
-            agent["actions"],
-            network=agent.get("network", "nature"),
-            dueling=agent.get("dueling", False),
-            centered=agent.get("centered", False),
-            averaged=agent.get("averaged", False) is True,
-        )
-        _load(net, state)
-        return Policy(
-            net=net.to(device).eval(),
-            action_set=manifest["action_set"],
-            frame_skip=manifest["frame_skip"],
-            frame_stack=agent["frame_stack"],
-            stage=manifest["stage"],
-            step=manifest["step"],
-            source=f"{folder.parent.name}, step {manifest['step']:,}",
-            show_buttons=agent.get("show_buttons", False),
-        )
-    except Exception as error:  # what a stranger's file raises on its way through three libraries is not for us to list
+        net = MarioNet(AgentSpec.parse(manifest["agent"]))
+        _load(net, load_file(folder / "agent.safetensors", device="cpu"))
+        check_settings({"stage": manifest["stage"]})
+        source = f"{folder.parent.name}, step {manifest['step']:,}"
+        return Policy(net.to(device).eval(), manifest["stage"], manifest["step"], source)
+    except Exception as error:  # untrusted content may raise anything on its way through three libraries
         checkpoint.check_sizes(folder)  # a training may have replaced it meanwhile
         raise CheckpointError(
             f"{folder} does not hold an agent that this version can load: {one_line_error(error)}"
@@ -189,11 +103,11 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
     try:
         state = content["model"]
         actions, frame_stack = state["online.9.weight"].shape[0], state["online.0.weight"].shape[1]
-        action_set = {2: "tutorial", 5: "right_only", 7: "simple", 12: "complex"}.get(actions)
+        action_set = next((name for name in _TUTORIAL_SETS if len(ACTION_SETS[name]) == actions), None)
         if action_set is None:
             raise CheckpointError(f"{file} chooses from {actions} actions, and no action set here has as many")
         check_settings({"frame_stack": frame_stack})
-        net = MarioNet((frame_stack, 84, 84), actions)
+        net = MarioNet(TUTORIAL.model_copy(update={"action_set": action_set, "frame_stack": frame_stack}))
         _load(net, state)
     except CheckpointError:
         raise
@@ -202,7 +116,7 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
             f"{file} is not a tutorial checkpoint: it should hold 'model', a MarioNet's state dict "
             f"({one_line_error(error)})"
         ) from None
-    return Policy(net.to(device).eval(), action_set, 4, frame_stack, "1-1", 0, file.name)
+    return Policy(net.to(device).eval(), "1-1", 0, file.name)
 
 
 def _check_unpacked_size(file: Path) -> None:

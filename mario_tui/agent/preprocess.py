@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-PREPROCESSING_VERSION = "luminance, 84x84 bilinear with antialiasing, uint8"
-"""How agents here see the screen; checkpoints name it, since an agent of another preprocessing would be blind here."""
-FRAME_SHAPE = (84, 84)
+from mario_tui.agent.spec import FRAME_SHAPE
+
 _SCORE_ROWS = 12  # of the 84: the score, coins, world and time
 _PAD = torch.kron(torch.eye(8), torch.ones(10)).bool()  # (8, 80): where in a row each of the eight buttons is drawn
 

@@ -27,7 +27,7 @@ from torchrl._torchrl import SumSegmentTreeFp32
 from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.data.replay_buffers.samplers import Sampler
 
-from mario_tui.agent.preprocess import FRAME_SHAPE
+from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import InputError
 from mario_tui.system import free_memory
 

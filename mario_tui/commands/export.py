@@ -15,7 +15,7 @@ def export(arguments: argparse.Namespace) -> int:
     if not path.is_dir():
         raise InputError(f"{path} is no checkpoint folder: only one of those can be exported")
     paths.check_run_name(arguments.name)
-    from mario_tui.agent.policy import export_policy
+    from mario_tui.training.export import export_policy
 
     folder = export_policy(path, arguments.name)
     print(json.dumps({"checkpoint": str(folder)}) if arguments.json else f"Wrote {folder}")

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mario_tui.buttons import action_like
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import action_like
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 

@@ -145,7 +145,7 @@ def evaluate(
             max_x=last.max_x,
             end=last.end.value,
             cleared=last.end is EndReason.CLEAR,
-            log=ActionLog.of_frames(stage or policy.stage, policy.frame_skip, held),
+            log=ActionLog.of_frames(stage or policy.stage, policy.spec.frame_skip, held),
         )
 
     with ThreadPoolExecutor(threads, thread_name_prefix="evaluation") as pool:

@@ -70,7 +70,7 @@ class Ghost:
         policy = self._load()
         for moment in rollout(policy, stage=self.stage):
             self._xs.append(moment.x)
-            self._frame_skip = policy.frame_skip
+            self._frame_skip = policy.spec.frame_skip
             if self._closed:
                 return
         self.end = moment.end

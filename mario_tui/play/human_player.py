@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from mario_tui import paths
+from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.play.clocked_player import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed

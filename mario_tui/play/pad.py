@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
+from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
 
 HIGH_JUMP_FRAMES = 32
 """How long a tap holds A: half a second, for the highest jump."""

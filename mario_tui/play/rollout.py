@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mario_tui.agent.policy import Policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.buttons import ACTION_SETS
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import Episode, stick
 from mario_tui.play.step import EpisodeStep
@@ -65,13 +65,13 @@ def rollout(
     """
     chances = chances or Chances(epsilon, sticky)
     rng = np.random.Generator(np.random.PCG64(seed))
-    buttons = ACTION_SETS[policy.action_set]
+    buttons = ACTION_SETS[policy.spec.action_set]
     with MarioEmulator(stage or policy.stage) as emulator:
-        episode = Episode(emulator, frame_skip=policy.frame_skip, stall_steps=stall_steps)
+        episode = Episode(emulator, frame_skip=policy.spec.frame_skip, stall_steps=stall_steps)
         episode.reset()
-        scene = _Scene(episode, policy.frame_stack, show_buttons=policy.show_buttons, all_frames=all_frames)
+        scene = _Scene(episode, policy.spec.frame_stack, show_buttons=policy.spec.show_buttons, all_frames=all_frames)
         yield scene.begin()
-        noop_steps = -(-int(rng.integers(noops + 1)) // policy.frame_skip)
+        noop_steps = -(-int(rng.integers(noops + 1)) // policy.spec.frame_skip)
         byte = 0
         while episode.end is None:
             q_values: tuple[float, ...] = ()
@@ -81,13 +81,13 @@ def rollout(
                 action = int(np.argmax(q_values))
                 if chances.epsilon and rng.random() < chances.epsilon:
                     action = int(rng.integers(len(buttons)))
-            held = [0 if action is None else buttons[action]] * policy.frame_skip
+            held = [0 if action is None else buttons[action]] * policy.spec.frame_skip
             by_hand = [] if hand is None else [pressed for _ in held if (pressed := hand()) is not None]
             if len(by_hand) == len(held):
                 held, action = by_hand, None
                 episode.stall_steps = 0
             elif chances.sticky and action is not None:
-                held = stick(held[-1], byte, sticky=chances.sticky, frames=policy.frame_skip, rng=rng)
+                held = stick(held[-1], byte, sticky=chances.sticky, frames=policy.spec.frame_skip, rng=rng)
             byte = held[-1]
             yield scene.play(held, action, q_values)
 

@@ -34,7 +34,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder / MANIFEST} is damaged: it names a file outside its folder")
     if not all(_PART_NAME.fullmatch(name) for name in parts):
         raise CheckpointError(f"{folder / MANIFEST} is damaged: it names a file as none is named")
-    types = {"step": int, "stage": str, "action_set": str, "created": str}
+    types = {"step": int, "stage": str, "created": str}
     for key, kind in types.items():
         if not isinstance(manifest.get(key), kind):
             raise CheckpointError(f"{folder / MANIFEST} is damaged: {key!r} is missing or of the wrong kind")

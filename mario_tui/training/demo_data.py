@@ -19,10 +19,10 @@ import torch
 from mario_tui import paths
 from mario_tui.agent.demo_replay import DemonstrationRows, Demonstrations
 from mario_tui.agent.preprocess import preprocess
+from mario_tui.buttons import ACTION_SETS
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.episode import EndReason
 from mario_tui.game.relabel import DemonstratedStep, demonstrate
 

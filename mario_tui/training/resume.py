@@ -1,4 +1,4 @@
-"""Which settings a run goes on with."""
+"""The settings of a resumed run."""
 
 from __future__ import annotations
 
@@ -7,41 +7,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mario_tui.config import TrainingConfig, make_config
+from mario_tui.agent.spec import AgentSpec
+from mario_tui.config import TrainingConfig, fixed_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store.manifest import MANIFEST, check_made_for, read_manifest
 from mario_tui.store.untrusted import sanitize
 
-FIXED = (
-    "stage",
-    "action_set",
-    "frame_skip",
-    "frame_stack",
-    "stall_steps",
-    "show_buttons",
-    "network",
-    "dueling",
-    "centered",
-    "average_updates",
-    "n_steps",
-    "priority_exponent",
-    "max_episode_steps",
-    "envs",
-    "replay_size",
-    "seed",
-    "burn_in",
-    "exploration_rate",
-    "exploration_steps",
-)
-"""Settings that a run keeps: its replay, its games and its random states are made for them."""
-
-
-DESCRIBED = ("stage", "action_set", "frame_skip", "frame_stack", "network", "dueling", "centered", "show_buttons")
-"""Settings that a manifest says a second time, of the agent."""
-
 
 def emulator_note(manifest: Mapping[str, Any]) -> str:
-    """That a checkpoint was saved with another generation of the emulator, which does no harm; "" where it was not."""
+    """One line if a checkpoint was saved with another generation of the emulator, which does no harm; "" if not."""
     from mario_tui.game.emulator import emulator_generation
 
     versions = _dict(manifest.get("versions"))
@@ -52,7 +26,7 @@ def emulator_note(manifest: Mapping[str, Any]) -> str:
 
 
 def resume_notes(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """What is not as it was when a checkpoint was saved, and does no harm: one line each."""
+    """What has changed since a checkpoint was saved, and does no harm: one line each."""
     if note := emulator_note(manifest):
         yield note
     versions = _dict(manifest.get("versions"))
@@ -62,34 +36,34 @@ def resume_notes(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def resume_config(path: Path, changes: dict[str, Any] | None = None) -> TrainingConfig:
-    """The settings to go on with from a checkpoint folder: its own, with the changes that a run can take.
+    """The settings with which to resume from a checkpoint folder: its own, with `changes` to those that are not fixed.
 
-    A limit that is already reached is lifted, unless `changes` names a new one: who continues a run wants it to go on.
-    Demonstrations stay with a run, so that only more of them are to be named.
+    A limit that is already reached is lifted, unless `changes` has a new one. Demonstrations stay with a run: the
+    setting names only further ones.
 
-    Raises InputError for a setting that a run keeps, CheckpointError for a checkpoint that cannot be read.
+    Raises InputError for a change of a fixed setting, CheckpointError for a checkpoint that cannot be read.
     """
     changes = dict(changes or {})
-    from mario_tui.agent.preprocess import PREPROCESSING_VERSION
     from mario_tui.game.emulator import REWARD_VERSION
 
     manifest = read_manifest(path)
-    check_made_for(path, manifest, preprocessing=PREPROCESSING_VERSION, reward=REWARD_VERSION)
+    check_made_for(path, manifest, reward=REWARD_VERSION)
     try:
         saved = make_config(**_dict(manifest.get("config")))
-    except InputError as error:
+        spec = AgentSpec.parse(manifest.get("agent"))
+    except (InputError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be continued by this version: {error}") from None
-    described = {**manifest, **_dict(manifest.get("agent"))}
-    for name in DESCRIBED:
-        if name in described and described[name] != getattr(saved, name):
+    described = {"stage": manifest["stage"], **spec.model_dump()}
+    for name, value in {"stage": saved.stage, **AgentSpec.from_config(saved).model_dump()}.items():
+        if described[name] != value and name != "averaged":  # an export has only the average: it is refused later
             raise CheckpointError(
                 f"{path / MANIFEST} is damaged: {name} is {repr(described[name])[:80]} in it, and "
-                f"{getattr(saved, name)!r} in its settings"
+                f"{value!r} in its settings"
             )
-    for name in FIXED:
+    for name in fixed_settings():
         if name in changes and changes[name] != getattr(saved, name):
             raise InputError(
-                f"{name} cannot change when a run goes on (it is {getattr(saved, name)!r}): start a new run for that"
+                f"{name} cannot change when a run is resumed (it is {getattr(saved, name)!r}): start a new run for that"
             )
     changes.setdefault("demonstrations", "")
     if saved.steps and manifest["step"] >= saved.steps:

@@ -1,19 +1,20 @@
-"""What a training will take of memory and disk, told before it begins."""
+"""How much memory and disk a training will take: an estimate from its settings alone."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig
 
 REPLAY_BYTES = 7_100
-"""What the replay keeps of a transition in memory: one 84x84 frame and a few numbers, rounded up."""
+"""What the replay buffer keeps of a transition in memory: one 84x84 frame and a few numbers, rounded up."""
 
 SAVED_REPLAY_BYTES = 1_200
 """... and in a full checkpoint, where frames are compressed: of real episodes, by benchmarks/replay_file.py."""
 
-_PARAMETERS = {"nature": 1_685_000, "small": 676_500}  # of one network, by which the few actions change little
+_PARAMETERS = {"nature": 1_685_000, "small": 676_500}  # of one network; actions and head change little
 _BYTES = 4
 
 
@@ -24,7 +25,7 @@ class DiskNeed:
     Attributes:
         each: a checkpoint without its replay.
         replay: what the newest one, which has the replay, takes more once that is full.
-        kept: how many there will be by the end; None in a training without a limit of steps.
+        kept: how many there will be at the end; None for a training without a limit of steps.
     """
 
     each: int
@@ -36,7 +37,7 @@ class DiskNeed:
 
     @property
     def total(self) -> int:
-        """All of them, of a training without an end the newest; while one is written, the one before has its replay."""
+        """All of them, or the newest of an endless training; while one is written, the one before has its replay."""
         return self.each * (self.kept or 1) + self.replay * (1 if self.kept == 1 else 2)
 
 
@@ -46,14 +47,15 @@ def replay_memory(transitions: int) -> int:
 
 
 def disk_need(config: TrainingConfig) -> DiskNeed:
-    """What the checkpoints of a training will take; those of agents that are the best so far come on top."""
-    copies = 4 + (config.average_updates > 0)  # online, target, two moments of Adam; the averaged network
+    """The size of a training's checkpoints; those of agents that are the best so far come on top."""
+    spec = AgentSpec.from_config(config)
+    copies = 4 + spec.averaged  # online, target, two moments of Adam; the averaged network
     kept = None
     if config.steps:
         saves = math.ceil(config.steps / config.save_every) if config.save_every else 1
         kept = saves if config.keep_every == 1 else min(saves, saves // config.keep_every + 2)
     return DiskNeed(
-        each=copies * _BYTES * _PARAMETERS[config.network],
+        each=copies * _BYTES * _PARAMETERS[spec.network],
         replay=config.replay_size * SAVED_REPLAY_BYTES,
         kept=kept,
     )

@@ -26,8 +26,8 @@ from torch import Tensor
 
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import check_weights, save_tensors
-from mario_tui.agent.preprocess import FRAME_SHAPE
 from mario_tui.agent.replay import FrameSnapshot
+from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.store.untrusted import read_json
@@ -103,7 +103,7 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
         rows = load_file(folder / "replay.safetensors")
         if len(rows.get("action", ())) > mario.memory.rows:
             raise InputError("the saved replay is of another size: resume with the settings it was made with")
-        if len(rows.get("action", ())) and rows["action"].max() >= mario.action_dim:
+        if len(rows.get("action", ())) and rows["action"].max() >= mario.spec.actions:
             raise ValueError("the replay holds actions that there are not")
         rows["frame"] = _load_frames(folder / "replay.frames", len(rows.get("action", ())), mario.memory.envs)
         mario.memory.load_state_dict(rows)

@@ -24,12 +24,12 @@ from filelock import FileLock, Timeout
 from mario_tui import paths
 from mario_tui.agent.mario import Mario, Update, resolve_device
 from mario_tui.agent.policy import Policy, load_policy
-from mario_tui.agent.preprocess import PREPROCESSING_VERSION, FrameStacks, preprocess
+from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.agent.runtime import prepare_processor
+from mario_tui.buttons import ACTION_SETS
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError, NotSavedError, TrainingError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.emulator import REWARD_VERSION, emulator_generation
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorEnv, VectorStep
@@ -153,7 +153,7 @@ class Trainer:
         else:
             self.run_dir = paths.run_dir(run or paths.new_run_name(config.stage))
         self.buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
-        self.mario = Mario(config, len(self.buttons), self.device)
+        self.mario = Mario(config, self.device)
         self._shown: tuple[ActionLog, ...] = ()  # the games that the agent learns from beside its own
         self.demonstrations: DemonstrationCount | None = None
         where = config.demonstrations
@@ -287,13 +287,9 @@ class Trainer:
         """The live weights as a policy, e.g. for an evaluation."""
         return Policy(
             net=self.mario.net,
-            action_set=self.config.action_set,
-            frame_skip=self.config.frame_skip,
-            frame_stack=self.config.frame_stack,
             stage=self.config.stage,
             step=self.step,
             source=f"{self.run_dir.name}, step {self.step:,}",
-            show_buttons=self.config.show_buttons,
         )
 
     def copy_frames(self, most: int) -> tuple[np.ndarray, ...]:
@@ -787,18 +783,7 @@ class Trainer:
         header = {
             "created": self._created,  # not when it is written, which for an evaluated agent is later
             "stage": self.config.stage,
-            "action_set": self.config.action_set,
-            "frame_skip": self.config.frame_skip,
-            "agent": {
-                "actions": len(self.buttons),
-                "frame_stack": self.config.frame_stack,
-                "network": self.config.network,
-                "dueling": self.config.dueling,
-                "centered": self.config.centered,
-                "averaged": self.config.average_updates > 0,
-                "show_buttons": self.config.show_buttons,
-            },
-            "preprocessing": PREPROCESSING_VERSION,
+            "agent": self.mario.spec.model_dump(),
             "reward": REWARD_VERSION,
             "episodes": self.logger.episode,
             "mean_reward": round(self.logger.mean("reward"), 3) if self.logger.episode else None,
@@ -843,7 +828,7 @@ class Trainer:
             self._start_from_tutorial(path)
             return
         manifest = checkpoint.verify(path)
-        check_made_for(path, manifest, preprocessing=PREPROCESSING_VERSION, reward=REWARD_VERSION)
+        check_made_for(path, manifest, reward=REWARD_VERSION)
         kept = state_files.read_demonstrations(path, manifest)
         self._show(tuple(dict.fromkeys((*kept, *named))), others)
         if kept and not self.config.demonstrations:  # where they came from stays in the settings
@@ -872,8 +857,6 @@ class Trainer:
 
     def _take_up(self, path: Path, manifest: dict[str, Any]) -> None:
         state, stacks = state_files.read(path, self.mario, manifest)
-        if manifest["agent"]["actions"] != len(self.buttons):
-            raise ValueError(f"it chooses from {manifest['agent']['actions']} actions, which the set does not have")
         if self.step != manifest["step"]:
             raise ValueError(f"it is of step {self.step:,}, and its manifest says {manifest['step']:,}")
         history = (path / "metrics.csv").read_text() if "metrics.csv" in manifest["parts"] else None
@@ -894,15 +877,11 @@ class Trainer:
 
     def _start_from_tutorial(self, path: Path) -> None:
         policy = load_policy(path)
-        tutorial = TrainingConfig()
-        names = ("network", "dueling", "centered", "show_buttons", "average_updates")
-        theirs = {"action_set": policy.action_set, "frame_stack": policy.frame_stack}
-        theirs |= {name: getattr(tutorial, name) for name in names}
-        for name, value in theirs.items():
-            if getattr(self.config, name) != value:
-                flag = name.replace("_", "-")
-                flag = f"--no-{flag}" if value is False else f"--{flag} {value}"
-                raise InputError(f"{path} was trained with other inputs or layers: add {flag}")
+        spec = policy.spec.model_copy(update={"frame_skip": self.config.frame_skip})  # which the file does not say
+        for name, value in spec.settings_to_change(self.config).items():
+            flag = name.replace("_", "-")
+            flag = f"--no-{flag}" if value is False else f"--{flag} {value}"
+            raise InputError(f"{path} was trained with other inputs or layers: add {flag}")
         self.mario.load_net(policy.net.state_dict())
         rate = torch.load(path, map_location="cpu", weights_only=True).get("exploration_rate")
         if isinstance(rate, float) and 0 <= rate <= 1:

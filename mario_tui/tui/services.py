@@ -245,7 +245,7 @@ def run_name_problem(name: str) -> str:
 
 def export(path: Path, name: str) -> Path:
     """Copies what plays of a checkpoint, a few MB, into a new run."""
-    from mario_tui.agent.policy import export_policy
+    from mario_tui.training.export import export_policy
 
     return export_policy(path, name)
 
@@ -334,7 +334,7 @@ def next_stage(stage: str) -> str | None:
 
 
 def action_names(action_set: str) -> tuple[str, ...]:
-    from mario_tui.game.buttons import action_names as names
+    from mario_tui.buttons import action_names as names
 
     return names(action_set)
 

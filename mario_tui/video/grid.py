@@ -95,7 +95,7 @@ class _Panel:
     def __init__(self, policy: Policy, stage: str) -> None:
         self.name = policy.source
         self.frame = np.zeros(SCREEN_SHAPE, np.uint8)
-        self._stage, self._frame_skip = stage, policy.frame_skip
+        self._stage, self._frame_skip = stage, policy.spec.frame_skip
         self._step = f"step {policy.step:,}" if policy.step else policy.source
         self._held: list[int] = []
         self._frame_count = self._screen_crc32 = 0

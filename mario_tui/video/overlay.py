@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
+from mario_tui.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
 
 WIDTH = 256
 HEADER_HEIGHT = 14

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mario_tui import paths
 from mario_tui.agent.policy import Policy, load_policy
-from mario_tui.game.buttons import action_names
+from mario_tui.buttons import action_names
 from mario_tui.game.stages import check_stage
 from mario_tui.play.evaluation import check_protocol, evaluate
 from mario_tui.play.rollout import rollout
@@ -69,12 +69,12 @@ def record_agent(
             if cancelled is not None and cancelled():
                 raise RecordingCancelledError(f"{output} was not written: the recording was cancelled")
             best = max(played.per_episode, key=lambda one: one.merit)
-            best_seed, frames = best.seed, best.length * policy.frame_skip
+            best_seed, frames = best.seed, best.length * policy.spec.frame_skip
         return Played(
             rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=best_seed, all_frames=True),
             stage,
-            policy.frame_skip,
-            tuple(action_names(policy.action_set)),
+            policy.spec.frame_skip,
+            tuple(action_names(policy.spec.action_set)),
             frames,
         )
 

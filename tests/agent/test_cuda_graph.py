@@ -33,7 +33,7 @@ class NoGpu:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_graphed_update_equals_the_plain_one(precision: str) -> None:
-    plain, graphed = (Mario(TrainingConfig(replay_size=100, network="small", precision=precision), 2) for _ in range(2))
+    plain, graphed = (Mario(TrainingConfig(replay_size=100, network="small", precision=precision)) for _ in range(2))
     recorder = NoGpu()
     update = GraphedUpdate(graphed.update_networks, recorder)
     for seed in range(10):

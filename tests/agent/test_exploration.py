@@ -42,17 +42,17 @@ def test_the_ladder_goes_from_epsilon_itself_to_the_power_of_one_more_than_alpha
 
 
 def test_the_settings_choose_the_schedule() -> None:
-    linear = Mario(TrainingConfig(replay_size=100, exploration_steps=80, exploration_rate_min=0.2), 2)
+    linear = Mario(TrainingConfig(replay_size=100, exploration_steps=80, exploration_rate_min=0.2))
     linear.count_steps(40)
     assert linear.exploration_rate == pytest.approx(0.6)
-    by_factor = Mario(TrainingConfig(replay_size=100, exploration_rate_decay=0.5), 2)
+    by_factor = Mario(TrainingConfig(replay_size=100, exploration_rate_decay=0.5))
     by_factor.count_steps(2)
     assert by_factor.exploration_rate == 0.25
 
 
 def test_a_schedule_goes_on_where_it_was_saved() -> None:
     config = TrainingConfig(replay_size=100, exploration_steps=80)
-    whole, part, resumed = (Mario(config, 2) for _ in range(3))
+    whole, part, resumed = (Mario(config) for _ in range(3))
     whole.count_steps(30)
     part.count_steps(30)
     resumed.load_state_dict(part.state_dict())

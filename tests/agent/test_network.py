@@ -1,12 +1,20 @@
 """The shapes of the networks, and what a dueling head is."""
 
+from typing import Any
+
 import pytest
 import torch
 
+from mario_tui.agent.heads import DuelingHead
 from mario_tui.agent.mario import Mario
-from mario_tui.agent.network import DuelingHead, MarioNet
+from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy
+from mario_tui.agent.spec import TUTORIAL, AgentSpec
 from mario_tui.config import TrainingConfig
+
+
+def spec(**changes: Any) -> AgentSpec:
+    return TUTORIAL.model_copy(update=changes)
 
 
 def some_states(count: int, depth: int = 4) -> torch.Tensor:
@@ -15,10 +23,10 @@ def some_states(count: int, depth: int = 4) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("network", ["nature", "small"])
-@pytest.mark.parametrize("dueling", [False, True])
-@pytest.mark.parametrize(("depth", "actions"), [(4, 2), (1, 7)])
-def test_a_q_value_for_each_action(network: str, dueling: bool, depth: int, actions: int) -> None:
-    net = MarioNet((depth, 84, 84), actions, network=network, dueling=dueling)
+@pytest.mark.parametrize("head", ["plain", "dueling"])
+@pytest.mark.parametrize(("depth", "action_set", "actions"), [(4, "tutorial", 2), (1, "simple", 7)])
+def test_a_q_value_for_each_action(network: str, head: str, depth: int, action_set: str, actions: int) -> None:
+    net = MarioNet(spec(network=network, head=head, frame_stack=depth, action_set=action_set))
     states = some_states(3, depth)
     q_values = net(states, model="online")
     assert q_values.shape == (3, actions)
@@ -28,7 +36,7 @@ def test_a_q_value_for_each_action(network: str, dueling: bool, depth: int, acti
 
 
 def test_centered_inputs_are_from_minus_1_to_1() -> None:
-    net = MarioNet((4, 84, 84), 2, network="small", centered=True)
+    net = MarioNet(spec(network="small", centered=True))
     states = some_states(2)
     scaled = net.scale(states)
     assert (scaled.min(), scaled.max()) == (-1, 1)
@@ -38,10 +46,7 @@ def test_centered_inputs_are_from_minus_1_to_1() -> None:
 
 
 def test_the_small_network_has_the_layers_of_2013() -> None:
-    shapes = {
-        name: tuple(value.shape)
-        for name, value in MarioNet((4, 84, 84), 2, network="small").online.state_dict().items()
-    }
+    shapes = {name: tuple(value.shape) for name, value in MarioNet(spec(network="small")).online.state_dict().items()}
     layers = {"0": (16, 4, 8, 8), "2": (32, 16, 4, 4), "5": (256, 32 * 9 * 9), "7": (2, 256)}
     assert shapes == {
         f"{layer}.{kind}": shape if kind == "weight" else shape[:1]
@@ -52,7 +57,7 @@ def test_the_small_network_has_the_layers_of_2013() -> None:
 
 @pytest.mark.parametrize("network", ["nature", "small"])
 def test_the_advantages_of_a_dueling_head_have_the_mean_0(network: str) -> None:
-    net = MarioNet((4, 84, 84), 5, network=network, dueling=True)
+    net = MarioNet(spec(network=network, head="dueling", action_set="right_only"))
     head = net.online[-1]
     assert isinstance(head, DuelingHead)
     states = some_states(6)
@@ -63,7 +68,7 @@ def test_the_advantages_of_a_dueling_head_have_the_mean_0(network: str) -> None:
 
 
 def test_an_averaged_network_has_the_online_ones_names_and_leaves_the_others_as_they_are() -> None:
-    plain, averaged = MarioNet((4, 84, 84), 2), MarioNet((4, 84, 84), 2, averaged=True)
+    plain, averaged = MarioNet(TUTORIAL), MarioNet(spec(averaged=True))
     names = {name.partition(".")[2] for name in plain.state_dict()}
     assert set(averaged.state_dict()) == {f"{net}.{name}" for net in ("online", "target", "average") for name in names}
     assert [name for name, value in averaged.named_parameters() if value.requires_grad] == [
@@ -74,18 +79,18 @@ def test_an_averaged_network_has_the_online_ones_names_and_leaves_the_others_as_
 def test_greedy_play_asks_the_averaged_network_where_there_is_one() -> None:
     states = some_states(2)
     for averaged in (False, True):
-        net = MarioNet((4, 84, 84), 2, network="small", averaged=averaged)
+        net = MarioNet(spec(network="small", averaged=averaged))
         with torch.no_grad():
             net.online[-1].bias.copy_(torch.tensor([7.0, -7.0]))
         assert torch.equal(net.greedy(states), net(states, model="average" if averaged else "online"))
-        policy = Policy(net.eval(), "tutorial", 4, 4, "1-1", 0, "made for a test")
+        policy = Policy(net.eval(), "1-1", 0, "made for a test")
         assert (policy.q_values(states[0])[0] > 6) == (not averaged)
 
 
 def test_the_settings_choose_the_network() -> None:
-    mario = Mario(TrainingConfig(replay_size=100, network="small", dueling=True, centered=True, average_updates=5), 3)
+    mario = Mario(TrainingConfig(replay_size=100, network="small", dueling=True, centered=True, average_updates=5))
     assert mario.net.average is not None
     assert mario.net.online[0].out_channels == 16
-    assert mario.net.centered
+    assert mario.net.spec.centered
     assert isinstance(mario.net.online[-1], DuelingHead)
-    assert Mario(TrainingConfig(replay_size=100), 3).net.average is None
+    assert Mario(TrainingConfig(replay_size=100)).net.average is None

@@ -13,8 +13,7 @@ SETTINGS = {"network": "small", "centered": True, "action_gap": 0.5}
 
 def in_both(**settings) -> tuple[Mario, Mario]:
     plain, low = (
-        Mario(TrainingConfig(replay_size=100, precision=precision, **settings), 2)
-        for precision in ("float32", "bfloat16")
+        Mario(TrainingConfig(replay_size=100, precision=precision, **settings)) for precision in ("float32", "bfloat16")
     )
     return plain, low
 
@@ -82,7 +81,7 @@ def test_the_copies_follow_a_sync_and_a_load() -> None:
     mario.sync_q_target()
     assert torch.equal(weights_of(mario.learning_net.online), weights_of(mario.learning_net.target))
     assert_rounded_copies(mario)
-    other = Mario(TrainingConfig(replay_size=100, seed=7, **SETTINGS), 2)
+    other = Mario(TrainingConfig(replay_size=100, seed=7, **SETTINGS))
     mario.load_net(other.net.state_dict())
     assert torch.equal(weights_of(mario.net.online), weights_of(other.net.online))
     assert_rounded_copies(mario)
@@ -101,5 +100,5 @@ def test_auto_means_bfloat16_only_on_a_processor_with_units_for_it(monkeypatch) 
 
 
 def test_the_settings_default_to_the_tutorials_float32() -> None:
-    mario = Mario(TrainingConfig(replay_size=100), 2)
+    mario = Mario(TrainingConfig(replay_size=100))
     assert mario.learning_net is mario.net

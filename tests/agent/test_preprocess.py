@@ -6,7 +6,7 @@ import torch
 from torchvision import transforms as T  # noqa: N812
 
 from mario_tui.agent.preprocess import FrameStacks, preprocess
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
+from mario_tui.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import Episode
 

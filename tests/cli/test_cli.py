@@ -16,6 +16,7 @@ import torch
 import warm
 
 from mario_tui.agent.network import MarioNet
+from mario_tui.agent.spec import TUTORIAL
 from mario_tui.cli import main
 from mario_tui.store import catalog, evaluations
 
@@ -34,7 +35,7 @@ def chkpt(home: Path) -> Path:
     """A checkpoint as the tutorial writes it."""
     torch.manual_seed(0)
     path = home / "mario_net_0.chkpt"
-    torch.save({"model": MarioNet((4, 84, 84), 2).state_dict(), "exploration_rate": 0.9}, path)
+    torch.save({"model": MarioNet(TUTORIAL).state_dict(), "exploration_rate": 0.9}, path)
     return path
 
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from rich.console import Console
 
+from mario_tui.agent.spec import TUTORIAL
 from mario_tui.cli import main
 from mario_tui.commands.recording_progress import frames_bar
 from mario_tui.game.action_log import ActionLog, load_logs, replay
@@ -31,7 +32,7 @@ def jumper(*_: object) -> Any:
     """An agent that walks to the right and jumps now and then."""
     steps = itertools.count()
     return SimpleNamespace(
-        source="jumper", step=0, stage="1-1", action_set="tutorial", frame_skip=4, frame_stack=4, show_buttons=False,
+        source="jumper", step=0, stage="1-1", spec=TUTORIAL,
         q_values=lambda stack: (0.0, 1.0) if next(steps) % 11 > 2 else (1.0, 0.0),
     )  # fmt: skip
 

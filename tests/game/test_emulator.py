@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mario_tui.buttons import RIGHT, A
 from mario_tui.errors import EmulatorError, InputError
-from mario_tui.game.buttons import RIGHT, A
 from mario_tui.game.emulator import SCREEN_SHAPE, MarioEmulator, emulator_generation
 from mario_tui.game.stages import STAGES
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from mario_tui.buttons import LEFT, RIGHT, A, B
 from mario_tui.errors import EmulatorError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import LEFT, RIGHT, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode, StepResult, stick
 from traces import LOGS

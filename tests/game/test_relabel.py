@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mario_tui.buttons import ACTION_SETS, DOWN, LEFT, RIGHT, A, B
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import ACTION_SETS, DOWN, LEFT, RIGHT, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.relabel import DemonstratedStep, demonstrate

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from mario_tui.agent.spec import TUTORIAL
+from mario_tui.buttons import RIGHT, A, B
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog, replay
-from mario_tui.game.buttons import RIGHT, A, B
 from mario_tui.game.episode import EndReason
 from mario_tui.play.ghost import Ghost
 from mario_tui.play.human_player import HumanPlayer
@@ -192,7 +193,7 @@ def test_a_game_by_hand_needs_no_torch() -> None:
 class Ghosts:
     """A policy that takes one action always."""
 
-    action_set, stage, frame_skip, frame_stack, show_buttons, source = "tutorial", "1-1", 4, 4, False, "a test"
+    spec, stage, source = TUTORIAL, "1-1", "a test"
 
     def q_values(self, stack: Any) -> tuple[float, ...]:
         return (0.0, 1.0)

@@ -14,9 +14,10 @@ import torch
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.agent.spec import TUTORIAL
+from mario_tui.buttons import ACTION_SETS
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog, replay
-from mario_tui.game.buttons import ACTION_SETS
 from mario_tui.game.episode import Episode, StepResult
 from mario_tui.game.vector_env import VectorEnv
 from mario_tui.play import evaluation
@@ -26,14 +27,14 @@ from mario_tui.play.rollout import rollout
 from mario_tui.store import catalog, checkpoint
 
 
-def make_policy(action: int = 0, *, action_set: str = "tutorial", stage: str = "1-1") -> Policy:
+def make_policy(action: int = 0, *, stage: str = "1-1", **spec: Any) -> Policy:
     """A policy that prefers one action everywhere, by its last layer's bias."""
     torch.manual_seed(0)
-    net = MarioNet((4, 84, 84), len(ACTION_SETS[action_set]))
+    net = MarioNet(TUTORIAL.model_copy(update=spec))
     with torch.no_grad():
         net.online[9].bias.zero_()
         net.online[9].bias[action] = 100
-    return Policy(net.eval(), action_set, 4, 4, stage, 0, "made for a test")
+    return Policy(net.eval(), stage, 0, "made for a test")
 
 
 def test_moments_tell_one_episode_from_first_frame_to_end() -> None:
@@ -64,7 +65,7 @@ def test_the_state_is_the_last_four_frames() -> None:
 
 
 def test_a_policy_that_sees_the_buttons_gets_frames_that_show_the_ones_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    policy = replace(make_policy(), show_buttons=True)
+    policy = make_policy(show_buttons=True)
     turn = itertools.cycle([(1.0, 0.0), (0.0, 1.0)])
     monkeypatch.setattr(Policy, "q_values", lambda self, stack: next(turn))
     moments = list(itertools.islice(rollout(policy), 7))
@@ -80,7 +81,7 @@ def test_a_policy_that_sees_the_buttons_gets_frames_that_show_the_ones_pressed(m
 
 @pytest.mark.parametrize("show_buttons", [False, True])
 def test_a_rollout_sees_what_the_agent_saw_in_training(show_buttons: bool) -> None:
-    moments = list(itertools.islice(rollout(replace(make_policy(1), show_buttons=show_buttons)), 12))
+    moments = list(itertools.islice(rollout(make_policy(1, show_buttons=show_buttons)), 12))
     stacks = FrameStacks(1)
     with VectorEnv("1-1", envs=1, workers=1, frame_skip=4, stall_steps=0, max_steps=0) as fleet:
         observed = fleet.start()
@@ -215,18 +216,17 @@ def test_results_are_noted_beside_the_checkpoint_and_move_best(home: Path) -> No
 # Tutorial checkpoints.
 
 
-def save_tutorial(path: Path, actions: int = 2) -> Path:
-    torch.save({"model": MarioNet((4, 84, 84), actions).state_dict(), "exploration_rate": 0.5}, path)
+def save_tutorial(path: Path, action_set: str = "tutorial") -> Path:
+    net = MarioNet(TUTORIAL.model_copy(update={"action_set": action_set}))
+    torch.save({"model": net.state_dict(), "exploration_rate": 0.5}, path)
     return path
 
 
-@pytest.mark.parametrize(
-    ("actions", "action_set"), [(2, "tutorial"), (5, "right_only"), (7, "simple"), (12, "complex")]
-)
-def test_a_tutorial_checkpoint_opens(home: Path, actions: int, action_set: str) -> None:
-    policy = load_policy(save_tutorial(home / "mario_net_1.chkpt", actions))
-    assert policy.action_set == action_set
-    assert (policy.frame_skip, policy.frame_stack, policy.stage) == (4, 4, "1-1")
+@pytest.mark.parametrize("action_set", ["tutorial", "right_only", "simple", "complex"])
+def test_a_tutorial_checkpoint_opens(home: Path, action_set: str) -> None:
+    policy = load_policy(save_tutorial(home / "mario_net_1.chkpt", action_set))
+    assert policy.spec.action_set == action_set
+    assert (policy.spec.frame_skip, policy.spec.frame_stack, policy.stage) == (4, 4, "1-1")
 
 
 class Harmful:
@@ -261,7 +261,7 @@ def test_a_text_file_is_no_checkpoint(home: Path) -> None:
 
 
 def test_weights_that_are_not_finite_are_refused(home: Path) -> None:
-    net = MarioNet((4, 84, 84), 2)
+    net = MarioNet(TUTORIAL)
     with torch.no_grad():
         net.online[0].weight[0, 0, 0, 0] = float("nan")
     torch.save({"model": net.state_dict()}, home / "nan.chkpt")

@@ -14,8 +14,9 @@ import torch
 import warm
 
 from mario_tui.agent.network import MarioNet
+from mario_tui.agent.spec import TUTORIAL
+from mario_tui.buttons import RIGHT, A, B
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import RIGHT, A, B
 from mario_tui.play.human_player import HumanPlayer
 from mario_tui.play.window_mirror import play_in_window
 from test_window import WAIT_SECONDS, eventually, send_keys, titles
@@ -36,7 +37,7 @@ def display() -> Iterator[str]:
 
 def watch(home: Path, display: str) -> subprocess.CompletedProcess:
     torch.manual_seed(0)
-    torch.save({"model": MarioNet((4, 84, 84), 2).state_dict(), "exploration_rate": 0.9}, home / "m.chkpt")
+    torch.save({"model": MarioNet(TUTORIAL).state_dict(), "exploration_rate": 0.9}, home / "m.chkpt")
     return warm.run(
         [sys.executable, "-m", "mario_tui", "watch", str(home / "m.chkpt"), "--window"],
         env={"PATH": "", "HOME": str(home), "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1"},

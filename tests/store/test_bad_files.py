@@ -517,7 +517,7 @@ import sys
 from pathlib import Path
 from mario_tui.store import checkpoint
 from mario_tui import paths
-from mario_tui.agent.policy import export_policy
+from mario_tui.training.export import export_policy
 from mario_tui.errors import MarioTuiError
 from mario_tui.store.history import progress, read_metrics, run_curve
 from mario_tui.training.metrics import MetricLogger
@@ -542,7 +542,7 @@ print("done")
 
 
 def test_a_link_in_the_place_of_a_log_is_neither_written_through_nor_passed_on(home: Path) -> None:
-    from mario_tui.agent.policy import export_policy
+    from mario_tui.training.export import export_policy
     from mario_tui.training.metrics import MetricLogger
 
     secret = home / "mine"

@@ -29,13 +29,12 @@ from mario_tui.training import saving, state_files
 import numpy as np
 
 config = TrainingConfig(replay_size=100, network="small", priority_exponent=0.5, envs=2)
-mario = Mario(config, 2)
+mario = Mario(config)
 for tick in range(40):
     frame = torch.full((2, 84, 84), tick, dtype=torch.uint8)
     nobody = np.zeros(2, dtype=bool)
     mario.cache(frame, np.zeros(2, dtype=int), np.ones(2), nobody, nobody, nobody)
-agent = {"actions": 2, "frame_stack": 4, "network": "small"}
-header = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": agent}
+header = {"stage": "1-1", "agent": mario.spec.model_dump()}
 saved = 1
 
 def save():
@@ -55,7 +54,7 @@ def check(done):
     assert newest in folders
     assert whole == newest or whole.name == paths.checkpoint_name(saved)
     if whole != newest:
-        other = Mario(config, 2)
+        other = Mario(config)
         state_files.read(whole, other, checkpoint.verify(whole))
         load_policy(whole)
         assert len(other.memory) == len(mario.memory) > 0
@@ -75,7 +74,8 @@ print(kills)
 """
 
 EXPORT = """
-from mario_tui.agent.policy import export_policy, load_policy
+from mario_tui.agent.policy import load_policy
+from mario_tui.training.export import export_policy
 
 source = paths.checkpoints_dir() / "world-1-1"
 shutil.copytree({shipped!r}, source, symlinks=True)

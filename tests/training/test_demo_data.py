@@ -12,10 +12,10 @@ import torch
 from mario_tui import paths
 from mario_tui.agent.preprocess import preprocess
 from mario_tui.agent.replay import DEMONSTRATED
+from mario_tui.buttons import ACTION_SETS, LEFT, RIGHT, A, B
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.buttons import ACTION_SETS, LEFT, RIGHT, A, B
 from mario_tui.game.emulator import MarioEmulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.store import checkpoint, lookup

@@ -8,10 +8,11 @@ from safetensors.torch import load_file
 
 from fake_fleet import FakeFleet
 from mario_tui import paths
-from mario_tui.agent.policy import export_policy, load_policy
+from mario_tui.agent.policy import load_policy
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store import catalog, checkpoint, evaluations, lookup
 from mario_tui.training import trainer as trainer_module
+from mario_tui.training.export import export_policy
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer
 from runs import run_to_end
@@ -39,9 +40,9 @@ def test_an_exported_agent_plays_as_its_checkpoint_does_and_is_small(saved: Path
     assert before.net.average is not None
     assert before.q_values(stack) == after.q_values(stack)
     assert before.q_values(stack) != tuple(before.net(stack.unsqueeze(0), model="online")[0].tolist())
-    assert (after.show_buttons, after.action_set, after.step) == (True, before.action_set, before.step)
-    assert before.net.centered
-    assert after.net.centered
+    assert after.spec == before.spec.model_copy(update={"averaged": False})
+    assert (after.spec.head, after.spec.centered, after.spec.show_buttons) == ("dueling", True, True)
+    assert after.step == before.step
     assert sorted(checkpoint.verify(exported)["parts"]) == ["agent.safetensors"]
     weights = load_file(exported / "agent.safetensors")
     assert all(name.startswith("online.") for name in weights)

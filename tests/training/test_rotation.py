@@ -8,11 +8,11 @@ import pytest
 
 from fake_fleet import FakeFleet
 from mario_tui import paths
-from mario_tui.agent.policy import export_policy
 from mario_tui.config import TrainingConfig, preset
 from mario_tui.store import checkpoint, evaluations, lookup
 from mario_tui.store.manifest import MANIFEST, read_manifest
 from mario_tui.store.run import find_resumable, rotate
+from mario_tui.training.export import export_policy
 from mario_tui.training.resume import resume_config
 from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
 from mario_tui.training.state_files import REPLAY_PARTS

@@ -32,7 +32,7 @@ def everything(mario: Mario) -> dict[str, torch.Tensor]:
     ids=["tutorial", "all"],
 )
 def test_a_restored_optimizer_goes_on_to_the_bit(home: Path, settings: dict) -> None:
-    one, other = (Mario(TrainingConfig(replay_size=100, seed=seed, **settings), 2) for seed in (1, 2))
+    one, other = (Mario(TrainingConfig(replay_size=100, seed=seed, **settings)) for seed in (1, 2))
     for seed in range(3):
         learn(one, seed)
     parts = state_files.writers(one, {"mario": one.state_dict()}, torch.zeros(1), "", replay=False)

@@ -320,8 +320,9 @@ def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Pa
     import torch
 
     from mario_tui.agent.network import MarioNet
+    from mario_tui.agent.spec import TUTORIAL
 
-    net = MarioNet((4, 84, 84), 2)
+    net = MarioNet(TUTORIAL)
     path = home / "mario_net_3.chkpt"
     torch.save({"model": net.state_dict(), "exploration_rate": 0.4}, path)
     trainer = Trainer(small(steps=10), run="from-tutorial", resume=path)

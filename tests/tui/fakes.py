@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from textual.pilot import Pilot
 
+from mario_tui.agent.spec import TUTORIAL
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
 from mario_tui.store.catalog import CheckpointInfo, RunSummary
@@ -239,8 +240,9 @@ class FakePlayer:
 
     def load(self) -> None:
         self.policy = SimpleNamespace(
-            action_set=self._action_set, stage="1-1", source="my-run, step 120,000", step=120_000, frame_skip=4
-        )
+            spec=TUTORIAL.model_copy(update={"action_set": self._action_set}),
+            stage="1-1", source="my-run, step 120,000", step=120_000,
+        )  # fmt: skip
         self.stage = "1-1"
         self.latest = moment()
         self.latest_frame = self.latest.frame

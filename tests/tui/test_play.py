@@ -11,7 +11,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
+from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.game.episode import EndReason
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.keyboard import KeyReleased, ReleasesReported

@@ -10,6 +10,7 @@ import torch
 from mario_tui import paths
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy
+from mario_tui.agent.spec import TUTORIAL
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog, replay
 from mario_tui.store import evaluations
@@ -21,10 +22,10 @@ from mario_tui.video.library import list_recordings
 def live() -> Policy:
     """Weights of a training that always walks right, as a session hands them out."""
     torch.manual_seed(0)
-    net = MarioNet((4, 84, 84), 2).eval()
+    net = MarioNet(TUTORIAL).eval()
     with torch.no_grad():
         net.online[-1].bias += torch.tensor([50.0, 0.0])
-    return Policy(net, "tutorial", 4, 4, "1-1", 1200, "my-run, step 1,200")
+    return Policy(net, "1-1", 1200, "my-run, step 1,200")
 
 
 def nothing(*_: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from mario_tui.game.buttons import LEFT, A, B
+from mario_tui.buttons import LEFT, A, B
 from mario_tui.game.episode import EndReason
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.keyboard import KeyReleased, ReleasesReported

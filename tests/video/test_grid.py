@@ -10,6 +10,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
+from mario_tui.agent.spec import TUTORIAL
 from mario_tui.cli import main
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog, replay
@@ -30,9 +31,8 @@ def agent(action: int, step: int = 0) -> Any:
         return (0.0, 1.0) if jumps else (1.0, 0.0)
 
     return SimpleNamespace(
-        source=f"agent {action}, step {step}", step=step, stage="1-1", action_set="tutorial", frame_skip=4,
-        frame_stack=4, show_buttons=False, q_values=q_values,
-    )  # fmt: skip
+        source=f"agent {action}, step {step}", step=step, stage="1-1", spec=TUTORIAL, q_values=q_values
+    )
 
 
 def frames_of(log: ActionLog) -> list[np.ndarray]:

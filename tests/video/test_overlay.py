@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B, action_names
+from mario_tui.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B, action_names
 from mario_tui.video.overlay import BAR_LEFT, BUTTON_BOXES, GOLD, HEADER_HEIGHT, LIT, ROW_HEIGHT, UNLIT, draw_overlay
 
 FRAME = np.random.default_rng(0).integers(0, 256, (240, 256, 3), np.uint8)

@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import Static
 
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, UP, A, B
+from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.tui import text
 from mario_tui.tui.keyboard import KeyReleased
 from mario_tui.tui.screens.base import MarioScreen

@@ -126,7 +126,7 @@ class WatchScreen(PlayerScreen):
     def frame_skip(self) -> int:
         assert self._player is not None
         assert self._player.policy is not None
-        return self._player.policy.frame_skip
+        return self._player.policy.spec.frame_skip
 
     @property
     def _is_log(self) -> bool:
@@ -188,7 +188,7 @@ class WatchScreen(PlayerScreen):
                 self._stage = self._stage or player.stage
             if policy is not None and not self._named_actions:
                 self._named_actions = True
-                names = tuple(self.mario.services.action_names(policy.action_set))
+                names = tuple(self.mario.services.action_names(policy.spec.action_set))
                 self.query_one(QBars).names = names
                 self.set_class(len(names) > 7, "-many-actions")
             self.update_text("#who", Content.styled(self.who, "bold"))

@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from mario_tui.game.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
+from mario_tui.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
 
 _MIDDLE = (
     *((" ", 0), (" ◀ ", LEFT), ("   ", 0), (" ▶ ", RIGHT), ("  ", 0)),

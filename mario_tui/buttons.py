@@ -4,6 +4,7 @@ A combination is one byte with a bit for every button, as in action logs: `RIGHT
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 A, B, SELECT, START, UP, DOWN, LEFT, RIGHT = (1 << bit for bit in range(8))
 
@@ -22,6 +23,8 @@ _NAMES = {
 _RIGHT_ONLY = (0, RIGHT, RIGHT | A, RIGHT | B, RIGHT | A | B)
 _SIMPLE = (*_RIGHT_ONLY, A, LEFT)
 _COMPLEX = (*_SIMPLE, LEFT | A, LEFT | B, LEFT | A | B, DOWN, UP)
+
+ActionSet = Literal["tutorial", "run", "right_only", "simple", "complex"]
 
 ACTION_SETS: dict[str, tuple[int, ...]] = {
     "tutorial": (RIGHT, RIGHT | A),

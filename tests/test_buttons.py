@@ -1,9 +1,22 @@
 import importlib
+from typing import get_args
 
 import pytest
 
-from mario_tui.game import buttons
-from mario_tui.game.buttons import ACTION_SETS, DOWN, LEFT, RIGHT, START, A, B, action_like, action_names, button_names
+from mario_tui import buttons
+from mario_tui.buttons import (
+    ACTION_SETS,
+    DOWN,
+    LEFT,
+    RIGHT,
+    START,
+    A,
+    ActionSet,
+    B,
+    action_like,
+    action_names,
+    button_names,
+)
 
 
 def test_a_byte_has_the_bits_of_an_action_log() -> None:
@@ -63,3 +76,7 @@ def test_an_action_is_like_buttons_that_differ_in_b_alone(held: int, set_name: s
 def test_every_action_is_like_itself(set_name: str) -> None:
     actions = ACTION_SETS[set_name]
     assert [action_like(byte, actions) for byte in actions] == list(range(len(actions)))
+
+
+def test_the_type_of_action_set_names_is_the_table() -> None:
+    assert get_args(ActionSet) == tuple(ACTION_SETS)

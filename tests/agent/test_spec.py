@@ -1,0 +1,54 @@
+"""What fixes an agent's network and input is one list."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from mario_tui.agent.spec import TUTORIAL, AgentSpec
+from mario_tui.config import TrainingConfig, fixed_settings
+
+CHANGED: dict[str, Any] = {
+    "action_set": "simple", "frame_skip": 2, "frame_stack": 3, "network": "small", "dueling": True, "centered": True,
+    "average_updates": 20, "show_buttons": True,
+}  # fmt: skip
+
+
+def test_a_spec_says_what_the_settings_say() -> None:
+    spec = AgentSpec.from_config(TrainingConfig(**CHANGED))
+    assert (spec.actions, spec.input_shape) == (7, (3, 84, 84))
+    assert (spec.head, spec.averaged) == ("dueling", True)
+    assert (TUTORIAL.actions, TUTORIAL.input_shape, TUTORIAL.head) == (2, (4, 84, 84), "plain")
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_each_of_its_settings_makes_another_agent_and_cannot_change_on_resume(name: str) -> None:
+    config = TrainingConfig(**{name: CHANGED[name]})
+    assert AgentSpec.from_config(config) != TUTORIAL
+    assert TUTORIAL.settings_to_change(config) == {name: getattr(TrainingConfig(), name)}
+    assert TUTORIAL.settings_to_change(TrainingConfig()) == {}
+    assert name in fixed_settings()
+
+
+def test_every_field_comes_from_a_setting_or_is_the_programs() -> None:
+    changed = AgentSpec.from_config(TrainingConfig(**CHANGED)).model_dump()
+    same = [name for name, value in TUTORIAL.model_dump().items() if changed[name] == value]
+    assert same == ["preprocessing"]
+
+
+def test_a_stored_spec_is_read_back() -> None:
+    spec = AgentSpec.from_config(TrainingConfig(**CHANGED))
+    assert AgentSpec.parse(spec.model_dump()) == spec
+
+
+@pytest.mark.parametrize("stored", [None, [], {}, {**TUTORIAL.model_dump(), "frame_stack": 4.0}])
+def test_what_is_no_spec_is_one_line(stored: object) -> None:
+    with pytest.raises(ValueError, match="agent") as caught:
+        AgentSpec.parse(stored)
+    assert "\n" not in str(caught.value)
+
+
+def test_it_needs_no_torch() -> None:
+    code = "import sys, mario_tui.agent.spec, mario_tui.training.sizes; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
