@@ -20,7 +20,9 @@ from mario_tui.agent.spec import TUTORIAL
 from mario_tui.cli import main
 from mario_tui.store import catalog, evaluations
 
-SMALL = ("--burn-in", "20", "--replay-size", "500", "--batch-size", "8", "--threads", "1")
+SMALL = (
+    "--burn-in", "20", "--replay-size", "500", "--batch-size", "8", "--threads", "1", "--max-episode-steps", "40",
+)  # fmt: skip
 
 
 def mario_tui(*arguments: str, run: Any = warm.run, **options) -> subprocess.CompletedProcess:
