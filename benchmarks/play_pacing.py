@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from pseudo_terminal import Terminal
 
+from mario_tui.game.step import EpisodeStep
 from mario_tui.play.human_player import HumanPlayer
-from mario_tui.play.step import EpisodeStep
-from mario_tui.play.window_mirror import Mirror
+from mario_tui.play.window_mirror import WindowMirror
 
 FRAME_MS = 1000 / 60
 GAME_SECONDS = 20.0
@@ -102,7 +102,7 @@ class MarkedPlayer(HumanPlayer):
     """Its frames tell with their first pixels whether the button A was held in them."""
 
     def _show(self, moment: EpisodeStep) -> EpisodeStep:
-        moment.frame[:8, :8] = 255 if moment.held and moment.held[0] & 1 else 0
+        moment.frame[:8, :8] = 255 if moment.frame_buttons and moment.frame_buttons[0] & 1 else 0
         return super()._show(moment)
 
 
@@ -159,7 +159,7 @@ def in_window(minutes: float) -> dict[str, float]:
         os.environ["MARIO_TUI_HOME"], os.environ["DISPLAY"] = folder, name
         clock = Clock()
         player = MarkedPlayer("1-1")
-        mirror = Mirror(player, "1-1")
+        mirror = WindowMirror(player, "1-1")
         mirror.open()
         player.start()
         display = Display(name)

@@ -24,8 +24,10 @@ from pathlib import Path
 
 import psutil
 
-from mario_tui.game.action_log import ActionLog, replay
-from mario_tui.video.recorder import EMULATOR_FPS, Played, PlayedStep, _replayed, record_episodes
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.replaying import play_log, replay
+from mario_tui.game.step import EpisodeStep
+from mario_tui.video.recorder import EMULATOR_FPS, Clip, record_episodes
 
 
 def main() -> None:
@@ -58,16 +60,16 @@ def of_agent(checkpoint: str, path: Path) -> ActionLog:
     return ActionLog.load(path.with_suffix(".json"))
 
 
-def again_and_again(log: ActionLog, frames: int, seconds: float) -> Iterator[PlayedStep]:
+def again_and_again(log: ActionLog, frames: int, seconds: float) -> Iterator[EpisodeStep]:
     """The log's steps, from the beginning whenever they are over, for so many seconds of play."""
     for _ in range(-(-round(seconds * EMULATOR_FPS) // frames)):
-        yield from _replayed(log)
+        yield from play_log(log)
 
 
 def record(log: ActionLog, frames: int, path: Path, seconds: float, **settings: object) -> float:
     """Seconds of play that were recorded."""
-    played = Played(again_and_again(log, frames, seconds), log.stage, log.frame_skip)
-    return record_episodes([played], path, threads=1, **settings).seconds
+    clip = Clip(again_and_again(log, frames, seconds), log.stage, log.frame_skip)
+    return record_episodes([clip], path, threads=1, **settings).seconds
 
 
 def processor_seconds() -> float:

@@ -44,10 +44,10 @@ def _torch() -> Check:
 
 def _emulator() -> Check:
     from mario_tui.errors import MarioTuiError
-    from mario_tui.game.emulator import MarioEmulator, emulator_generation
+    from mario_tui.game.emulator import emulator_generation, open_emulator
 
     try:
-        with MarioEmulator() as emulator:
+        with open_emulator() as emulator:
             emulator.frame(0)
         return "emulator", True, emulator_generation(), ""
     except MarioTuiError as error:

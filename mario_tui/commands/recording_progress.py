@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mario_tui.game.action_log import ReplayResult
+from mario_tui.game.replaying import ReplayResult
 
 if TYPE_CHECKING:
     from rich.console import Console

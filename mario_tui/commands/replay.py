@@ -10,8 +10,9 @@ from typing import Any
 
 from mario_tui.commands.recording_progress import recording_progress
 from mario_tui.errors import MarioTuiError
-from mario_tui.game.action_log import ActionLog, ReplayResult, load_logs
-from mario_tui.game.action_log import replay as replay_log
+from mario_tui.game.action_log import ActionLog, load_logs
+from mario_tui.game.replaying import ReplayResult
+from mario_tui.game.replaying import replay as replay_log
 
 
 def replay(arguments: argparse.Namespace) -> int:

@@ -1,1 +1,1 @@
-"""Super Mario Bros as the agent meets it: an emulator, episodes, fleets of them. Needs numpy, no torch."""
+"""Super Mario Bros as the agent meets it: an emulator, episodes, many of them at once. Needs numpy, no torch."""

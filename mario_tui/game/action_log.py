@@ -7,15 +7,12 @@ several, each as format 1 has it, in a list called `logs`.
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.game.emulator import MarioEmulator
-from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.stages import STAGES
 from mario_tui.system.files import write_atomically
 
@@ -33,7 +30,7 @@ class ActionLog:
     """One NES button byte per step of `frame_skip` frames, from the first frame after a reset of `stage`.
 
     Attributes:
-        ram_crc32, screen_crc32: of the episode when it was played, see ReplayResult; None where nobody noted them.
+        ram_crc32, screen_crc32: of the episode when it was played, see ReplayResult; None where they are not known.
             Logs are equal where the same was pressed.
     """
 
@@ -150,63 +147,6 @@ def logs_to_json(logs: Sequence[ActionLog], **more: Any) -> str:
         return logs[0].to_json(**more)
     content = {"format": CHAIN_FORMAT, **more, "logs": [log.as_json() for log in logs]}
     return json.dumps(content, separators=(",", ":"))
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayResult:
-    """What a replay showed.
-
-    frames: emulator frames played.
-    ram_crc32: zlib.crc32 chained over the 2,048 bytes of RAM after every frame.
-    screen_crc32: the same over every (240, 256, 3) picture.
-    max_x: farthest x position, pixels.
-    reward: summed over all frames.
-    cleared: whether the stage was.
-    end: why the episode ended; None where the log stops before that.
-    """
-
-    frames: int
-    ram_crc32: int
-    screen_crc32: int
-    max_x: int
-    reward: float
-    cleared: bool
-    end: EndReason | None
-
-    def differs_from(self, log: ActionLog) -> bool:
-        """Whether the log has a checksum that is not this one."""
-        return any(getattr(log, name) not in (None, getattr(self, name)) for name in CHECKSUMS)
-
-
-def replay(log: ActionLog, on_frame: Callable[[MarioEmulator], None] | None = None) -> ReplayResult:
-    """Plays a log from the start of its stage until the log or the episode ends.
-
-    `on_frame` is called after every frame.
-    """
-    ram_crc32 = screen_crc32 = 0
-
-    def watch(emulator: MarioEmulator) -> None:
-        nonlocal ram_crc32, screen_crc32
-        ram_crc32 = zlib.crc32(emulator.ram.data, ram_crc32)
-        screen_crc32 = zlib.crc32(emulator.screen.data, screen_crc32)
-        if on_frame is not None:
-            on_frame(emulator)
-
-    with MarioEmulator(log.stage) as emulator:
-        episode = Episode(emulator, frame_skip=log.frame_skip)
-        for buttons in log.buttons:
-            if episode.end is not None:
-                break
-            episode.step(buttons, watch)
-    return ReplayResult(
-        frames=episode.frames,
-        ram_crc32=ram_crc32,
-        screen_crc32=screen_crc32,
-        max_x=episode.max_x,
-        reward=episode.total_reward,
-        cleared=episode.end is EndReason.CLEAR,
-        end=episode.end,
-    )
 
 
 class _MalformedError(ValueError):

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mario_tui.errors import EmulatorError
-from mario_tui.game.emulator import MarioEmulator
-
-if TYPE_CHECKING:
-    from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import Emulator
 
 
 class EndReason(str, Enum):
@@ -44,19 +41,17 @@ class StepResult:
 
 
 class Episode:
-    """Plays an emulator step by step, and keeps the account of it.
+    """Plays an emulator step by step, and keeps count.
 
     Attributes:
         steps, frames: played so far.
         total_reward: the rewards so far, summed.
         max_x: the farthest x position so far, pixels.
         end: why the episode is over; None while it is not.
-        buttons: the button byte of every frame that was asked for so far, those after the end of the episode included.
+        buttons: the button byte for every frame of every step so far, those after the end of the episode included.
     """
 
-    def __init__(
-        self, emulator: MarioEmulator, *, frame_skip: int = 4, stall_steps: int = 0, max_steps: int = 0
-    ) -> None:
+    def __init__(self, emulator: Emulator, *, frame_skip: int = 4, stall_steps: int = 0, max_steps: int = 0) -> None:
         """Resets the emulator. The limits are in steps; 0 is no limit."""
         self.emulator = emulator
         self.frame_skip = frame_skip
@@ -64,8 +59,18 @@ class Episode:
         self.max_steps = max_steps
         self.reset()
 
-    def reset(self) -> None:
-        """Begins a new episode at the start of the stage."""
+    def reset(self, noop_steps: int = 0) -> None:
+        """Begins a new episode at the start of the stage, with this many steps of no button (see `noop_start_steps`).
+
+        Where the episode ends among them, the rest are played in the next one.
+        """
+        self._reset()
+        for _ in range(noop_steps):
+            self.step(0)
+            if self.end is not None:
+                self._reset()
+
+    def _reset(self) -> None:
         self.emulator.reset()
         self.steps = self.frames = 0
         self.total_reward = 0.0
@@ -73,37 +78,37 @@ class Episode:
         self.end: EndReason | None = None
         self.buttons: list[int] = []
         self._steps_at_max_x = 0
-        self._kept: tuple[Any, ...] | None = None
+        self._saved: tuple[Any, ...] | None = None
 
-    def keep(self) -> None:
-        """Remembers this place in the episode, one at a time, for `go_back`; raises EmulatorError if it is over."""
+    def save_state(self) -> None:
+        """Remembers this place in the episode, one at a time, for `load_state`; raises EmulatorError if it is over."""
         if self.end is not None:
-            raise EmulatorError("the episode is over: there is nothing to keep")
-        self.emulator.keep()
-        self._kept = self.steps, self.frames, self.total_reward, self.max_x, list(self.buttons), self._steps_at_max_x
+            raise EmulatorError("the episode is over: its state cannot be saved")
+        self.emulator.save_state()
+        self._saved = self.steps, self.frames, self.total_reward, self.max_x, list(self.buttons), self._steps_at_max_x
 
-    def go_back(self) -> None:
-        """Goes back to the place that was kept, as if nothing had come after; see `MarioEmulator.go_back`."""
-        self.emulator.go_back()
-        assert self._kept is not None
-        self.steps, self.frames, self.total_reward, self.max_x, buttons, self._steps_at_max_x = self._kept
+    def load_state(self) -> None:
+        """Goes back to the saved state, as if nothing had come after; see `Emulator.load_state`."""
+        self.emulator.load_state()
+        assert self._saved is not None
+        self.steps, self.frames, self.total_reward, self.max_x, buttons, self._steps_at_max_x = self._saved
         self.buttons, self.end = list(buttons), None
 
-    def step(self, buttons: int | Sequence[int], on_frame: Callable[[MarioEmulator], None] | None = None) -> StepResult:
+    def step(self, buttons: int | Sequence[int], on_frame: Callable[[Emulator], None] | None = None) -> StepResult:
         """Plays `frame_skip` frames, or fewer until the game is over.
 
-        `buttons` is the byte to hold all the while, or one byte for each of the frames. `on_frame` is called after
+        `buttons` is the byte for the whole step, or one byte for each of its frames. `on_frame` is called after
         every frame. Raises EmulatorError if the episode is over, ValueError for too many or too few bytes.
         """
         if self.end is not None:
             raise EmulatorError("the episode is over: reset it before the next step")
-        held = list(buttons) if isinstance(buttons, Sequence) else [int(buttons)] * self.frame_skip
-        if len(held) != self.frame_skip:
-            raise ValueError(f"a step has {self.frame_skip} frames, and there are buttons for {len(held)}")
+        frame_buttons = list(buttons) if isinstance(buttons, Sequence) else [int(buttons)] * self.frame_skip
+        if len(frame_buttons) != self.frame_skip:
+            raise ValueError(f"a step has {self.frame_skip} frames, and there are buttons for {len(frame_buttons)}")
         emulator = self.emulator
         reward, frames, max_x = 0.0, 0, self.max_x
         while frames < self.frame_skip and not emulator.done:
-            reward += emulator.frame(held[frames])
+            reward += emulator.frame(frame_buttons[frames])
             frames += 1
             max_x = max(max_x, emulator.x_position)
             if on_frame is not None:
@@ -112,7 +117,7 @@ class Episode:
         self.steps += 1
         self.frames += frames
         self.total_reward += reward
-        self.buttons += held
+        self.buttons += frame_buttons
         if max_x > self.max_x:
             self.max_x, self._steps_at_max_x = max_x, self.steps
         self.end = self._end_reason()
@@ -123,12 +128,6 @@ class Episode:
             terminated=emulator.done,
             truncated=self.end is not None and not emulator.done,
         )
-
-    def action_log(self) -> ActionLog:
-        """What was pressed so far: replaying it gives the same episode again."""
-        from mario_tui.game.action_log import ActionLog  # which replays through Episode
-
-        return ActionLog.of_frames(self.emulator.stage, self.frame_skip, self.buttons)
 
     def _end_reason(self) -> EndReason | None:
         if self.emulator.flag_get:
@@ -142,17 +141,26 @@ class Episode:
         return None
 
 
-def stick(chosen: int, held: int, *, sticky: float, frames: int, rng: np.random.Generator) -> list[int]:
-    """The button byte of each of a step's frames in a sticky game, which is slow to take up what was chosen.
+def sticky_actions(chosen: int, previous: int, *, sticky: float, frames: int, rng: np.random.Generator) -> list[int]:
+    """The button byte for each of a step's frames with sticky actions.
 
-    At each frame the buttons before stay held with probability `sticky`; once taken up, the chosen ones stay. So does
-    the Arcade Learning Environment, frame by frame within its frame skip (Machado et al. 2018, Revisiting the Arcade
-    Learning Environment, section 5.2).
+    At each frame the previous buttons are repeated with probability `sticky`; once the chosen ones are pressed, they
+    stay. This is the repeat-action probability of the Arcade Learning Environment, frame by frame within its frame skip
+    (Machado et al. 2018, Revisiting the Arcade Learning Environment, section 5.2).
 
     Args:
-        chosen, held: the button byte of this step, and the one that the frame before it had.
-        sticky: 0 to less than 1.
+        chosen, previous: the button byte of this step's action, and the one of the frame before it.
+        sticky: the probability, 0 to less than 1; with 0 no random number is drawn.
         frames: in a step.
     """
-    late = min(int(rng.geometric(1 - sticky)) - 1, frames)
-    return [held] * late + [chosen] * (frames - late)
+    late = min(int(rng.geometric(1 - sticky)) - 1, frames) if sticky else 0
+    return [previous] * late + [chosen] * (frames - late)
+
+
+def noop_start_steps(noops: int, *, frame_skip: int, rng: np.random.Generator) -> int:
+    """How many steps of no button an episode begins with: up to `noops` frames, rounded up to whole steps.
+
+    With `noops` 0 no random number is drawn. No-op starts: Mnih et al. 2015, Human-level control through deep
+    reinforcement learning.
+    """
+    return -(-int(rng.integers(noops + 1)) // frame_skip) if noops else 0

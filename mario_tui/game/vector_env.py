@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Pipe
 from types import TracebackType
 from typing import Any
 
@@ -18,10 +17,10 @@ from numpy.typing import NDArray
 
 from mario_tui.errors import EmulatorError, InputError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.emulator import STATUSES
-from mario_tui.game.episode import EndReason, stick
+from mario_tui.game.episode import EndReason, noop_start_steps, sticky_actions
 from mario_tui.game.stages import check_stage
-from mario_tui.game.worker import ENDS, RESULT, Order, SharedGames, Task
+from mario_tui.game.worker import ENDS, RESULT, Command, SharedGames, Task, command_line
+from mario_tui.system.processes import start_module
 
 START_SECONDS = 120.0
 REPLY_SECONDS = 30.0
@@ -38,37 +37,26 @@ class VectorStep:
     """What one step brought in each of the E games: copies, (E,) each.
 
     reward: float32, summed over the step's frames.
-    terminated, truncated: bool, as in StepResult.
+    terminated: bool, as in StepResult.
     last: bool, the episode is over and the frame is its final one (terminated or truncated).
     first: bool, the frame is the first of an episode: this was a reset, reward 0, the buttons were ignored.
     end: why the episode is over; None while it is not.
-    buttons: uint8, what was held at the end of the step: what was sent, or with sticky buttons perhaps still the ones
-        before; 0 in a reset.
-    x, max_x: int32, where Mario is and the farthest he was in this episode, pixels.
-    time, coins, score, life: int32, as in MarioEmulator.
-    steps: int32, of this episode so far.
-    status: "small", "tall" or "fireball".
+    buttons: uint8, what was pressed in the step's last frame: what was sent, or with sticky actions perhaps still the
+        ones before; 0 in a reset.
+    max_x: int32, the farthest that Mario was in this episode, pixels.
     emulating_seconds: how long the busiest worker played.
     dropped: bool, the game's process died or hung and was started again: its episode is lost, and this is the first
         frame of another (`first`).
-    problem: what befell the process, one line; "" where nothing did.
+    problem: what happened to the process, one line; "" without a problem.
     """
 
     reward: NDArray[np.float32]
     terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
     last: NDArray[np.bool_]
     first: NDArray[np.bool_]
     end: list[EndReason | None]
     buttons: NDArray[np.uint8]
-    x: NDArray[np.int32]
     max_x: NDArray[np.int32]
-    time: NDArray[np.int32]
-    coins: NDArray[np.int32]
-    score: NDArray[np.int32]
-    life: NDArray[np.int32]
-    steps: NDArray[np.int32]
-    status: list[str]
     emulating_seconds: float
     dropped: NDArray[np.bool_]
     problem: str = ""
@@ -79,12 +67,11 @@ class VectorEnv:
 
     A game whose episode ended at one step is reset by the next: see VectorStep.first.
 
-    With `sticky`, a game takes up other buttons late, see `stick`. With `noops`, every episode but each game's first
-    begins with up to that many frames of no button, rounded up to whole steps. Both depend on `seed` alone, not on the
-    workers.
+    `sticky` is the probability of sticky actions, see `sticky_actions`. With `noops`, every episode but each game's
+    first has a no-op start, see `noop_start_steps`. Both depend on `seed` alone, not on the workers.
 
-    A worker process that dies or hangs during a step is started again, and its games begin new episodes; where that
-    does not help, there is an EmulatorError. After one the fleet is closed; button_logs still tell how to restore its
+    A worker process that dies or hangs during a step is started again, and its games begin new episodes; if that does
+    not help, EmulatorError is raised. After one the environment is closed; `state_dict` still gives what restores its
     games in a new one.
 
     Attributes:
@@ -113,7 +100,7 @@ class VectorEnv:
         """
         self._stage = check_stage(stage)
         if envs < 1 or workers < 1:
-            raise InputError(f"a fleet needs a game and a worker at least, not {envs} and {workers}")
+            raise InputError(f"at least one game and one worker are needed, not {envs} and {workers}")
         self._workers: list[_Worker] = []
         self._memory: int | None = None
         workers = min(workers, envs)
@@ -134,7 +121,7 @@ class VectorEnv:
         self._frame_skip, self._sticky, self._noops = frame_skip, sticky, noops
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self.pids = tuple(worker.pid for worker in self._workers)
-        self._sent: list[int | list[int]] | None = None
+        self._sent: list[Command] | None = None
 
     def start(self, timeout_seconds: float = START_SECONDS) -> VectorStep:
         """Waits until every game stands at the start of the stage (`first` is True for all).
@@ -150,20 +137,18 @@ class VectorEnv:
         chosen = buttons.tolist()
         if len(chosen) != len(self.frames):
             raise ValueError(f"there are {len(self.frames)} games and buttons for {len(chosen)}")
-        orders = [self._order(env, byte) for env, byte in enumerate(chosen)]
+        commands = [self._next_command(env, byte) for env, byte in enumerate(chosen)]
         for worker in self._workers:
-            worker.tell(("step", orders[worker.envs]))
-        self._sent = orders
+            worker.send(commands[worker.envs])
+        self._sent = commands
 
-    def _order(self, env: int, chosen: int) -> int | list[int]:
-        """What the game does next: begin an episode with that many steps of no button, or hold these at each frame."""
+    def _next_command(self, env: int, chosen: int) -> Command:
+        """A reset where the game's episode is over, otherwise a step."""
         if self._ended[env]:
-            return -(-int(self._rng.integers(self._noops + 1)) // self._frame_skip) if self._noops else 0
-        if not self._sticky:
-            return [chosen] * self._frame_skip
+            return "reset", noop_start_steps(self._noops, frame_skip=self._frame_skip, rng=self._rng)
         log = self.button_logs[env]
-        held = log[-1] if log else 0
-        return stick(chosen, held, sticky=self._sticky, frames=self._frame_skip, rng=self._rng)
+        previous = log[-1] if log else 0
+        return "step", sticky_actions(chosen, previous, sticky=self._sticky, frames=self._frame_skip, rng=self._rng)
 
     def receive(self, timeout_seconds: float = REPLY_SECONDS) -> VectorStep:
         """Waits for the end of the step that `send` began.
@@ -172,11 +157,11 @@ class VectorEnv:
         """
         if self._sent is None:
             raise RuntimeError("no step is under way: send() one first")
-        for env, order in enumerate(self._sent):
-            if isinstance(order, int):
-                self.button_logs[env], self._noop_steps[env] = [], order
+        for env, (name, argument) in enumerate(self._sent):
+            if name == "reset":
+                self.button_logs[env], self._noop_steps[env] = [], argument
             else:
-                self.button_logs[env] += order
+                self.button_logs[env] += argument
         self._sent = None
         return self._collect(timeout_seconds, restart=True)
 
@@ -194,28 +179,25 @@ class VectorEnv:
         }
 
     def restore(self, state: Mapping[str, Any], timeout_seconds: float = RESTORE_SECONDS) -> VectorStep:
-        """Brings every game to where it was when a fleet had this `state_dict`; call it between steps.
+        """Brings every game to where it was when another environment had this `state_dict`; call it between steps.
 
-        The game is deterministic: the same buttons bring an episode back. `noop_steps` and `rng` may be missing;
-        earlier versions kept `button_logs`, one byte per step, instead of `frame_logs`.
+        The game is deterministic: the same buttons bring an episode back. `noop_steps` and `rng` may be missing.
 
-        Returns what that fleet's last receive() did. Raises EmulatorError where a worker process dies, hangs or fails,
-        and for a log that goes on after its episode's end; KeyError, TypeError or ValueError for a state that is none.
+        Returns what that environment's last receive() did. Raises EmulatorError where a worker process dies, hangs or
+        fails, and for a log that has steps after its episode's end; KeyError, TypeError or ValueError for an unusable
+        state.
         """
         if self._sent is not None:
             raise RuntimeError("a step is under way: receive() its results first")
-        if "frame_logs" in state:
-            logs = [bytes(log) for log in state["frame_logs"]]
-        else:
-            logs = [bytes(byte for byte in log for _ in range(self._frame_skip)) for log in state["button_logs"]]
+        logs = [bytes(log) for log in state["frame_logs"]]
         noop_steps = [int(steps) for steps in state.get("noop_steps", [0] * len(logs))]
         if len(logs) != len(self.frames) or len(noop_steps) != len(logs):
             raise ValueError(f"there are {len(self.frames)} games and logs for {len(logs)}")
         if "rng" in state:
             self._rng.bit_generator.state = state["rng"]
-        episodes = list(zip(noop_steps, logs, strict=True))
+        commands: list[Command] = [("restore", episode) for episode in zip(noop_steps, logs, strict=True)]
         for worker in self._workers:
-            worker.tell(("restore", episodes[worker.envs]))
+            worker.send(commands[worker.envs])
         self.button_logs, self._noop_steps = [list(log) for log in logs], noop_steps
         return self._collect(timeout_seconds)
 
@@ -223,7 +205,7 @@ class VectorEnv:
         """Ends the processes; closing again does nothing. The last frames can still be read."""
         workers, self._workers = self._workers, []
         for worker in workers:
-            worker.hang_up()
+            worker.close_pipe()
         deadline = time.monotonic() + CLOSE_SECONDS
         for worker in workers:
             worker.end(deadline)
@@ -260,13 +242,11 @@ class VectorEnv:
         for env in np.flatnonzero(dropped):
             self.button_logs[env], self._noop_steps[env] = [], 0
         results = self._shared.results
-        self._ended = results["terminated"] | results["truncated"]
+        self._ended = results["last"].copy()
         return VectorStep(
             **{name: results[name].copy() for name in _COPIED_FIELDS},
-            last=self._ended,
             buttons=np.array([log[-1] if log else 0 for log in self.button_logs], dtype=np.uint8),
             end=[ENDS[number] for number in results["end"]],
-            status=[STATUSES[number] for number in results["status"]],
             emulating_seconds=max(float(results["seconds"][worker.envs].sum()) for worker in self._workers),
             dropped=dropped,
             problem=problem,
@@ -298,15 +278,11 @@ class VectorEnv:
                 return
 
 
-_COPIED_FIELDS = [name for name in RESULT.names or () if name not in ("end", "status", "seconds")]
+_COPIED_FIELDS = [name for name in RESULT.names or () if name not in ("end", "seconds")]
 
 
 class _Worker:
-    """The fleet's end of one worker process.
-
-    A plain subprocess, since multiprocessing would load the program's main module, torch and all, into each
-    worker, and start a resource tracker, which fails while a terminal app has replaced sys.stderr.
-    """
+    """The environment's end of one worker process."""
 
     def __init__(self, name: str, task: Task, memory: int, *, restarts: int = 0) -> None:
         self.name, self.task = name, task
@@ -315,24 +291,34 @@ class _Worker:
         self.answers = 0
         self._pipe, theirs = Pipe()
         with theirs:
-            self._process = _start_process(theirs, memory)
+            descriptors = (theirs.fileno(), memory)
+            self._process = start_module(
+                "mario_tui.game.worker",
+                command_line(*descriptors, task),
+                # numpy would start a thread per core in every worker.
+                environment={"OPENBLAS_NUM_THREADS": "1"},
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                # The terminal's Ctrl+C, Ctrl+Z and hang-up are for the program, which then closes its environment.
+                start_new_session=True,
+            )
         self.pid = self._process.pid
-        self.tell(task)
 
     def wait(self, deadline: float) -> None:
-        """Returns when the worker has done what it was told; raises EmulatorError when it will not."""
+        """Returns when the worker has executed its commands; raises EmulatorError when it will not."""
         try:
             if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
                 raise EmulatorError(f"emulator process {self.name} does not answer")
             problem = self._pipe.recv()
         except (EOFError, OSError) as error:
-            raise EmulatorError(f"emulator process {self.name} {self._last_words()}") from error
+            raise EmulatorError(f"emulator process {self.name} {self._how_it_ended()}") from error
         if problem:
             raise EmulatorError(f"emulator process {self.name} failed: {problem}")
         self.answers += 1
 
-    def hang_up(self) -> None:
-        """Closes the pipe, which tells the worker to end."""
+    def close_pipe(self) -> None:
+        """Which makes the worker end."""
         self._pipe.close()
 
     def end(self, deadline: float) -> None:
@@ -344,33 +330,18 @@ class _Worker:
 
     def kill(self) -> None:
         """Ends the process without waiting for what it does."""
-        self.hang_up()
+        self.close_pipe()
         self._process.kill()
         self._process.wait()
 
-    def tell(self, message: Task | Order) -> None:
-        with contextlib.suppress(OSError):  # from one that died: wait() finds out and says so
-            self._pipe.send(message)
+    def send(self, commands: list[Command]) -> None:
+        """Has the worker execute a command in each of its games."""
+        with contextlib.suppress(OSError):  # it died: wait() raises the error
+            self._pipe.send(commands)
 
-    def _last_words(self) -> str:
+    def _how_it_ended(self) -> str:
         try:
             status = self._process.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             return "hung up"
         return f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
-
-
-def _start_process(orders: Connection, memory: int) -> subprocess.Popen[bytes]:
-    descriptors = (orders.fileno(), memory)
-    program = f"import sys; sys.path[:] = {sys.path!r}; from mario_tui.game.worker import main; main{descriptors!r}"
-    return subprocess.Popen(
-        [sys.executable, "-c", program],
-        pass_fds=descriptors,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # numpy would start a thread per core in every worker.
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-        # The terminal's Ctrl+C, Ctrl+Z and hang-up are for the program, which then closes its fleet.
-        start_new_session=True,
-    )

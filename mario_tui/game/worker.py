@@ -1,11 +1,12 @@
-"""A fleet's worker: a process that plays some of its games, step by step as it is told.
+"""A worker process of the vectorised environment: it plays some of its games, one command for each at a time.
 
-Frames and results go through memory shared with the fleet; orders and the word "done" go through a pipe.
+Frames and results go through shared memory; commands, and the answer that they are done, go through a pipe.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import math
 import mmap
 import os
@@ -14,15 +15,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.game.emulator import SCREEN_SHAPE, STATUSES, MarioEmulator
+from mario_tui.game.emulator import SCREEN_SHAPE, open_emulator
 from mario_tui.game.episode import EndReason, Episode, StepResult
 
 ENDS: tuple[EndReason | None, ...] = (None, *EndReason)
@@ -36,25 +37,19 @@ RESULT = np.dtype(
     [
         ("reward", np.float32),
         ("terminated", np.bool_),
-        ("truncated", np.bool_),
+        ("last", np.bool_),
         ("first", np.bool_),
         ("end", np.uint8),
-        ("status", np.uint8),
-        ("x", np.int32),
         ("max_x", np.int32),
-        ("time", np.int32),
-        ("coins", np.int32),
-        ("score", np.int32),
-        ("life", np.int32),
-        ("steps", np.int32),
         ("seconds", np.float32),
     ]
 )
+"""What a command brought in one game; see VectorStep. `seconds`: how long it took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The games that one worker plays: those numbered `first_env` to `last_env - 1` of the fleet's `envs`."""
+    """The games that one worker plays: those numbered `first_env` to `last_env - 1` of `envs`."""
 
     stage: str
     envs: int
@@ -66,7 +61,7 @@ class Task:
 
 
 class SharedGames:
-    """The memory that fleet and workers share; it has no name, so nothing is left of it when they are gone.
+    """The memory that the vectorised environment shares with its workers; without a name, so none of it is left behind.
 
     frames: (envs, 240, 256, 3) uint8.
     results: (envs,) RESULT.
@@ -81,9 +76,9 @@ class SharedGames:
 
     @classmethod
     def allocate(cls, envs: int) -> int:
-        """A new descriptor of memory for this many games; raises OSError if there is none left."""
+        """A new descriptor of memory for this many games; raises OSError if no memory is left."""
         if hasattr(os, "memfd_create"):
-            descriptor = os.memfd_create("mario-tui-fleet")
+            descriptor = os.memfd_create("mario-tui-games")
         else:
             with tempfile.TemporaryFile() as file:
                 descriptor = os.dup(file.fileno())
@@ -95,45 +90,42 @@ class SharedGames:
         return envs * (_FRAME_BYTES + RESULT.itemsize)
 
 
+Command = tuple[str, Any]
+"""What one game does next: the name of a method of Game, and its argument."""
+
+
 class Game:
-    """One game of the fleet: its episode, and its places in the shared memory."""
+    """One game: its episode, and its places in the shared memory."""
 
     def __init__(self, task: Task, frame: NDArray[np.uint8], results: NDArray[np.void]) -> None:
         self._episode = Episode(
-            MarioEmulator(task.stage),
+            open_emulator(task.stage),
             frame_skip=task.frame_skip,
             stall_steps=task.stall_steps,
             max_steps=task.max_steps,
         )
         self._frame = frame
         self._results = results
-        self._began = time.perf_counter()  # the order being obeyed
+        self._began = time.perf_counter()
         self._publish(None)
+
+    def run(self, command: Command) -> None:
+        """Executes a command; its results are in the shared memory afterwards. KeyError for an unknown one."""
+        self._began = time.perf_counter()
+        name, argument = command
+        _COMMANDS[name](self, argument)
 
     def step(self, buttons: Sequence[int]) -> None:
         """Plays one step with these buttons, a byte for each of its frames."""
         self._publish(self._episode.step(buttons))
 
     def reset(self, noop_steps: int) -> None:
-        """Begins an episode, whose first steps are played with no button held."""
-        self._episode.reset()
-        for _ in range(noop_steps):
-            self._episode.step(0)
-            if self._episode.end is not None:
-                self._episode.reset()
+        """Begins an episode with this many steps of no button."""
+        self._episode.reset(noop_steps)
         self._publish(None)
-
-    def obey(self, order: int | Sequence[int]) -> None:
-        """Begins an episode with that many steps of no button, or plays a step with those buttons."""
-        self._began = time.perf_counter()
-        if isinstance(order, int):
-            self.reset(order)
-        else:
-            self.step(order)
 
     def restore(self, episode: tuple[int, bytes]) -> None:
         """Brings the game to where it was after that many steps of no button and then the frames of this log."""
-        self._began = time.perf_counter()
         noop_steps, button_log = episode
         self.reset(noop_steps)
         result = None
@@ -144,71 +136,69 @@ class Game:
             self._publish(result)
 
     def _publish(self, result: StepResult | None) -> None:
-        episode, emulator = self._episode, self._episode.emulator
-        emulator.copy_screen(self._frame)
+        episode = self._episode
+        episode.emulator.copy_screen(self._frame)
         self._results[0] = (
             result.reward if result else 0,
             result.terminated if result else False,
-            result.truncated if result else False,
+            result is not None and result.end is not None,
             result is None,
             ENDS.index(episode.end),
-            STATUSES.index(emulator.status),
-            emulator.x_position,
             episode.max_x,
-            emulator.time,
-            emulator.coins,
-            emulator.score,
-            emulator.life,
-            episode.steps,
             time.perf_counter() - self._began,
         )
 
 
-Order = tuple[Literal["step", "restore"], Sequence[Any]]
-"""What to do, and for each game with what: see Game.obey and Game.restore."""
-
-_ORDERS: dict[str, Callable[[Game, Any], None]] = {"step": Game.obey, "restore": Game.restore}
+_COMMANDS: dict[str, Callable[[Game, Any], None]] = {"step": Game.step, "reset": Game.reset, "restore": Game.restore}
 
 
-def serve(orders: Connection, descriptor: int) -> None:
-    """Plays the games of the task that comes first through the pipe, until the fleet's end of it is closed.
+def serve(commands: Connection, descriptor: int, task: Task) -> None:
+    """Plays the games of a task until the other end of the pipe is closed.
 
-    Answers the task, and every order, with "" when it is done. Where that fails, answers with one line that
-    says why, and returns.
+    Sends "" once the games are at their start. Then receives a list of commands, one for each game, executes them,
+    sends "", and so on. Where anything fails, it sends one line that says why, and returns.
     """
     try:
-        task: Task = orders.recv()
         shared = SharedGames(descriptor, task.envs)
         games = [
             Game(task, shared.frames[env], shared.results[env : env + 1])
             for env in range(task.first_env, task.last_env)
         ]
         while True:
-            orders.send("")
-            name, details = orders.recv()
-            for game, detail in zip(games, details, strict=True):
-                _ORDERS[name](game, detail)
+            commands.send("")
+            for game, command in zip(games, commands.recv(), strict=True):
+                game.run(command)
     except (EOFError, ConnectionError):
         return
     except MarioTuiError as error:
-        orders.send(str(error))
+        commands.send(str(error))
     except Exception as error:
-        orders.send(" ".join(f"{type(error).__name__}: {error}".split()))
+        commands.send(" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def command_line(commands: int, memory: int, task: Task) -> str:
+    """The argument that the process is started with: the two descriptors that it inherits, and the task."""
+    return json.dumps({"commands": commands, "memory": memory, "task": asdict(task)})
+
+
+def main() -> None:
+    """What the process runs; see vector_env.py, which starts it."""
+    arguments = json.loads(sys.argv[1])
+    # Ctrl+C is for the program that started it; a worker ends with its vectorised environment.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+    with Connection(arguments["commands"]) as commands:
+        serve(commands, arguments["memory"], Task(**arguments["task"]))
 
 
 def _end_with_parent() -> None:
-    """Has Linux kill this process when the thread that started it is gone, even while it is stopped (see prctl(2)).
+    """Makes Linux kill this process when the thread that started it is gone, even while it is stopped (see prctl(2)).
 
-    Elsewhere the closed pipe has to do, which a stopped process does not notice.
+    On other systems the closed pipe has to do, which a stopped process does not notice.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main(orders_descriptor: int, memory_descriptor: int) -> None:
-    """What the process runs; see fleet.py, which starts it."""
-    # It is the fleet that Ctrl+C ends, and a worker ends with its fleet.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
-    with Connection(orders_descriptor) as orders:
-        serve(orders, memory_descriptor)
+if __name__ == "__main__":
+    main()

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from mario_tui.agent.policy import Policy
-from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import SCREEN_SHAPE
-from mario_tui.play.clocked_player import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed
+from mario_tui.game.step import EpisodeStep
+from mario_tui.play.clocked_player import FRAMES_PER_SECOND, ClockedPlayer, Keys, when_pressed
 from mario_tui.play.pad import Controls
-from mario_tui.play.rollout import Chances, replay_all, rollout
-from mario_tui.play.step import EpisodeStep
+from mario_tui.play.rollout import Chances, rollout
 
 
-class RolloutPlayer(PacedPlayer):
+class AgentPlayer(ClockedPlayer):
     """A rollout at the game's own speed, and the way back to what was played before.
 
     Args:
@@ -80,10 +79,10 @@ class RolloutPlayer(PacedPlayer):
         moves = {"left": when_pressed(lambda: self.move(-1)), "right": when_pressed(lambda: self.move(1))}
         return super().window_keys() | moves
 
-    def held(self, last_step: int) -> list[int]:
+    def frame_buttons(self, last_step: int) -> list[int]:
         """The button byte of every frame of the episode up to this step."""
         history = self._history[: last_step - self._first_step + 1]
-        return [byte for moment, _ in history for byte in moment.held]
+        return [byte for moment, _ in history for byte in moment.frame_buttons]
 
     def _play_on(self) -> None:
         self._open()
@@ -108,7 +107,7 @@ class RolloutPlayer(PacedPlayer):
         while place is not None:
             if place < len(self._history):
                 moment = self._remember(place)
-                pictures = [moment.frame] * max(1, len(moment.held))
+                pictures = [moment.frame] * max(1, len(moment.frame_buttons))
             else:
                 moment = next(moments)
                 pictures = list(moment.frames or (moment.frame,))
@@ -163,43 +162,3 @@ class RolloutPlayer(PacedPlayer):
 
     def _interrupted(self) -> bool:
         return self._closed or self._restart or self._seek is not None
-
-
-class LogPlayer(RolloutPlayer):
-    """Plays the episodes of an action log, one after the other; it has no policy, and no chance.
-
-    Args:
-        load: gives the episodes, and the emulator frame of the first one to begin with.
-    """
-
-    def __init__(self, load: Callable[[], tuple[Sequence[ActionLog], int]]) -> None:
-        super().__init__(_no_policy)
-        self._load_logs = load
-
-    def _open(self) -> None:
-        self._logs, self._first_frame = self._load_logs()
-        self.stage = self._logs[0].stage
-
-    def _episode(self) -> Iterator[EpisodeStep]:
-        self._last_step: int | None = None
-        moments = replay_all(self._logs, self._first_frame)
-        shown = next(moments)
-        for following in moments:  # one ahead, as only the end of the log says which is the last
-            self.stage = shown[0]
-            yield shown[1]
-            shown = following
-        self.stage, last = shown
-        self._last_step = last.step
-        yield last
-
-    def _is_over(self, shown: EpisodeStep) -> bool:
-        return shown.step == self._last_step
-
-    @property
-    def finished(self) -> bool:
-        latest = self.latest
-        return latest is not None and self._is_over(latest)
-
-
-def _no_policy() -> Policy:
-    raise AssertionError("an action log needs none")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.step import EpisodeStep
+from mario_tui.game.step import EpisodeStep
 
 Keys = dict[str, Callable[[bool], object]]
 """Name of a key in a window -> what it does when it is pressed (True) and let go (False); "" is all keys let go."""
@@ -18,7 +18,7 @@ FRAMES_PER_SECOND = 60
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-class PacedPlayer:
+class ClockedPlayer:
     """A game in a thread, with pause, single step and speed; subclasses say what is played.
 
     Attributes are read from another thread at any time; every frame and moment is published by assigning a reference
@@ -125,7 +125,7 @@ class PacedPlayer:
             "a": when_pressed(self.restart),
         }
 
-    def held(self, last_step: int) -> list[int]:
+    def frame_buttons(self, last_step: int) -> list[int]:
         """The button byte of every frame of the episode up to this step."""
         raise NotImplementedError
 

@@ -133,7 +133,7 @@ def evaluate(
         held: list[int] = []
         for moment in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed):
             last = moment
-            held += moment.held
+            held += moment.frame_buttons
             if cancelled and cancelled():
                 return None
         assert last is not None

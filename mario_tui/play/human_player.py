@@ -14,11 +14,11 @@ from mario_tui import paths
 from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.emulator import Emulator, open_emulator
 from mario_tui.game.episode import EndReason, Episode
-from mario_tui.play.clocked_player import FRAMES_PER_SECOND, Keys, PacedPlayer, when_pressed
+from mario_tui.game.step import EpisodeStep, StepPlayer
+from mario_tui.play.clocked_player import FRAMES_PER_SECOND, ClockedPlayer, Keys, when_pressed
 from mario_tui.play.pad import Controls
-from mario_tui.play.step import EpisodeStep
 
 PAD_KEYS = {"left": LEFT, "right": RIGHT, "up": UP, "down": DOWN, "x": A, "space": A, "z": B}
 """Key in a window -> button."""
@@ -41,7 +41,7 @@ class Game:
     cleared: bool
 
 
-class HumanPlayer(PacedPlayer):
+class HumanPlayer(ClockedPlayer):
     """A game played by hand; a step is one frame.
 
     A stage waits for `begin`, so that nobody has to hurry. The action log of every game of a second or more is kept in
@@ -140,7 +140,7 @@ class HumanPlayer(PacedPlayer):
         self.begin()
         self.controls.hop()
 
-    def held(self, last_step: int) -> list[int]:
+    def frame_buttons(self, last_step: int) -> list[int]:
         return [] if self._episode is None else self._episode.buttons[:last_step]
 
     def pace(self) -> tuple[float, float] | None:
@@ -161,7 +161,7 @@ class HumanPlayer(PacedPlayer):
                 self.stage = self._stage or self.stage
             self._kept = None
             self.controls.release_all()
-            with MarioEmulator(self.stage) as emulator:
+            with open_emulator(self.stage) as emulator:
                 self._play(emulator)
             self._leave_game()
 
@@ -181,10 +181,11 @@ class HumanPlayer(PacedPlayer):
         except (OSError, MarioTuiError) as error:
             self.problem = f"the game's log cannot be kept: {error}"
 
-    def _play(self, emulator: MarioEmulator) -> None:
+    def _play(self, emulator: Emulator) -> None:
         """Plays one stage until another one is asked for."""
         episode = self._episode = Episode(emulator, frame_skip=1)
-        moment = self._show(EpisodeStep.of(episode, frame=emulator.screen))
+        steps = StepPlayer(episode)
+        moment = self._show(steps.start())
         due = time.perf_counter()
         while not (self._closed or self._restart):
             due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
@@ -194,20 +195,18 @@ class HumanPlayer(PacedPlayer):
             if self._keeps:
                 self._keeps = False
                 if episode.end is None:
-                    episode.keep()
+                    episode.save_state()
                     self._kept = moment
             if self._goes_back:
                 self._goes_back = False
                 if self._kept is not None:
-                    episode.go_back()
+                    episode.load_state()
                     self.controls.release_all()
                     moment = self._show(self._kept)
                     continue
             if self._plays:
                 self._single_steps = max(0, self._single_steps - 1)
-                byte = self.controls.next_frame()
-                result = episode.step(byte)
-                moment = self._show(EpisodeStep.of(episode, frame=emulator.screen, held=(byte,), reward=result.reward))
+                moment = self._show(steps.play((self.controls.next_frame(),)))
 
     def _show(self, moment: EpisodeStep) -> EpisodeStep:
         self.latest = moment

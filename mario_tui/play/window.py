@@ -1,7 +1,7 @@
-"""The game in a window of the desktop, drawn by a process of its own.
+"""The game in a window of the desktop, drawn by a process of its own (window_process.py).
 
-Pyglet draws from a process's main thread only, and a graphics driver or a lost display can end the process: here
-nobody waits for it, and nobody ends with it. Frames go down a pipe, the newest first: one that comes while another is
+Pyglet draws from a process's main thread only, and a graphics driver or a lost display can end the process: the program
+never waits for it, and does not end with it. Frames go down a pipe, the newest first: one that comes while another is
 on its way replaces it.
 """
 
@@ -17,21 +17,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.system.processes import start_module
 
 IN_THE_TERMINAL = "watch in the terminal instead"
 
-# What goes down the pipe: a letter, two numbers, and then as many bytes as they say.
-_HEADER = struct.Struct("<cHH")
-_FRAME = b"F"  # height and width of the RGB bytes that follow
-_TITLE = b"T"  # 0 and the length of the UTF-8 text that follows
-
-# -I keeps the current folder off the import path; the path of this process replaces it.
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mario_tui.play import window; window.main()"
+HEADER = struct.Struct("<cHH")
+"""What goes down the pipe: a letter, two numbers, and then as many bytes as they say."""
+FRAME = b"F"
+"""Height and width of the RGB bytes that follow."""
+TITLE = b"T"
+"""0 and the length of the UTF-8 text that follows."""
 
 
 class WindowError(MarioTuiError):
@@ -90,11 +90,11 @@ class GameWindow:
         if problem := display_problem():
             raise WindowError(problem)
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, json.dumps([str(entry) for entry in sys.path]), str(self._scale)],
+            self._process = start_module(
+                "mario_tui.play.window_process",
+                str(self._scale),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
                 bufsize=0,
                 start_new_session=True,  # Ctrl+C in the terminal is for us alone
             )
@@ -164,10 +164,10 @@ class GameWindow:
                     frame, self._frame = self._frame, None
                 if title is not None:
                     text = title.encode()[:1000]
-                    _write(pipe, _HEADER.pack(_TITLE, 0, len(text)) + text)
+                    _write(pipe, HEADER.pack(TITLE, 0, len(text)) + text)
                 if frame is not None:
                     height, width = frame.shape[:2]
-                    _write(pipe, _HEADER.pack(_FRAME, height, width))
+                    _write(pipe, HEADER.pack(FRAME, height, width))
                     _write(pipe, np.ascontiguousarray(frame).data.cast("B"))
 
     def _receive(self, process: subprocess.Popen[bytes]) -> None:
@@ -192,150 +192,3 @@ def _write(pipe: IO[bytes], data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[pipe.write(view) :]
-
-
-# --- the window's own process ---------------------------------------------------------------------------------
-
-
-def main() -> None:
-    """The process that draws: frames come in on stdin, events go out on stdout as JSON, one a line."""
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a graphics library may print
-
-    def tell(event: str, **more: Any) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the other side is gone: the inbox ends as well
-            events.write(json.dumps({"event": event, **more}) + "\n")
-
-    inbox = _Inbox(sys.stdin.buffer)
-    try:
-        problem = _draw_frames(inbox, int(sys.argv[2]), tell)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if type(error).__name__ == "NoSuchDisplayException":  # pyglet does not say which
-            reason = f"no display answers at DISPLAY={os.environ.get('DISPLAY')}"
-        problem = f"the window failed: {reason[:200]}; {IN_THE_TERMINAL}"
-    with contextlib.suppress(OSError):
-        tell("closed", problem=problem)
-    # Not sys.exit: the reading thread may be inside stdin, which the interpreter's shutdown would wait for.
-    os._exit(0)
-
-
-class _Inbox:
-    """What came down the pipe last, read by a thread; `ended` once the other side is gone."""
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self._pipe = pipe
-        self.title: str | None = None
-        self.frame: tuple[int, int, bytes] | None = None
-        self.ended = False
-        self.news = threading.Event()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        while header := self._pipe.read(_HEADER.size):
-            kind, height, width = _HEADER.unpack(header)
-            if kind == _TITLE:
-                self.title = self._pipe.read(width).decode(errors="replace")
-            else:
-                pixels = self._pipe.read(height * width * 3)
-                if len(pixels) < height * width * 3:
-                    break
-                self.frame = height, width, pixels
-            self.news.set()
-        self.ended = True
-        self.news.set()
-
-
-_LOOK_SECONDS = 0.004
-"""How often the window looks for keys while no frame comes: a key should not wait for the next frame."""
-
-# Those that pyglet names otherwise than terminals do.
-_KEY_NAMES = {"equal": "plus", "num_add": "plus", "num_subtract": "minus", "period": "full_stop", "return": "enter"}
-
-
-def _draw_frames(inbox: _Inbox, scale: int, tell: Callable[..., None]) -> str:
-    """Shows what comes in until the window or the inbox is closed; returns why, if the user should read it."""
-    import pyglet
-    from pyglet import gl
-
-    pyglet.options["audio"] = ("silent",)
-    pyglet.options["shadow_window"] = False
-    window = pyglet.window.Window(256 * scale, 240 * scale, caption="", resizable=True, vsync=False)
-    if sys.platform.startswith("linux"):
-        from pyglet.libs.x11 import xlib
-
-        # Another X client may destroy the window without asking, of which pyglet takes no notice.
-        window._event_handlers[xlib.DestroyNotify] = lambda event: window.dispatch_event("on_close")
-    texture = None
-    shape = (240, 256)
-    must_draw = True
-    tell("open")
-
-    def key_name(symbol: int) -> str:
-        name = pyglet.window.key.symbol_string(symbol).lower().lstrip("_")
-        return _KEY_NAMES.get(name, name)
-
-    @window.event
-    def on_key_press(symbol: int, modifiers: int) -> bool | None:
-        if symbol == pyglet.window.key.ESCAPE:
-            return None  # closes the window
-        tell("key", name=key_name(symbol), pressed=True)
-        return True
-
-    @window.event
-    def on_key_release(symbol: int, modifiers: int) -> None:
-        tell("key", name=key_name(symbol), pressed=False)
-
-    @window.event
-    def on_deactivate() -> None:
-        tell("key", name="", pressed=False)
-
-    @window.event
-    def on_expose() -> None:
-        nonlocal must_draw
-        must_draw = True
-
-    @window.event
-    def on_resize(width: int, height: int) -> None:
-        nonlocal must_draw
-        must_draw = True
-
-    while not inbox.ended:
-        window.dispatch_events()
-        if window.has_exit:
-            return ""
-        title, inbox.title = inbox.title, None
-        if title is not None:
-            window.set_caption(title)
-        frame, inbox.frame = inbox.frame, None
-        if frame is not None:
-            height, width, pixels = frame
-            if (height, width) != shape:
-                shape = height, width
-                window.set_size(width * scale, height * scale)
-            image = pyglet.image.ImageData(width, height, "RGB", pixels, pitch=-3 * width)
-            if texture is None or (texture.height, texture.width) != shape:
-                texture = image.get_texture()
-            else:
-                texture.blit_into(image, 0, 0, 0)
-            must_draw = True
-        if must_draw:
-            must_draw = False
-            window.switch_to()
-            window.clear()
-            if texture is not None:
-                _blit(gl, texture, window.width, window.height)
-            window.flip()
-        inbox.news.wait(_LOOK_SECONDS)
-        inbox.news.clear()
-    return ""
-
-
-def _blit(gl: Any, texture: Any, width: int, height: int) -> None:
-    """The picture in the middle, every pixel a square of a whole number of pixels, or smaller if it does not fit."""
-    fit = min(width / texture.width, height / texture.height)
-    factor = int(fit) if fit >= 1 else fit
-    shown_width, shown_height = int(texture.width * factor), int(texture.height * factor)
-    gl.glBindTexture(texture.target, texture.id)
-    gl.glTexParameteri(texture.target, gl.GL_TEXTURE_MAG_FILTER, gl.GL_NEAREST)
-    texture.blit((width - shown_width) // 2, (height - shown_height) // 2, 0, shown_width, shown_height)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.play.clocked_player import FRAMES_PER_SECOND, Keys, PacedPlayer
-from mario_tui.play.step import EpisodeStep
+from mario_tui.game.step import EpisodeStep
+from mario_tui.play.clocked_player import FRAMES_PER_SECOND, ClockedPlayer, Keys
 from mario_tui.play.window import GameWindow, WindowError, display_problem
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Source(Protocol):
     def window_keys(self) -> Keys: ...
 
 
-class Mirror:
+class WindowMirror:
     """A window that shows a game, by a thread of its own; the game does not know of it. Its keys are the game's, but q.
 
     Args:
@@ -92,13 +92,13 @@ def watch_in_window(checkpoint: Path, *, stage: str | None = None) -> EpisodeSte
     Raises WindowError where there is no display or the window is lost, CheckpointError for a bad checkpoint.
     """
     from mario_tui.agent.policy import load_policy  # a person's game in a window needs no torch
-    from mario_tui.play.agent_player import RolloutPlayer
+    from mario_tui.play.agent_player import AgentPlayer
 
     if problem := display_problem():
         raise WindowError(problem)
     policy = load_policy(checkpoint)
-    player = RolloutPlayer(lambda: policy, stage=stage)
-    mirror = Mirror(player, f"{stage or policy.stage}  {policy.source}")
+    player = AgentPlayer(lambda: policy, stage=stage)
+    mirror = WindowMirror(player, f"{stage or policy.stage}  {policy.source}")
     over_at: float | None = None
 
     def over() -> bool:
@@ -113,10 +113,10 @@ def play_in_window(player: HumanPlayer) -> None:
     """Lets a person play in a window until it is closed; raises WindowError as `watch_in_window` does."""
     if problem := display_problem():
         raise WindowError(problem)
-    _show_until(player, Mirror(player, f"{player.stage}  arrows, x jump, z run, a again"))
+    _show_until(player, WindowMirror(player, f"{player.stage}  arrows, x jump, z run, a again"))
 
 
-def _show_until(player: PacedPlayer, mirror: Mirror, over: Callable[[], bool] = lambda: False) -> bool:
+def _show_until(player: ClockedPlayer, mirror: WindowMirror, over: Callable[[], bool] = lambda: False) -> bool:
     """Plays in a window until it is over (True) or the window was closed (False); closes both."""
     mirror.open()
     try:

@@ -1,11 +1,12 @@
-"""A process beside the program that outlives it where it dies without a word: killed, or by a crash in a C library.
+"""A process beside the program that survives when it is killed, or crashes in a C library.
 
-It waits at a pipe. Where the pipe ends without a goodbye, it makes the terminal usable again, keeps what is known of
-the crash in a file, and says so in a line. It starts at once, since it imports next to nothing before that.
+It waits at a pipe. If the pipe ends without a goodbye, it makes the terminal usable again, writes what is known of the
+crash to a file, and prints a line about it. It starts quickly, since it imports almost nothing before that.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import signal
@@ -28,11 +29,11 @@ RESTORE = b"".join(
 SHOW_CURSOR = b"\x1b[?25h\x1b[0m"
 
 RUN, CHECKPOINT, GOODBYE = "run ", "checkpoint ", "goodbye"
-"""What comes through the pipe, a line each: the run's folder, its last checkpoint, and that all is well."""
+"""The lines that come through the pipe: the run's folder, its last checkpoint, and that the program ends as it should."""
 
 
 def restore(descriptor: int, attributes: list[Any]) -> None:
-    """Leaves the app's screen and modes, and gives a terminal these attributes; does nothing where it is gone."""
+    """Leaves the app's screen and modes, and gives a terminal these attributes; does nothing if it is gone."""
     with contextlib.suppress(OSError, termios.error):
         os.write(descriptor, RESTORE)
     with contextlib.suppress(OSError, termios.error):
@@ -40,18 +41,16 @@ def restore(descriptor: int, attributes: list[Any]) -> None:
         termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
 
 
-def main(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
-    """What the process runs; see Guard, which starts it.
-
-    Its standard input is the pipe, its standard output the terminal.
+def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
+    """Waits for the end of the program: of the pipe at standard input. Standard output is the terminal.
 
     Args:
         log: a descriptor of the file that the program's faulthandler writes to.
-        attributes: of the terminal, as they were before the program; None where there is none.
+        attributes: of the terminal, as they were before the program; None without a terminal.
         full_screen: whether the program takes the whole screen and its modes, and not only hides the cursor.
     """
     program = os.getppid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it goes when the program has gone
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends after the program
         signal.signal(number, signal.SIG_IGN)
     run = checkpoint = ""
     for line in sys.stdin:
@@ -89,7 +88,7 @@ def _report(log: int, run: str, checkpoint: str, program: int) -> str:
 
 
 class Guard:
-    """The program's side: starts the process that runs `main`; `close` when all is well.
+    """The program's side: starts the process that runs `watch`; `close` ends it.
 
     Args:
         full_screen: whether the program takes the whole screen of the terminal at standard input and error.
@@ -100,25 +99,26 @@ class Guard:
         import subprocess
         import tempfile
 
+        from mario_tui.system.processes import start_module
+
         self.attributes: list[Any] | None = None
         with contextlib.suppress(OSError, termios.error):
             self.attributes = termios.tcgetattr(2)
         self._full_screen = full_screen
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  it has no name, so that nothing is left of it
-        arguments = (self._log.fileno(), self.attributes, full_screen)
-        program = f"import sys; sys.path[:] = {sys.path!r}; from mario_tui.system.guard import main; main{arguments!r}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-S", "-c", program],
+        self._process = start_module(
+            "mario_tui.system.guard",
+            repr((self._log.fileno(), self.attributes, full_screen)),  # the attributes have bytes among them
+            without_site=True,
             stdin=subprocess.PIPE,
             stdout=2,
-            stderr=subprocess.DEVNULL,
             pass_fds=(self._log.fileno(),),
             # The terminal's Ctrl+C and hang-up are not for it, and it may write to the terminal from there.
             start_new_session=True,
         )
         faulthandler.enable(self._log)
 
-    def say(self, line: str) -> None:
+    def send(self, line: str) -> None:
         stdin = self._process.stdin
         assert stdin is not None
         with contextlib.suppress(OSError, ValueError):
@@ -134,7 +134,7 @@ class Guard:
             with contextlib.suppress(OSError, termios.error):
                 if termios.tcgetattr(2) != self.attributes:
                     restore(2, self.attributes)
-        self.say(GOODBYE)
+        self.send(GOODBYE)
         with contextlib.suppress(OSError):
             self._process.communicate()
         self._log.close()
@@ -145,7 +145,7 @@ _guard: Guard | None = None
 
 @contextlib.contextmanager
 def guarded(*, full_screen: bool) -> Iterator[None]:
-    """While it lasts, a process looks after the terminal, see `Guard`; without one where none can be started."""
+    """Within it a process watches over the program, see `Guard`; if none can be started, nothing does."""
     global _guard  # noqa: PLW0603  a program has one
     with contextlib.suppress(OSError):
         _guard = Guard(full_screen=full_screen)
@@ -157,13 +157,17 @@ def guarded(*, full_screen: bool) -> Iterator[None]:
             ended.close()
 
 
-def note_run(run: Path) -> None:
-    """Tells the guard, where there is one, which run is trained."""
+def set_run(run: Path) -> None:
+    """Tells the guard, if there is one, which run is trained."""
     if _guard is not None:
-        _guard.say(f"{RUN}{run}")
+        _guard.send(f"{RUN}{run}")
 
 
-def note_checkpoint(folder: Path | None) -> None:
+def set_checkpoint(folder: Path | None) -> None:
     """Tells the guard, if there is one, where the run was saved last."""
     if _guard is not None and folder is not None:
-        _guard.say(f"{CHECKPOINT}{folder}")
+        _guard.send(f"{CHECKPOINT}{folder}")
+
+
+if __name__ == "__main__":
+    watch(*ast.literal_eval(sys.argv[1]))

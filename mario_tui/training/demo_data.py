@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ def _rows(log: ActionLog, config: TrainingConfig, device: torch.device) -> tuple
         block.append(step)
         if len(block) == _SCREENS_AT_ONCE or step.last:
             screens = np.stack([one.screen for one in block])
-            held = np.array([one.held for one in block], dtype=np.uint8) if config.show_buttons else None
+            held = np.array([one.previous_buttons for one in block], dtype=np.uint8) if config.show_buttons else None
             frames.append(preprocess(screens, device, held).cpu())
             steps += [_without_screen(one) for one in block]
             block.clear()
@@ -168,7 +168,7 @@ def _rows(log: ActionLog, config: TrainingConfig, device: torch.device) -> tuple
 
 
 def _without_screen(step: DemonstratedStep) -> DemonstratedStep:
-    return DemonstratedStep(step.screen[:0], step.held, step.action, step.exact, step.reward, step.end, step.last)
+    return replace(step, screen=step.screen[:0])
 
 
 def _joined(games: Sequence[DemonstrationRows]) -> DemonstrationRows:

@@ -303,8 +303,8 @@ class Trainer:
         try:
             fleet = self._start_games()
             self._start_step = self.step
-            guard.note_run(self.run_dir)
-            guard.note_checkpoint(self.last_checkpoint)
+            guard.set_run(self.run_dir)
+            guard.set_checkpoint(self.last_checkpoint)
             if self.demonstrations:
                 self.note(str(self.demonstrations))
             yield Started(self.run_dir, self.step, self.demonstrations)
@@ -695,7 +695,7 @@ class Trainer:
             raise
         self.mario.memory.drop_snapshot()
         self.last_checkpoint, self._saved_step, self._save_problem = path, step, ""
-        guard.note_checkpoint(path)
+        guard.set_checkpoint(path)
         self._rotate(path)
         return path
 
@@ -733,7 +733,7 @@ class Trainer:
                 before = f"{self.last_checkpoint} is the last checkpoint" if self.last_checkpoint else "none was before"
                 raise NotSavedError(f"{self._save_problem}; {before}: make room on the disk") from None
             self.last_checkpoint, self._saved_step = path, self.step
-            guard.note_checkpoint(path)
+            guard.set_checkpoint(path)
             yield Warned(self.step, "saved without its replay, which is filled anew when the run goes on")
 
     def _save_curves(self) -> None:

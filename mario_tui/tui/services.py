@@ -18,11 +18,11 @@ from mario_tui.tui.preferences import Settings
 if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
     from mario_tui.game.action_log import ActionLog
-    from mario_tui.play.agent_player import RolloutPlayer
+    from mario_tui.play.agent_player import AgentPlayer
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human_player import HumanPlayer
-    from mario_tui.play.window_mirror import Mirror, Source
+    from mario_tui.play.window_mirror import Source, WindowMirror
     from mario_tui.store.catalog import CheckpointInfo, RunSummary
     from mario_tui.training.session import TrainingSession
     from mario_tui.video.library import RecordingInfo
@@ -76,13 +76,14 @@ def verify(folder: Path) -> None:
     checkpoint.is_whole(folder)
 
 
-def open_player(agent: Agent, stage: str | None) -> RolloutPlayer:
+def open_player(agent: Agent, stage: str | None) -> AgentPlayer:
     """A player for an agent, or for the action log of a recording; it is loaded in the player's own thread."""
-    from mario_tui.play.agent_player import LogPlayer, RolloutPlayer
+    from mario_tui.play.agent_player import AgentPlayer
+    from mario_tui.play.log_player import LogPlayer
 
     if isinstance(agent, Path) and agent.suffix == ".json":
         return LogPlayer(lambda: _logs(agent))
-    return RolloutPlayer(lambda: _policy(agent), stage=stage)
+    return AgentPlayer(lambda: _policy(agent), stage=stage)
 
 
 def open_game(stage: str) -> HumanPlayer:
@@ -101,11 +102,11 @@ def open_ghost(stage: str) -> Ghost | None:
     return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
 
 
-def open_window(source: Source, name: str) -> Mirror:
+def open_window(source: Source, name: str) -> WindowMirror:
     """Shows in the emulator window what a player or a training shows; raises WindowError where there can be none."""
-    from mario_tui.play.window_mirror import Mirror
+    from mario_tui.play.window_mirror import WindowMirror
 
-    mirror = Mirror(source, name)
+    mirror = WindowMirror(source, name)
     mirror.open()
     return mirror
 
@@ -361,7 +362,7 @@ class Services:
 
     new_session: Callable[[TrainingConfig, str | None], TrainingSession] = new_session
     resume_session: Callable[[Path], TrainingSession] = resume_session
-    open_player: Callable[[Agent, str | None], RolloutPlayer] = open_player
+    open_player: Callable[[Agent, str | None], AgentPlayer] = open_player
     open_game: Callable[[str], HumanPlayer] = open_game
     open_ghost: Callable[[str], Ghost | None] = open_ghost
     list_checkpoints: Callable[[], Sequence[CheckpointInfo]] = list_checkpoints
@@ -376,7 +377,7 @@ class Services:
     export: Callable[[Path, str], Path] = export
     trash: Callable[[Path], None] = trash
     evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
-    open_window: Callable[[Source, str], Mirror] = open_window
+    open_window: Callable[[Source, str], WindowMirror] = open_window
     list_recordings: Callable[[], Sequence[RecordingInfo]] = list_recordings
     recordings_dir: Callable[[], Path] = recordings_dir
     new_recording_path: Callable[[str, str], Path] = new_recording_path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mario_tui.errors import MarioTuiError
 
 if TYPE_CHECKING:
-    from mario_tui.play.window_mirror import Mirror
+    from mario_tui.play.window_mirror import WindowMirror
     from mario_tui.tui.app import MarioTuiApp
 
 
@@ -18,11 +18,11 @@ class WindowSwitch:
 
     def __init__(self, app: MarioTuiApp) -> None:
         self._app = app
-        self._mirror: Mirror | None = None
+        self._mirror: WindowMirror | None = None
         self._opens = False
         self._closed = False
 
-    def toggle(self, open_window: Callable[[], Mirror]) -> None:
+    def toggle(self, open_window: Callable[[], WindowMirror]) -> None:
         """Closes the window, or opens one; `open_window` runs in a thread and may raise MarioTuiError."""
         if self._mirror is not None:
             self._close_mirror()
@@ -30,7 +30,7 @@ class WindowSwitch:
             self._opens = True
             self._app.run_worker(self._open(open_window), group="window")
 
-    async def _open(self, open_window: Callable[[], Mirror]) -> None:
+    async def _open(self, open_window: Callable[[], WindowMirror]) -> None:
         try:
             mirror = await asyncio.to_thread(open_window)
         except MarioTuiError as error:

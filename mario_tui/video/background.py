@@ -21,6 +21,7 @@ import psutil
 from mario_tui.errors import MarioTuiError, RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.system import files
+from mario_tui.system.processes import start_module
 from mario_tui.video.recorder import record_replay
 
 CANCEL_SECONDS = 5.0
@@ -48,14 +49,12 @@ class BackgroundRecording:
         # A group, which the terminal's Ctrl+C passes by, but no session of its own: where the scheduler shares the
         # processor between sessions, it would get as much as the training, however nice it is.
         group: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {}
-        program = f"import sys; sys.path[:] = {sys.path!r}; from mario_tui.video.background import main; main()"
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", program],
+            self._process = start_module(
+                "mario_tui.video.background",
+                environment={"OPENBLAS_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                 **group,
             )
         except OSError as error:
@@ -143,3 +142,7 @@ def main() -> None:
         answer = {"max_x": recording.max_x, "cleared": recording.cleared}
     with contextlib.suppress(OSError):  # where nobody reads any more
         print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

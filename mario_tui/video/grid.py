@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import numpy as np
 
 from mario_tui.agent.policy import Policy
 from mario_tui.errors import InputError
-from mario_tui.game.action_log import ReplayResult
 from mario_tui.game.emulator import SCREEN_SHAPE
 from mario_tui.game.episode import EndReason
+from mario_tui.game.replaying import ReplayResult
 from mario_tui.play.rollout import rollout
-from mario_tui.play.step import EpisodeStep
 from mario_tui.video.overlay import label, side_by_side
 from mario_tui.video.recorder import (
     EMULATOR_FPS,
@@ -97,43 +95,31 @@ class _Panel:
         self.frame = np.zeros(SCREEN_SHAPE, np.uint8)
         self._stage, self._frame_skip = stage, policy.spec.frame_skip
         self._step = f"step {policy.step:,}" if policy.step else policy.source
-        self._held: list[int] = []
-        self._frame_count = self._screen_crc32 = 0
-        self._moment: EpisodeStep | None = None
-        self._frames = self._play(policy)
+        self._pressed: list[int] = []
+        self._steps = rollout(policy, stage=self._stage, all_frames=True)
+        self._last = next(self._steps)
+        self._frames = self._play()
         self._over = False
 
     @property
     def max_x(self) -> int:
-        return 0 if self._moment is None else self._moment.max_x
+        return self._last.max_x
 
     @property
     def cleared(self) -> bool:
-        return self._moment is not None and self._moment.end is EndReason.CLEAR
+        return self._last.end is EndReason.CLEAR
 
     @property
     def episode(self) -> RecordedEpisode:
         """What was played so far, in whole steps."""
-        moment = self._moment
-        result = ReplayResult(
-            frames=self._frame_count,
-            ram_crc32=moment.ram_crc32 if moment else 0,
-            screen_crc32=self._screen_crc32,
-            max_x=self.max_x,
-            reward=moment.total_reward if moment else 0.0,
-            cleared=self.cleared,
-            end=moment.end if moment else None,
-        )
-        return RecordedEpisode.of_frames(self._stage, self._frame_skip, self._held, result)
+        result = ReplayResult.after(self._last)
+        return RecordedEpisode.of_frames(self._stage, self._frame_skip, self._pressed, result)
 
-    def _play(self, policy: Policy) -> Iterator[np.ndarray]:
-        for moment in rollout(policy, stage=self._stage, all_frames=True):
-            self._moment = moment
-            self._held += moment.held
-            for frame in moment.frames if moment.step else ():
-                self._screen_crc32 = zlib.crc32(frame.data, self._screen_crc32)
-                self._frame_count += 1
-            yield from moment.frames if moment.step else ()
+    def _play(self) -> Iterator[np.ndarray]:
+        for step in self._steps:
+            self._last = step
+            self._pressed += step.frame_buttons
+            yield from step.frames
 
     def advance(self) -> bool:
         """Goes on to the next frame; False where the game is over."""

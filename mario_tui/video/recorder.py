@@ -15,8 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,9 +26,9 @@ import numpy as np
 import psutil
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.game.action_log import ActionLog, ReplayResult, load_logs, logs_to_json
-from mario_tui.game.emulator import MarioEmulator
-from mario_tui.game.episode import EndReason, Episode
+from mario_tui.game.action_log import ActionLog, load_logs, logs_to_json
+from mario_tui.game.replaying import ReplayResult, play_log
+from mario_tui.game.step import EpisodeStep
 from mario_tui.system.files import hidden_name, sweep
 from mario_tui.video.overlay import draw_overlay
 
@@ -344,9 +343,11 @@ class RecordedEpisode:
     result: ReplayResult
 
     @classmethod
-    def of_frames(cls, stage: str, frame_skip: int, held: Sequence[int], result: ReplayResult) -> RecordedEpisode:
+    def of_frames(cls, stage: str, frame_skip: int, pressed: Sequence[int], result: ReplayResult) -> RecordedEpisode:
         """Of an episode with this button byte in each of its frames."""
-        log = ActionLog.of_frames(stage, frame_skip, held, ram_crc32=result.ram_crc32, screen_crc32=result.screen_crc32)
+        log = ActionLog.of_frames(
+            stage, frame_skip, pressed, ram_crc32=result.ram_crc32, screen_crc32=result.screen_crc32
+        )
         return cls(log, result)
 
     def as_json(self) -> dict[str, Any]:
@@ -391,35 +392,8 @@ class Recording:
         return content
 
 
-class PlayedStep(Protocol):
-    """What a recording needs to know of a step; a `EpisodeStep` of a rollout is one."""
-
-    @property
-    def step(self) -> int: ...
-    @property
-    def frames(self) -> tuple[np.ndarray, ...]: ...
-    @property
-    def buttons(self) -> int: ...
-    @property
-    def held(self) -> tuple[int, ...]: ...
-    @property
-    def q_values(self) -> tuple[float, ...]: ...
-    @property
-    def reward(self) -> float: ...
-    @property
-    def total_reward(self) -> float: ...
-    @property
-    def x(self) -> int: ...
-    @property
-    def max_x(self) -> int: ...
-    @property
-    def end(self) -> EndReason | None: ...
-    @property
-    def ram_crc32(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Played:
+class Clip:
     """An episode to record.
 
     Attributes:
@@ -429,7 +403,7 @@ class Played:
         frames: how many it has, as far as that is known before.
     """
 
-    moments: Iterable[PlayedStep]
+    moments: Iterable[EpisodeStep]
     stage: str
     frame_skip: int
     action_names: Sequence[str] = ()
@@ -474,7 +448,7 @@ def _goes_with(log: Path, video: Path) -> bool:
 
 
 def record_episodes(
-    episodes: Sequence[Played],
+    episodes: Sequence[Clip],
     path: str | Path,
     *,
     scale: int = 2,
@@ -504,19 +478,19 @@ def record_episodes(
     done: list[RecordedEpisode] = []
     with VideoWriter(path, fps=fps, scale=scale, threads=threads) as video:
         for episode in episodes:
-            held: list[int] = []
-            played = max_x = screen_crc32 = 0
-            last: PlayedStep | None = None
+            pressed: list[int] = []
+            played = 0
+            last: EpisodeStep | None = None
             for moment in episode.moments:
                 if cancelled is not None and cancelled():
                     raise RecordingCancelledError(f"{path} was not written: the recording was cancelled")
+                last = moment
                 if moment.step == 0:
                     continue
                 if not moment.frames:
                     raise ValueError("recordings need moments with all their frames: rollout(all_frames=True)")
                 for frame in moment.frames:
                     played += 1
-                    screen_crc32 = zlib.crc32(np.ascontiguousarray(frame).data, screen_crc32)
                     if not done and played <= first_frame:
                         continue
                     picture = frame
@@ -533,21 +507,13 @@ def record_episodes(
                             step=moment.step,
                         )
                     video.add(picture)
-                held += moment.held
-                max_x = max(max_x, moment.max_x)
-                last = moment
+                pressed += moment.frame_buttons
                 if progress is not None:
                     progress(video.frames, total)
-            result = ReplayResult(
-                frames=played,
-                ram_crc32=last.ram_crc32 if last else 0,
-                screen_crc32=screen_crc32,
-                max_x=max_x,
-                reward=last.total_reward if last else 0.0,
-                cleared=last is not None and last.end is EndReason.CLEAR,
-                end=last.end if last else None,
-            )
-            done.append(RecordedEpisode.of_frames(episode.stage, episode.frame_skip, held, result))
+            if last is None:
+                raise ValueError("an episode has at least its first frame")
+            result = ReplayResult.after(last)
+            done.append(RecordedEpisode.of_frames(episode.stage, episode.frame_skip, pressed, result))
         recording = Recording(
             path=video.path,
             frames=video.frames,
@@ -561,71 +527,13 @@ def record_episodes(
     return recording
 
 
-def record_moments(
-    moments: Iterable[PlayedStep],
-    path: str | Path,
-    *,
-    stage: str,
-    frame_skip: int,
-    action_names: Sequence[str] = (),
-    **settings: Any,
-) -> Recording:
-    """Writes one episode to a video; see Played and `record_episodes`."""
-    return record_episodes([Played(moments, stage, frame_skip, action_names)], path, **settings)
-
-
 def record_replay(logs: ActionLog | Sequence[ActionLog], path: str | Path, **settings: Any) -> Recording:
     """Writes the episode that an action log holds to a video, or those of several; see `record_episodes`."""
     logs = [logs] if isinstance(logs, ActionLog) else logs
     log_path_of(path, logs)
     return record_episodes(
-        [Played(_replayed(log), log.stage, log.frame_skip, frames=log.frames) for log in logs], path, **settings
+        [Clip(play_log(log), log.stage, log.frame_skip, frames=log.frames) for log in logs], path, **settings
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _ReplayedStep:
-    step: int
-    frames: tuple[np.ndarray, ...]
-    buttons: int
-    held: tuple[int, ...]
-    reward: float
-    total_reward: float
-    x: int
-    max_x: int
-    end: EndReason | None
-    ram_crc32: int
-    q_values: tuple[float, ...] = ()
-
-
-def _replayed(log: ActionLog) -> Iterator[_ReplayedStep]:
-    frames: list[np.ndarray] = []
-    ram_crc32 = 0
-
-    def keep(emulator: MarioEmulator) -> None:
-        nonlocal ram_crc32
-        frames.append(emulator.screen)
-        ram_crc32 = zlib.crc32(emulator.ram.data, ram_crc32)
-
-    with MarioEmulator(log.stage) as emulator:
-        episode = Episode(emulator, frame_skip=log.frame_skip)
-        for buttons in log.buttons:
-            if episode.end is not None:
-                return
-            frames.clear()
-            result = episode.step(buttons, keep)
-            yield _ReplayedStep(
-                step=episode.steps,
-                frames=tuple(frames),
-                buttons=buttons,
-                held=(buttons,) * log.frame_skip,
-                reward=result.reward,
-                total_reward=episode.total_reward,
-                x=emulator.x_position,
-                max_x=episode.max_x,
-                end=episode.end,
-                ram_crc32=ram_crc32,
-            )
 
 
 def put_log_beside(

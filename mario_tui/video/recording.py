@@ -12,7 +12,7 @@ from mario_tui.game.stages import check_stage
 from mario_tui.play.evaluation import check_protocol, evaluate
 from mario_tui.play.rollout import rollout
 from mario_tui.video.recorder import (
-    Played,
+    Clip,
     Progress,
     Recording,
     RecordingCancelledError,
@@ -60,7 +60,7 @@ def record_agent(
     check_protocol(best_of, sticky, noops, seed)
     policy = load_policy(agent) if isinstance(agent, Path) else agent
 
-    def episode(stage: str) -> Played:
+    def episode(stage: str) -> Clip:
         best_seed, frames = seed, None
         if best_of > 1:
             played = evaluate(
@@ -70,7 +70,7 @@ def record_agent(
                 raise RecordingCancelledError(f"{output} was not written: the recording was cancelled")
             best = max(played.per_episode, key=lambda one: one.merit)
             best_seed, frames = best.seed, best.length * policy.spec.frame_skip
-        return Played(
+        return Clip(
             rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=best_seed, all_frames=True),
             stage,
             policy.spec.frame_skip,

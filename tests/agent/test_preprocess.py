@@ -6,8 +6,7 @@ import torch
 from torchvision import transforms as T  # noqa: N812
 
 from mario_tui.agent.preprocess import FrameStacks, preprocess
-from mario_tui.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
-from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import Episode
 
 
@@ -21,7 +20,7 @@ def tutorial_wrappers(frame: np.ndarray) -> torch.Tensor:
 @pytest.mark.parametrize("stage", ["1-1", "1-2", "2-2", "3-1", "4-4", "8-1"])
 def test_within_one_grey_level_of_the_tutorials_wrappers(stage: str) -> None:
     frames = []
-    with MarioEmulator(stage) as emulator:
+    with open_emulator(stage) as emulator:
         episode = Episode(emulator)
         for step in range(30):
             if episode.end is None:

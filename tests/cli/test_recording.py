@@ -21,7 +21,8 @@ from rich.console import Console
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.cli import main
 from mario_tui.commands.recording_progress import frames_bar
-from mario_tui.game.action_log import ActionLog, load_logs, replay
+from mario_tui.game.action_log import ActionLog, load_logs
+from mario_tui.game.replaying import replay
 from mario_tui.video.recorder import VideoWriter
 
 LOG = ActionLog("1-1", 4, (130, 131, 131, 131, 130) * 4)

@@ -1,6 +1,5 @@
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,10 @@ from mario_tui.game.action_log import (
     MAX_FILE_BYTES,
     MAX_FRAMES,
     ActionLog,
-    ReplayResult,
     load_logs,
     logs_to_json,
-    replay,
 )
-from mario_tui.game.emulator import MarioEmulator
-from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.stages import STAGES
-from traces import GOLDEN, LOGS
 
 quickly = settings(deadline=None, max_examples=50)
 
@@ -208,64 +202,6 @@ def test_saving_where_there_is_no_folder(tmp_path: Path) -> None:
             LOG.save(tmp_path / folder / "log.json")
 
 
-@pytest.fixture
-def emulator() -> Iterator[MarioEmulator]:
-    with MarioEmulator("1-1") as emulator:
-        yield emulator
-
-
-def test_a_replay_is_the_episode_again(emulator: MarioEmulator) -> None:
-    played = Recorder()
-    episode = Episode(emulator, frame_skip=3)
-    while episode.end is None:
-        episode.step(130 if episode.steps % 5 else 131, played)
-
-    replayed = Recorder()
-    result = replay(episode.action_log(), replayed)
-    assert replayed.moments == played.moments
-    assert result == ReplayResult(
-        frames=episode.frames,
-        ram_crc32=result.ram_crc32,
-        screen_crc32=result.screen_crc32,
-        max_x=episode.max_x,
-        reward=episode.total_reward,
-        cleared=False,
-        end=EndReason.DEATH,
-    )
-
-
-def test_a_replay_shows_what_7_4_0_showed() -> None:
-    expected = json.loads((GOLDEN / "1-1-pipe.json").read_text())["episodes"][0]
-    result = replay(ActionLog.load(LOGS / "1-1-pipe.json"))
-    assert result.end is None
-    for name in ("frames", "reward", "ram_crc32", "screen_crc32"):
-        assert getattr(result, name) == expected[name], name
-
-
-def test_a_replay_stops_at_the_episodes_end() -> None:
-    log = ActionLog("1-1", 4, (130,) * 200)
-    result = replay(log)
-    assert result.end is EndReason.DEATH
-    steps = -(-result.frames // 4)
-    assert steps < 200
-    assert replay(ActionLog("1-1", 4, (130,) * steps)) == result
-    assert replay(ActionLog("1-1", 4, (130,) * (steps - 1))).end is None
-
-
-def test_replaying_nothing() -> None:
-    assert replay(ActionLog("1-1", 4, ())) == ReplayResult(0, 0, 0, 40, 0.0, False, None)
-
-
-class Recorder:
-    """Keeps what is to be seen after every frame."""
-
-    def __init__(self) -> None:
-        self.moments: list[tuple[bytes, bytes]] = []
-
-    def __call__(self, emulator: MarioEmulator) -> None:
-        self.moments.append((emulator.ram.tobytes(), emulator.screen.tobytes()))
-
-
 def test_checksums_are_kept_and_say_nothing_about_what_was_pressed(tmp_path: Path) -> None:
     checked = ActionLog("1-1", 4, (130, 131, 0), ram_crc32=1, screen_crc32=2**32 - 1)
     checked.save(tmp_path / "log.json")
@@ -281,15 +217,6 @@ def test_malformed_checksums(tmp_path: Path, name: str, value: object) -> None:
     (tmp_path / "log.json").write_bytes(changed(**{name: value}))
     with pytest.raises(InputError, match=name):
         ActionLog.load(tmp_path / "log.json")
-
-
-def test_a_replay_knows_whether_it_is_the_one_that_was_noted() -> None:
-    log = ActionLog("1-1", 4, (130,) * 3)
-    result = replay(log)
-    ram, screen = result.ram_crc32, result.screen_crc32
-    assert not result.differs_from(log), "nothing was noted"
-    for noted, differs in (((ram, screen), False), ((ram, None), False), ((ram, 5), True), ((5, screen), True)):
-        assert result.differs_from(ActionLog("1-1", 4, (130,) * 3, *noted)) is differs
 
 
 def test_several_episodes_in_a_file(tmp_path: Path) -> None:

@@ -11,29 +11,30 @@ import pytest
 
 from mario_tui.buttons import RIGHT, A
 from mario_tui.errors import EmulatorError, InputError
-from mario_tui.game.emulator import SCREEN_SHAPE, MarioEmulator, emulator_generation
+from mario_tui.game.emulator import SCREEN_SHAPE, emulator_generation
+from mario_tui.game.nes_py_emulator import NesPyEmulator
 from mario_tui.game.stages import STAGES
 
 
 @pytest.fixture(scope="module")
-def shared_emulator() -> Iterator[MarioEmulator]:
-    with MarioEmulator("1-1") as emulator:
+def shared_emulator() -> Iterator[NesPyEmulator]:
+    with NesPyEmulator("1-1") as emulator:
         yield emulator
 
 
 @pytest.fixture
-def emulator(shared_emulator: MarioEmulator) -> MarioEmulator:
+def emulator(shared_emulator: NesPyEmulator) -> NesPyEmulator:
     shared_emulator.reset()
     return shared_emulator
 
 
-def test_it_starts_at_the_start(emulator: MarioEmulator) -> None:
+def test_it_starts_at_the_start(emulator: NesPyEmulator) -> None:
     assert (emulator.stage, emulator.x_position, emulator.time) == ("1-1", 40, 400)
     assert (emulator.life, emulator.coins, emulator.score, emulator.status) == (2, 0, 0, "small")
     assert (emulator.done, emulator.dead, emulator.flag_get) == (False, False, False)
 
 
-def test_what_it_shows_are_plain_values(emulator: MarioEmulator) -> None:
+def test_what_it_shows_are_plain_values(emulator: NesPyEmulator) -> None:
     for name in ("x_position", "time", "life", "coins", "score"):
         assert type(getattr(emulator, name)) is int, name
     for name in ("done", "dead", "flag_get"):
@@ -41,7 +42,7 @@ def test_what_it_shows_are_plain_values(emulator: MarioEmulator) -> None:
     assert type(emulator.frame(0)) is float
 
 
-def test_screen_and_ram_are_copies(emulator: MarioEmulator) -> None:
+def test_screen_and_ram_are_copies(emulator: NesPyEmulator) -> None:
     screen, ram = emulator.screen, emulator.ram
     assert (screen.shape, screen.dtype, screen.flags.c_contiguous) == (SCREEN_SHAPE, np.uint8, True)
     assert (ram.shape, ram.dtype) == ((2048,), np.uint8)
@@ -58,7 +59,7 @@ def test_screen_and_ram_are_copies(emulator: MarioEmulator) -> None:
     assert np.array_equal(emulator.ram, now)
 
 
-def test_copy_screen_fills_the_array_that_it_is_given(emulator: MarioEmulator) -> None:
+def test_copy_screen_fills_the_array_that_it_is_given(emulator: NesPyEmulator) -> None:
     out = np.zeros(SCREEN_SHAPE, np.uint8)
     emulator.copy_screen(out)
     assert np.array_equal(out, emulator.screen)
@@ -67,7 +68,7 @@ def test_copy_screen_fills_the_array_that_it_is_given(emulator: MarioEmulator) -
     assert sky[2] > sky[0], "red, green, blue: the sky is blue"
 
 
-def test_reset_is_the_same_in_every_bit(emulator: MarioEmulator) -> None:
+def test_reset_is_the_same_in_every_bit(emulator: NesPyEmulator) -> None:
     def crc32s() -> tuple[int, int]:
         return zlib.crc32(emulator.ram.data), zlib.crc32(emulator.screen.data)
 
@@ -77,18 +78,18 @@ def test_reset_is_the_same_in_every_bit(emulator: MarioEmulator) -> None:
     assert crc32s() != first
     emulator.reset()
     assert crc32s() == first
-    with MarioEmulator("1-1") as another:
+    with NesPyEmulator("1-1") as another:
         assert (zlib.crc32(another.ram.data), zlib.crc32(another.screen.data)) == first
 
 
-def test_two_emulators_do_not_touch_each_other(emulator: MarioEmulator) -> None:
-    with MarioEmulator("1-1") as another:
+def test_two_emulators_do_not_touch_each_other(emulator: NesPyEmulator) -> None:
+    with NesPyEmulator("1-1") as another:
         for _ in range(50):
             another.frame(RIGHT)
         assert another.x_position > emulator.x_position == 40
 
 
-def test_falling_into_a_pit_is_death(emulator: MarioEmulator) -> None:
+def test_falling_into_a_pit_is_death(emulator: NesPyEmulator) -> None:
     # The first pit of 1-1 is far: Mario is put below the screen, as if he had fallen in.
     emulator._environment.ram[0x00B5] = 2
     reward = emulator.frame(0)
@@ -144,14 +145,14 @@ class FakeEnvironment:
 )
 def test_the_reward_at_its_limits(monkeypatch: pytest.MonkeyPatch, shown: dict[str, Any], reward: float) -> None:
     """x ignored beyond +-5, the clock only downwards, -25 for dying and none for a clear, all within +-15."""
-    monkeypatch.setattr("mario_tui.game.emulator._environment_class", lambda: FakeEnvironment)
-    emulator = MarioEmulator("1-1")
+    monkeypatch.setattr("mario_tui.game.nes_py_emulator._environment_class", lambda: FakeEnvironment)
+    emulator = NesPyEmulator("1-1")
     emulator._environment.shows(**shown)
     assert emulator.frame(0) == reward
 
 
 def test_a_closed_emulator_says_so_and_can_be_closed_again() -> None:
-    emulator = MarioEmulator("1-1")
+    emulator = NesPyEmulator("1-1")
     emulator.close()
     emulator.close()
     for use in (lambda: emulator.frame(0), emulator.reset, lambda: emulator.screen, lambda: emulator.ram):
@@ -161,12 +162,12 @@ def test_a_closed_emulator_says_so_and_can_be_closed_again() -> None:
 
 def test_a_stage_that_is_none_is_refused() -> None:
     with pytest.raises(InputError):
-        MarioEmulator("9-9")
+        NesPyEmulator("9-9")
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_starts(stage: str) -> None:
-    with MarioEmulator(stage) as emulator:
+    with NesPyEmulator(stage) as emulator:
         ram = emulator.ram
         assert f"{ram[0x75F] + 1}-{ram[0x75C] + 1}" == stage
         assert emulator.time in (300, 400)
@@ -192,8 +193,8 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_broken_package_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "gym_super_mario_bros.py").write_text("raise RuntimeError('built\\nfor another')")
     program = (
-        "from mario_tui.game.emulator import MarioEmulator, EmulatorError\n"
-        "try: MarioEmulator()\n"
+        "from mario_tui.errors import EmulatorError; from mario_tui.game.emulator import open_emulator\n"
+        "try: open_emulator()\n"
         "except EmulatorError as error: print(error)\n"
     )
     path = [str(tmp_path), *filter(None, sys.path)]
@@ -210,9 +211,9 @@ def test_a_broken_package_is_one_line(tmp_path: Path) -> None:
 def test_nothing_is_written_to_the_terminal(filters: str) -> None:
     """Neither gym's banner, nor warnings, nor what a C library writes to descriptors 1 and 2."""
     program = (
-        "from mario_tui.game.emulator import MarioEmulator\n"
+        "from mario_tui.game.emulator import open_emulator\n"
         "for _ in range(2):\n"
-        "    with MarioEmulator('1-1') as emulator:\n"
+        "    with open_emulator('1-1') as emulator:\n"
         "        for frame in range(60): emulator.frame(129)\n"
         "        emulator.reset(); emulator.screen; emulator.ram\n"
         "import warnings\n"
@@ -229,27 +230,27 @@ def test_nothing_is_written_to_the_terminal(filters: str) -> None:
 
 
 def test_a_kept_state_goes_on_the_same_in_every_bit() -> None:
-    def play(emulator: MarioEmulator, frames: range) -> int:
+    def play(emulator: NesPyEmulator, frames: range) -> int:
         checksum = 0
         for frame in frames:
             emulator.frame(RIGHT | A if frame % 40 > 8 else RIGHT)
             checksum = zlib.crc32(emulator.ram.data, zlib.crc32(emulator.screen.data, checksum))
         return checksum
 
-    with MarioEmulator("1-1") as emulator:
-        with pytest.raises(EmulatorError, match="no state"):
-            emulator.go_back()
+    with NesPyEmulator("1-1") as emulator:
+        with pytest.raises(EmulatorError, match="no saved state"):
+            emulator.load_state()
         from_start = play(emulator, range(60))
-        emulator.keep()
+        emulator.save_state()
         x, time = emulator.x_position, emulator.time
         onwards = play(emulator, range(60, 120))
         assert emulator.x_position > x
         while not emulator.done:  # also back from death
             emulator.frame(RIGHT)
-        emulator.go_back()
+        emulator.load_state()
         assert (emulator.done, emulator.dead, emulator.x_position, emulator.time) == (False, False, x, time)
         assert play(emulator, range(60, 120)) == onwards
         emulator.reset()
         assert play(emulator, range(60)) == from_start
-        with pytest.raises(EmulatorError, match="no state"):
-            emulator.go_back()
+        with pytest.raises(EmulatorError, match="no saved state"):
+            emulator.load_state()

@@ -7,14 +7,14 @@ import pytest
 from mario_tui.buttons import LEFT, RIGHT, A, B
 from mario_tui.errors import EmulatorError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.emulator import MarioEmulator
-from mario_tui.game.episode import EndReason, Episode, StepResult, stick
+from mario_tui.game.emulator import Emulator, open_emulator
+from mario_tui.game.episode import EndReason, Episode, StepResult, noop_start_steps, sticky_actions
 from traces import LOGS
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[MarioEmulator]:
-    with MarioEmulator("1-1") as emulator:
+def emulator() -> Iterator[Emulator]:
+    with open_emulator("1-1") as emulator:
         yield emulator
 
 
@@ -25,11 +25,11 @@ def run_into_the_first_enemy(episode: Episode) -> StepResult:
             return result
 
 
-def set_clock(emulator: MarioEmulator, hundreds: int, tens: int, ones: int) -> None:
+def set_clock(emulator: Emulator, hundreds: int, tens: int, ones: int) -> None:
     emulator._environment.ram[0x7F8:0x7FB] = hundreds, tens, ones
 
 
-def test_a_step_sums_its_frames(emulator: MarioEmulator) -> None:
+def test_a_step_sums_its_frames(emulator: Emulator) -> None:
     emulator.reset()
     rewards, x = [], []
     for _ in range(40):
@@ -45,7 +45,7 @@ def test_a_step_sums_its_frames(emulator: MarioEmulator) -> None:
     assert episode.buttons == [RIGHT] * 40
 
 
-def test_the_farthest_x_may_lie_within_a_step(emulator: MarioEmulator) -> None:
+def test_the_farthest_x_may_lie_within_a_step(emulator: Emulator) -> None:
     episode = Episode(emulator, frame_skip=60)
     x: list[int] = []
     for buttons in (RIGHT | B, LEFT | B):
@@ -54,7 +54,7 @@ def test_the_farthest_x_may_lie_within_a_step(emulator: MarioEmulator) -> None:
     assert episode.max_x == max(x)
 
 
-def test_on_frame_sees_every_frame(emulator: MarioEmulator) -> None:
+def test_on_frame_sees_every_frame(emulator: Emulator) -> None:
     seen: list[int] = []
     episode = Episode(emulator, frame_skip=3)
     for _ in range(5):
@@ -63,7 +63,7 @@ def test_on_frame_sees_every_frame(emulator: MarioEmulator) -> None:
     assert seen[-1] == emulator.x_position
 
 
-def test_death(emulator: MarioEmulator) -> None:
+def test_death(emulator: Emulator) -> None:
     episode = Episode(emulator, frame_skip=4)
     result = run_into_the_first_enemy(episode)
     assert (result.end, result.terminated, result.truncated) == (EndReason.DEATH, True, False)
@@ -71,7 +71,7 @@ def test_death(emulator: MarioEmulator) -> None:
     assert result.reward < 0
 
 
-def test_the_last_step_stops_at_the_end(emulator: MarioEmulator) -> None:
+def test_the_last_step_stops_at_the_end(emulator: Emulator) -> None:
     each_frame = Episode(emulator, frame_skip=1)
     run_into_the_first_enemy(each_frame)
     episode = Episode(emulator, frame_skip=7)
@@ -82,7 +82,7 @@ def test_the_last_step_stops_at_the_end(emulator: MarioEmulator) -> None:
     assert episode.total_reward == each_frame.total_reward
 
 
-def test_stepping_after_the_end_is_an_error(emulator: MarioEmulator) -> None:
+def test_stepping_after_the_end_is_an_error(emulator: Emulator) -> None:
     episode = Episode(emulator)
     run_into_the_first_enemy(episode)
     steps = episode.steps
@@ -93,7 +93,7 @@ def test_stepping_after_the_end_is_an_error(emulator: MarioEmulator) -> None:
     assert episode.step(RIGHT).end is None
 
 
-def test_reset_forgets_the_episode(emulator: MarioEmulator) -> None:
+def test_reset_forgets_the_episode(emulator: Emulator) -> None:
     episode = Episode(emulator)
     run_into_the_first_enemy(episode)
     episode.reset()
@@ -104,7 +104,7 @@ def test_reset_forgets_the_episode(emulator: MarioEmulator) -> None:
 
 def test_clear() -> None:
     log = ActionLog.load(LOGS / "1-4-clear.json")
-    with MarioEmulator(log.stage) as emulator:
+    with open_emulator(log.stage) as emulator:
         episode = Episode(emulator, frame_skip=log.frame_skip)
         for buttons in log.buttons:
             assert episode.end is None
@@ -114,7 +114,7 @@ def test_clear() -> None:
         assert not emulator.dead
 
 
-def test_stall_counts_steps_without_new_ground(emulator: MarioEmulator) -> None:
+def test_stall_counts_steps_without_new_ground(emulator: Emulator) -> None:
     episode = Episode(emulator, frame_skip=4, stall_steps=5)
     for _ in range(8):
         assert episode.step(RIGHT).end is None
@@ -131,7 +131,7 @@ def test_stall_counts_steps_without_new_ground(emulator: MarioEmulator) -> None:
         episode.step(RIGHT)
 
 
-def test_getting_on_slowly_is_no_stall(emulator: MarioEmulator) -> None:
+def test_getting_on_slowly_is_no_stall(emulator: Emulator) -> None:
     episode = Episode(emulator, frame_skip=4, stall_steps=5)
     # One step in four to the right: Mario stops in between and gets on all the same.
     for step in range(40):
@@ -139,7 +139,7 @@ def test_getting_on_slowly_is_no_stall(emulator: MarioEmulator) -> None:
     assert episode.max_x > 40
 
 
-def test_the_step_limit(emulator: MarioEmulator) -> None:
+def test_the_step_limit(emulator: Emulator) -> None:
     episode = Episode(emulator, max_steps=3)
     assert [episode.step(A).end for _ in range(3)] == [None, None, EndReason.TIME]
     episode.reset()
@@ -149,7 +149,7 @@ def test_the_step_limit(emulator: MarioEmulator) -> None:
     assert (result.terminated, result.truncated) == (False, True)
 
 
-def test_the_clock_running_out(emulator: MarioEmulator) -> None:
+def test_the_clock_running_out(emulator: Emulator) -> None:
     episode = Episode(emulator)
     set_clock(emulator, 0, 0, 2)
     result = episode.step(0)
@@ -162,14 +162,14 @@ def test_the_clock_running_out(emulator: MarioEmulator) -> None:
     assert emulator.time == 0
 
 
-def test_a_step_of_changing_buttons_is_its_frames(emulator: MarioEmulator) -> None:
+def test_a_step_of_changing_buttons_is_its_frames(emulator: Emulator) -> None:
     x: list[int] = []
     steps = [(RIGHT, RIGHT, 0), (A, RIGHT | A, RIGHT), RIGHT]
     episode = Episode(emulator, frame_skip=3)
     for buttons in steps:
         episode.step(buttons, lambda emulator: x.append(emulator.x_position))
     screen = emulator.screen
-    assert episode.action_log() == ActionLog("1-1", 1, (RIGHT, RIGHT, 0, A, RIGHT | A, RIGHT, RIGHT, RIGHT, RIGHT))
+    assert episode.buttons == [RIGHT, RIGHT, 0, A, RIGHT | A, RIGHT, RIGHT, RIGHT, RIGHT]
 
     by_frame: list[int] = []
     episode = Episode(emulator, frame_skip=1)
@@ -179,28 +179,48 @@ def test_a_step_of_changing_buttons_is_its_frames(emulator: MarioEmulator) -> No
     assert np.array_equal(emulator.screen, screen)
 
 
-def test_a_step_has_a_byte_for_each_frame(emulator: MarioEmulator) -> None:
+def test_a_step_has_a_byte_for_each_frame(emulator: Emulator) -> None:
     episode = Episode(emulator)
     with pytest.raises(ValueError, match="4 frames, and there are buttons for 3"):
         episode.step((0, 0, 0))
 
 
-def test_sticky_buttons_hold_on_by_frame() -> None:
+def test_sticky_actions_repeat_the_buttons_before_by_frame() -> None:
     rng = np.random.default_rng(0)
-    steps = [stick(7, 3, sticky=0.25, frames=4, rng=rng) for _ in range(4000)]
+    steps = [sticky_actions(7, 3, sticky=0.25, frames=4, rng=rng) for _ in range(4000)]
     late = Counter(step.count(3) for step in steps)
     assert all(step == [3] * step.count(3) + [7] * step.count(7) and len(step) == 4 for step in steps)
     for frames in range(4):  # the chance of a first success after that many failures
         assert late[frames] / 4000 == pytest.approx(0.75 * 0.25**frames, abs=0.02)
     assert late[4] == pytest.approx(4000 * 0.25**4, abs=15)
-    assert stick(7, 3, sticky=0.0, frames=4, rng=rng) == [7] * 4
 
 
-def test_its_action_log(emulator: MarioEmulator) -> None:
-    episode = Episode(emulator, frame_skip=2)
-    for buttons in (RIGHT, A, 0):
-        episode.step(buttons)
-    assert episode.action_log() == ActionLog("1-1", 2, (RIGHT, A, 0))
+def test_noop_starts_are_up_to_so_many_frames_in_whole_steps() -> None:
+    rng = np.random.default_rng(0)
+    for skip, most in ((4, 8), (1, 30), (7, 5)):
+        steps = Counter(noop_start_steps(30, frame_skip=skip, rng=rng) for _ in range(3000))
+        assert set(steps) == set(range(most + 1))
+        assert steps[0] == pytest.approx(3000 / 31, abs=40)
+
+
+def test_without_chance_no_random_number_is_drawn() -> None:
+    rng = np.random.default_rng(0)
+    assert sticky_actions(7, 3, sticky=0.0, frames=4, rng=rng) == [7] * 4
+    assert noop_start_steps(0, frame_skip=4, rng=rng) == 0
+    assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
+
+
+def test_a_noop_start_is_steps_of_no_button(emulator: Emulator) -> None:
+    episode = Episode(emulator)
+    for _ in range(3):
+        episode.step(0)
+    ram = emulator.ram
+    episode.reset(3)
+    assert np.array_equal(emulator.ram, ram)
+    assert (episode.steps, episode.end) == (3, None)
+    short = Episode(emulator, max_steps=2)
+    short.reset(3)
+    assert (short.steps, short.end) == (1, None), "an episode that ends in its no-op start begins again"
 
 
 def test_end_reasons_are_written_as_words() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.emulator import Emulator, open_emulator
 from traces import GOLDEN, Trace, buttons_of
 
 TRACES = {path.stem: json.loads(path.read_text()) for path in sorted(GOLDEN.glob("*.json"))}
 
 
-def play(emulator: MarioEmulator, buttons: Iterable[int]) -> dict[str, Any]:
+def play(emulator: Emulator, buttons: Iterable[int]) -> dict[str, Any]:
     emulator.reset()
     trace = Trace()
     for byte in buttons:
@@ -28,7 +28,7 @@ def play(emulator: MarioEmulator, buttons: Iterable[int]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", TRACES)
 def test_every_frame_is_that_of_7_4_0(name: str) -> None:
-    with MarioEmulator(TRACES[name]["stage"]) as emulator:
+    with open_emulator(TRACES[name]["stage"]) as emulator:
         for episode in TRACES[name]["episodes"]:
             assert episode == episode | play(emulator, buttons_of(episode))
 

@@ -25,6 +25,6 @@ def test_importing_every_module_loads_only_numpy() -> None:
 
 
 def test_playing_loads_no_torch() -> None:
-    loaded = modules_after("from mario_tui.game.emulator import MarioEmulator; MarioEmulator().close()")
+    loaded = modules_after("from mario_tui.game.emulator import open_emulator; open_emulator().close()")
     assert "nes_py" in loaded
     assert not loaded & {"torch", "textual", "pydantic"}

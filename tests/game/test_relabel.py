@@ -5,7 +5,7 @@ import pytest
 
 from mario_tui.buttons import ACTION_SETS, DOWN, LEFT, RIGHT, A, B
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.relabel import DemonstratedStep, demonstrate
 from traces import LOGS, buttons_of
@@ -29,7 +29,7 @@ def test_screens_and_rewards_are_those_of_the_game_played_frame_by_frame(skip: i
     assert any(len(set(log.buttons[start : start + 4])) > 1 for start in range(0, 200, 4)), (
         "buttons change within steps"
     )
-    with MarioEmulator("1-1") as emulator:
+    with open_emulator("1-1") as emulator:
         screens, rewards = [emulator.screen], []
         for byte in log.buttons:
             rewards.append(emulator.frame(byte))
@@ -39,7 +39,7 @@ def test_screens_and_rewards_are_those_of_the_game_played_frame_by_frame(skip: i
     assert len(steps) == 200 // skip + 1
     for number, step in enumerate(steps):
         np.testing.assert_array_equal(step.screen, screens[number * skip])
-        assert step.held == (log.buttons[number * skip - 1] if number else 0)
+        assert step.previous_buttons == (log.buttons[number * skip - 1] if number else 0)
         assert step.reward == sum(rewards[number * skip : (number + 1) * skip])
     assert [step.last for step in steps] == [False] * (200 // skip) + [True]
     assert {step.end for step in steps} == {None}
@@ -52,7 +52,7 @@ def test_steps_are_those_of_an_episode_to_its_end(name: str) -> None:
     else:
         log, end = ActionLog.load(LOGS / name), EndReason.CLEAR
     by_frame = ActionLog("1-1", 1, tuple(byte for byte in log.buttons for _ in range(log.frame_skip)))
-    with MarioEmulator("1-1") as emulator:
+    with open_emulator("1-1") as emulator:
         episode = Episode(emulator, frame_skip=SKIP)
         results = []
         for start in range(0, len(by_frame.buttons), SKIP):
@@ -71,7 +71,7 @@ def test_steps_are_those_of_an_episode_to_its_end(name: str) -> None:
 
 def test_a_rest_of_the_log_is_left_off_unless_the_game_ends_in_it() -> None:
     to_death = (RIGHT | B,) * 400
-    with MarioEmulator("1-1") as emulator:
+    with open_emulator("1-1") as emulator:
         frames = 0
         while not emulator.done:
             emulator.frame(to_death[frames])

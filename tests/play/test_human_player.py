@@ -15,8 +15,9 @@ import numpy as np
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.buttons import RIGHT, A, B
 from mario_tui.errors import MarioTuiError
-from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
+from mario_tui.game.replaying import play_log, replay
 from mario_tui.play.ghost import Ghost
 from mario_tui.play.human_player import HumanPlayer
 
@@ -72,10 +73,10 @@ def test_what_is_held_moves_mario_and_the_log_replays_it() -> None:
         player.begin()
         until(lambda: step(player) > 300)
         player.toggle_pause()
-        until(lambda: step(player) == len(player.held(100_000)))
+        until(lambda: step(player) == len(player.frame_buttons(100_000)))
         moment = player.latest
         assert moment is not None
-        held = player.held(moment.step)
+        held = player.frame_buttons(moment.step)
         assert held == [jumping(frame) for frame in range(moment.step)]
         result = replay(ActionLog.of_frames("1-1", 1, held))
     assert (result.frames, result.max_x) == (moment.step, moment.max_x)
@@ -88,11 +89,10 @@ def test_the_screen_shown_is_the_game_s() -> None:
         player.begin()
         until(lambda: step(player) > 60)
         player.toggle_pause()
-        until(lambda: step(player) == len(player.held(100_000)))
-        shown, held = player.latest_frame, player.held(100_000)
-        last: list[np.ndarray] = []
-        replay(ActionLog.of_frames("1-1", 1, held), lambda emulator: last.__setitem__(slice(None), [emulator.screen]))
-    np.testing.assert_array_equal(shown, last[0])
+        until(lambda: step(player) == len(player.frame_buttons(100_000)))
+        shown, held = player.latest_frame, player.frame_buttons(100_000)
+        *_, last = play_log(ActionLog.of_frames("1-1", 1, held))
+    np.testing.assert_array_equal(shown, last.frame)
 
 
 def test_pause_and_single_frames() -> None:
@@ -125,12 +125,12 @@ def test_going_back_to_a_kept_place_undoes_what_came_after() -> None:
         player.toggle_pause()
         player.go_back()
         until(lambda: step(player) == kept)
-        assert player.held(100_000) == [jumping(frame) for frame in range(kept)]
+        assert player.frame_buttons(100_000) == [jumping(frame) for frame in range(kept)]
         player.toggle_pause()
         until(lambda: step(player) > kept + 50)
         player.toggle_pause()
-        until(lambda: step(player) == len(player.held(100_000)))
-        moment, held = player.latest, player.held(100_000)
+        until(lambda: step(player) == len(player.frame_buttons(100_000)))
+        moment, held = player.latest, player.frame_buttons(100_000)
     assert moment is not None
     result = replay(ActionLog.of_frames("1-1", 1, held))
     assert (result.max_x, result.reward) == (moment.max_x, moment.total_reward)
@@ -163,7 +163,7 @@ def test_another_stage_and_no_place_to_go_back_to() -> None:
         player.restart("4-2")
         until(lambda: player.stage == "4-2" and step(player) == 0)
         assert not player.has_kept
-        assert player.held(10) == []
+        assert player.frame_buttons(10) == []
 
 
 def test_pace_is_told_after_the_first_frames_and_is_about_a_sixtieth_of_a_second() -> None:
@@ -204,8 +204,7 @@ def test_the_ghost_is_where_its_policy_is_after_the_same_frames() -> None:
     assert ghost.x_at(0) is None
     ghost.start()
     until(lambda: ghost.end is not None)
-    xs: list[int] = []
-    replay(ActionLog("1-1", 4, (RIGHT | A,) * 2000), lambda emulator: xs.append(emulator.x_position))
+    xs = [step.x for step in play_log(ActionLog("1-1", 4, (RIGHT | A,) * 2000), frame_skip=1)][1:]
     assert ghost.x_at(0) == 40
     assert [ghost.x_at(frame) for frame in (40, 60, 80)] == [xs[39], xs[59], xs[79]]
     assert ghost.x_at(1_000_000) == xs[-1]

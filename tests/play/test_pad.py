@@ -2,8 +2,7 @@
 
 import pytest
 
-from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
-from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import Episode
 from mario_tui.play.pad import HIGH_JUMP_FRAMES, HOP_FRAMES, PULSE_FRAMES, Controls
 
@@ -107,7 +106,7 @@ def test_a_tapped_jump_is_as_high_as_a_held_one_and_a_hop_is_lower() -> None:
     def height(jump: str) -> int:
         controls = Controls()
         highest = 255
-        with MarioEmulator("1-1") as emulator:
+        with open_emulator("1-1") as emulator:
             episode = Episode(emulator, frame_skip=1)
             for frame in range(90):
                 if frame == 20:

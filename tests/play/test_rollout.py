@@ -17,11 +17,12 @@ from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.buttons import ACTION_SETS
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import Episode, StepResult
+from mario_tui.game.replaying import replay
 from mario_tui.game.vector_env import VectorEnv
 from mario_tui.play import evaluation
-from mario_tui.play.agent_player import RolloutPlayer
+from mario_tui.play.agent_player import AgentPlayer
 from mario_tui.play.evaluation import EpisodeResult, Evaluation, evaluate
 from mario_tui.play.rollout import rollout
 from mario_tui.store import catalog, checkpoint
@@ -280,7 +281,7 @@ def poll(condition) -> None:
 
 
 def test_the_player_pauses_steps_restarts_and_closes() -> None:
-    player = RolloutPlayer(make_policy)
+    player = AgentPlayer(make_policy)
     player.toggle_pause()
     player.start()
     poll(lambda: player.latest is not None)
@@ -303,7 +304,7 @@ def test_the_player_pauses_steps_restarts_and_closes() -> None:
 
 
 def test_the_player_goes_back_and_on_again() -> None:
-    player = RolloutPlayer(lambda: make_policy(1))
+    player = AgentPlayer(lambda: make_policy(1))
     player.toggle_pause()
     player.start()
     poll(lambda: player.latest is not None)
@@ -321,7 +322,7 @@ def test_the_player_goes_back_and_on_again() -> None:
             assert np.array_equal(player.latest.frame, shown[step].frame)
             assert np.array_equal(player.latest_frame, shown[step].frame)
             assert player.latest.q_values == shown[step].q_values
-    assert player.held(2) == [129] * 8
+    assert player.frame_buttons(2) == [129] * 8
     for step in (3, 4, 5, 6, 7):
         player.step_once()
         poll(lambda step=step: player.latest.step == step)
@@ -336,7 +337,7 @@ def test_the_player_goes_back_and_on_again() -> None:
 
 
 def test_the_player_can_go_back_after_the_end_and_plays_to_it_again() -> None:
-    player = RolloutPlayer(make_policy)
+    player = AgentPlayer(make_policy)
     player.speed = 8
     player.start()
     poll(lambda: player.finished)
@@ -351,7 +352,7 @@ def test_the_player_can_go_back_after_the_end_and_plays_to_it_again() -> None:
 
 
 def test_the_players_chances_hold_from_the_next_step_on() -> None:
-    player = RolloutPlayer(lambda: make_policy(1))
+    player = AgentPlayer(lambda: make_policy(1))
     player.toggle_pause()
     player.start()
     poll(lambda: player.latest is not None)
@@ -369,7 +370,7 @@ def test_the_player_says_what_went_wrong() -> None:
     def fail() -> Policy:
         raise CheckpointError("no checkpoint here")
 
-    player = RolloutPlayer(fail)
+    player = AgentPlayer(fail)
     player.start()
     poll(lambda: player.problem)
     assert player.problem == "no checkpoint here"
@@ -377,7 +378,7 @@ def test_the_player_says_what_went_wrong() -> None:
 
 
 def test_the_players_speeds() -> None:
-    player = RolloutPlayer(make_policy)
+    player = AgentPlayer(make_policy)
     for expected in (2, 4, 8, 8):
         player.faster()
         assert player.speed == expected
@@ -398,7 +399,7 @@ def test_a_person_takes_over_in_the_middle_and_hands_back() -> None:
 
     moments = list(itertools.islice(rollout(make_policy(1), hand=hand), 31))
     by_hand = [2 if number % 3 else 130 for number in range(41, 81)]
-    held = [byte for moment in moments for byte in moment.held]
+    held = [byte for moment in moments for byte in moment.frame_buttons]
     assert held == [129] * 40 + by_hand + [129] * 40
     assert [moment.action for moment in moments[1:]] == [1] * 10 + [None] * 10 + [1] * 10
     assert all(moment.q_values for moment in moments[1:]), "what the agent would do is still told"
@@ -411,7 +412,7 @@ def test_nobody_is_hurried_by_hand() -> None:
 
 
 def test_the_player_changes_hands() -> None:
-    player = RolloutPlayer(lambda: make_policy(1))
+    player = AgentPlayer(lambda: make_policy(1))
     player.toggle_pause()
     player.start()
     poll(lambda: player.latest is not None)
@@ -419,9 +420,9 @@ def test_the_player_changes_hands() -> None:
     player.controls.press(64)
     player.step_once()
     poll(lambda: player.latest.step == 1)
-    assert (player.by_hand, player.latest.held, player.latest.action) == (True, (64,) * 4, None)
+    assert (player.by_hand, player.latest.frame_buttons, player.latest.action) == (True, (64,) * 4, None)
     player.change_hands()
     player.step_once()
     poll(lambda: player.latest.step == 2)
-    assert (player.by_hand, player.latest.held, player.latest.action) == (False, (129,) * 4, 1)
+    assert (player.by_hand, player.latest.frame_buttons, player.latest.action) == (False, (129,) * 4, 1)
     player.close()

@@ -33,23 +33,14 @@ class FakeFleet:
         self._steps = np.where(first, 0, self._steps + 1).astype(np.int32)
         self._ended = ~first & (self._rng.random(len(first)) < self.end_chance)
         self.frames[:] = (self._steps % 200 + held // 5)[:, None, None, None]
-        x = 40 + 3 * self._steps
         return VectorStep(
             reward=np.where(first, 0, held % 7).astype(np.float32),
             terminated=self._ended.copy(),
-            truncated=np.zeros_like(first),
             last=self._ended.copy(),
             first=first.copy(),
             end=[EndReason.DEATH if ended else None for ended in self._ended],
             buttons=held,
-            x=x,
-            max_x=x,
-            time=400 - self._steps,
-            coins=np.zeros_like(x),
-            score=np.zeros_like(x),
-            life=np.zeros_like(x),
-            steps=self._steps.copy(),
-            status=["small"] * len(x),
+            max_x=40 + 3 * self._steps,
             emulating_seconds=0.0,
             dropped=np.zeros_like(first),
         )

@@ -16,7 +16,7 @@ from mario_tui.buttons import ACTION_SETS, LEFT, RIGHT, A, B
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.emulator import MarioEmulator
+from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.store import checkpoint, lookup
 from mario_tui.training.events import Started
@@ -60,7 +60,7 @@ def test_a_demonstration_gives_the_transitions_of_the_game_that_was_played(small
     )
     trainer = Trainer(config, run="shown")
     log = ActionLog.load(CLEAR)
-    with MarioEmulator("1-1") as emulator:
+    with open_emulator("1-1") as emulator:
         episode = Episode(emulator, frame_skip=4)
         screens, held, rewards, ends = [emulator.screen], [0], [], []
         buttons = [byte for byte in log.buttons for _ in range(log.frame_skip)]

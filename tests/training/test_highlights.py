@@ -10,7 +10,8 @@ import pytest
 
 from mario_tui import paths
 from mario_tui.errors import RecordingError
-from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.replaying import replay
 from mario_tui.play.evaluation import EpisodeResult, Evaluation
 from mario_tui.store.history import EpisodeRecord, read_metrics
 from mario_tui.training import highlights

@@ -195,7 +195,7 @@ def moment(**changes: Any) -> Any:
         "frames": (),
         "action": 1,
         "buttons": 129,
-        "held": (129, 129, 129, 129),
+        "frame_buttons": (129, 129, 129, 129),
         "q_values": (11.25, 12.5),
         "reward": 9.0,
         "total_reward": 412.0,
@@ -213,7 +213,7 @@ def moment(**changes: Any) -> Any:
 
 
 class FakePlayer:
-    """Stands for a RolloutPlayer."""
+    """Stands for a AgentPlayer."""
 
     def __init__(self, *, action_set: str = "tutorial", loaded: bool = True) -> None:
         self.calls: list[str] = []
@@ -270,7 +270,7 @@ class FakePlayer:
         self.paused = True
         self.latest = moment(step=max(0, self.latest.step + steps))
 
-    def held(self, last_step: int) -> list[int]:
+    def frame_buttons(self, last_step: int) -> list[int]:
         return [129] * 4 * last_step
 
     def faster(self) -> None:
@@ -313,7 +313,7 @@ class FakeGame(FakePlayer):
         self.calls.append("go back")
         self.latest = moment(step=self.kept_step)
 
-    def held(self, last_step: int) -> list[int]:
+    def frame_buttons(self, last_step: int) -> list[int]:
         return [129] * last_step
 
     def pace(self) -> tuple[float, float] | None:

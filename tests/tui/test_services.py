@@ -12,7 +12,8 @@ from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.errors import MarioTuiError
-from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.replaying import replay
 from mario_tui.store import evaluations
 from mario_tui.tui.services import Services
 from mario_tui.video.library import list_recordings

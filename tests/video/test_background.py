@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.replaying import replay
 from mario_tui.video.background import NICENESS, BackgroundRecording
 
 LOG = ActionLog("1-1", 4, (130, 131, 131, 131, 130) * 4)

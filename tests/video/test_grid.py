@@ -13,7 +13,8 @@ import pytest
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.cli import main
 from mario_tui.errors import InputError
-from mario_tui.game.action_log import ActionLog, replay
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.replaying import play_log, replay
 from mario_tui.video import grid
 from mario_tui.video.grid import GAP, LAST_PICTURE_FRAMES, record_grid
 from mario_tui.video.recorder import RecordingCancelledError
@@ -36,9 +37,7 @@ def agent(action: int, step: int = 0) -> Any:
 
 
 def frames_of(log: ActionLog) -> list[np.ndarray]:
-    frames: list[np.ndarray] = []
-    replay(log, lambda emulator: frames.append(emulator.screen))
-    return frames
+    return [frame for step in play_log(log) for frame in step.frames]
 
 
 def test_each_panel_shows_its_own_game_and_stands_dimmed_when_it_is_over(home: Path) -> None:
@@ -87,7 +86,7 @@ def test_one_agent_or_too_many_are_no_grid(home: Path, count: int) -> None:
 
 
 def test_a_gif_of_a_grid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid, "rollout", lambda policy, **more: list(grid_rollout(policy, **more))[:12])
+    monkeypatch.setattr(grid, "rollout", lambda policy, **more: itertools.islice(grid_rollout(policy, **more), 12))
     made = record_grid([agent(0), agent(1)], home / "grid.gif")
     pictures = imageio.mimread(made.path, memtest=False)
     assert pictures[0].shape[:2] == (240 + LABEL, 512 + GAP)

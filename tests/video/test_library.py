@@ -5,8 +5,7 @@ from pathlib import Path
 
 from mario_tui import paths
 from mario_tui.game.action_log import ActionLog
-from mario_tui.play.agent_player import LogPlayer
-from mario_tui.play.rollout import replay_all, replay_moments
+from mario_tui.play.log_player import LogPlayer, all_log_steps, log_steps
 from mario_tui.video.library import list_recordings, trash
 from mario_tui.video.recorder import record_replay
 
@@ -56,14 +55,14 @@ def test_the_trash_takes_the_log_with_the_last_video_of_it(home: Path) -> None:
 
 
 def test_the_moments_of_a_log_are_its_episode() -> None:
-    moments = list(replay_moments(LOG))
+    moments = list(log_steps(LOG))
     assert [moment.step for moment in moments] == list(range(11))
     assert all(len(moment.frames) == 4 for moment in moments[1:])
-    assert [moment.held for moment in moments[1:]] == [(130,) * 4] * 10
-    later = list(replay_moments(LOG, first_frame=20))
+    assert [moment.frame_buttons for moment in moments[1:]] == [(130,) * 4] * 10
+    later = list(log_steps(LOG, first_frame=20))
     assert [moment.step for moment in later] == list(range(5, 11))
     assert (later[-1].frame == moments[-1].frame).all()
-    by_frame = list(replay_moments(ActionLog("1-1", 1, (130,) * 40)))
+    by_frame = list(log_steps(ActionLog("1-1", 1, (130,) * 40)))
     assert (by_frame[-1].frame == moments[-1].frame).all()
     assert len(by_frame) == 11, "shown in steps of four frames"
 
@@ -99,12 +98,12 @@ def test_a_recording_of_several_stages_is_listed_with_all_of_them(home: Path) ->
 
 
 def test_the_moments_of_several_logs_count_on() -> None:
-    moments = list(replay_all(CHAIN))
+    moments = list(all_log_steps(CHAIN))
     assert [moment.step for _, moment in moments] == list(range(16))
     assert [stage for stage, _ in moments] == ["1-1"] * 11 + ["8-4"] * 5
-    alone = list(replay_moments(CHAIN[1]))
+    alone = list(log_steps(CHAIN[1]))
     assert (moments[-1][1].frame == alone[-1].frame).all()
-    later = list(replay_all(CHAIN, first_frame=20))
+    later = list(all_log_steps(CHAIN, first_frame=20))
     assert [moment.step for _, moment in later] == list(range(5, 16))
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,22 +18,29 @@ import pytest
 from PIL import Image
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.game.action_log import ActionLog, load_logs, replay
+from mario_tui.game.action_log import ActionLog, load_logs
 from mario_tui.game.episode import EndReason
+from mario_tui.game.replaying import ReplayResult, play_log, replay, summary
+from mario_tui.game.step import EpisodeStep
 from mario_tui.video import recorder
 from mario_tui.video.recorder import (
-    Played,
+    Clip,
     RecordingCancelledError,
     VideoWriter,
-    _replayed,
     check_video,
     record_episodes,
-    record_moments,
     record_replay,
 )
 
 SKY, BRICK = (104, 136, 252), (200, 76, 12)
 LOG = ActionLog("1-1", 4, (130, 131, 131, 131, 130) * 4)
+
+
+def watch(log: ActionLog, seen: list[np.ndarray]) -> ReplayResult:
+    """Plays a log, and adds every frame that the emulator shows."""
+    steps = list(play_log(log))
+    seen += [frame for step in steps for frame in step.frames]
+    return summary(steps)
 
 
 def picture(number: int, height: int = 240, width: int = 256) -> np.ndarray:
@@ -81,32 +88,27 @@ def probe(path: Path) -> dict[str, str]:
     return stream
 
 
-@dataclass(frozen=True)
-class Step:
-    """The part of a rollout's moment that recordings use."""
-
-    step: int
-    frames: tuple[np.ndarray, ...]
-    buttons: int = 130
-    q_values: tuple[float, ...] = (1.0, 2.0)
-    reward: float = 1.0
-    total_reward: float = 10.0
-    x: int = 40
-    max_x: int = 40
-    end: EndReason | None = None
-    ram_crc32: int = 7
-
-    @property
-    def held(self) -> tuple[int, ...]:
-        return (self.buttons,) * len(self.frames)
-
-
-def steps(count: int) -> Iterator[Step]:
-    yield Step(0, (), buttons=0, q_values=())
-    for step in range(1, count + 1):
-        frames = tuple(picture(4 * step - 4 + frame) for frame in range(4))
-        end = EndReason.CLEAR if step == count else None
-        yield Step(step, frames, buttons=130 + step % 2, x=40 + step, max_x=40 + step, end=end)
+def steps(count: int) -> Iterator[EpisodeStep]:
+    """An episode that no emulator played: pictures and numbers of a game that is cleared in the last step."""
+    about = {"time": 400, "coins": 0, "score": 0, "life": 2, "status": "small", "ram_crc32": 7}
+    for step in range(count + 1):
+        frames = tuple(picture(4 * step - 4 + frame) for frame in range(4)) if step else ()
+        buttons = 130 + step % 2 if step else 0
+        yield EpisodeStep(
+            step=step,
+            frame=frames[-1] if frames else picture(0),
+            frames=frames,
+            frame_count=4 * step,
+            buttons=buttons,
+            frame_buttons=(buttons,) * len(frames),
+            q_values=(1.0, 2.0) if step else (),
+            reward=1.0,
+            total_reward=10.0,
+            x=40 + step,
+            max_x=40 + step,
+            end=EndReason.CLEAR if step == count else None,
+            **about,  # type: ignore[arg-type]
+        )
 
 
 # --- MP4 --------------------------------------------------------------------------------------------------------
@@ -405,14 +407,7 @@ def test_nothing_is_left_when_the_work_inside_fails(tmp_path: Path) -> None:
 
 def record(path: Path, count: int = 10, **options: object) -> recorder.Recording:
     names = ("right", "right+A")
-    return record_moments(
-        steps(count),
-        path,
-        stage="1-1",
-        frame_skip=4,
-        action_names=names,
-        **options,  # type: ignore[arg-type]
-    )
+    return record_episodes([Clip(steps(count), "1-1", 4, names)], path, **options)  # type: ignore[arg-type]
 
 
 def test_an_episode_becomes_a_video_and_an_action_log(tmp_path: Path) -> None:
@@ -462,24 +457,24 @@ def test_a_cancelled_recording_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_game_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def failing() -> Iterator[Step]:
+    def failing() -> Iterator[EpisodeStep]:
         yield from steps(3)
         raise RecordingError("the game failed")
 
     with pytest.raises(RecordingError, match="the game failed"):
-        record_moments(failing(), tmp_path / "a.mp4", stage="1-1", frame_skip=4)
+        record_episodes([Clip(failing(), "1-1", 4)], tmp_path / "a.mp4")
     assert files(tmp_path) == []
 
 
 def test_moments_without_all_their_frames_are_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="all_frames"):
-        record_moments([replace(step, frames=()) for step in steps(2)], tmp_path / "a.mp4", stage="1-1", frame_skip=4)
+        record_episodes([Clip([replace(step, frames=()) for step in steps(2)], "1-1", 4)], tmp_path / "a.mp4")
     assert files(tmp_path) == []
 
 
 def test_a_replay_on_the_real_game_shows_the_emulators_frames(tmp_path: Path) -> None:
     seen: list[np.ndarray] = []
-    expected = replay(LOG, lambda emulator: seen.append(emulator.screen))
+    expected = watch(LOG, seen)
     recording = record_replay(LOG, tmp_path / "a.mp4")
     assert recording.frames == expected.frames == len(seen) == 80
     assert (recording.max_x, recording.cleared) == (expected.max_x, False)
@@ -512,7 +507,7 @@ def test_a_replay_can_begin_in_the_middle(tmp_path: Path) -> None:
 
 def test_a_replay_in_a_gif_is_exact(tmp_path: Path) -> None:
     seen: list[np.ndarray] = []
-    replay(LOG, lambda emulator: seen.append(emulator.screen))
+    watch(LOG, seen)
     record_replay(LOG, tmp_path / "a.gif", scale=1)
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 40
@@ -558,7 +553,7 @@ def test_a_log_of_another_play_is_not_replaced(tmp_path: Path, whose: str) -> No
     with pytest.raises(InputError, match="another play; choose another name"):
         record_replay(ONE, tmp_path / "a.mp4", scale=1)
     with pytest.raises(RecordingError, match="another play; choose another name"):  # what is played shows at the end
-        record_episodes([Played(_replayed(ONE), ONE.stage, ONE.frame_skip)], tmp_path / "a.mp4", scale=1)
+        record_episodes([Clip(play_log(ONE), ONE.stage, ONE.frame_skip)], tmp_path / "a.mp4", scale=1)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -622,7 +617,7 @@ def test_what_other_programs_find_in_a_video_is_what_the_emulator_showed(
     tmp_path: Path, stage: str, fps: int, scale: int
 ) -> None:
     seen: list[np.ndarray] = []
-    result = replay(log := jumping(stage, 48), lambda emulator: seen.append(emulator.screen))
+    result = watch(log := jumping(stage, 48), seen)
     recording = record_replay(log, tmp_path / "a.mp4", fps=fps, scale=scale)
     stream = probe(recording.path)
     assert (stream["codec_name"], stream["pix_fmt"], stream["r_frame_rate"]) == ("h264", "yuv420p", f"{fps}/1")
@@ -642,7 +637,7 @@ def test_what_other_programs_find_in_a_video_is_what_the_emulator_showed(
 @pytest.mark.parametrize("stage", ["1-1", "4-2", "8-4"])
 def test_a_gif_of_a_stage_is_what_the_emulator_showed(tmp_path: Path, stage: str) -> None:
     seen: list[np.ndarray] = []
-    replay(log := jumping(stage, 24), lambda emulator: seen.append(emulator.screen))
+    watch(log := jumping(stage, 24), seen)
     record_replay(log, tmp_path / "a.gif", scale=1)
     shown = seen[::2]
     with Image.open(tmp_path / "a.gif") as gif:
@@ -658,7 +653,7 @@ def test_a_gif_of_a_stage_is_what_the_emulator_showed(tmp_path: Path, stage: str
 def test_several_stages_follow_one_another_in_one_video(tmp_path: Path) -> None:
     logs = [jumping("1-1", 24), jumping("8-4", 16)]
     seen: list[np.ndarray] = []
-    results = [replay(log, lambda emulator: seen.append(emulator.screen)) for log in logs]
+    results = [watch(log, seen) for log in logs]
     told: list[tuple[int, int | None]] = []
     recording = record_replay(logs, tmp_path / "a.mp4", progress=lambda *now: told.append(now))
     assert recording.frames == len(seen) == 24 * 4 + 16 * 4

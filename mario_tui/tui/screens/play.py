@@ -20,11 +20,11 @@ from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import bar
 
 if TYPE_CHECKING:
-    from mario_tui.play.clocked_player import PacedPlayer
+    from mario_tui.game.step import EpisodeStep
+    from mario_tui.play.clocked_player import ClockedPlayer
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human_player import HumanPlayer
     from mario_tui.play.pad import Controls
-    from mario_tui.play.step import EpisodeStep
 
 _HELD = "keys hold as long as you hold them"
 _LATCHED = "no key releases here: ← → stay held, ↓ lets go, x jump, s hop, z run on and off"
@@ -79,7 +79,7 @@ class PlayScreen(PlayerScreen):
         self._ghost_stage = ""
 
     @property
-    def paced(self) -> PacedPlayer | None:
+    def paced(self) -> ClockedPlayer | None:
         return self._player
 
     @property

@@ -18,9 +18,9 @@ from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.window_switch import WindowSwitch
 
 if TYPE_CHECKING:
-    from mario_tui.play.clocked_player import PacedPlayer
+    from mario_tui.game.step import EpisodeStep
+    from mario_tui.play.clocked_player import ClockedPlayer
     from mario_tui.play.pad import Controls
-    from mario_tui.play.step import EpisodeStep
     from mario_tui.tui.widgets.numbers import Entry
 
 ENDS = {
@@ -58,7 +58,7 @@ class PlayerScreen(MarioScreen):
         self._gone = False
 
     @property
-    def paced(self) -> PacedPlayer | None:
+    def paced(self) -> ClockedPlayer | None:
         """The player, once it is there."""
         raise NotImplementedError
 
@@ -294,9 +294,9 @@ class PlayerScreen(MarioScreen):
         if start is not None and player is not None:
             self.record(player, start.step, self._records_to)
 
-    def record(self, player: PacedPlayer, first_step: int, last_step: int) -> None:
+    def record(self, player: ClockedPlayer, first_step: int, last_step: int) -> None:
         """Makes a video of what was played between two steps, in the background."""
-        held = player.held(last_step)
+        held = player.frame_buttons(last_step)
         first_frame = first_step * self.frame_skip
         if len(held) <= first_frame:
             self.notify("nothing was played since r: no recording was made")

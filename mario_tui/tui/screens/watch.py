@@ -23,10 +23,10 @@ from mario_tui.tui.widgets.q_bars import QBars
 from mario_tui.video.overlay import side_by_side
 
 if TYPE_CHECKING:
-    from mario_tui.play.agent_player import RolloutPlayer
-    from mario_tui.play.clocked_player import PacedPlayer
+    from mario_tui.game.step import EpisodeStep
+    from mario_tui.play.agent_player import AgentPlayer
+    from mario_tui.play.clocked_player import ClockedPlayer
     from mario_tui.play.pad import Controls
-    from mario_tui.play.step import EpisodeStep
     from mario_tui.tui.services import Agent
 
 EPSILONS = (0.0, 0.05, 0.1, 0.25)
@@ -93,7 +93,7 @@ class WatchScreen(PlayerScreen):
     def __init__(self, agent: Agent, *, stage: str | None = None, leaves_app: bool = False) -> None:
         super().__init__(stage or "", leaves_app=leaves_app)
         self._agent = agent
-        self._player: RolloutPlayer | None = None
+        self._player: AgentPlayer | None = None
         self._asked_stage = stage
         self._named_actions = False
         self._shown: EpisodeStep | None = None
@@ -105,7 +105,7 @@ class WatchScreen(PlayerScreen):
             self.add_class("-log")
 
     @property
-    def paced(self) -> PacedPlayer | None:
+    def paced(self) -> ClockedPlayer | None:
         return self._player
 
     @property

@@ -1,0 +1,161 @@
+"""The game through nes-py, the same for both generations of gym-super-mario-bros.
+
+Python < 3.13 has version 7.4.0 and Python >= 3.13 has 9.x (pyproject.toml). Their RAM and screens are equal,
+bit by bit; their rewards are not, so the reward is computed here, by the formula of 7.4.0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import warnings
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mario_tui.errors import EmulatorError
+from mario_tui.game.stages import check_stage
+
+# Addresses in the NES's RAM.
+_PLAYER_STATE = 0x000E
+_PLAYER_SCREEN = 0x00B5  # 1: on the screen, 2 and more: below it
+_DEAD, _DYING = 0x06, 0x0B
+
+_FASTEST_PIXELS = 5  # per frame; a longer way is no walk but a change of area
+_DEATH_PENALTY = 25
+_REWARD_LIMIT = 15
+
+
+class NesPyEmulator:
+    """One game of Super Mario Bros on one stage; see `Emulator` for its attributes and methods.
+
+    After a frame the attributes are what the package judges it by, which is before it skips the black screens between
+    areas.
+    """
+
+    def __init__(self, stage: str = "1-1") -> None:
+        """Raises InputError for an unknown stage and EmulatorError if the game cannot be loaded."""
+        self.stage = check_stage(stage)
+        self._environment: Any = self._new_environment()
+        self._has_saved_state = False
+        self.reset()
+
+    def _new_environment(self) -> Any:
+        world, level = self.stage.split("-")
+        return _environment_class()(target=(int(world), int(level)))
+
+    def reset(self) -> None:
+        environment = self._open_environment()
+        if self._has_saved_state:  # in the place of the start
+            environment.close()
+            environment = self._environment = self._new_environment()
+            self._has_saved_state = False
+        environment.reset()
+        self.done = self.dead = False
+        # The older generation's reset() returns no info.
+        self._read(environment._get_info())
+
+    def frame(self, buttons: int) -> float:
+        environment = self._open_environment()
+        if self.done:
+            raise EmulatorError("the episode is over: reset the emulator before the next frame")
+        x_before, time_before = self.x_position, self.time
+        _, _, *ended, info = environment.step(buttons)
+        self.done = any(ended)
+        # RAM shows how an episode ended, as the package changes nothing in it after the last frame.
+        self.dead = self.done and _is_dying(environment.ram)
+        self._read(info)
+
+        moved = self.x_position - x_before
+        velocity = moved if abs(moved) <= _FASTEST_PIXELS else 0
+        clock = min(self.time - time_before, 0)
+        death = -_DEATH_PENALTY if self.dead else 0
+        return float(max(-_REWARD_LIMIT, min(_REWARD_LIMIT, velocity + clock + death)))
+
+    def save_state(self) -> None:
+        """The next reset takes some 0.3 seconds, as the emulator has room for one state, and that was the start."""
+        self._open_environment()._backup()
+        self._has_saved_state = True
+
+    def load_state(self) -> None:
+        environment = self._open_environment()
+        if not self._has_saved_state:
+            raise EmulatorError("there is no saved state of the game to go back to")
+        environment._restore()
+        environment.done = False
+        self.done = self.dead = False
+        self._read(environment._get_info())
+
+    @property
+    def screen(self) -> NDArray[np.uint8]:
+        out = np.empty(self._open_environment().screen.shape, np.uint8)
+        self.copy_screen(out)
+        return out
+
+    def copy_screen(self, out: NDArray[np.uint8]) -> None:
+        screen = self._open_environment().screen
+        # By channel: four times as fast as in one go, since the emulator keeps its pixels as 32-bit BGRx.
+        for channel in range(3):
+            out[..., channel] = screen[..., channel]
+
+    @property
+    def ram(self) -> NDArray[np.uint8]:
+        return np.array(self._open_environment().ram)
+
+    def close(self) -> None:
+        environment, self._environment = self._environment, None
+        if environment is not None:
+            environment.close()
+
+    def __enter__(self) -> NesPyEmulator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open_environment(self) -> Any:
+        if self._environment is None:
+            raise EmulatorError("the emulator is closed")
+        return self._environment
+
+    def _read(self, info: dict[str, Any]) -> None:
+        # The older generation gives numpy scalars, which overflow and are no JSON.
+        self.flag_get = bool(info["flag_get"])
+        self.x_position = int(info["x_pos"])
+        self.time = int(info["time"])
+        self.life = int(info["life"])
+        self.coins = int(info["coins"])
+        self.score = int(info["score"])
+        self.status: str = info["status"]
+
+
+def _is_dying(ram: NDArray[np.uint8]) -> bool:
+    return bool(ram[_PLAYER_STATE] in (_DEAD, _DYING) or ram[_PLAYER_SCREEN] > 1)
+
+
+@functools.cache
+def _environment_class() -> Any:
+    _silence_game_packages()
+    try:
+        from gym_super_mario_bros import SuperMarioBrosEnv
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise EmulatorError(f"the game cannot be loaded ({reason}): run 'make setup' again") from error
+    _silence_game_packages()  # again, as gym puts filters of its own before ours
+    return SuperMarioBrosEnv
+
+
+def _silence_game_packages() -> None:
+    """Keeps gym's banner and the packages' warnings off the terminal, where a screen may be drawn.
+
+    The banner is looked up in a table when gym is imported, so it is taken out there: to redirect stderr
+    meanwhile would affect every thread.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("gym_notices.notices").notices.clear()
+    warnings.filterwarnings("ignore", module=r"(.*[/\\])?(gym|gymnasium|gym_super_mario_bros|nes_py)\b")

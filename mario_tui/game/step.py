@@ -1,0 +1,115 @@
+"""What was seen and done in one step of an episode."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mario_tui.game.emulator import Emulator
+from mario_tui.game.episode import EndReason, Episode
+
+_NO_STACK = np.empty((0, 84, 84), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeStep:
+    """What was seen and done in one step.
+
+    Attributes:
+        step: steps taken so far; 0 is the first frame, before anything was done.
+        frame: (240, 256, 3) uint8, the screen after the step.
+        frames: every frame of the step, the last one being `frame`; empty unless asked for.
+        frame_count: emulator frames played so far.
+        buttons: the NES button byte of the step's last frame, with sticky actions perhaps not the action's.
+        frame_buttons: that byte for every frame of the step, those after the end of the episode included; empty at
+            step 0.
+        reward, total_reward: of this step, and of the episode so far.
+        x, max_x: where Mario is and the farthest he was in this episode, pixels.
+        time, coins, score, life, status: as in Emulator.
+        end: why the episode is over, or None while it goes on.
+        ram_crc32: zlib.crc32 chained over the 2,048 bytes of RAM after every frame so far; 0 unless all frames were
+            asked for.
+        screen_crc32: the same over every (240, 256, 3) picture.
+        action: index of the action that was chosen; None at step 0, in no-op starts and where a human plays.
+        q_values: Q of each action in the state that this step began in; empty where the policy was not asked.
+        stack: (depth, 84, 84) uint8, the state after the step, as the network sees it; depth 0 where none plays.
+    """
+
+    step: int
+    frame: np.ndarray
+    frames: tuple[np.ndarray, ...]
+    frame_count: int
+    buttons: int
+    frame_buttons: tuple[int, ...]
+    reward: float
+    total_reward: float
+    x: int
+    max_x: int
+    time: int
+    coins: int
+    score: int
+    life: int
+    status: str
+    end: EndReason | None
+    ram_crc32: int = 0
+    screen_crc32: int = 0
+    action: int | None = None
+    q_values: tuple[float, ...] = ()
+    stack: np.ndarray = field(default_factory=lambda: _NO_STACK)
+
+
+class StepPlayer:
+    """Plays an episode and describes each of its steps.
+
+    Args:
+        episode: at its start; it may be moved by `Episode.load_state` between steps.
+        all_frames: whether the steps have every frame and the checksums.
+    """
+
+    def __init__(self, episode: Episode, *, all_frames: bool = False) -> None:
+        self.episode = episode
+        self._all_frames = all_frames
+        self._frames: list[np.ndarray] = []
+        self._ram_crc32 = self._screen_crc32 = 0
+
+    def start(self) -> EpisodeStep:
+        """The first frame, before anything is done."""
+        return self._describe((), 0.0)
+
+    def play(self, frame_buttons: Sequence[int]) -> EpisodeStep:
+        """Plays a step with these buttons, a byte for each frame; see `Episode.step`."""
+        self._frames.clear()
+        result = self.episode.step(frame_buttons, self._add_frame if self._all_frames else None)
+        return self._describe(tuple(frame_buttons), result.reward)
+
+    def _add_frame(self, emulator: Emulator) -> None:
+        screen = emulator.screen
+        self._frames.append(screen)
+        self._ram_crc32 = zlib.crc32(emulator.ram.data, self._ram_crc32)
+        self._screen_crc32 = zlib.crc32(screen.data, self._screen_crc32)
+
+    def _describe(self, frame_buttons: tuple[int, ...], reward: float) -> EpisodeStep:
+        episode, emulator = self.episode, self.episode.emulator
+        return EpisodeStep(
+            step=episode.steps,
+            frame=self._frames[-1] if self._frames else emulator.screen,
+            frames=tuple(self._frames),
+            frame_count=episode.frames,
+            buttons=frame_buttons[-1] if frame_buttons else 0,
+            frame_buttons=frame_buttons,
+            reward=reward,
+            total_reward=episode.total_reward,
+            x=emulator.x_position,
+            max_x=episode.max_x,
+            time=emulator.time,
+            coins=emulator.coins,
+            score=emulator.score,
+            life=emulator.life,
+            status=emulator.status,
+            end=episode.end,
+            ram_crc32=self._ram_crc32,
+            screen_crc32=self._screen_crc32,
+        )

@@ -1,0 +1,83 @@
+"""Plays the episodes of an action log at the game's own speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from mario_tui.agent.policy import Policy
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.replaying import play_log
+from mario_tui.game.step import EpisodeStep
+from mario_tui.play.agent_player import AgentPlayer
+from mario_tui.play.rollout import StateStacks
+
+_SHOWN_DEPTH = 4
+
+
+def log_steps(log: ActionLog, first_frame: int = 0) -> Iterator[EpisodeStep]:
+    """The steps of a log's episode, with all their frames and with states as a network would see them.
+
+    The steps before the emulator frame `first_frame` are played, but only the last one of them is yielded. A log by
+    frame is shown in steps of four frames where it has whole ones.
+    """
+    frame_skip = log.frame_skip if log.frame_skip > 1 or len(log.buttons) % 4 else 4
+    stacks = StateStacks(_SHOWN_DEPTH)
+    for step in play_log(log, frame_skip=frame_skip):
+        shown = stacks.add(step)
+        if step.step * frame_skip >= first_frame:
+            yield shown
+    if shown.step * frame_skip < first_frame:
+        yield shown
+
+
+def all_log_steps(logs: Sequence[ActionLog], first_frame: int = 0) -> Iterator[tuple[str, EpisodeStep]]:
+    """Stage and step of several logs, one after the other, numbered throughout; see `log_steps`."""
+    before = 0
+    for number, log in enumerate(logs):
+        last = before
+        for step in log_steps(log, 0 if number else first_frame):
+            last = before + step.step
+            if not number or step.step:  # only the first log shows its first frame
+                yield log.stage, replace(step, step=last)
+        before = last
+
+
+class LogPlayer(AgentPlayer):
+    """Plays the episodes of an action log, one after the other; it has no policy, and no chance.
+
+    Args:
+        load: gives the episodes, and the emulator frame of the first one to begin with.
+    """
+
+    def __init__(self, load: Callable[[], tuple[Sequence[ActionLog], int]]) -> None:
+        super().__init__(_no_policy)
+        self._load_logs = load
+
+    def _open(self) -> None:
+        self._logs, self._first_frame = self._load_logs()
+        self.stage = self._logs[0].stage
+
+    def _episode(self) -> Iterator[EpisodeStep]:
+        self._last_step: int | None = None
+        moments = all_log_steps(self._logs, self._first_frame)
+        shown = next(moments)
+        for following in moments:  # one ahead, as only the end of the log says which is the last
+            self.stage = shown[0]
+            yield shown[1]
+            shown = following
+        self.stage, last = shown
+        self._last_step = last.step
+        yield last
+
+    def _is_over(self, shown: EpisodeStep) -> bool:
+        return shown.step == self._last_step
+
+    @property
+    def finished(self) -> bool:
+        latest = self.latest
+        return latest is not None and self._is_over(latest)
+
+
+def _no_policy() -> Policy:
+    raise AssertionError("an action log needs none")
