@@ -29,7 +29,7 @@ RESTORE = b"".join(
 SHOW_CURSOR = b"\x1b[?25h\x1b[0m"
 
 RUN, CHECKPOINT, GOODBYE = "run ", "checkpoint ", "goodbye"
-"""The lines that come through the pipe: the run's folder, its last checkpoint, and that the program ends as it should."""
+"""The lines that come through the pipe: the run's folder, its last checkpoint, and that the program ends normally."""
 
 
 def restore(descriptor: int, attributes: list[Any]) -> None:
