@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mario_tui.agent.policy import Policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.buttons import ACTION_SETS
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import Episode, noop_start_steps, sticky_actions
 from mario_tui.game.step import EpisodeStep, StepPlayer

@@ -6,6 +6,7 @@ import torch
 from torchvision import transforms as T  # noqa: N812
 
 from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import Episode
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import Episode
 from mario_tui.play.pad import HIGH_JUMP_FRAMES, HOP_FRAMES, PULSE_FRAMES, Controls
