@@ -69,7 +69,7 @@ class Clock:
 def app_with_clock(output: str) -> None:
     """In the pseudo-terminal: the app itself, which writes its frames' times when it is left."""
     clock = Clock()
-    from mario_tui.tui.app import run_app
+    from mario_tui.tui.run import run_app
 
     code = run_app(play="1-1")
     Path(output).write_text(json.dumps(clock.report()))

@@ -102,7 +102,7 @@ async def main(run: str) -> None:
         await pilot.press("minus", "minus", "right", "x")  # slowly: a test's keys take their time
         await pilot.pause(0.5)
         take("play")
-        app.leave(0)
+        app.leaving.leave(0)
         await until(pilot, lambda: app.session is not None and not app.session.alive)
 
 

@@ -236,7 +236,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 "the app needs a terminal; without one use 'mario-tui train', 'eval', 'record', 'replay' "
                 "or 'checkpoints' ('mario-tui --help' explains)"
             )
-        from mario_tui.tui.app import run_app
+        from mario_tui.tui.run import run_app
 
         return run_app()
     module, _, function = arguments.run.partition(".")

@@ -8,7 +8,7 @@ from mario_tui import paths
 
 
 def keys(arguments: argparse.Namespace) -> int:
-    from mario_tui.tui.app import all_bindings
+    from mario_tui.tui.keymap import all_bindings
 
     print(f"# {paths.settings_file()} can give other keys to these names, under [keys]:\n")
     for binding in all_bindings():

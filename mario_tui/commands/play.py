@@ -29,10 +29,14 @@ def play(arguments: argparse.Namespace) -> int:
     else:
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise InputError("playing needs a terminal, or a window: add --window")
-        from mario_tui.tui.app import run_app
+        from mario_tui.tui.run import run_app
         from mario_tui.tui.services import Services
 
-        code = run_app(play=stage, services=Services(open_game=lambda _: player))
+        class ThisGame(Services):
+            def open_game(self, stage: str) -> HumanPlayer:
+                return player
+
+        code = run_app(play=stage, services=ThisGame())
         player.close()
     if player.problem:
         raise MarioTuiError(player.problem)

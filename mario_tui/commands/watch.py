@@ -20,6 +20,6 @@ def watch(arguments: argparse.Namespace) -> int:
         return 0
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("watching needs a terminal: use 'mario-tui record' to write a video instead")
-    from mario_tui.tui.app import run_app
+    from mario_tui.tui.run import run_app
 
     return run_app(watch=path, stage=arguments.stage)

@@ -1,8 +1,22 @@
-"""Work that goes on in the background of the app: recordings and evaluations."""
+"""The app's work in the background: recordings and evaluations, each in a thread of its own."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.tui import text
+from mario_tui.tui.services import ROBUST_EPISODES, short_name
+
+if TYPE_CHECKING:
+    from mario_tui.store.catalog import RunSummary
+    from mario_tui.tui.app import MarioTuiApp
+    from mario_tui.tui.services import Agent
+    from mario_tui.video.library import RecordingInfo
+    from mario_tui.video.recorder import Progress, Recording
 
 
 @dataclass(eq=False)
@@ -20,3 +34,113 @@ class Job:
 
     def is_cancelled(self) -> bool:
         return self.cancelled
+
+
+class Jobs:
+    """Starts jobs, keeps those that run, and notifies the user of what came of each."""
+
+    def __init__(self, app: MarioTuiApp) -> None:
+        self._app = app
+        self.running: list[Job] = []
+        """The newest last."""
+
+    @property
+    def can_cancel(self) -> bool:
+        return any(not job.cancelled for job in self.running)
+
+    def cancel_newest(self) -> None:
+        for job in reversed(self.running):
+            if not job.cancelled:
+                job.cancelled = True
+                self._app.notify(f"{job.title} cancelled", markup=False)
+                return
+
+    def cancel_all(self) -> None:
+        for job in self.running:
+            job.cancelled = True
+
+    def record(self, agent: Agent, suffix: str, stage: str | None = None) -> None:
+        """Records the greedy episode of an agent, as `.mp4` or `.gif`."""
+        self._record(
+            Job(f"recording {suffix[1:].upper()}", short_name(agent)),
+            lambda progress, cancelled: self._app.services.record(agent, stage, suffix, progress, cancelled),
+        )
+
+    def record_play(
+        self, name: str, title: str, stage: str, frame_skip: int, held: Sequence[int], first_frame: int
+    ) -> None:
+        """Records what was played on the screen, from one of its frames on; `held`: the button byte of each frame."""
+        self._record(
+            Job("recording MP4", title),
+            lambda progress, cancelled: self._app.services.record_play(
+                name, stage, frame_skip, held, first_frame, progress, cancelled
+            ),
+        )
+
+    def record_grid(self, run: RunSummary) -> None:
+        """Records several checkpoints of a run side by side."""
+        self._record(
+            Job("recording a grid", run.run),
+            lambda progress, cancelled: self._app.services.record_grid(run, progress, cancelled),
+        )
+
+    def convert(self, info: RecordingInfo, suffix: str, scale: int = 2) -> None:
+        """Makes a recording's video again under a new name, in another format or size."""
+        log = info.log
+        if log is None:
+            return
+        output = self._app.services.new_recording_path(info.path.stem, suffix)
+        self._record(
+            Job(f"recording {suffix[1:].upper()}", info.path.name),
+            lambda progress, cancelled: self._app.services.convert(log, output, scale, progress, cancelled),
+        )
+
+    def evaluate(self, agent: Agent) -> None:
+        """Measures how good an agent is: one greedy episode, and several with sticky actions and no-op starts."""
+
+        def work(job: Job) -> str:
+            played: list[object] = []
+
+            def on_episode(result: object) -> None:
+                played.append(result)
+                job.progress = f"{len(played)} of {1 + ROBUST_EPISODES} episodes"
+
+            verdict = self._app.services.evaluate(agent, on_episode, job.is_cancelled)
+            greedy, robust = verdict.greedy, verdict.robust
+            outcome = "clears the stage" if greedy.clears else f"gets to x {text.count(greedy.max_x)}"
+            return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared"
+
+        self._start(Job("evaluating", short_name(agent)), work)
+
+    def _record(self, job: Job, record: Callable[[Progress, Callable[[], bool]], Recording]) -> None:
+        def work(job: Job) -> str:
+            def progress(frames: int, total: int | None) -> None:
+                of = "" if total is None else f" of {text.count(total)}"
+                job.progress = f"{text.count(frames)}{of} frames, {frames / 60:.0f} s of play"
+
+            made = record(progress, job.is_cancelled)
+            outcome = "cleared" if made.cleared else f"got to x {text.count(made.max_x)}"
+            return f"{made.seconds:.0f} s, {outcome}: {made.path.parent.name}/{made.path.name}"
+
+        self._start(job, work)
+
+    def _start(self, job: Job, work: Callable[[Job], str]) -> None:
+        self.running.append(job)
+        self._app.run_worker(self._run(job, work), group="jobs")
+
+    async def _run(self, job: Job, work: Callable[[Job], str]) -> None:
+        notify = self._app.notify
+        try:
+            result = await asyncio.to_thread(work, job)
+        except MarioTuiError as error:
+            if not job.cancelled:
+                notify(str(error), title=f"{job.title} failed", severity="error", timeout=15, markup=False)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            notify(problem, title=f"{job.title} failed", severity="error", timeout=15, markup=False)
+        else:
+            if not job.cancelled:
+                notify(result, title=f"{job.title}: done", timeout=10, markup=False)
+        finally:
+            self.running.remove(job)
+            self._app.files_version += 1

@@ -27,7 +27,7 @@ _THEME_LINE = re.compile(r"""^[ \t]*(?:theme|"theme"|'theme')[ \t]*=.*$""", re.M
 
 
 @dataclass(frozen=True)
-class Settings:
+class Preferences:
     """What the file says; `problems` has a line for everything in it that is left out."""
 
     theme: str = ""
@@ -36,15 +36,15 @@ class Settings:
     graphics: str = "auto"
 
 
-def load(path: Path | None = None) -> Settings:
+def load(path: Path | None = None) -> Preferences:
     """The settings; what cannot be used is left out and named."""
     path = path or paths.settings_file()
     if not path.exists():
-        return Settings()
+        return Preferences()
     try:
         content = read_toml(path)
     except InputError as error:
-        return Settings(problems=(str(error),))
+        return Preferences(problems=(str(error),))
     problems = [
         f"{path}: there is no setting {name!r}" for name in content if name not in ("theme", "graphics", "keys")
     ]
@@ -62,10 +62,10 @@ def load(path: Path | None = None) -> Settings:
         keys = {}
     usable = {name: key for name, key in keys.items() if isinstance(key, str) and key.strip()}
     problems += [f'{path}: the key of {name!r} should be a text like "p"' for name in keys.keys() - usable.keys()]
-    return Settings(theme, usable, tuple(problems), graphics)
+    return Preferences(theme, usable, tuple(problems), graphics)
 
 
-def keep_theme(name: str, path: Path | None = None) -> None:
+def save_theme(name: str, path: Path | None = None) -> None:
     """Writes the theme into the file, and leaves all else in it as it is.
 
     Raises InputError where the file cannot be read as TOML, before or after: it stays as it is.

@@ -1,7 +1,8 @@
 """What the app asks of the floors below, in one place.
 
-The screens call nothing of the game, the agent or the trainer directly: they call these functions, most of them in a
-thread, because the first one that needs PyTorch takes seconds to import it. Tests give the app fakes instead.
+Whatever opens files, starts a thread or needs PyTorch goes through here; most of it is called in a thread, because the
+first call that needs PyTorch takes seconds to import it. Apart from that, screens read plain facts of the floors below
+(names of buttons and curves, the size of a replay) and lay pictures side by side. Tests override the methods.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui.config import TrainingConfig
-from mario_tui.tui.preferences import Settings
+from mario_tui.tui.preferences import Preferences
 
 if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     """Who plays: a checkpoint, or the weights of a training that goes on."""
 
 ROBUST_EPISODES = 10
+GRID_PANELS = 6
 
 
 def short_name(agent: Agent) -> str:
@@ -49,85 +51,268 @@ class Verdict:
     robust: Evaluation
 
 
-def new_session(config: TrainingConfig, run: str | None) -> TrainingSession:
-    from mario_tui.training.session import TrainingSession
+class Services:
+    """What the app asks of the floors below; every method may raise MarioTuiError, with one line for the user."""
 
-    return TrainingSession(config, run=run)
+    def new_session(self, config: TrainingConfig, run: str | None) -> TrainingSession:
+        from mario_tui.training.session import TrainingSession
 
+        return TrainingSession(config, run=run)
 
-def resume_session(path: Path) -> TrainingSession:
-    """A session that goes on with the settings of its run: from a checkpoint, or from a run's newest that is whole."""
-    from mario_tui.store import lookup
-    from mario_tui.store.run import find_resumable
-    from mario_tui.training.resume import resume_config
-    from mario_tui.training.session import TrainingSession
+    def resume_session(self, path: Path) -> TrainingSession:
+        """A session with the settings of its run, resumed from a checkpoint, or from a run's newest intact one."""
+        from mario_tui.store import lookup
+        from mario_tui.store.run import find_resumable
+        from mario_tui.training.resume import resume_config
+        from mario_tui.training.session import TrainingSession
 
-    warning = ""
-    if lookup.find_run(path):
-        path, warning = find_resumable(path)
-    config = resume_config(path) if path.is_dir() else TrainingConfig()
-    return TrainingSession(config, resume=path, warning=warning)
+        warning = ""
+        if lookup.find_run(path):
+            path, warning = find_resumable(path)
+        config = resume_config(path) if path.is_dir() else TrainingConfig()
+        return TrainingSession(config, resume=path, warning=warning)
 
+    def verify(self, folder: Path) -> None:
+        """Reads a checkpoint through, so that lists know what is wrong with it."""
+        from mario_tui.store import checkpoint
 
-def verify(folder: Path) -> None:
-    """Reads a checkpoint through, so that lists know what is wrong with it."""
-    from mario_tui.store import checkpoint
+        checkpoint.is_whole(folder)
 
-    checkpoint.is_whole(folder)
+    def open_player(self, agent: Agent, stage: str | None) -> AgentPlayer:
+        """A player for an agent, or for the action log of a recording; it is loaded in the player's own thread."""
+        from mario_tui.play.agent_player import AgentPlayer
+        from mario_tui.play.log_player import LogPlayer
 
+        if isinstance(agent, Path) and agent.suffix == ".json":
+            return LogPlayer(lambda: _logs(agent))
+        return AgentPlayer(lambda: _policy(agent), stage=stage)
 
-def open_player(agent: Agent, stage: str | None) -> AgentPlayer:
-    """A player for an agent, or for the action log of a recording; it is loaded in the player's own thread."""
-    from mario_tui.play.agent_player import AgentPlayer
-    from mario_tui.play.log_player import LogPlayer
+    def open_game(self, stage: str) -> HumanPlayer:
+        """A game to play by hand."""
+        from mario_tui.play.human_player import HumanPlayer
 
-    if isinstance(agent, Path) and agent.suffix == ".json":
-        return LogPlayer(lambda: _logs(agent))
-    return AgentPlayer(lambda: _policy(agent), stage=stage)
+        return HumanPlayer(stage)
 
+    def open_ghost(self, stage: str) -> Ghost | None:
+        """The episode of a stage's best agent, to play against; None if no agent was trained on the stage."""
+        from mario_tui.play.ghost import Ghost
+        from mario_tui.store import catalog
 
-def open_game(stage: str) -> HumanPlayer:
-    """A game to play by hand."""
-    from mario_tui.play.human_player import HumanPlayer
+        best = next((info for info in catalog.list_checkpoints() if info.stage == stage and info.whole), None)
+        return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
 
-    return HumanPlayer(stage)
+    def open_window(self, source: Source, name: str) -> WindowMirror:
+        """Shows in the emulator window what a player or a training shows; WindowError if no window can be opened."""
+        from mario_tui.play.window_mirror import WindowMirror
 
+        mirror = WindowMirror(source, name)
+        mirror.open()
+        return mirror
 
-def open_ghost(stage: str) -> Ghost | None:
-    """The episode of the best agent of a stage, for a person to play against; None where none was trained on it."""
-    from mario_tui.play.ghost import Ghost
-    from mario_tui.store import catalog
+    def record_play(
+        self,
+        name: str,
+        stage: str,
+        frame_skip: int,
+        held: Sequence[int],
+        first_frame: int,
+        progress: Progress,
+        cancelled: Callable[[], bool],
+    ) -> Recording:
+        """Records an episode that was played, from one of its frames on; `held` has the button byte of every frame."""
+        from mario_tui import paths
+        from mario_tui.game.action_log import ActionLog
+        from mario_tui.video.recorder import record_replay
 
-    best = next((info for info in catalog.list_checkpoints() if info.stage == stage and info.whole), None)
-    return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
+        log = ActionLog.of_frames(stage, frame_skip, held)
+        output = paths.new_recording_path(name, ".mp4")
+        return record_replay(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
 
+    def list_recordings(self) -> Sequence[RecordingInfo]:
+        from mario_tui.video import library
 
-def open_window(source: Source, name: str) -> WindowMirror:
-    """Shows in the emulator window what a player or a training shows; raises WindowError where there can be none."""
-    from mario_tui.play.window_mirror import WindowMirror
+        return library.list_recordings()
 
-    mirror = WindowMirror(source, name)
-    mirror.open()
-    return mirror
+    def recordings_dir(self) -> Path:
+        from mario_tui import paths
 
+        return paths.recordings_dir()
 
-def record_play(
-    name: str,
-    stage: str,
-    frame_skip: int,
-    held: Sequence[int],
-    first_frame: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
-) -> Recording:
-    """Records an episode that was played, from one of its frames on; `held` has the button byte of every frame."""
-    from mario_tui import paths
-    from mario_tui.game.action_log import ActionLog
-    from mario_tui.video.recorder import record_replay
+    def new_recording_path(self, stem: str, suffix: str) -> Path:
+        from mario_tui import paths
 
-    log = ActionLog.of_frames(stage, frame_skip, held)
-    output = paths.new_recording_path(name, ".mp4")
-    return record_replay(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
+        return paths.new_recording_path(stem, suffix)
+
+    def trash_recording(self, path: Path) -> None:
+        from mario_tui.video import library
+
+        library.trash(path)
+
+    def convert(
+        self,
+        log_path: Path,
+        output: Path,
+        scale: int,
+        progress: Progress,
+        cancelled: Callable[[], bool],
+    ) -> Recording:
+        """Makes a video of a recording's action log again, in another format or size."""
+        from mario_tui.video.recorder import record_replay
+
+        logs, first_frame = _logs(log_path)
+        return record_replay(logs, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled)
+
+    def list_checkpoints(self) -> Sequence[CheckpointInfo]:
+        from mario_tui.store import catalog
+
+        return catalog.list_checkpoints()
+
+    def list_runs(self) -> Sequence[RunSummary]:
+        """The runs that have checkpoints, with all that is known of them; those with the best of a stage first."""
+        from mario_tui.store import catalog
+        from mario_tui.store.history import with_mean_rewards
+
+        return [replace(run, checkpoints=with_mean_rewards(run.checkpoints)) for run in catalog.list_runs()]
+
+    def run_summaries(self) -> Sequence[RunSummary]:
+        from mario_tui.store import catalog
+
+        return catalog.run_summaries()
+
+    def run_progress(self, run: Path, points: int) -> Sequence[float]:
+        """How far a run's episodes got on the average, in that many parts of it or fewer."""
+        from mario_tui.store.history import progress
+
+        return progress(run, points)
+
+    def run_curve(self, run: Path, name: str, points: int) -> Sequence[tuple[float, float]]:
+        """(step, value) of a run's curve, for comparisons; see COMPARED for the names."""
+        from mario_tui.store import history
+
+        return history.run_curve(run, name, points)
+
+    def annotate(self, path: Path, line: str) -> None:
+        from mario_tui.store import evaluations
+
+        evaluations.annotate(path, line)
+
+    def rename_run(self, run: Path, name: str) -> Path:
+        from mario_tui.store import run as runs
+        from mario_tui.video import library
+
+        renamed = runs.rename_run(run, name)
+        library.set_aside(library.best_path(renamed))  # of an earlier run of that name
+        return renamed
+
+    def run_name_problem(self, name: str) -> str:
+        """Why a run cannot be given that name; empty where it can."""
+        from mario_tui import paths
+        from mario_tui.errors import InputError
+
+        try:
+            taken = paths.run_dir(name).exists()
+        except InputError as error:
+            return str(error)
+        return f"a run named {name} exists: choose another name" if taken else ""
+
+    def export(self, path: Path, name: str) -> Path:
+        """Copies what plays of a checkpoint, a few MB, into a new run."""
+        from mario_tui.training.export import export_policy
+
+        return export_policy(path, name)
+
+    def trash(self, path: Path) -> None:
+        from mario_tui.store import run as runs
+
+        runs.trash(path)
+
+    def evaluate(
+        self, agent: Agent, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]
+    ) -> Verdict:
+        """One greedy episode, and ROBUST_EPISODES with sticky actions and no-op starts."""
+        from mario_tui.play import evaluation
+
+        policy = _policy(agent)
+
+        def measure(episodes: int, sticky: float, noops: int) -> Evaluation:
+            found = evaluation.evaluate(
+                policy, episodes=episodes, sticky=sticky, noops=noops, on_episode=on_episode, cancelled=cancelled
+            )
+            if found.episodes == episodes and isinstance(agent, Path):
+                evaluation.note(agent, policy, found, stage=policy.stage, sticky=sticky, noops=noops)
+            return found
+
+        return Verdict(
+            greedy=measure(1, 0.0, 0),
+            robust=measure(ROBUST_EPISODES, evaluation.ROBUST_STICKY, evaluation.ROBUST_NOOPS),
+        )
+
+    def record(
+        self,
+        agent: Agent,
+        stage: str | None,
+        suffix: str,
+        progress: Progress,
+        cancelled: Callable[[], bool],
+    ) -> Recording:
+        """Records the greedy episode of an agent under a new name in the recordings folder."""
+        from mario_tui.video import recording
+
+        output = recording.default_output(agent, suffix)
+        stages = () if stage is None else (stage,)
+        return recording.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
+
+    def record_grid(self, run: RunSummary, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
+        """Records up to six whole checkpoints of a run side by side, from its first to its newest."""
+        from mario_tui import paths
+        from mario_tui.agent.policy import load_policy
+        from mario_tui.store.catalog import evenly_spaced
+        from mario_tui.video.grid import record_grid
+
+        whole = sorted((info for info in run.checkpoints if info.whole), key=lambda info: info.step)
+        policies = [load_policy(info.path) for info in evenly_spaced(whole, GRID_PANELS)]
+        output = paths.new_recording_path(f"{run.run}_grid", ".mp4")
+        return record_grid(policies, output, progress=progress, cancelled=cancelled)
+
+    def free_memory_bytes(self) -> int:
+        from mario_tui.system import free_memory
+
+        return free_memory.free_bytes()
+
+    def free_disk_bytes(self) -> int | None:
+        """Where the checkpoints are; None where that cannot be told."""
+        from mario_tui import paths
+        from mario_tui.system import files
+
+        return files.free_bytes(paths.checkpoints_dir())
+
+    def stages(self) -> tuple[str, ...]:
+        from mario_tui.game.stages import STAGES
+
+        return STAGES
+
+    def next_stage(self, stage: str) -> str | None:
+        from mario_tui.game.stages import next_stage as following
+
+        return following(stage)
+
+    def action_names(self, action_set: str) -> tuple[str, ...]:
+        from mario_tui.buttons import action_names as names
+
+        return names(action_set)
+
+    def preferences(self) -> Preferences:
+        from mario_tui.tui import preferences
+
+        return preferences.load()
+
+    def save_theme(self, name: str) -> None:
+        from mario_tui.tui import preferences
+
+        preferences.save_theme(name)
+
+    def now(self) -> datetime:
+        return datetime.now().astimezone()
 
 
 def _logs(path: Path) -> tuple[Sequence[ActionLog], int]:
@@ -139,258 +324,7 @@ def _logs(path: Path) -> tuple[Sequence[ActionLog], int]:
     return load_logs(path), infos[path].first_frame if path in infos else 0
 
 
-def list_recordings() -> Sequence[RecordingInfo]:
-    from mario_tui.video import library
-
-    return library.list_recordings()
-
-
-def recordings_dir() -> Path:
-    from mario_tui import paths
-
-    return paths.recordings_dir()
-
-
-def new_recording_path(stem: str, suffix: str) -> Path:
-    from mario_tui import paths
-
-    return paths.new_recording_path(stem, suffix)
-
-
-def trash_recording(path: Path) -> None:
-    from mario_tui.video import library
-
-    library.trash(path)
-
-
-def convert(
-    log_path: Path,
-    output: Path,
-    scale: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
-) -> Recording:
-    """Makes a video of a recording's action log again, in another format or size."""
-    from mario_tui.video.recorder import record_replay
-
-    logs, first_frame = _logs(log_path)
-    return record_replay(logs, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled)
-
-
 def _policy(agent: Agent) -> Policy:
     from mario_tui.agent.policy import load_policy
 
     return load_policy(agent) if isinstance(agent, Path) else agent
-
-
-def list_checkpoints() -> Sequence[CheckpointInfo]:
-    from mario_tui.store import catalog
-
-    return catalog.list_checkpoints()
-
-
-def list_runs() -> Sequence[RunSummary]:
-    """The runs that have checkpoints, with all that is known of them; those with the best of a stage first."""
-    from mario_tui.store import catalog
-    from mario_tui.store.history import with_mean_rewards
-
-    return [replace(run, checkpoints=with_mean_rewards(run.checkpoints)) for run in catalog.list_runs()]
-
-
-def run_summaries() -> Sequence[RunSummary]:
-    from mario_tui.store import catalog
-
-    return catalog.run_summaries()
-
-
-def run_progress(run: Path, points: int) -> Sequence[float]:
-    """How far a run's episodes got on the average, in that many parts of it or fewer."""
-    from mario_tui.store.history import progress
-
-    return progress(run, points)
-
-
-def run_curve(run: Path, name: str, points: int) -> Sequence[tuple[float, float]]:
-    """(step, value) of a run's curve, for comparisons; see COMPARED for the names."""
-    from mario_tui.store import history
-
-    return history.run_curve(run, name, points)
-
-
-def annotate(path: Path, line: str) -> None:
-    from mario_tui.store import evaluations
-
-    evaluations.annotate(path, line)
-
-
-def rename_run(run: Path, name: str) -> Path:
-    from mario_tui.store import run as runs
-    from mario_tui.video import library
-
-    renamed = runs.rename_run(run, name)
-    library.set_aside(library.best_path(renamed))  # of an earlier run of that name
-    return renamed
-
-
-def run_name_problem(name: str) -> str:
-    """Why a run cannot be given that name; empty where it can."""
-    from mario_tui import paths
-    from mario_tui.errors import InputError
-
-    try:
-        taken = paths.run_dir(name).exists()
-    except InputError as error:
-        return str(error)
-    return f"a run named {name} exists: choose another name" if taken else ""
-
-
-def export(path: Path, name: str) -> Path:
-    """Copies what plays of a checkpoint, a few MB, into a new run."""
-    from mario_tui.training.export import export_policy
-
-    return export_policy(path, name)
-
-
-def trash(path: Path) -> None:
-    from mario_tui.store import run as runs
-
-    runs.trash(path)
-
-
-def evaluate(agent: Agent, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]) -> Verdict:
-    """One greedy episode and ROBUST_EPISODES with sticky buttons and a random number of idle frames at the start."""
-    from mario_tui.play import evaluation
-
-    policy = _policy(agent)
-
-    def measure(episodes: int, sticky: float, noops: int) -> Evaluation:
-        found = evaluation.evaluate(
-            policy, episodes=episodes, sticky=sticky, noops=noops, on_episode=on_episode, cancelled=cancelled
-        )
-        if found.episodes == episodes and isinstance(agent, Path):
-            evaluation.note(agent, policy, found, stage=policy.stage, sticky=sticky, noops=noops)
-        return found
-
-    return Verdict(
-        greedy=measure(1, 0.0, 0),
-        robust=measure(ROBUST_EPISODES, evaluation.ROBUST_STICKY, evaluation.ROBUST_NOOPS),
-    )
-
-
-def record(
-    agent: Agent,
-    stage: str | None,
-    suffix: str,
-    progress: Progress,
-    cancelled: Callable[[], bool],
-) -> Recording:
-    """Records the greedy episode of an agent under a new name in the recordings folder."""
-    from mario_tui.video import recording
-
-    output = recording.default_output(agent, suffix)
-    stages = () if stage is None else (stage,)
-    return recording.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
-
-
-GRID_PANELS = 6
-
-
-def record_grid(run: RunSummary, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
-    """Records up to six whole checkpoints of a run side by side, from its first to its newest."""
-    from mario_tui import paths
-    from mario_tui.agent.policy import load_policy
-    from mario_tui.store.catalog import evenly_spaced
-    from mario_tui.video.grid import record_grid
-
-    whole = sorted((info for info in run.checkpoints if info.whole), key=lambda info: info.step)
-    policies = [load_policy(info.path) for info in evenly_spaced(whole, GRID_PANELS)]
-    output = paths.new_recording_path(f"{run.run}_grid", ".mp4")
-    return record_grid(policies, output, progress=progress, cancelled=cancelled)
-
-
-def free_memory_bytes() -> int:
-    from mario_tui.system import free_memory
-
-    return free_memory.free_bytes()
-
-
-def free_disk_bytes() -> int | None:
-    """Where the checkpoints are; None where that cannot be told."""
-    from mario_tui import paths
-    from mario_tui.system import files
-
-    return files.free_bytes(paths.checkpoints_dir())
-
-
-def stages() -> tuple[str, ...]:
-    from mario_tui.game.stages import STAGES
-
-    return STAGES
-
-
-def next_stage(stage: str) -> str | None:
-    from mario_tui.game.stages import next_stage as following
-
-    return following(stage)
-
-
-def action_names(action_set: str) -> tuple[str, ...]:
-    from mario_tui.buttons import action_names as names
-
-    return names(action_set)
-
-
-def load_settings() -> Settings:
-    from mario_tui.tui import preferences
-
-    return preferences.load()
-
-
-def keep_theme(name: str) -> None:
-    from mario_tui.tui import preferences
-
-    preferences.keep_theme(name)
-
-
-def now() -> datetime:
-    return datetime.now().astimezone()
-
-
-@dataclass(frozen=True)
-class Services:
-    """The collaborators of the app; every one may raise MarioTuiError, with one line for the user."""
-
-    new_session: Callable[[TrainingConfig, str | None], TrainingSession] = new_session
-    resume_session: Callable[[Path], TrainingSession] = resume_session
-    open_player: Callable[[Agent, str | None], AgentPlayer] = open_player
-    open_game: Callable[[str], HumanPlayer] = open_game
-    open_ghost: Callable[[str], Ghost | None] = open_ghost
-    list_checkpoints: Callable[[], Sequence[CheckpointInfo]] = list_checkpoints
-    list_runs: Callable[[], Sequence[RunSummary]] = list_runs
-    run_summaries: Callable[[], Sequence[RunSummary]] = run_summaries
-    run_progress: Callable[[Path, int], Sequence[float]] = run_progress
-    run_curve: Callable[[Path, str, int], Sequence[tuple[float, float]]] = run_curve
-    verify: Callable[[Path], None] = verify
-    annotate: Callable[[Path, str], None] = annotate
-    rename_run: Callable[[Path, str], Path] = rename_run
-    run_name_problem: Callable[[str], str] = run_name_problem
-    export: Callable[[Path, str], Path] = export
-    trash: Callable[[Path], None] = trash
-    evaluate: Callable[[Agent, Callable[[EpisodeResult], None], Callable[[], bool]], Verdict] = evaluate
-    open_window: Callable[[Source, str], WindowMirror] = open_window
-    list_recordings: Callable[[], Sequence[RecordingInfo]] = list_recordings
-    recordings_dir: Callable[[], Path] = recordings_dir
-    new_recording_path: Callable[[str, str], Path] = new_recording_path
-    trash_recording: Callable[[Path], None] = trash_recording
-    convert: Callable[[Path, Path, int, Progress, Callable[[], bool]], Recording] = convert
-    record_play: Callable[[str, str, int, Sequence[int], int, Progress, Callable[[], bool]], Recording] = record_play
-    record: Callable[[Agent, str | None, str, Progress, Callable[[], bool]], Recording] = record
-    record_grid: Callable[[RunSummary, Progress, Callable[[], bool]], Recording] = record_grid
-    free_memory_bytes: Callable[[], int] = free_memory_bytes
-    free_disk_bytes: Callable[[], int | None] = free_disk_bytes
-    stages: Callable[[], Sequence[str]] = stages
-    next_stage: Callable[[str], str | None] = next_stage
-    action_names: Callable[[str], Sequence[str]] = action_names
-    settings: Callable[[], Settings] = load_settings
-    keep_theme: Callable[[str], None] = keep_theme
-    now: Callable[[], datetime] = now

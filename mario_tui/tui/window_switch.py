@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class WindowSwitch:
-    """One window, that is there or not. Nobody waits for it."""
+    """One window, open or not; opening and closing it never block the app."""
 
     def __init__(self, app: MarioTuiApp) -> None:
         self._app = app
@@ -42,8 +42,8 @@ class WindowSwitch:
         if self._closed:
             self._close_mirror()
 
-    def look(self) -> None:
-        """Says why the window is gone, where nobody closed it."""
+    def report_closed(self) -> None:
+        """Notifies the user why the window closed, unless it was closed here; called again and again."""
         mirror = self._mirror
         if mirror is not None and mirror.closed:
             self._mirror = None

@@ -108,7 +108,7 @@ one, other = preset("tutorial"), preset("fast")
 logs = ActionLog("1-1", 4, (1, 2, 3)), ActionLog("8-4", 1, (4,) * 500)
 files.write_atomically(run / "config.toml", one.to_toml())
 logs[0].save(home / "play.json")
-preferences.keep_theme("nord")
+preferences.save_theme("nord")
 
 def end_episode(number):
     logger = MetricLogger(run, "1-1", 1)
@@ -121,7 +121,7 @@ end_episode(0)
 def write():
     files.write_atomically(run / "config.toml", other.to_toml())
     logs[1].save(home / "play.json")
-    preferences.keep_theme("mario")
+    preferences.save_theme("mario")
     end_episode(1)
 
 def check(done):
@@ -141,7 +141,7 @@ def check(done):
     # as it was
     files.write_atomically(run / "config.toml", one.to_toml())
     logs[0].save(home / "play.json")
-    preferences.keep_theme("nord")
+    preferences.save_theme("nord")
     path = run / "metrics.csv"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
 

@@ -21,7 +21,7 @@ from mario_tui.store.catalog import CheckpointInfo, RunSummary
 from mario_tui.training.curves import Ends
 from mario_tui.training.session import Notice, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
-from mario_tui.tui.preferences import Settings
+from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.services import Services, Verdict
 from mario_tui.video.library import RecordingInfo
 
@@ -471,7 +471,7 @@ def summaries(infos: Sequence[CheckpointInfo]) -> list[RunSummary]:
     ]
 
 
-class World:
+class World(Services):
     """The app with fakes for everything below it; tests set and read the attributes."""
 
     def __init__(self, checkpoints: Sequence[CheckpointInfo] = ()) -> None:
@@ -496,79 +496,87 @@ class World:
         self.free_bytes = 12_300_000_000
         self.free_disk = 34_000_000_000
         self.seconds = 0.0
-        self.settings = Settings()
+        self.user_preferences = Preferences()
         self.themes: list[str] = []
         self.exported: list[tuple[Path, str]] = []
         self.verified: list[Path] = []
         self.damage: dict[Path, str] = {}
         """What is wrong with checkpoints, as only reading them through shows."""
 
-    def services(self) -> Services:
-        return Services(
-            new_session=self._new_session,
-            resume_session=self._resume_session,
-            open_player=self._open_player,
-            open_game=self._open_game,
-            open_ghost=self._open_ghost,
-            list_checkpoints=lambda: list(self.checkpoints),
-            list_runs=lambda: summaries(self.checkpoints),
-            run_summaries=lambda: summaries(self.checkpoints),
-            trash=self._trash,
-            run_curve=self._run_curve,
-            settings=lambda: self.settings,
-            keep_theme=self.themes.append,
-            verify=self._verify,
-            annotate=lambda path, line: self._change(path, note=line),
-            rename_run=self._rename_run,
-            run_name_problem=self._run_name_problem,
-            export=lambda path, name: self.exported.append((path, name)),
-            run_progress=lambda run, points: [300 + 150 * (n * n % 7) + 90 * n for n in range(points)],
-            evaluate=self._evaluate,
-            record=self._record,
-            record_play=self._record_play,
-            record_grid=self._record_grid,
-            list_recordings=lambda: list(self.recordings),
-            recordings_dir=lambda: Path("/recordings"),
-            new_recording_path=lambda stem, suffix: Path(f"/recordings/{stem}_new{suffix}"),
-            trash_recording=self._trash_recording,
-            convert=self._convert,
-            open_window=self._open_window,
-            free_memory_bytes=lambda: self.free_bytes,
-            free_disk_bytes=lambda: self.free_disk,
-            now=lambda: datetime.fromtimestamp(NOW.timestamp() + self.seconds, timezone.utc),
-        )
+    def list_checkpoints(self) -> Sequence[CheckpointInfo]:
+        return list(self.checkpoints)
+
+    def list_runs(self) -> Sequence[RunSummary]:
+        return summaries(self.checkpoints)
+
+    def run_summaries(self) -> Sequence[RunSummary]:
+        return summaries(self.checkpoints)
+
+    def list_recordings(self) -> Sequence[RecordingInfo]:
+        return list(self.recordings)
+
+    def recordings_dir(self) -> Path:
+        return Path("/recordings")
+
+    def new_recording_path(self, stem: str, suffix: str) -> Path:
+        return Path(f"/recordings/{stem}_new{suffix}")
+
+    def preferences(self) -> Preferences:
+        return self.user_preferences
+
+    def save_theme(self, name: str) -> None:
+        self.themes.append(name)
+
+    def annotate(self, path: Path, line: str) -> None:
+        self._change(path, note=line)
+
+    def export(self, path: Path, name: str) -> Path:
+        self.exported.append((path, name))
+        return path.parent.with_name(name) / path.name
+
+    def run_progress(self, run: Path, points: int) -> Sequence[float]:
+        return [300 + 150 * (n * n % 7) + 90 * n for n in range(points)]
+
+    def free_memory_bytes(self) -> int:
+        return self.free_bytes
+
+    def free_disk_bytes(self) -> int | None:
+        return self.free_disk
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(NOW.timestamp() + self.seconds, timezone.utc)
 
     def app(self, **arguments: Any) -> MarioTuiApp:
-        return MarioTuiApp(self.services(), **arguments)
+        return MarioTuiApp(self, **arguments)
 
-    def _new_session(self, config: TrainingConfig, run: str | None) -> Any:
+    def new_session(self, config: TrainingConfig, run: str | None) -> Any:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
         self.started.append((config, run))
         return self.session
 
-    def _resume_session(self, path: Path) -> Any:
+    def resume_session(self, path: Path) -> Any:
         self.started.append((path,))
         return self.session
 
-    def _open_player(self, path: Path, stage: str | None) -> Any:
+    def open_player(self, path: Path, stage: str | None) -> Any:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
         name = path.name if isinstance(path, Path) else path.source
         self.player.calls.append(f"open {name}" + (f" {stage}" if stage else ""))
         return self.player
 
-    def _open_game(self, stage: str) -> Any:
+    def open_game(self, stage: str) -> Any:
         self.game.calls.append(f"open {stage}")
         return self.game
 
-    def _open_ghost(self, stage: str) -> Any:
+    def open_ghost(self, stage: str) -> Any:
         if self.no_ghost:
             return None
         self.ghosts.append(FakeGhost(stage))
         return self.ghosts[-1]
 
-    def _verify(self, path: Path) -> None:
+    def verify(self, path: Path) -> None:
         self.verified.append(path)
         problem = self.damage.get(path, "")
         self._change(path, whole=not problem, verified=not problem, problem=problem)
@@ -576,40 +584,40 @@ class World:
     def _change(self, path: Path, **changes: Any) -> None:
         self.checkpoints = [replace(info, **changes) if info.path == path else info for info in self.checkpoints]
 
-    def _run_name_problem(self, name: str) -> str:
+    def run_name_problem(self, name: str) -> str:
         if any(info.run == name for info in self.checkpoints):
             return f"a run named {name} exists"
         return f"run name {name!r} cannot be used" if "/" in name else ""
 
-    def _rename_run(self, run: Path, name: str) -> Path:
+    def rename_run(self, run: Path, name: str) -> Path:
         self.checkpoints = [
             replace(info, run=name, path=run.with_name(name) / info.path.name) if info.path.parent == run else info
             for info in self.checkpoints
         ]
         return run.with_name(name)
 
-    def _run_curve(self, run: Path, name: str, points: int) -> Any:
+    def run_curve(self, run: Path, name: str, points: int) -> Any:
         slope = len(run.name)
         return [(1000.0 * n, 30.0 * slope * n + 100 * (n % slope)) for n in range(40)]
 
-    def _trash_recording(self, path: Path) -> None:
+    def trash_recording(self, path: Path) -> None:
         self.trashed.append(path)
         self.recordings = [info for info in self.recordings if info.path != path]
 
-    def _convert(self, log: Path, output: Path, scale: int, progress: Any, cancelled: Any) -> Any:
+    def convert(self, log: Path, output: Path, scale: int, progress: Any, cancelled: Any) -> Any:
         if self.job_problem:
             raise MarioTuiError(self.job_problem)
         self.converted.append((log, output, scale))
         self.recordings.insert(0, recording(output.name))
         return SimpleNamespace(path=output, seconds=4.0, cleared=False, max_x=722)
 
-    def _trash(self, path: Path) -> None:
+    def trash(self, path: Path) -> None:
         if self.trash_problem:
             raise MarioTuiError(self.trash_problem)
         self.trashed.append(path)
         self.checkpoints = [info for info in self.checkpoints if path not in (info.path, info.path.parent)]
 
-    def _evaluate(self, path: Path, on_episode: Callable[[Any], None], cancelled: Callable[[], bool]) -> Verdict:
+    def evaluate(self, path: Path, on_episode: Callable[[Any], None], cancelled: Callable[[], bool]) -> Verdict:
         if self.job_problem:
             raise MarioTuiError(self.job_problem)
         self.evaluated.append(path)
@@ -621,23 +629,23 @@ class World:
         robust: Any = SimpleNamespace(clears=4, episodes=10, max_x=3161)
         return Verdict(greedy, robust)
 
-    def _open_window(self, player: Any, name: str) -> Any:
+    def open_window(self, player: Any, name: str) -> Any:
         if self.window_problem:
             raise MarioTuiError(self.window_problem)
         self.player.calls.append(f"window {name}")
         return self.window
 
-    def _record_grid(self, run: Any, progress: Any, cancelled: Any) -> Any:
+    def record_grid(self, run: Any, progress: Any, cancelled: Any) -> Any:
         self.played.append(("grid", run.run))
         return SimpleNamespace(path=Path("/recordings/grid.mp4"), seconds=20.0, cleared=True, max_x=3161)
 
-    def _record_play(self, *arguments: Any) -> Any:
+    def record_play(self, *arguments: Any) -> Any:
         *play, progress, _ = arguments
         self.played.append(tuple(play))
         progress(600, None)
         return SimpleNamespace(path=Path("/recordings/play.mp4"), seconds=2.0, cleared=False, max_x=722)
 
-    def _record(
+    def record(
         self,
         path: Path,
         stage: str | None,

@@ -16,8 +16,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from mario_tui.config import TrainingConfig
-from mario_tui.tui.app import MarioTuiApp, doubled_keys, run_app
+from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.jobs import Job
+from mario_tui.tui.keymap import doubled_keys
+from mario_tui.tui.run import run_app
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -114,7 +116,7 @@ async def test_training_is_owned_by_the_app_and_shown_on_every_screen() -> None:
             await pilot.press(key)
             await until(pilot, lambda: app.screen.query_one(TopBar).status == "running")
         world.session.end()
-        app.look_at_session()
+        app.show_notices()
 
 
 async def test_a_second_training_is_refused_while_one_runs() -> None:
@@ -152,8 +154,8 @@ async def test_rare_events_become_notices_once() -> None:
         world.session.notice("paused", "paused")
         version = app.files_version
         world.session.notice("saved", "saved it")
-        app.look_at_session()
-        app.look_at_session()
+        app.show_notices()
+        app.show_notices()
         await pilot.pause()
         assert messages(app) == ["episode 7 cleared 1-1", "saved it"]
         assert app.files_version > version
@@ -164,13 +166,13 @@ async def test_recording_and_its_failure_are_told() -> None:
     world = World()
     app = world.app()
     async with app.run_test() as pilot:
-        app.record(Path("/checkpoints/run/step-000000001"), ".gif", "1-2")
-        await until(pilot, lambda: not app.jobs)
+        app.jobs.record(Path("/checkpoints/run/step-000000001"), ".gif", "1-2")
+        await until(pilot, lambda: not app.jobs.running)
         assert world.recorded == [(Path("/checkpoints/run/step-000000001"), "1-2", ".gif")]
         assert any("recordings/agent.gif" in message for message in messages(app))
         world.job_problem = "ffmpeg is missing"
-        app.record(Path("/checkpoints/run/step-000000001"), ".mp4")
-        await until(pilot, lambda: not app.jobs)
+        app.jobs.record(Path("/checkpoints/run/step-000000001"), ".mp4")
+        await until(pilot, lambda: not app.jobs.running)
         assert "ffmpeg is missing" in messages(app)
 
 
@@ -191,25 +193,25 @@ async def test_the_work_begun_last_is_cancelled_by_a_key_and_another_goes_on() -
             raise RecordingCancelledError("cancelled")
         return SimpleNamespace(path=Path(f"/recordings/agent{suffix}"), seconds=10.0, cleared=True, max_x=3161)
 
-    app.services = replace(app.services, record=record)
+    app.services.record = record  # type: ignore[method-assign]
     app.notify = lambda message, **_: told.append(message)  # type: ignore[method-assign, assignment]
     async with app.run_test() as pilot:
         assert not app.check_action("cancel_job", ())
-        app.record(Path("/checkpoints/run/step-000000001"), ".gif")
+        app.jobs.record(Path("/checkpoints/run/step-000000001"), ".gif")
         await until(pilot, lambda: len(asked) == 1)
-        app.record(Path("/checkpoints/run/step-000000001"), ".mp4")
-        await until(pilot, lambda: all(job.progress for job in app.jobs) and len(app.jobs) == 2)
-        shown += app.jobs
+        app.jobs.record(Path("/checkpoints/run/step-000000001"), ".mp4")
+        await until(pilot, lambda: all(job.progress for job in app.jobs.running) and len(app.jobs.running) == 2)
+        shown += app.jobs.running
         assert [job.line for job in shown] == [
             "recording GIF: 600 frames, 10 s of play",
             "recording MP4: 600 of 1,200 frames, 10 s of play",
         ]
         await pilot.press("ctrl+x")
-        await until(pilot, lambda: app.jobs == shown[:1])
+        await until(pilot, lambda: app.jobs.running == shown[:1])
         assert [cancelled() for cancelled in asked] == [False, True]
         assert told == ["recording MP4 cancelled"]
         let_go.set()
-        await until(pilot, lambda: not app.jobs)
+        await until(pilot, lambda: not app.jobs.running)
         assert "recordings/agent.gif" in told[1]
 
 
@@ -247,7 +249,7 @@ async def test_quitting_while_training_stops_saves_joins_and_says_so(key: str) -
         await until(pilot, lambda: app.return_code is not None)
     assert world.session.calls.count("stop") == 1
     assert world.session.calls[-1] == "join"
-    assert not app.abandoned
+    assert not app.leaving.abandoned
 
 
 async def test_leaving_says_that_recordings_are_waited_for() -> None:
@@ -274,10 +276,10 @@ async def test_home_asks_before_it_stops_what_runs_and_takes_no_for_an_answer(ke
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
         assert world.session.calls == ["start"]
         world.session.end()
-        app.jobs.append(Job("recording MP4", "agent"))
+        app.jobs.running.append(Job("recording MP4", "agent"))
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        app.jobs.clear()
+        app.jobs.running.clear()
         await pilot.press("y")
         await until(pilot, lambda: app.return_code == 0)
 
@@ -300,7 +302,7 @@ async def test_asked_to_leave_a_second_time_it_does_not_wait() -> None:
         await pilot.press("ctrl+q")
         await until(pilot, lambda: app.return_code is not None)
         world.session.end()
-    assert app.abandoned
+    assert app.leaving.abandoned
 
 
 @pytest.mark.parametrize("answer", ["n", "y"])
@@ -324,7 +326,7 @@ async def test_a_training_that_cannot_be_saved_is_not_left_without_asking(answer
         await until(pilot, lambda: world.session.calls.count("stop") > 1)
         world.session.end()
         await until(pilot, lambda: app.return_code is not None)
-    assert not app.abandoned
+    assert not app.leaving.abandoned
 
 
 @pytest.mark.parametrize("code", [143, 129, 130])
@@ -334,7 +336,7 @@ async def test_a_signal_stops_saves_and_gives_its_exit_code(code: int) -> None:
     async with app.run_test() as pilot:
         app.session = world.session
         world.session.start()
-        app._on_signal(code)
+        app.leaving.on_signal(code)
         await until(pilot, lambda: app.return_code is not None)
     assert world.session.calls[:2] == ["start", "stop"]
     assert app.return_code == code

@@ -440,14 +440,14 @@ async def test_a_smaller_screen_still_shows_the_selected_row() -> None:
 async def test_work_in_the_background_takes_few_lines() -> None:
     async with table(World(typical_checkpoints())) as (app, pilot, _):
         target = f"{'long-' * 12}name/step-000120000"
-        app.jobs += [Job("evaluating", target, f"{number} of 11 episodes") for number in range(5)]
+        app.jobs.running += [Job("evaluating", target, f"{number} of 11 episodes") for number in range(5)]
         jobs = app.screen.query_one("#jobs", Static)
         await until(pilot, lambda: bool(str(jobs.content)))
         *lines, last = str(jobs.content).splitlines()
         assert [line.split(" (")[0] for line in lines] == [f"evaluating: {n} of 11 episodes" for n in range(3)]
         assert all(line.endswith("step-000120000)") and len(line) <= 78 for line in lines)
         assert last == "and 2 more"
-        app.jobs.clear()
+        app.jobs.running.clear()
 
 
 async def test_a_run_with_one_checkpoint_stays_selected_when_it_saves_a_second() -> None:

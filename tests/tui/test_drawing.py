@@ -103,7 +103,7 @@ async def test_screens_that_are_not_on_show_do_not_look() -> None:
             nonlocal looks
             looks += 1
 
-        for timer in train._looks:
+        for timer in train._refresh_timers:
             assert not timer._active.is_set()
         train.every(0.001, look)
         await pilot.pause(0.05)

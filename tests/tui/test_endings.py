@@ -116,7 +116,7 @@ def when(file: Path, function: str, does: str) -> str:
 
 
 def test_an_error_of_the_app_saves_the_training_and_leaves_a_log(home: Path) -> None:
-    patch = when(home / "now", "mario_tui.tui.app.MarioTuiApp.look_at_session", "raise ValueError('two\\nlines')")
+    patch = when(home / "now", "mario_tui.tui.app.MarioTuiApp.show_notices", "raise ValueError('two\\nlines')")
     with App(home, patch) as app:
         (home / "now").touch()
         lines = app.ends(1)

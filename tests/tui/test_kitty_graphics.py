@@ -193,7 +193,7 @@ def test_it_is_used_in_terminals_that_are_known_unless_the_settings_say_otherwis
 def test_the_setting_is_read(choice: str) -> None:
     assert preferences.load().graphics == "auto"
     paths.settings_file().write_text(f'graphics = "{choice}"\n')
-    assert preferences.load() == preferences.Settings(graphics=choice)
+    assert preferences.load() == preferences.Preferences(graphics=choice)
 
 
 @pytest.mark.parametrize("value", ['"sixel"', "5", "[]", '""'])
@@ -224,7 +224,7 @@ async def test_the_app_goes_by_setting_environment_and_no_color(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     world = World()
-    world.settings = preferences.Settings(graphics=choice)
+    world.user_preferences = preferences.Preferences(graphics=choice)
     app = world.app()
     async with app.run_test() as pilot:
         assert app.graphics is None, "without a terminal there are no pictures"

@@ -15,7 +15,7 @@ from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.game.episode import EndReason
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.keyboard import KeyReleased, ReleasesReported
-from mario_tui.tui.preferences import Settings
+from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.widgets.game_view import GameView
@@ -125,7 +125,7 @@ async def test_a_release_never_overtakes_a_press() -> None:
 
 async def test_other_keys_for_the_pad_are_released_as_well() -> None:
     world = World()
-    world.settings = Settings(keys={"play.jump": "j", "play.right": "d"})
+    world.user_preferences = Preferences(keys={"play.jump": "j", "play.right": "d"})
     async with playing(world) as (app, pilot):
         app.post_message(ReleasesReported())
         await until(pilot, lambda: app.releases_reported)

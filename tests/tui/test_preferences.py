@@ -9,15 +9,15 @@ from textual.widgets import Static
 from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.tui import preferences
-from mario_tui.tui.app import all_bindings
-from mario_tui.tui.preferences import Settings
+from mario_tui.tui.keymap import all_bindings
+from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.screens.dialogs import HelpScreen
 from mario_tui.tui.screens.train import TrainScreen
 from tui.fakes import World, typical_checkpoints, until
 
 
 def test_without_a_file_there_are_none(home: Path) -> None:
-    assert preferences.load() == Settings()
+    assert preferences.load() == Preferences()
     assert paths.settings_file() == home / "settings.toml"
 
 
@@ -28,7 +28,7 @@ def test_without_a_home_of_its_own_it_is_where_the_system_keeps_them(monkeypatch
 
 def test_theme_and_keys_are_read(home: Path) -> None:
     paths.settings_file().write_text('theme = "nord"\n[keys]\n"train.pause" = "p"\n')
-    assert preferences.load() == Settings("nord", {"train.pause": "p"})
+    assert preferences.load() == Preferences("nord", {"train.pause": "p"})
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_what_cannot_be_used_is_left_out_and_named(home: Path, content: str, say
 
 
 def test_the_theme_is_kept_and_all_else_left(home: Path) -> None:
-    preferences.keep_theme("nord")
+    preferences.save_theme("nord")
     assert preferences.load().theme == "nord"
     paths.settings_file().write_text('# mine\ntheme = "nord" # dark\n\n[keys]\n"app.help" = "f1" # as everywhere\n')
-    preferences.keep_theme("mario")
+    preferences.save_theme("mario")
     content = paths.settings_file().read_text()
     assert content == '# mine\ntheme = "mario"\n\n[keys]\n"app.help" = "f1" # as everywhere\n'
 
@@ -69,7 +69,7 @@ def test_every_key_has_a_name_of_its_own() -> None:
 
 async def test_a_key_can_be_another_one_also_in_help_and_footer() -> None:
     world = World()
-    world.settings = Settings(keys={"train.pause": "p,f9", "train.more": "f8", "app.help": "f1"})
+    world.user_preferences = Preferences(keys={"train.pause": "p,f9", "train.more": "f8", "app.help": "f1"})
     app = world.app()
     async with app.run_test() as pilot:
         app.session = world.session  # type: ignore[assignment]
@@ -88,7 +88,7 @@ async def test_a_key_can_be_another_one_also_in_help_and_footer() -> None:
 
 async def test_a_theme_is_used_and_a_new_one_kept() -> None:
     world = World()
-    world.settings = Settings(theme="mario-light")
+    world.user_preferences = Preferences(theme="mario-light")
     app = world.app()
     async with app.run_test() as pilot:
         assert app.theme == "mario-light"
@@ -98,7 +98,7 @@ async def test_a_theme_is_used_and_a_new_one_kept() -> None:
 
 async def test_what_is_wrong_in_the_settings_is_told() -> None:
     world = World(typical_checkpoints())
-    world.settings = Settings(theme="pink", keys={"train.dance": "d"}, problems=("settings.toml: bad",))
+    world.user_preferences = Preferences(theme="pink", keys={"train.dance": "d"}, problems=("settings.toml: bad",))
     app = world.app()
     async with app.run_test() as pilot:
         await pilot.pause()
@@ -112,8 +112,8 @@ async def test_what_is_wrong_in_the_settings_is_told() -> None:
 def test_a_theme_is_replaced_however_its_line_is_written(tmp_path: Path, line: str) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(f'graphics = "blocks"\n{line}\n[keys]\n"train.pause" = "p"\n')
-    preferences.keep_theme("mario-light", path)
-    assert preferences.load(path) == preferences.Settings("mario-light", {"train.pause": "p"}, (), "blocks")
+    preferences.save_theme("mario-light", path)
+    assert preferences.load(path) == preferences.Preferences("mario-light", {"train.pause": "p"}, (), "blocks")
 
 
 @pytest.mark.parametrize("content", [b"theme = \xff", b"theme = ", b'[theme]\nname = "x"\n'])
@@ -121,6 +121,6 @@ def test_a_file_that_cannot_be_read_keeps_what_it_says(tmp_path: Path, content: 
     path = tmp_path / "settings.toml"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        preferences.keep_theme("mario-light", path)
+        preferences.save_theme("mario-light", path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == content

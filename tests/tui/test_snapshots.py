@@ -124,7 +124,7 @@ async def checkpoints(world: World, pilot: Pilot[int]) -> None:
 def add_jobs(pilot: Pilot[int]) -> None:
     """Work in the background, as far as it can be seen."""
     app: Any = pilot.app
-    app.jobs += [
+    app.jobs.running += [
         Job("recording MP4", "1-1_2030-01-01T00-00-00/step-012285678", "1,234 frames, 21 s of play"),
         Job("evaluating", f"{LONG_NAME}/step-012135678", "7 of 11 episodes"),
     ]
@@ -306,7 +306,7 @@ def test_play_full(compare: Any) -> None:
 async def full_play(world: World, pilot: Pilot[int]) -> None:
     await play(world, pilot)
     world.ghosts[0].end, world.ghosts[0].x = EndReason.CLEAR, 3161
-    pilot.app.jobs.append(Job("recording MP4", "you", "1,234 frames, 21 s of play"))  # type: ignore[attr-defined]
+    pilot.app.jobs.running.append(Job("recording MP4", "you", "1,234 frames, 21 s of play"))  # type: ignore[attr-defined]
     pilot.app.screen.refresh_numbers()  # type: ignore[attr-defined]
 
 
@@ -368,7 +368,7 @@ def test_train_full(compare: Any, view: str) -> None:
 
     async def prepare(world: World, pilot: Pilot[int]) -> None:
         await live(world, pilot)
-        pilot.app.jobs.append(Job("evaluating", LONG, "10 of 11 episodes"))  # type: ignore[attr-defined]
+        pilot.app.jobs.running.append(Job("evaluating", LONG, "10 of 11 episodes"))  # type: ignore[attr-defined]
         await pilot.press(*keys)
 
     assert compare(full(), prepare)
@@ -394,7 +394,7 @@ def test_watch_full(compare: Any) -> None:
     async def prepare(world: World, pilot: Pilot[int]) -> None:
         await home(world, pilot)
         await pilot.press("w", "r")
-        pilot.app.jobs.append(Job("recording MP4", LONG, "1,234 frames, 21 s of play"))  # type: ignore[attr-defined]
-        pilot.app.jobs.append(Job("evaluating", LONG, "10 of 11 episodes"))  # type: ignore[attr-defined]
+        pilot.app.jobs.running.append(Job("recording MP4", LONG, "1,234 frames, 21 s of play"))  # type: ignore[attr-defined]
+        pilot.app.jobs.running.append(Job("evaluating", LONG, "10 of 11 episodes"))  # type: ignore[attr-defined]
 
     assert compare(world, prepare)

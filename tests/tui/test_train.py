@@ -479,5 +479,5 @@ async def test_shift_w_shows_the_training_in_a_window_that_stays() -> None:
         await pilot.press("W")
         await until(pilot, lambda: app.training_window._mirror)
         world.session.end()
-        app.leave(0)
+        app.leaving.leave(0)
         await until(pilot, lambda: world.player.calls.count("window closed") == 2)

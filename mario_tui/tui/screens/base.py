@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.timer import Timer
@@ -19,6 +17,8 @@ from mario_tui.tui.widgets.too_small import MIN_HEIGHT, MIN_WIDTH, TooSmall
 from mario_tui.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
+    from textual import getters
+
     from mario_tui.tui.app import MarioTuiApp
 
 
@@ -32,17 +32,12 @@ class Key(NamedTuple):
     node: DOMNode
 
 
-def named(bindings: Iterable[Binding], place: str) -> list[BindingType]:
-    """The bindings with ids that a settings file can name, e.g. `train.pause`; those without a tooltip have none."""
-
-    def name(binding: Binding) -> str:
-        return f"{place}.{re.sub('[^a-z0-9]+', '-', binding.description.lower()).strip('-')}"
-
-    return [replace(binding, id=name(binding)) if binding.tooltip else binding for binding in bindings]
-
-
 class MarioScreen(Screen[None], inherit_bindings=False):
-    """A full screen of the app; subclasses give `HEADING`, `ABOUT` and `compose_body`."""
+    """A full screen of the app; subclasses give `HEADING`, `ABOUT` and `compose_body`.
+
+    Each binding that the help lists has a tooltip and an id, `<screen>.<action>`. Settings files name keys by ids, so
+    an id stays as it is where a label changes.
+    """
 
     HEADING = ""
     ABOUT = ""
@@ -54,22 +49,12 @@ class MarioScreen(Screen[None], inherit_bindings=False):
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (MIN_HEIGHT, "-low"), (38, "-tall"), (45, "-very-tall")]
     TOP_BAR_SECONDS = 0.5
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        if cls.HEADING and "BINDINGS" in cls.__dict__:
-            cls.BINDINGS = named(cast("list[Binding]", cls.BINDINGS), cls.HEADING.lower())
-        super().__init_subclass__(**arguments)
+    if TYPE_CHECKING:
+        app = getters.app(MarioTuiApp)
 
     def __init__(self) -> None:
         super().__init__()
-        self._looks: list[Timer] = []
-
-    @property
-    def mario(self) -> MarioTuiApp:
-        """The app, by its own type."""
-        from mario_tui.tui.app import MarioTuiApp
-
-        assert isinstance(self.app, MarioTuiApp)
-        return self.app
+        self._refresh_timers: list[Timer] = []
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.HEADING)
@@ -84,27 +69,27 @@ class MarioScreen(Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.every(self.TOP_BAR_SECONDS, self.refresh_top_bar)
 
-    def every(self, seconds: float, look: Callable[[], None]) -> None:
-        """Calls `look` again and again while this screen is the one on show."""
+    def every(self, seconds: float, refresh: Callable[[], None]) -> None:
+        """Calls `refresh` at this interval while this screen is the active one."""
 
         def tick() -> None:
             if self.is_active and self.is_attached:
-                look()
+                refresh()
 
-        self._looks.append(self.set_interval(seconds, tick))
+        self._refresh_timers.append(self.set_interval(seconds, tick))
 
     def on_screen_suspend(self) -> None:
-        for timer in self._looks:
+        for timer in self._refresh_timers:
             timer.pause()
 
     def on_screen_resume(self) -> None:
-        for timer in self._looks:
+        for timer in self._refresh_timers:
             timer.resume()
         self.refresh_top_bar()
 
     def refresh_top_bar(self) -> None:
         bar = self.query_one(TopBar)
-        bar.status, bar.details = self.mario.training_line()
+        bar.status, bar.details = self.app.training_line()
 
     def keys_now(self) -> Iterator[Key]:
         """The actions of this screen that are possible now, its own first; for the help panel and the palette."""

@@ -119,35 +119,122 @@ class CheckpointsScreen(ListScreen[Row]):
         "space can be compared: their curves are drawn in one chart."
     )
     BINDINGS = [
-        Binding("enter", "watch", "Watch", key_display="enter", tooltip="Watch this agent play in the terminal"),
-        Binding("right", "open", "Open", key_display="→", show=False, tooltip="Show the checkpoints of this run"),
-        Binding("left", "close", "Close", key_display="←", show=False, tooltip="Back to the run; hide its checkpoints"),
-        Binding("r", "record('.mp4')", "Record", tooltip="Record its greedy episode as MP4, in the background"),
-        Binding("g", "record('.gif')", "GIF", show=False, tooltip="Record its greedy episode as GIF"),
         Binding(
-            "G", "grid", "Grid", show=False, tooltip="Record up to six checkpoints of the run side by side, as MP4"
+            "enter",
+            "watch",
+            "Watch",
+            id="checkpoints.watch",
+            key_display="enter",
+            tooltip="Watch this agent play in the terminal",
         ),
-        Binding("e", "evaluate", "Evaluate", tooltip="Measure its clear rate: one greedy episode, ten robust ones"),
-        Binding("c", "continue", "Continue", tooltip="Go on training from this checkpoint; of a run, from its newest"),
+        Binding(
+            "right",
+            "open",
+            "Open",
+            id="checkpoints.open",
+            key_display="→",
+            show=False,
+            tooltip="Show the checkpoints of this run",
+        ),
+        Binding(
+            "left",
+            "close",
+            "Close",
+            id="checkpoints.close",
+            key_display="←",
+            show=False,
+            tooltip="Back to the run; hide its checkpoints",
+        ),
+        Binding(
+            "r",
+            "record('.mp4')",
+            "Record",
+            id="checkpoints.record",
+            tooltip="Record its greedy episode as MP4, in the background",
+        ),
+        Binding(
+            "g", "record('.gif')", "GIF", id="checkpoints.gif", show=False, tooltip="Record its greedy episode as GIF"
+        ),
+        Binding(
+            "G",
+            "grid",
+            "Grid",
+            id="checkpoints.grid",
+            show=False,
+            tooltip="Record up to six checkpoints of the run side by side, as MP4",
+        ),
+        Binding(
+            "e",
+            "evaluate",
+            "Evaluate",
+            id="checkpoints.evaluate",
+            tooltip="Measure its clear rate: one greedy episode, ten robust ones",
+        ),
+        Binding(
+            "c",
+            "continue",
+            "Continue",
+            id="checkpoints.continue",
+            tooltip="Go on training from this checkpoint; of a run, from its newest",
+        ),
         Binding(
             "o",
             "next_order",
             "Order",
+            id="checkpoints.order",
             show=False,
             tooltip="Sort by: the best of each stage, age, steps, clear rate, mean reward, size",
         ),
         Binding(
-            "slash", "filter", "Filter", key_display="/", show=False, tooltip="Show only runs or stages with a word"
+            "slash",
+            "filter",
+            "Filter",
+            id="checkpoints.filter",
+            key_display="/",
+            show=False,
+            tooltip="Show only runs or stages with a word",
         ),
-        Binding("space", "mark", "Mark", show=False, tooltip="Mark this run for a comparison, or no longer"),
-        Binding("m", "compare", "Compare", show=False, tooltip="Compare the curves of the marked runs"),
-        Binding("n", "note", "Note", show=False, tooltip="Keep a line of your own with this checkpoint"),
-        Binding("f2", "rename", "Rename", show=False, tooltip="Give this run another name"),
-        Binding("x", "export", "Export", show=False, tooltip="Copy what plays, a few MB, into a run of its own"),
         Binding(
-            "d", "trash", "Delete", tooltip="Move this checkpoint, or this whole run, to the trash folder (asks first)"
+            "space",
+            "mark",
+            "Mark",
+            id="checkpoints.mark",
+            show=False,
+            tooltip="Mark this run for a comparison, or no longer",
         ),
-        Binding("escape,q", "app.go('home')", "Back", show=False, tooltip="Back to Home"),
+        Binding(
+            "m",
+            "compare",
+            "Compare",
+            id="checkpoints.compare",
+            show=False,
+            tooltip="Compare the curves of the marked runs",
+        ),
+        Binding(
+            "n",
+            "note",
+            "Note",
+            id="checkpoints.note",
+            show=False,
+            tooltip="Keep a line of your own with this checkpoint",
+        ),
+        Binding("f2", "rename", "Rename", id="checkpoints.rename", show=False, tooltip="Give this run another name"),
+        Binding(
+            "x",
+            "export",
+            "Export",
+            id="checkpoints.export",
+            show=False,
+            tooltip="Copy what plays, a few MB, into a run of its own",
+        ),
+        Binding(
+            "d",
+            "trash",
+            "Delete",
+            id="checkpoints.delete",
+            tooltip="Move this checkpoint, or this whole run, to the trash folder (asks first)",
+        ),
+        Binding("escape,q", "app.go('home')", "Back", id="checkpoints.back", show=False, tooltip="Back to Home"),
     ]
 
     def __init__(self) -> None:
@@ -158,7 +245,7 @@ class CheckpointsScreen(ListScreen[Row]):
         self._marked: list[Path] = []  # runs
 
     def read(self) -> Sequence[Row]:
-        return [Row(run) for run in self.mario.services.list_runs()]
+        return [Row(run) for run in self.app.services.list_runs()]
 
     def shown(self) -> Sequence[Row]:
         rows: list[Row] = []
@@ -215,7 +302,7 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def cells(self, info: Row, wide: int) -> Sequence[Text]:
         good, bad, dim = self.colour("success", "green"), self.colour("error", "red"), "dim"
-        below, subject, now = info.checkpoint is not None, info.subject, self.mario.services.now()
+        below, subject, now = info.checkpoint is not None, info.subject, self.app.services.now()
         measured = info.checkpoint or info.run
         greedy = {True: Text("clears", good), False: Text("no", ""), None: Text("-", dim)}[measured.greedy_clear]
         robust = text.percent(measured.robust_clear_rate)
@@ -334,26 +421,26 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def action_watch(self) -> None:
         if self.selected is not None and self.selected.agent is not None:
-            self.mario.watch_agent(self.selected.agent.path)
+            self.app.watch_agent(self.selected.agent.path)
 
     def action_record(self, suffix: str) -> None:
         if self.selected is not None and self.selected.agent is not None:
-            self.mario.record(self.selected.agent.path, suffix)
+            self.app.jobs.record(self.selected.agent.path, suffix)
             self.refresh_list()
 
     def action_grid(self) -> None:
         if self.selected is not None:
-            self.mario.record_grid(self.selected.run)
+            self.app.jobs.record_grid(self.selected.run)
             self.refresh_list()
 
     def action_evaluate(self) -> None:
         if self.selected is not None and self.selected.agent is not None:
-            self.mario.evaluate(self.selected.agent.path)
+            self.app.jobs.evaluate(self.selected.agent.path)
             self.refresh_list()
 
     def action_continue(self) -> None:
         if self.selected is not None and self.selected.resumable is not None:
-            self.mario.continue_training(self.selected.path)
+            self.app.continue_training(self.selected.path)
 
     # what is whole
 
@@ -372,9 +459,9 @@ class CheckpointsScreen(ListScreen[Row]):
         await asyncio.sleep(VERIFY_AFTER_SECONDS)
         try:
             for path in unread:
-                await asyncio.to_thread(self.mario.services.verify, path)
+                await asyncio.to_thread(self.app.services.verify, path)
         finally:
-            self.mario.files_version += 1
+            self.app.files_version += 1
 
     # order, and what stands beside
 
@@ -427,7 +514,7 @@ class CheckpointsScreen(ListScreen[Row]):
 
         def take(line: str | None) -> None:
             if line is not None:
-                self.do(lambda: self.mario.services.annotate(info.path, line))
+                self.do(lambda: self.app.services.annotate(info.path, line))
 
         question = f"A line to keep with {info.run}, step {text.count(info.step)}."
         self.app.push_screen(LineScreen("Note", question, value=info.note, yes="keep it"), take)
@@ -438,9 +525,9 @@ class CheckpointsScreen(ListScreen[Row]):
         run = self.selected.run
 
         def rename(name: str) -> None:
-            renamed = self.mario.services.rename_run(run.path, name)
-            if self.mario.session is not None:
-                self.mario.session.moved(run.path, renamed)
+            renamed = self.app.services.rename_run(run.path, name)
+            if self.app.session is not None:
+                self.app.session.moved(run.path, renamed)
             self._marked = [renamed if marked == run.path else marked for marked in self._marked]
             self._open |= {renamed} if run.path in self._open else set()
 
@@ -451,7 +538,7 @@ class CheckpointsScreen(ListScreen[Row]):
         question = "Another name for this run and all its checkpoints: letters, digits, '.', '_' and '-'."
 
         def problem_of(name: str) -> str:
-            return "" if name == run.run else self.mario.services.run_name_problem(name)
+            return "" if name == run.run else self.app.services.run_name_problem(name)
 
         screen = LineScreen("Rename run", question, value=run.run, yes="rename", problem_of=problem_of)
         self.app.push_screen(screen, take)
@@ -463,10 +550,10 @@ class CheckpointsScreen(ListScreen[Row]):
 
         def take(name: str | None) -> None:
             if name:
-                self.do(lambda: self.mario.services.export(info.path, name), f"exported as {name}")
+                self.do(lambda: self.app.services.export(info.path, name), f"exported as {name}")
 
         question = f"A name for a copy of step {text.count(info.step)}: what plays, a few MB, not what training needs."
-        name_problem = self.mario.services.run_name_problem
+        name_problem = self.app.services.run_name_problem
         value = f"{info.run}-agent"
         self.app.push_screen(LineScreen("Export", question, value=value, yes="export", problem_of=name_problem), take)
 
@@ -480,4 +567,4 @@ class CheckpointsScreen(ListScreen[Row]):
             count = len(row.run.checkpoints)
             all_of_it = f"all of its {count} checkpoints" if count > 1 else "its checkpoint"
             what, name = "run", f"{row.run.run} with {all_of_it}, its log and its curves"
-        self.ask_to_trash(what, name, lambda: self.mario.services.trash(row.path))
+        self.ask_to_trash(what, name, lambda: self.app.services.trash(row.path))

@@ -21,6 +21,14 @@ from mario_tui.tui.widgets.metric_chart import MetricChart
 MOST_COMPARED = 4
 COLOURS = ("$accent", "$success", "$primary", "$foreground")
 _POINTS = 200
+CHART_IDS = (
+    "compare.chart-how-far",
+    "compare.chart-reward",
+    "compare.chart-clear-rate",
+    "compare.chart-loss",
+    "compare.chart-q",
+)
+"""Binding ids of COMPARED's charts."""
 
 
 class CompareScreen(MarioScreen):
@@ -33,12 +41,21 @@ class CompareScreen(MarioScreen):
         "got, their reward, the share that cleared the stage, the loss and the Q value."
     )
     BINDINGS = [
-        Binding("tab", "next_chart", "View", tooltip="Show the next curve large"),
+        Binding("tab", "next_chart", "View", id="compare.view", tooltip="Show the next curve large"),
         *(
-            Binding(str(number), f"chart({number - 1})", f"Chart: {name}", show=False, tooltip=f"Show {name} large")
-            for number, name in enumerate(COMPARED, 1)
+            Binding(
+                str(number),
+                f"chart({number - 1})",
+                f"Chart: {name}",
+                id=chart_id,
+                show=False,
+                tooltip=f"Show {name} large",
+            )
+            for number, (name, chart_id) in enumerate(zip(COMPARED, CHART_IDS, strict=True), 1)
         ),
-        Binding("escape,q", "app.pop_screen", "Back", key_display="q", tooltip="Back to the checkpoints"),
+        Binding(
+            "escape,q", "app.pop_screen", "Back", id="compare.back", key_display="q", tooltip="Back to the checkpoints"
+        ),
     ]
 
     def __init__(self, runs: tuple[Path, ...]) -> None:
@@ -74,7 +91,7 @@ class CompareScreen(MarioScreen):
         )
 
     async def _load(self) -> None:
-        curve = self.mario.services.run_curve
+        curve = self.app.services.run_curve
         for number, name in enumerate(COMPARED):
             try:
                 lines = [await asyncio.to_thread(curve, run, name, _POINTS) for run in self._runs]

@@ -69,12 +69,30 @@ class HomeScreen(MarioScreen):
         "watch it play in this terminal, and record what it does."
     )
     BINDINGS = [
-        Binding("t", "app.go('train')", "Train", tooltip="Set up a training, or look at the one that runs"),
-        Binding("w", "watch_best", "Watch best", tooltip="Watch the best agent play in this terminal"),
-        Binding("p", "play", "Play", tooltip="Play by hand, against the agent"),
-        Binding("c", "app.go('checkpoints')", "Checkpoints", tooltip="Checkpoints: watch, record, evaluate, continue"),
-        Binding("v", "app.go('recordings')", "Recordings", tooltip="Recordings: play, convert and delete videos"),
-        Binding("q", "app.ask_to_quit", "Quit", tooltip="Leave; asks where a training runs, and saves it"),
+        Binding(
+            "t", "app.go('train')", "Train", id="home.train", tooltip="Set up a training, or look at the one that runs"
+        ),
+        Binding(
+            "w", "watch_best", "Watch best", id="home.watch-best", tooltip="Watch the best agent play in this terminal"
+        ),
+        Binding("p", "play", "Play", id="home.play", tooltip="Play by hand, against the agent"),
+        Binding(
+            "c",
+            "app.go('checkpoints')",
+            "Checkpoints",
+            id="home.checkpoints",
+            tooltip="Checkpoints: watch, record, evaluate, continue",
+        ),
+        Binding(
+            "v",
+            "app.go('recordings')",
+            "Recordings",
+            id="home.recordings",
+            tooltip="Recordings: play, convert and delete videos",
+        ),
+        Binding(
+            "q", "app.ask_to_quit", "Quit", id="home.quit", tooltip="Leave; asks where a training runs, and saves it"
+        ),
     ]
 
     def __init__(self) -> None:
@@ -125,20 +143,20 @@ class HomeScreen(MarioScreen):
         return bool(self._best) if action == "watch_best" else True
 
     def action_watch_best(self) -> None:
-        self.mario.watch_agent(self._best[0].path)
+        self.app.watch_agent(self._best[0].path)
 
     def action_play(self) -> None:
-        self.mario.play(self._best[0].stage if self._best else "1-1")
+        self.app.play(self._best[0].stage if self._best else "1-1")
 
     def refresh_game(self) -> None:
         game = self.query_one("#home-game", GameView)
-        snapshot = self.mario.snapshot
+        snapshot = self.app.snapshot
         if snapshot is not None and snapshot.frame is not None and game.size:
             game.frame = snapshot.frame
 
     def refresh_numbers(self) -> None:
         """Shows the state of the training, and reads the lists again where they may have changed."""
-        app = self.mario
+        app = self.app
         if self._version != app.files_version:
             self._version = app.files_version
             self.run_worker(self._load(), group="lists", exclusive=True)
@@ -170,7 +188,7 @@ class HomeScreen(MarioScreen):
             )
 
     async def _load(self) -> None:
-        services = self.mario.services
+        services = self.app.services
         try:
             checkpoints = await asyncio.to_thread(services.list_checkpoints)
             self._runs = tuple(await asyncio.to_thread(services.run_summaries))
@@ -232,7 +250,7 @@ class HomeScreen(MarioScreen):
         return Content("\n").join(lines)
 
     def _runs_table(self, runs: Sequence[RunSummary]) -> Content:
-        now = self.mario.services.now()
+        now = self.app.services.now()
         width = self.query_one("#runs-box").content_size.width
         sparks = SPARKS if width >= 60 else 0
         room = max(12, width - 23 - (sparks + 2 if sparks else 0))
@@ -249,7 +267,7 @@ class HomeScreen(MarioScreen):
     def _recordings_table(self, recordings: Sequence[RecordingInfo]) -> Content:
         if not recordings:
             return Content.styled("none yet: r records while you watch", "$foreground 60%")
-        now = self.mario.services.now()
+        now = self.app.services.now()
         room = max(12, self.query_one("#recordings-box").content_size.width - 25)
         lines = []
         for info in recordings[: max(1, self._rows("#recordings-box"))]:

@@ -125,19 +125,19 @@ class ListScreen(MarioScreen, Generic[Row]):
 
     def refresh_list(self) -> None:
         """Shows the work in the background, and reads the list again where it may have changed."""
-        app = self.mario
+        app = self.app
         jobs = Content("\n".join(self._job_lines()))
         widget = self.query_one("#jobs", Static)
         if widget.content != jobs:
             widget.update(jobs)
-            self.set_class(bool(app.jobs), "-busy")
+            self.set_class(bool(app.jobs.running), "-busy")
         if self._version != app.files_version:
             self._version = app.files_version
             self.run_worker(self._load(), group="list", exclusive=True)
 
     def _job_lines(self) -> Iterator[str]:
         """What goes on in the background, a line each as far as there is room: the table is what the screen is for."""
-        jobs = self.mario.jobs
+        jobs = self.app.jobs.running
         for job in jobs[:MOST_JOBS]:
             hint = "" if job is not jobs[-1] or job.cancelled else "  ctrl+x cancels"
             room = self.app.size.width - len(job.line) - len(hint) - 5
@@ -218,7 +218,7 @@ class ListScreen(MarioScreen, Generic[Row]):
             else:
                 if done:
                     self.notify(done, markup=False)
-            self.mario.files_version += 1
+            self.app.files_version += 1
             self.refresh_list()
 
         self.run_worker(in_thread(), group="files")

@@ -48,24 +48,77 @@ class PlayScreen(PlayerScreen):
     OVER = "the game is over: v records all of it"
     BINDINGS = [
         *PAD_BINDINGS,
-        Binding("s", "hop", "Hop", show=False, tooltip="Button A for a moment only: a low jump"),
-        Binding("p", "toggle_pause", "Pause", tooltip="Pause, or go on"),
+        Binding("s", "hop", "Hop", id="play.hop", show=False, tooltip="Button A for a moment only: a low jump"),
+        Binding("p", "toggle_pause", "Pause", id="play.pause", tooltip="Pause, or go on"),
         Binding(
-            "full_stop", "step", "Step", show=False, key_display=".", tooltip="Pause, then play one frame at each press"
+            "full_stop",
+            "step",
+            "Step",
+            id="play.step",
+            show=False,
+            key_display=".",
+            tooltip="Pause, then play one frame at each press",
         ),
-        Binding("plus,equals_sign", "faster", "Faster", show=False, key_display="+", tooltip="Play faster, up to 8x"),
-        Binding("minus", "slower", "Slower", show=False, key_display="-", tooltip="Slow motion, down to 1/4"),
-        Binding("a", "restart", "Again", tooltip="Begin the stage again"),
-        Binding("n", "next_stage", "Next", tooltip="Play the next stage"),
-        Binding("b", "stage_before", "Stage before", show=False, tooltip="Play the stage before"),
-        Binding("k", "keep", "Keep", show=False, tooltip="Keep this place of the game"),
-        Binding("l", "go_back", "Load", show=False, tooltip="Go back to the place that was kept"),
-        Binding("r", "record_from_here", "Record", tooltip="Record from here on as MP4, until r or the end"),
-        Binding("v", "record_all", "Video", show=False, tooltip="Record what was played, from the beginning, as MP4"),
-        Binding("w", "window", "Window", show=False, tooltip="Show the game in a window of the desktop, too"),
-        Binding("escape,q", "back", "Back", key_display="q", tooltip="Back to where you came from"),
-        Binding("h", "app.go('home')", "Home", show=False, tooltip="Home: the state of things at a glance"),
-        Binding("c", "app.go('checkpoints')", "Checkpoints", show=False, tooltip="Checkpoints: the list"),
+        Binding(
+            "plus,equals_sign",
+            "faster",
+            "Faster",
+            id="play.faster",
+            show=False,
+            key_display="+",
+            tooltip="Play faster, up to 8x",
+        ),
+        Binding(
+            "minus",
+            "slower",
+            "Slower",
+            id="play.slower",
+            show=False,
+            key_display="-",
+            tooltip="Slow motion, down to 1/4",
+        ),
+        Binding("a", "restart", "Again", id="play.again", tooltip="Begin the stage again"),
+        Binding("n", "next_stage", "Next", id="play.next", tooltip="Play the next stage"),
+        Binding(
+            "b", "stage_before", "Stage before", id="play.stage-before", show=False, tooltip="Play the stage before"
+        ),
+        Binding("k", "keep", "Keep", id="play.keep", show=False, tooltip="Keep this place of the game"),
+        Binding("l", "go_back", "Load", id="play.load", show=False, tooltip="Go back to the place that was kept"),
+        Binding(
+            "r",
+            "record_from_here",
+            "Record",
+            id="play.record",
+            tooltip="Record from here on as MP4, until r or the end",
+        ),
+        Binding(
+            "v",
+            "record_all",
+            "Video",
+            id="play.video",
+            show=False,
+            tooltip="Record what was played, from the beginning, as MP4",
+        ),
+        Binding(
+            "w",
+            "window",
+            "Window",
+            id="play.window",
+            show=False,
+            tooltip="Show the game in a window of the desktop, too",
+        ),
+        Binding("escape,q", "back", "Back", id="play.back", key_display="q", tooltip="Back to where you came from"),
+        Binding(
+            "h", "app.go('home')", "Home", id="play.home", show=False, tooltip="Home: the state of things at a glance"
+        ),
+        Binding(
+            "c",
+            "app.go('checkpoints')",
+            "Checkpoints",
+            id="play.checkpoints",
+            show=False,
+            tooltip="Checkpoints: the list",
+        ),
     ]
     forgets = True
     frame_skip = 1
@@ -91,7 +144,7 @@ class PlayScreen(PlayerScreen):
         return f"play_{self._stage}"
 
     def compose_body(self) -> ComposeResult:
-        yield GameView("loading the game ...", graphics=self.mario.graphics, id="game")
+        yield GameView("loading the game ...", graphics=self.app.graphics, id="game")
         with Vertical(id="panel"):
             yield Static("", id="stage")
             yield Static("", id="state")
@@ -103,7 +156,7 @@ class PlayScreen(PlayerScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self._player = self.mario.services.open_game(self._stage)
+        self._player = self.app.services.open_game(self._stage)
         self._player.start()
         self.take_pad()
         self.refresh_numbers()
@@ -142,8 +195,8 @@ class PlayScreen(PlayerScreen):
         with self.app.batch_update():
             self.update_text("#stage", Content.assemble("stage ", (self._stage, "bold"), "  by hand"))
             self.update_text("#state", self._state(player, moment))
-            self.update_text("#jobs", Content("\n".join(job.line for job in self.mario.jobs)))
-            held = self.mario.releases_reported
+            self.update_text("#jobs", Content("\n".join(job.line for job in self.app.jobs.running)))
+            held = self.app.releases_reported
             self.update_text("#badge", Content.styled(_HELD if held else _LATCHED, "$foreground 60%"))
             if moment is not None:
                 self.look_at_recording(moment)
@@ -212,7 +265,7 @@ class PlayScreen(PlayerScreen):
 
     async def _open_ghost(self, stage: str) -> None:
         try:
-            ghost = await asyncio.to_thread(self.mario.services.open_ghost, stage)
+            ghost = await asyncio.to_thread(self.app.services.open_ghost, stage)
         except (MarioTuiError, OSError):
             return  # it is told as "no agent"; Checkpoints says more
         if ghost is not None and not self._gone and stage == self._stage:
@@ -238,7 +291,7 @@ class PlayScreen(PlayerScreen):
     # asking
 
     def action_stage_before(self) -> None:
-        stages = list(self.mario.services.stages())
+        stages = list(self.app.services.stages())
         place = stages.index(self._stage)
         if place == 0:
             self.notify(f"{self._stage} is the first stage")

@@ -33,12 +33,22 @@ ENDS = {
 BUTTONS = {"left": LEFT, "right": RIGHT, "up": UP, "down": DOWN, "a": A, "b": B}
 
 PAD_BINDINGS = [
-    Binding("left", "press('left')", "Left", show=False, key_display="←", tooltip="Walk to the left"),
-    Binding("right", "press('right')", "Right", show=False, key_display="→", tooltip="Walk to the right"),
-    Binding("down", "press('down')", "Down", show=False, key_display="↓", tooltip="Crouch, enter a pipe; stop"),
-    Binding("up", "press('up')", "Up", show=False, key_display="↑", tooltip="Climb; stop"),
-    Binding("x,space", "press('a')", "Jump", tooltip="Button A: jump, swim"),
-    Binding("z", "press('b')", "Run", tooltip="Button B: run, throw fire"),
+    Binding("left", "press('left')", "Left", id="play.left", show=False, key_display="←", tooltip="Walk to the left"),
+    Binding(
+        "right", "press('right')", "Right", id="play.right", show=False, key_display="→", tooltip="Walk to the right"
+    ),
+    Binding(
+        "down",
+        "press('down')",
+        "Down",
+        id="play.down",
+        show=False,
+        key_display="↓",
+        tooltip="Crouch, enter a pipe; stop",
+    ),
+    Binding("up", "press('up')", "Up", id="play.up", show=False, key_display="↑", tooltip="Climb; stop"),
+    Binding("x,space", "press('a')", "Jump", id="play.jump", tooltip="Button A: jump, swim"),
+    Binding("z", "press('b')", "Run", id="play.run", tooltip="Button B: run, throw fire"),
 ]
 """The keys of the pad; those of Play hold wherever a person plays."""
 
@@ -87,23 +97,23 @@ class PlayerScreen(MarioScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.every(1 / self.mario.frames_per_second, self.refresh_game)
+        self.every(1 / self.app.frames_per_second, self.refresh_game)
         self.every(1 / 10, self.refresh_numbers)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
         if self._pad_keys:
-            self.mario.report_releases(True)
+            self.app.report_releases(True)
 
     def on_screen_suspend(self) -> None:
         super().on_screen_suspend()
         if self._pad_keys:
-            self.mario.report_releases(False)
+            self.app.report_releases(False)
             self._release_all()
 
     def on_unmount(self) -> None:
         if self._pad_keys:
-            self.mario.report_releases(False)
+            self.app.report_releases(False)
         self._end_recording()
         self._gone = True
         loop = asyncio.get_running_loop()
@@ -149,24 +159,24 @@ class PlayerScreen(MarioScreen):
 
     def take_pad(self) -> None:
         """From now on the pad's keys are a person's."""
-        keys = self.mario.keys
+        keys = self.app.keys
         self._pad_keys = {
             key: BUTTONS[str(parse(binding.action)[2][0])]
             for binding in PAD_BINDINGS
-            for key in keys.get(f"play.{binding.description.lower()}", binding.key).split(",")
+            for key in keys.get(str(binding.id), binding.key).split(",")
         }
-        self.mario.report_releases(True)
+        self.app.report_releases(True)
 
     def give_pad(self) -> None:
         """And no longer."""
         self._release_all()
         self._pad_keys = {}
-        self.mario.report_releases(False)
+        self.app.report_releases(False)
 
     def press_pad(self, button: int) -> None:
         if self.controls is None:
             return
-        if self.mario.releases_reported:
+        if self.app.releases_reported:
             self.controls.press(button)
         else:
             self.controls.tap(button)
@@ -227,7 +237,7 @@ class PlayerScreen(MarioScreen):
     def action_next_stage(self) -> None:
         if self.paced is None or not self._stage:
             return
-        following = self.mario.services.next_stage(self._stage)
+        following = self.app.services.next_stage(self._stage)
         if following is None:
             self.notify("8-4 is the last stage")
         else:
@@ -242,7 +252,7 @@ class PlayerScreen(MarioScreen):
 
     def action_back(self) -> None:
         if self._leaves_app:
-            self.mario.leave(0)
+            self.app.leaving.leave(0)
         else:
             self.app.pop_screen()
 
@@ -251,12 +261,12 @@ class PlayerScreen(MarioScreen):
     def action_window(self) -> None:
         player = self.paced
         if player is not None:
-            self._window = self._window or WindowSwitch(self.mario)
-            self._window.toggle(lambda: self.mario.services.open_window(player, f"{self._stage}  {self.who}"))
+            self._window = self._window or WindowSwitch(self.app)
+            self._window.toggle(lambda: self.app.services.open_window(player, f"{self._stage}  {self.who}"))
 
     def look_at_window(self) -> None:
         if self._window is not None:
-            self._window.look()
+            self._window.report_closed()
 
     # recording what is played
 
@@ -301,7 +311,7 @@ class PlayerScreen(MarioScreen):
         if len(held) <= first_frame:
             self.notify("nothing was played since r: no recording was made")
             return
-        self.mario.record_play(self.recording_name, self.who, self._stage, self.frame_skip, held, first_frame)
+        self.app.jobs.record_play(self.recording_name, self.who, self._stage, self.frame_skip, held, first_frame)
         self.notify(
             "recording in the background (ctrl+x cancels); a notice says when it is done, "
             "and Recordings makes a GIF of it"

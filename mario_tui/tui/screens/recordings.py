@@ -37,17 +37,50 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
         "[b $secondary]r[/] to record from there,\nor press [b $secondary]r[/] on a checkpoint for its whole episode."
     )
     BINDINGS = [
-        Binding("enter", "play", "Play", key_display="enter", tooltip="Play it again in this terminal"),
-        Binding("g", "convert('.gif', 2)", "GIF", tooltip="Make a GIF of the same play, in the background"),
-        Binding("m", "convert('.mp4', 2)", "MP4", tooltip="Make an MP4 of the same play, in the background"),
-        Binding("l", "convert('.mp4', 4)", "Large", show=False, tooltip="Make an MP4 of twice the size (1024x960)"),
-        Binding("o", "open_folder", "Folder", tooltip="Open the folder in the desktop's file manager"),
-        Binding("d", "trash", "Delete", tooltip="Move it and its action log to the trash folder (asks first)"),
-        Binding("escape,q", "app.go('home')", "Back", show=False, tooltip="Back to Home"),
+        Binding(
+            "enter", "play", "Play", id="recordings.play", key_display="enter", tooltip="Play it again in this terminal"
+        ),
+        Binding(
+            "g",
+            "convert('.gif', 2)",
+            "GIF",
+            id="recordings.gif",
+            tooltip="Make a GIF of the same play, in the background",
+        ),
+        Binding(
+            "m",
+            "convert('.mp4', 2)",
+            "MP4",
+            id="recordings.mp4",
+            tooltip="Make an MP4 of the same play, in the background",
+        ),
+        Binding(
+            "l",
+            "convert('.mp4', 4)",
+            "Large",
+            id="recordings.large",
+            show=False,
+            tooltip="Make an MP4 of twice the size (1024x960)",
+        ),
+        Binding(
+            "o",
+            "open_folder",
+            "Folder",
+            id="recordings.folder",
+            tooltip="Open the folder in the desktop's file manager",
+        ),
+        Binding(
+            "d",
+            "trash",
+            "Delete",
+            id="recordings.delete",
+            tooltip="Move it and its action log to the trash folder (asks first)",
+        ),
+        Binding("escape,q", "app.go('home')", "Back", id="recordings.back", show=False, tooltip="Back to Home"),
     ]
 
     def read(self) -> Sequence[RecordingInfo]:
-        return self.mario.services.list_recordings()
+        return self.app.services.list_recordings()
 
     def cells(self, info: RecordingInfo, wide: int) -> Sequence[Text]:
         good, dim = self.colour("success", "green"), "dim"
@@ -63,7 +96,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
             Text("-" if info.seconds is None else text.seconds(info.seconds), justify="right"),
             outcome,
             Text(text.size(info.size_bytes), dim, justify="right"),
-            Text(text.age(info.created, self.mario.services.now()), dim, justify="right"),
+            Text(text.age(info.created, self.app.services.now()), dim, justify="right"),
         )
 
     def describe(self, info: RecordingInfo) -> tuple[str, bool]:
@@ -87,15 +120,15 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
 
     def action_play(self) -> None:
         if self.selected is not None and self.selected.log is not None:
-            self.mario.watch_agent(self.selected.log)
+            self.app.watch_agent(self.selected.log)
 
     def action_convert(self, suffix: str, scale: int) -> None:
         if self.selected is not None:
-            self.mario.convert(self.selected, suffix, scale)
+            self.app.jobs.convert(self.selected, suffix, scale)
             self.refresh_list()
 
     def action_open_folder(self) -> None:
-        folder = self.mario.services.recordings_dir()
+        folder = self.app.services.recordings_dir()
         opener = {"darwin": "open", "win32": "explorer"}.get(sys.platform, "xdg-open")
         try:
             if opener == "xdg-open" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -113,4 +146,4 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
     def action_trash(self) -> None:
         info = self.selected
         if info is not None:
-            self.ask_to_trash("recording", info.path.name, lambda: self.mario.services.trash_recording(info.path))
+            self.ask_to_trash("recording", info.path.name, lambda: self.app.services.trash_recording(info.path))

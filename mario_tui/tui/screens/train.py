@@ -39,6 +39,15 @@ SILENT_SECONDS = 3.0
 """A step takes milliseconds: when it takes so long, it is told."""
 TURN = 1.5
 """How many times as much one press of + makes it."""
+CHART_IDS = {
+    "reward": "train.chart-reward",
+    "length": "train.chart-steps",
+    "loss": "train.chart-loss",
+    "q": "train.chart-q",
+    "epsilon": "train.chart-epsilon",
+    "ends": "train.chart-ends",
+}
+"""Name of a chart -> its binding id."""
 
 
 class TrainScreen(MarioScreen):
@@ -55,41 +64,82 @@ class TrainScreen(MarioScreen):
         "it is faster. Watching, evaluating and recording take the weights of that moment; training goes on."
     )
     BINDINGS = [
-        Binding("space", "toggle_pause", "Pause", tooltip="Pause the training, or let it go on"),
-        Binding("s", "save", "Save", tooltip="Save a checkpoint now; training goes on"),
-        Binding("q", "stop", "Stop", tooltip="Stop the training and save a checkpoint (asks first)"),
-        Binding("tab", "next_chart", "View", tooltip="Show the next curve large"),
-        Binding("w", "watch", "Watch", tooltip="Watch the agent play as it is now; training goes on"),
-        Binding("r", "record", "Record", show=False, tooltip="Record the agent as it is now as MP4, in the background"),
+        Binding("space", "toggle_pause", "Pause", id="train.pause", tooltip="Pause the training, or let it go on"),
+        Binding("s", "save", "Save", id="train.save", tooltip="Save a checkpoint now; training goes on"),
+        Binding("q", "stop", "Stop", id="train.stop", tooltip="Stop the training and save a checkpoint (asks first)"),
+        Binding("tab", "next_chart", "View", id="train.view", tooltip="Show the next curve large"),
+        Binding("w", "watch", "Watch", id="train.watch", tooltip="Watch the agent play as it is now; training goes on"),
+        Binding(
+            "r",
+            "record",
+            "Record",
+            id="train.record",
+            show=False,
+            tooltip="Record the agent as it is now as MP4, in the background",
+        ),
         Binding(
             "e",
             "evaluate",
             "Evaluate",
+            id="train.evaluate",
             show=False,
             tooltip="Measure the clear rate of the agent as it is now, in the background",
         ),
-        Binding("W", "window", "Window", show=False, tooltip="Show the first game in a window of the desktop, too"),
-        Binding("g", "toggle_games", "Games", show=False, tooltip="Show the first game, or all of them side by side"),
-        Binding("n", "note", "Note", show=False, tooltip="Write a line into the run's log"),
+        Binding(
+            "W",
+            "window",
+            "Window",
+            id="train.window",
+            show=False,
+            tooltip="Show the first game in a window of the desktop, too",
+        ),
+        Binding(
+            "g",
+            "toggle_games",
+            "Games",
+            id="train.games",
+            show=False,
+            tooltip="Show the first game, or all of them side by side",
+        ),
+        Binding("n", "note", "Note", id="train.note", show=False, tooltip="Write a line into the run's log"),
         Binding(
             "plus,equals_sign",
             "turn(1)",
             "More",
+            id="train.more",
             show=False,
             key_display="+",
             tooltip="Raise what k chose, the learning rate or epsilon, by half; the log keeps it",
         ),
-        Binding("minus", "turn(-1)", "Less", show=False, key_display="-", tooltip="Lower it by a third"),
-        Binding("k", "next_knob", "Knob", show=False, tooltip="Choose what + and - change: learning rate or epsilon"),
-        Binding("n", "new", "New", tooltip="Back to the settings, for another training"),
+        Binding(
+            "minus", "turn(-1)", "Less", id="train.less", show=False, key_display="-", tooltip="Lower it by a third"
+        ),
+        Binding(
+            "k",
+            "next_knob",
+            "Knob",
+            id="train.knob",
+            show=False,
+            tooltip="Choose what + and - change: learning rate or epsilon",
+        ),
+        Binding("n", "new", "New", id="train.new", tooltip="Back to the settings, for another training"),
         *(
             Binding(
-                str(number), f"chart('{name}')", f"Chart: {title}", show=False, tooltip=f"Show {TITLES[name]} large"
+                str(number),
+                f"chart('{name}')",
+                f"Chart: {title}",
+                id=CHART_IDS[name],
+                show=False,
+                tooltip=f"Show {TITLES[name]} large",
             )
             for number, (name, title) in enumerate(CHARTS, 1)
         ),
-        Binding("h", "app.go('home')", "Home", show=False, tooltip="Home: the state of things at a glance"),
-        Binding("escape", "app.go('home')", "Back", show=False, tooltip="Back to Home; training goes on"),
+        Binding(
+            "h", "app.go('home')", "Home", id="train.home", show=False, tooltip="Home: the state of things at a glance"
+        ),
+        Binding(
+            "escape", "app.go('home')", "Back", id="train.back", show=False, tooltip="Back to Home; training goes on"
+        ),
     ]
 
     def __init__(self) -> None:
@@ -101,7 +151,7 @@ class TrainScreen(MarioScreen):
         self._knob = KNOBS[0]
 
     def compose_body(self) -> ComposeResult:
-        yield TrainForm(self.mario.services.stages(), id="form")
+        yield TrainForm(self.app.services.stages(), id="form")
         with Ground(id="live"):
             yield Static("", id="summary")
             with Ground(id="live-grid"):
@@ -121,7 +171,7 @@ class TrainScreen(MarioScreen):
     def _game_frames_per_second(self) -> float:
         """Half of a rollout's; where two cores or fewer have to train and to draw, training has precedence."""
         few_cores = (os.cpu_count() or 1) <= 2
-        return min(20 if few_cores else 30, self.mario.frames_per_second / 2)
+        return min(20 if few_cores else 30, self.app.frames_per_second / 2)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
@@ -130,14 +180,14 @@ class TrainScreen(MarioScreen):
         self.run_worker(self._look_at_memory(), group="memory", exclusive=True)
 
     async def _look_at_memory(self) -> None:
-        services = self.mario.services
+        services = self.app.services
         memory, disk = await asyncio.to_thread(lambda: (services.free_memory_bytes(), services.free_disk_bytes()))
         self.query_one(TrainForm).set_free_bytes(memory, disk)
 
     # which of its states the screen is in
 
     def _wanted_mode(self) -> str:
-        app = self.mario
+        app = self.app
         if app.session_is_loading:
             return "live"
         snapshot = app.snapshot
@@ -146,7 +196,7 @@ class TrainScreen(MarioScreen):
         return "ended" if snapshot.status in ENDED else "live"
 
     def _set_mode(self, mode: str) -> None:
-        had_session, self._had_session = self._had_session, self.mario.session is not None
+        had_session, self._had_session = self._had_session, self.app.session is not None
         if mode == self._mode:
             if had_session != self._had_session:
                 self.refresh_bindings()
@@ -156,21 +206,21 @@ class TrainScreen(MarioScreen):
         self.add_class(f"-{mode}")
         if mode == "form":
             form = self.query_one(TrainForm)
-            form.set_problem(self.mario.start_problem)
-            self._start_problem = self.mario.start_problem
+            form.set_problem(self.app.start_problem)
+            self._start_problem = self.app.start_problem
             form.focus_first()
         else:
             self.set_focus(None)
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        live = self._mode == "live" and self.mario.session is not None
+        live = self._mode == "live" and self.app.session is not None
         if action in ("toggle_pause", "save", "stop", "note", "turn", "next_knob", "toggle_games", "window"):
             return live
         if action in ("next_chart", "chart"):
             return self._mode in ("live", "ended")
         if action in ("watch", "record", "evaluate"):
-            snapshot = self.mario.snapshot
+            snapshot = self.app.snapshot
             return live or (self._mode == "ended" and snapshot is not None and snapshot.last_checkpoint is not None)
         if action == "new":
             return self._mode == "ended"
@@ -179,17 +229,17 @@ class TrainScreen(MarioScreen):
     # looking
 
     def refresh_game(self) -> None:
-        snapshot = self.mario.snapshot
+        snapshot = self.app.snapshot
         if self._mode != "form" and snapshot is not None and snapshot.frame is not None:
             wall = snapshot.frames if self._shows_all_games else ()
             self.query_one("#game", GameView).frame = side_by_side(wall) if len(wall) > 1 else snapshot.frame
 
     @property
     def _shows_all_games(self) -> bool:
-        return self.mario.session is not None and self.mario.session.shows_all_games
+        return self.app.session is not None and self.app.session.shows_all_games
 
     def refresh_charts(self) -> None:
-        snapshot = self.mario.snapshot
+        snapshot = self.app.snapshot
         if self._mode != "form" and snapshot is not None:
             self.query_one(Charts).set_data(snapshot.curves, snapshot.ends)
 
@@ -197,10 +247,10 @@ class TrainScreen(MarioScreen):
         mode = self._wanted_mode()
         with self.app.batch_update():
             self._set_mode(mode)
-            snapshot = self.mario.snapshot
+            snapshot = self.app.snapshot
             if mode == "form":
-                if self._start_problem != self.mario.start_problem:
-                    self._start_problem = self.mario.start_problem
+                if self._start_problem != self.app.start_problem:
+                    self._start_problem = self.app.start_problem
                     self.query_one(TrainForm).set_problem(self._start_problem)
             elif snapshot is None:
                 self.query_one("#game", GameView).frame = None
@@ -208,7 +258,7 @@ class TrainScreen(MarioScreen):
             else:
                 self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot, self._knob))
                 self._update("#remark", remark_of(snapshot))
-                silent = self.mario.session.silent_seconds if self.mario.session is not None else 0.0
+                silent = self.app.session.silent_seconds if self.app.session is not None else 0.0
                 self._update("#warnings", warnings_of(snapshot, silent))
                 if mode == "ended":
                     self._update("#summary", summary_of(snapshot))
@@ -222,11 +272,11 @@ class TrainScreen(MarioScreen):
 
     def on_train_form_start(self, event: TrainForm.Start) -> None:
         self._wants_form = False
-        self.mario.start_training(event.config, event.run)
+        self.app.start_training(event.config, event.run)
         self.refresh_numbers()
 
     def action_toggle_pause(self) -> None:
-        session, snapshot = self.mario.session, self.mario.snapshot
+        session, snapshot = self.app.session, self.app.snapshot
         if session is None or snapshot is None:
             return
         if snapshot.status == "paused":
@@ -235,8 +285,8 @@ class TrainScreen(MarioScreen):
             session.pause()
 
     def action_save(self) -> None:
-        if self.mario.session is not None:
-            self.mario.session.save()
+        if self.app.session is not None:
+            self.app.session.save()
 
     def action_stop(self) -> None:
         self.app.push_screen(
@@ -251,8 +301,8 @@ class TrainScreen(MarioScreen):
         )
 
     def _stop_confirmed(self, yes: bool | None) -> None:
-        if yes and self.mario.session is not None:
-            self.mario.session.stop()
+        if yes and self.app.session is not None:
+            self.app.session.stop()
 
     def action_next_chart(self) -> None:
         self.query_one(Charts).select_next()
@@ -264,25 +314,25 @@ class TrainScreen(MarioScreen):
 
     def _with_agent(self, use: Callable[[Agent], object]) -> None:
         """Calls `use` with the weights of now; after the training with its last checkpoint."""
-        snapshot = self.mario.snapshot
+        snapshot = self.app.snapshot
         if self._mode == "live":
-            self.mario.with_live_agent(use)
+            self.app.with_live_agent(use)
         elif snapshot is not None and snapshot.last_checkpoint is not None:
             use(snapshot.last_checkpoint)
 
     def action_watch(self) -> None:
-        self._with_agent(self.mario.watch_agent)
+        self._with_agent(self.app.watch_agent)
 
     def action_record(self) -> None:
-        self._with_agent(lambda agent: self.mario.record(agent, ".mp4"))
+        self._with_agent(lambda agent: self.app.jobs.record(agent, ".mp4"))
         self.notify("recording in the background; a notice says when it is done, ctrl+x cancels")
 
     def action_evaluate(self) -> None:
-        self._with_agent(self.mario.evaluate)
+        self._with_agent(self.app.jobs.evaluate)
         self.notify("evaluating in the background; a notice says what came out")
 
     def action_toggle_games(self) -> None:
-        session = self.mario.session
+        session = self.app.session
         if session is None:
             return
         if session.snapshot.config.envs == 1:
@@ -291,10 +341,10 @@ class TrainScreen(MarioScreen):
         session.shows_all_games = not session.shows_all_games
 
     def action_window(self) -> None:
-        session = self.mario.session
+        session = self.app.session
         if session is not None:
             name = f"{session.snapshot.config.stage}  {session.snapshot.run}"
-            self.mario.training_window.toggle(lambda: self.mario.services.open_window(session, name))
+            self.app.training_window.toggle(lambda: self.app.services.open_window(session, name))
 
     def action_note(self) -> None:
         self.app.push_screen(
@@ -303,15 +353,15 @@ class TrainScreen(MarioScreen):
         )
 
     def _note(self, line: str | None) -> None:
-        if line and self.mario.session is not None:
-            self._await(self.mario.session.note(line), lambda _: "written into the log")
+        if line and self.app.session is not None:
+            self._await(self.app.session.note(line), lambda _: "written into the log")
 
     def action_next_knob(self) -> None:
         self._knob = KNOBS[1 - KNOBS.index(self._knob)]
         self.refresh_numbers()
 
     def action_turn(self, direction: int) -> None:
-        session = self.mario.session
+        session = self.app.session
         if session is None or session.snapshot.status not in ("running", "paused"):
             return
         name = KNOB_NAMES[self._knob]
@@ -331,7 +381,7 @@ class TrainScreen(MarioScreen):
             else:
                 self.notify(words, markup=False)
 
-        self.mario.run_worker(look(), group="asked")
+        self.app.run_worker(look(), group="asked")
 
     def action_new(self) -> None:
         self._wants_form = True

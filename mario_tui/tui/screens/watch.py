@@ -54,38 +54,127 @@ class WatchScreen(PlayerScreen):
         "kitty and Ghostty one sees every pixel of the game, in other terminals as many as they have half cells."
     )
     BINDINGS = [
-        Binding("space", "toggle_pause", "Pause", tooltip="Pause, or go on"),
+        Binding("space", "toggle_pause", "Pause", id="watch.pause", tooltip="Pause, or go on"),
         Binding(
-            "full_stop", "step", "Step", show=False, key_display=".", tooltip="Pause, then play one step at each press"
+            "full_stop",
+            "step",
+            "Step",
+            id="watch.step",
+            show=False,
+            key_display=".",
+            tooltip="Pause, then play one step at each press",
         ),
-        Binding("left", "seek(-1)", "Rewind", key_display="←", tooltip="Pause, and go back by one step"),
-        Binding("right", "seek(1)", "Step on", show=False, key_display="→", tooltip="Go on by one step"),
-        Binding("pageup,shift+left", "seek(-15)", "Second back", show=False, tooltip="Go back by a second of play"),
         Binding(
-            "pagedown,shift+right", "seek(15)", "Second on", show=False, tooltip="Go on by a second of what was played"
+            "left", "seek(-1)", "Rewind", id="watch.rewind", key_display="←", tooltip="Pause, and go back by one step"
         ),
-        Binding("home", "seek(-1000000)", "First", show=False, tooltip="Go back to the beginning"),
-        Binding("end", "seek(1000000)", "Newest", show=False, tooltip="Go to the newest step that was played"),
-        Binding("plus,equals_sign", "faster", "Faster", show=False, key_display="+", tooltip="Play faster, up to 8x"),
-        Binding("minus", "slower", "Slower", show=False, key_display="-", tooltip="Play slower, down to 1/4"),
-        Binding("a", "restart", "Again", tooltip="Begin the episode again"),
-        Binding("p", "change_hands", "Take over", show=False, tooltip="Take over from the agent, or hand back to it"),
-        Binding("n", "next_stage", "Next", show=False, tooltip="Play the next stage, also one it was not trained on"),
-        Binding("r", "record_from_here", "Record", tooltip="Record from here on as MP4, until r or the end"),
-        Binding("v", "record", "Video", show=False, tooltip="Record the whole greedy episode as MP4"),
-        Binding("w", "window", "Window", tooltip="Show the game in a window of the desktop, too"),
-        Binding("i", "toggle_input", "Input", show=False, tooltip="Show the game, or what the network sees of it"),
-        Binding("e", "next_epsilon", "Epsilon", show=False, tooltip="Play 0, 5, 10 or 25 of 100 actions at random"),
+        Binding(
+            "right", "seek(1)", "Step on", id="watch.step-on", show=False, key_display="→", tooltip="Go on by one step"
+        ),
+        Binding(
+            "pageup,shift+left",
+            "seek(-15)",
+            "Second back",
+            id="watch.second-back",
+            show=False,
+            tooltip="Go back by a second of play",
+        ),
+        Binding(
+            "pagedown,shift+right",
+            "seek(15)",
+            "Second on",
+            id="watch.second-on",
+            show=False,
+            tooltip="Go on by a second of what was played",
+        ),
+        Binding("home", "seek(-1000000)", "First", id="watch.first", show=False, tooltip="Go back to the beginning"),
+        Binding(
+            "end",
+            "seek(1000000)",
+            "Newest",
+            id="watch.newest",
+            show=False,
+            tooltip="Go to the newest step that was played",
+        ),
+        Binding(
+            "plus,equals_sign",
+            "faster",
+            "Faster",
+            id="watch.faster",
+            show=False,
+            key_display="+",
+            tooltip="Play faster, up to 8x",
+        ),
+        Binding(
+            "minus",
+            "slower",
+            "Slower",
+            id="watch.slower",
+            show=False,
+            key_display="-",
+            tooltip="Play slower, down to 1/4",
+        ),
+        Binding("a", "restart", "Again", id="watch.again", tooltip="Begin the episode again"),
+        Binding(
+            "p",
+            "change_hands",
+            "Take over",
+            id="watch.take-over",
+            show=False,
+            tooltip="Take over from the agent, or hand back to it",
+        ),
+        Binding(
+            "n",
+            "next_stage",
+            "Next",
+            id="watch.next",
+            show=False,
+            tooltip="Play the next stage, also one it was not trained on",
+        ),
+        Binding(
+            "r",
+            "record_from_here",
+            "Record",
+            id="watch.record",
+            tooltip="Record from here on as MP4, until r or the end",
+        ),
+        Binding("v", "record", "Video", id="watch.video", show=False, tooltip="Record the whole greedy episode as MP4"),
+        Binding("w", "window", "Window", id="watch.window", tooltip="Show the game in a window of the desktop, too"),
+        Binding(
+            "i",
+            "toggle_input",
+            "Input",
+            id="watch.input",
+            show=False,
+            tooltip="Show the game, or what the network sees of it",
+        ),
+        Binding(
+            "e",
+            "next_epsilon",
+            "Epsilon",
+            id="watch.epsilon",
+            show=False,
+            tooltip="Play 0, 5, 10 or 25 of 100 actions at random",
+        ),
         Binding(
             "s",
             "toggle_sticky",
             "Sticky",
+            id="watch.sticky",
             show=False,
             tooltip="Sticky buttons, taken up late by chance (0.25), as the robust clear rate has them",
         ),
-        Binding("escape,q", "back", "Back", key_display="q", tooltip="Back to where you came from"),
-        Binding("h", "app.go('home')", "Home", show=False, tooltip="Home: the state of things at a glance"),
-        Binding("c", "app.go('checkpoints')", "Checkpoints", show=False, tooltip="Checkpoints: the list"),
+        Binding("escape,q", "back", "Back", id="watch.back", key_display="q", tooltip="Back to where you came from"),
+        Binding(
+            "h", "app.go('home')", "Home", id="watch.home", show=False, tooltip="Home: the state of things at a glance"
+        ),
+        Binding(
+            "c",
+            "app.go('checkpoints')",
+            "Checkpoints",
+            id="watch.checkpoints",
+            show=False,
+            tooltip="Checkpoints: the list",
+        ),
     ]
 
     OVER = "the episode is over: ← goes back to a moment to record from, v records all of it"
@@ -134,7 +223,7 @@ class WatchScreen(PlayerScreen):
         return isinstance(self._agent, Path) and self._agent.suffix == ".json"
 
     def compose_body(self) -> ComposeResult:
-        yield GameView("loading PyTorch and the game ...", graphics=self.mario.graphics, id="game")
+        yield GameView("loading PyTorch and the game ...", graphics=self.app.graphics, id="game")
         with Vertical(id="panel"):
             yield Static("", id="who")
             yield Static("", id="state")
@@ -143,7 +232,7 @@ class WatchScreen(PlayerScreen):
             yield Numbers(id="numbers")
             yield Static("", id="watch-jobs", markup=False)
             yield Static("what the network sees, the newest picture last", id="stack-title")
-            yield GameView(graphics=self.mario.graphics, id="stack")
+            yield GameView(graphics=self.app.graphics, id="stack")
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -151,7 +240,7 @@ class WatchScreen(PlayerScreen):
         self.refresh_numbers()
 
     async def _open(self) -> None:
-        services = self.mario.services
+        services = self.app.services
         try:
             player = await asyncio.to_thread(services.open_player, self._agent, self._asked_stage)
         except MarioTuiError as error:
@@ -188,12 +277,12 @@ class WatchScreen(PlayerScreen):
                 self._stage = self._stage or player.stage
             if policy is not None and not self._named_actions:
                 self._named_actions = True
-                names = tuple(self.mario.services.action_names(policy.spec.action_set))
+                names = tuple(self.app.services.action_names(policy.spec.action_set))
                 self.query_one(QBars).names = names
                 self.set_class(len(names) > 7, "-many-actions")
             self.update_text("#who", Content.styled(self.who, "bold"))
             self.update_text("#state", self._state(moment))
-            self.update_text("#watch-jobs", Content("\n".join(job.line for job in self.mario.jobs)))
+            self.update_text("#watch-jobs", Content("\n".join(job.line for job in self.app.jobs.running)))
             if moment is not None and moment is not self._shown:
                 self._shown = moment
                 bars = self.query_one(QBars)
@@ -290,4 +379,4 @@ class WatchScreen(PlayerScreen):
         if self._player is None or self._player.policy is None:
             return
         trained_on = self._player.policy.stage
-        self.mario.record(self._agent, ".mp4", None if self._stage == trained_on else self._stage)
+        self.app.jobs.record(self._agent, ".mp4", None if self._stage == trained_on else self._stage)

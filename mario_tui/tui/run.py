@@ -1,0 +1,88 @@
+"""Runs the app as a process: what must be in place before it, and what is said on the terminal after it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mario_tui import paths
+from mario_tui.store import lookup
+from mario_tui.system import crash, guard
+from mario_tui.tui.app import MarioTuiApp
+
+if TYPE_CHECKING:
+    from mario_tui.tui.services import Services
+
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""How often Python changes threads: a key is answered at once beside a busy trainer, and no frame of a game is late."""
+
+
+def run_app(
+    *,
+    watch: Path | None = None,
+    stage: str | None = None,
+    play: str | None = None,
+    services: Services | None = None,
+) -> int:
+    """Runs the app in this terminal until it is left; returns the exit code."""
+    _start_resource_tracker()
+    app = MarioTuiApp(services, watch=watch, stage=stage, play=play, handle_signals=True)
+    with guard.guarded(full_screen="TEXTUAL_DRIVER" not in os.environ):
+        switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        try:
+            app.run()
+        finally:
+            sys.setswitchinterval(switch_interval)
+            session = app.session
+            if (
+                session is not None and session.alive and not app.leaving.abandoned
+            ):  # an error, or a browser that has gone
+                session.stop()
+                session.join()
+    code = app.return_code or 0
+    with contextlib.suppress(OSError):  # a terminal that is gone
+        _say_goodbye(app)
+    if app.leaving.abandoned:
+        os._exit(code)
+    if app.failure is not None:
+        raise app.failure
+    return code
+
+
+def _start_resource_tracker() -> None:
+    """Python's own helper process; it can only be started while sys.stderr is a real file: Textual puts an object
+    without one there. After a crash it would write warnings over the terminal, so it gets no terminal."""
+    from multiprocessing import resource_tracker
+
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+def _say_goodbye(app: MarioTuiApp) -> None:
+    """Says what became of the training, and of the app where it failed: lines on the terminal as it was before."""
+    session = app.session
+    run = None if session is None else paths.checkpoints_dir() / session.snapshot.run
+    if app.failure is not None:
+        log = crash.write_log(run, app.failure)
+        print("mario-tui: the app failed" + (f"; the log is {crash.shown(log)}" if log else ""), file=sys.stderr)
+    if session is not None and run is not None:
+        snapshot = session.snapshot
+        if snapshot.status == "failed":
+            name = f" {snapshot.run}" if snapshot.run else ""
+            print(f"mario-tui: the training{name} failed: {snapshot.problem}", file=sys.stderr)
+        elif app.leaving.abandoned and session.alive:
+            print(f"mario-tui: left at step {snapshot.step:,} of {snapshot.run} without saving", file=sys.stderr)
+        steps = lookup.step_folders(run)
+        if steps:
+            print(crash.go_on(steps[-1]))
+    sys.stdout.flush()
