@@ -61,6 +61,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     evaluate = add("eval", "play episodes with a checkpoint and print how far it gets", "evaluate.evaluate")
     _add_checkpoint(evaluate)
     _add_stage(evaluate)
+    evaluate.add_argument(
+        "--verdict",
+        action="store_true",
+        help="one greedy episode and ten robust ones, kept with the checkpoint: what e does in the app",
+    )
     evaluate.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (default 1)")
     _add_chance(evaluate)
     _add_json(evaluate)
@@ -114,6 +119,8 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     play.add_argument("--record", metavar="FILE", help="write the best of the games to an .mp4 or .gif at the end")
     _add_video(play)
 
+    _add_runs(add("runs", "rename, delete, annotate and compare runs and their checkpoints", "runs"))
+
     serve = add("serve", "show the app in a browser (extra 'web')", "serve.serve")
     serve.add_argument(
         "--host", default="localhost", metavar="HOST", help="whom to serve (default localhost: nobody else)"
@@ -136,6 +143,33 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_json(bench)
     _add_json(add("doctor", "check Python, PyTorch, emulator, display, ffmpeg and disk", "doctor.doctor"))
     return parser
+
+
+def _add_runs(runs: argparse.ArgumentParser) -> None:
+    actions = runs.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+
+    def add(name: str, help_text: str) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        action.set_defaults(run=f"runs.{name}")
+        action.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return action
+
+    rename = add("rename", "give a run another name")
+    rename.add_argument("run_name", metavar="RUN", help="the run's name or folder")
+    rename.add_argument("new_name", metavar="NEW", help="letters, digits, '.', '_' and '-'")
+    delete = add("delete", "move a run, or one of its checkpoints, to checkpoints/.trash; nothing is asked")
+    delete.add_argument(
+        "path", metavar="PATH", help="a run, by name or folder, or a checkpoint, e.g. my-run/step-000120000"
+    )
+    note = add("note", "keep a line of your own with a checkpoint; the lists show it")
+    note.add_argument("checkpoint", metavar="CKPT", help="a checkpoint folder, or a run or its name (its newest)")
+    note.add_argument("text", metavar="TEXT", help="the line; an empty one, '', takes the note away")
+    compare = add("compare", "compare the curves of several runs: how far they got, reward, clear rate, loss, Q")
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="two runs or more, by name or folder")
+    compare.add_argument(
+        "--points", type=int, default=200, metavar="N", help="of each curve at most, in JSON (default 200)"
+    )
+    _add_json(compare)
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:

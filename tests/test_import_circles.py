@@ -49,7 +49,7 @@ def graph(package: Path) -> dict[str, set[str]]:
 
 
 def circles(edges: dict[str, set[str]]) -> list[list[str]]:
-    """The modules of each circle: what is left once all that imports nothing else, or is imported by nothing, is gone."""
+    """The modules of each circle: what is left once whatever imports nothing, or is imported by nothing, is gone."""
     left = {name: set(targets) for name, targets in edges.items()}
     while True:
         needed = set().union(*left.values()) if left else set()

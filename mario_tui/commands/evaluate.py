@@ -6,12 +6,18 @@ import argparse
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from mario_tui.commands.checkpoint_argument import checkpoint_of
-from mario_tui.errors import CheckpointError
+from mario_tui.errors import CheckpointError, InputError
+
+if TYPE_CHECKING:
+    from mario_tui.play.evaluation import EpisodeResult, Evaluation
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
+    if arguments.verdict:
+        return _verdict(arguments)
     path = checkpoint_of(arguments)
     from mario_tui.agent.policy import load_policy
     from mario_tui.agent.runtime import prepare_processor
@@ -21,14 +27,6 @@ def evaluate(arguments: argparse.Namespace) -> int:
     policy = load_policy(path)
     stage = arguments.stage or policy.stage
 
-    def report(result: evaluation.EpisodeResult) -> None:
-        if not arguments.json:
-            print(
-                f"seed {result.seed}: {result.end} at x {result.max_x}, "
-                f"reward {result.reward:.0f}, {result.length} steps",
-                flush=True,
-            )
-
     result = evaluation.evaluate(
         policy,
         stage=stage,
@@ -37,7 +35,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         noops=arguments.noops,
         seed=arguments.seed,
         threads=os.cpu_count() or 1,
-        on_episode=report,
+        on_episode=None if arguments.json else _print_episode,
     )
     try:
         evaluation.note(path, policy, result, stage=stage, sticky=arguments.sticky, noops=arguments.noops)
@@ -47,9 +45,39 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(result.as_json()))
     else:
-        print(
-            f"{policy.source} on {stage}: {result.clears} of {result.episodes} episodes cleared "
-            f"({result.clear_rate:.0%}), mean reward {result.mean_reward:.0f}, mean x {result.mean_x:.0f}, "
-            f"farthest x {result.max_x}"
-        )
+        print(f"{policy.source} on {stage}: {_summary(result)}")
     return 0
+
+
+def _verdict(arguments: argparse.Namespace) -> int:
+    """What key e of the app measures, and keeps with the checkpoint."""
+    if (arguments.stage, arguments.episodes, arguments.sticky, arguments.noops, arguments.seed) != (None, 1, 0.0, 0, 0):
+        raise InputError(
+            "--verdict has episodes of its own: leave out --stage, --episodes, --sticky, --noops and --seed"
+        )
+    path = checkpoint_of(arguments)
+    from mario_tui.agent.runtime import prepare_processor
+    from mario_tui.tui.services import Services
+
+    prepare_processor(1)
+    verdict = Services().evaluate(path, (lambda _: None) if arguments.json else _print_episode, lambda: False)
+    if arguments.json:
+        print(json.dumps({"greedy": verdict.greedy.as_json(), "robust": verdict.robust.as_json()}))
+    else:
+        print(f"greedy: {_summary(verdict.greedy)}")
+        print(f"robust (sticky actions, no-op starts): {_summary(verdict.robust)}")
+    return 0
+
+
+def _print_episode(result: EpisodeResult) -> None:
+    print(
+        f"seed {result.seed}: {result.end} at x {result.max_x}, reward {result.reward:.0f}, {result.length} steps",
+        flush=True,
+    )
+
+
+def _summary(result: Evaluation) -> str:
+    return (
+        f"{result.clears} of {result.episodes} episodes cleared ({result.clear_rate:.0%}), "
+        f"mean reward {result.mean_reward:.0f}, mean x {result.mean_x:.0f}, farthest x {result.max_x}"
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
-from mario_tui.tui.services import ROBUST_EPISODES, short_name
+from mario_tui.tui.services import short_name
 
 if TYPE_CHECKING:
     from mario_tui.store.catalog import RunSummary
@@ -103,7 +103,7 @@ class Jobs:
 
             def on_episode(result: object) -> None:
                 played.append(result)
-                job.progress = f"{len(played)} of {1 + ROBUST_EPISODES} episodes"
+                job.progress = f"{len(played)} of {1 + self._app.services.robust_episodes} episodes"
 
             verdict = self._app.services.evaluate(agent, on_episode, job.is_cancelled)
             greedy, robust = verdict.greedy, verdict.robust

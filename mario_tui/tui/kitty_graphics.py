@@ -17,9 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.geometry import Region, Size
 
-CHOICES = ("auto", "kitty", "blocks")
-"""Of the setting `graphics`: what the terminal can, always pictures, or always half-blocks."""
-
 MAX_CHUNK = 4096
 """Characters of base64 in one escape sequence, by the protocol."""
 

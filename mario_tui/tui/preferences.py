@@ -1,4 +1,4 @@
-"""The user's own settings of the app: its theme, how it shows the game, other keys. A TOML file that people may edit.
+"""The user's preferences: the app's theme, how it shows the game, other keys. They stand in a TOML file:
 
     theme = "mario-light"
     graphics = "blocks"
@@ -13,31 +13,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from mario_tui import paths
 from mario_tui.config import parse_toml, read_toml
 from mario_tui.errors import InputError
 from mario_tui.system import files
-from mario_tui.tui import kitty_graphics
 
 _THEME_LINE = re.compile(r"""^[ \t]*(?:theme|"theme"|'theme')[ \t]*=.*$""", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Preferences:
+Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Preferences(BaseModel):
     """What the file says; `problems` has a line for everything in it that is left out."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
     theme: str = ""
-    keys: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
-    graphics: str = "auto"
+    graphics: Literal["auto", "kitty", "blocks"] = "auto"
+    """How the game is shown: as the terminal can, as pictures in any case, or with half-blocks in any case."""
+    keys: dict[str, Key] = {}
+    """Id of a binding -> the keys that it gets, with commas between."""
+    problems: tuple[str, ...] = Field(default=(), exclude=True)
+
+
+_EXPECTED = {
+    "theme": "theme should be the name of one",
+    "graphics": 'graphics should be one of "auto", "kitty", "blocks"',
+    "keys": '[keys] should have lines like "train.pause" = "p"',
+}
 
 
 def load(path: Path | None = None) -> Preferences:
-    """The settings; what cannot be used is left out and named."""
+    """The preferences; what cannot be used is left out and named."""
     path = path or paths.settings_file()
     if not path.exists():
         return Preferences()
@@ -45,30 +58,25 @@ def load(path: Path | None = None) -> Preferences:
         content = read_toml(path)
     except InputError as error:
         return Preferences(problems=(str(error),))
-    problems = [
-        f"{path}: there is no setting {name!r}" for name in content if name not in ("theme", "graphics", "keys")
-    ]
-    theme, keys = content.get("theme", ""), content.get("keys", {})
-    if not isinstance(theme, str):
-        problems.append(f"{path}: theme should be the name of one")
-        theme = ""
-    graphics = content.get("graphics", "auto")
-    if graphics not in kitty_graphics.CHOICES:
-        choices = ", ".join(f'"{choice}"' for choice in kitty_graphics.CHOICES)
-        problems.append(f"{path}: graphics should be one of {choices}")
-        graphics = "auto"
-    if not isinstance(keys, dict):
-        problems.append(f'{path}: [keys] should have lines like "train.pause" = "p"')
-        keys = {}
-    usable = {name: key for name, key in keys.items() if isinstance(key, str) and key.strip()}
-    problems += [f'{path}: the key of {name!r} should be a text like "p"' for name in keys.keys() - usable.keys()]
-    return Preferences(theme, usable, tuple(problems), graphics)
+    problems = [f"{path}: there is no setting {name!r}" for name in content if name not in _EXPECTED]
+    content = {name: value for name, value in content.items() if name in _EXPECTED}
+    try:
+        return Preferences(**content, problems=tuple(problems))
+    except ValidationError as error:
+        for name, *key in (detail["loc"] for detail in error.errors()):
+            if key:
+                problems.append(f'{path}: the key of {key[0]!r} should be a text like "p"')
+                del content["keys"][key[0]]
+            else:
+                problems.append(f"{path}: {_EXPECTED[str(name)]}")
+                del content[str(name)]
+    return Preferences(**content, problems=tuple(problems))
 
 
 def save_theme(name: str, path: Path | None = None) -> None:
-    """Writes the theme into the file, and leaves all else in it as it is.
+    """Writes the theme into the file and changes nothing else in it.
 
-    Raises InputError where the file cannot be read as TOML, before or after: it stays as it is.
+    Raises InputError, and leaves the file alone, if it is no valid TOML or would not be afterwards.
     """
     path = path or paths.settings_file()
     line = f'theme = "{name}"'

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     Agent = Path | Policy
     """Who plays: a checkpoint, or the weights of a training that goes on."""
 
-ROBUST_EPISODES = 10
 GRID_PANELS = 6
 
 
@@ -53,6 +52,9 @@ class Verdict:
 
 class Services:
     """What the app asks of the floors below; every method may raise MarioTuiError, with one line for the user."""
+
+    robust_episodes = 10
+    """With sticky actions and no-op starts, in a verdict: as many as the robust clear rate takes at least."""
 
     def new_session(self, config: TrainingConfig, run: str | None) -> TrainingSession:
         from mario_tui.training.session import TrainingSession
@@ -221,15 +223,16 @@ class Services:
 
         return export_policy(path, name)
 
-    def trash(self, path: Path) -> None:
+    def trash(self, path: Path) -> Path:
+        """Moves a run or a checkpoint to the trash folder; returns where it is now."""
         from mario_tui.store import run as runs
 
-        runs.trash(path)
+        return runs.trash(path)
 
     def evaluate(
         self, agent: Agent, on_episode: Callable[[EpisodeResult], None], cancelled: Callable[[], bool]
     ) -> Verdict:
-        """One greedy episode, and ROBUST_EPISODES with sticky actions and no-op starts."""
+        """One greedy episode, and `robust_episodes` with sticky actions and no-op starts."""
         from mario_tui.play import evaluation
 
         policy = _policy(agent)
@@ -244,7 +247,7 @@ class Services:
 
         return Verdict(
             greedy=measure(1, 0.0, 0),
-            robust=measure(ROBUST_EPISODES, evaluation.ROBUST_STICKY, evaluation.ROBUST_NOOPS),
+            robust=measure(self.robust_episodes, evaluation.ROBUST_STICKY, evaluation.ROBUST_NOOPS),
         )
 
     def record(

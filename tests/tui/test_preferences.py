@@ -28,7 +28,7 @@ def test_without_a_home_of_its_own_it_is_where_the_system_keeps_them(monkeypatch
 
 def test_theme_and_keys_are_read(home: Path) -> None:
     paths.settings_file().write_text('theme = "nord"\n[keys]\n"train.pause" = "p"\n')
-    assert preferences.load() == Preferences("nord", {"train.pause": "p"})
+    assert preferences.load() == Preferences(theme="nord", keys={"train.pause": "p"})
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_theme_is_replaced_however_its_line_is_written(tmp_path: Path, line: s
     path = tmp_path / "settings.toml"
     path.write_text(f'graphics = "blocks"\n{line}\n[keys]\n"train.pause" = "p"\n')
     preferences.save_theme("mario-light", path)
-    assert preferences.load(path) == preferences.Preferences("mario-light", {"train.pause": "p"}, (), "blocks")
+    assert preferences.load(path) == Preferences(theme="mario-light", keys={"train.pause": "p"}, graphics="blocks")
 
 
 @pytest.mark.parametrize("content", [b"theme = \xff", b"theme = ", b'[theme]\nname = "x"\n'])

@@ -46,7 +46,7 @@ def test_live_weights_are_recorded_under_the_runs_name(home: Path, live: Policy)
 
 
 def test_live_weights_are_evaluated_and_nothing_is_noted(home: Path, live: Policy, monkeypatch: Any) -> None:
-    monkeypatch.setattr("mario_tui.tui.services.ROBUST_EPISODES", 2)
+    monkeypatch.setattr(Services, "robust_episodes", 2)
     monkeypatch.setattr(evaluations, "record", lambda *_, **__: pytest.fail("there is no checkpoint to note it of"))
     heard: list[Any] = []
     verdict = Services().evaluate(live, heard.append, never)
