@@ -18,8 +18,9 @@ def save_curves(folder: Path, curves: Mapping[str, Curve]) -> None:
     from matplotlib.figure import Figure  # without pyplot, which keeps global state and is not for threads
 
     for name in METRICS:
-        figure = Figure(figsize=(7, 4), layout="constrained")
-        axes = figure.add_subplot()
+        # Margins that have room for all labels: to compute them takes more than half of the time that a picture does.
+        figure = Figure(figsize=(7, 4))
+        axes = figure.add_axes((0.15, 0.13, 0.82, 0.82))
         for key, style in (
             (name, {"alpha": 0.3, "label": "episode"}),
             (f"{name}_mean", {"label": "mean over 100"}),

@@ -7,6 +7,7 @@ import pytest
 from mario_tui.config import TrainingConfig
 
 SMALL = {
+    "network": "small",
     "burn_in": 20,
     "learn_every": 4,
     "batch_size": 8,

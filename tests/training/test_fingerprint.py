@@ -89,7 +89,7 @@ def test_what_differs_is_refused(saved: Path, changes: dict[str, Any], says: str
 
 
 def test_another_emulator_or_pytorch_is_told_and_does_no_harm(saved: Path) -> None:
-    emulator = "gym-super-mario-bros 9.1.0, nes-py 9.0.1"
+    emulator = "gym-super-mario-bros 6.0.0, nes-py 7.0.0"
     say(saved, versions={"emulator": emulator, "torch": "2.0.0+cpu"})
     trainer = Trainer(resume_config(saved, {"steps": 60}), resume=saved)
     told = [event.text for event in run_to_end(trainer) if isinstance(event, Warned)]
@@ -101,7 +101,7 @@ def test_another_emulator_or_pytorch_is_told_and_does_no_harm(saved: Path) -> No
 
 
 def test_another_emulator_is_told_to_who_evaluates_or_watches(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    emulator = "gym-super-mario-bros 9.1.0, nes-py 9.0.1"
+    emulator = "gym-super-mario-bros 6.0.0, nes-py 7.0.0"
     say(saved, versions={"emulator": f"\x1b{emulator}\n"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mario_tui.play.evaluation.evaluate", lambda *_, **__: Evaluation(()))
