@@ -333,7 +333,7 @@ def test_a_worker_that_hangs_or_dies_is_started_again_and_the_other_plays_on(fau
         vector_env.send(buttons[5])
         if fault == "killed after send":
             os.kill(second, signal.SIGKILL)
-        step = vector_env.receive(timeout_seconds=10.0 if fault == "frozen" else 60.0)
+        step = vector_env.receive(timeout_seconds=4.0 if fault == "frozen" else 60.0)
         what = "does not answer" if fault == "frozen" else "was killed by signal 9"
         assert step.problem == f"emulator process 2 of 2 {what}"
         assert not is_running(second)

@@ -182,7 +182,7 @@ def test_a_network_that_is_not_finite_is_never_saved(small, monkeypatch: pytest.
 def test_an_emulator_that_dies_or_hangs_costs_its_episode_alone(
     small, monkeypatch: pytest.MonkeyPatch, fault: int
 ) -> None:
-    monkeypatch.setattr(VectorEnv.receive, "__defaults__", (8.0,))
+    monkeypatch.setattr(VectorEnv.receive, "__defaults__", (4.0,))
     trainer = Trainer(small(steps=240, envs=2, workers=2, max_episode_steps=40), run="restarted")
     events = run_to_end(trainer, {100: lambda _: os.kill(trainer.fleet.pids[1], fault)})
     (restarted,) = [event for event in events if isinstance(event, Restarted)]

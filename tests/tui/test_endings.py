@@ -231,7 +231,8 @@ def test_home_asks_before_it_stops_a_training(home: Path) -> None:
 @contextmanager
 def training(home: Path, patch: str = "") -> Iterator[Terminal]:
     """`mario-tui train`, after an episode."""
-    arguments = ["train", "--name", "told", "--burn-in", "20", "--replay-size", "2000", "--threads", "1"]
+    settings = "--network small --burn-in 20 --replay-size 2000 --threads 1 --max-episode-steps 40"
+    arguments = ["train", "--name", "told", *settings.split()]
     with Terminal(arguments, home, width=160, command=patched(patch), start=warm.Popen) as terminal:
         terminal.wait(re.compile(r"steps .*best x [1-9]").search, PATIENCE_SECONDS)
         yield terminal

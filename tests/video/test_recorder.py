@@ -259,13 +259,16 @@ def test_a_video_without_frames_is_none(tmp_path: Path) -> None:
 
 # --- faults -------------------------------------------------------------------------------------------------------
 
+NOT_READ = '#!/bin/sh\nfor last; do :; done\n[ "$last" != - ] || exit 1\n'
+"""The beginning of a faulty encoder that, told to read a video, says at once that it cannot."""
+
 FAULTY_ENCODERS = {
     "is missing": None,
     "is no program": "just text",
     "ends at once": "#!/bin/sh\nexit 1\n",
     "ends after a while": "#!/bin/sh\nhead -c 500000 > /dev/null\nexit 1\n",
-    "reads all and writes nothing": "#!/bin/sh\ncat > /dev/null\n",
-    "writes garbage": '#!/bin/sh\nfor last; do :; done\ncat > /dev/null\n[ "$last" = - ] || echo garbage > "$last"\n',
+    "reads all and writes nothing": f"{NOT_READ}cat > /dev/null\n",
+    "writes garbage": f'{NOT_READ}cat > /dev/null\necho garbage > "$last"\n',
     "writes all and fails": f'#!/bin/sh\n"{imageio_ffmpeg.get_ffmpeg_exe()}" "$@"\nexit 1\n',
 }
 
