@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import warm
 from pseudo_terminal import Terminal
 
 from mario_tui.store import checkpoint, lookup
@@ -20,7 +21,8 @@ PATIENCE_SECONDS = 150
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 50)])
 def test_a_whole_session(home: Path, width: int, height: int) -> None:
-    with Terminal([], home, width=width, height=height) as terminal:
+    start = subprocess.Popen if width == 80 else warm.Popen
+    with Terminal([], home, width=width, height=height, start=start) as terminal:
         before = termios.tcgetattr(terminal.master)
         wait = lambda *texts: terminal.wait(  # noqa: E731
             lambda screen: all(text in screen for text in texts), PATIENCE_SECONDS
@@ -69,7 +71,7 @@ def test_a_whole_session(home: Path, width: int, height: int) -> None:
 
     if width == 80:
         step = read_manifest(lookup.step_folders(run)[-1])["step"]
-        resumed = subprocess.run(
+        resumed = warm.run(
             [sys.executable, "-m", "mario_tui", "train", "--resume", run.name, "--steps", str(step + 5), "--json"],
             capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
