@@ -49,14 +49,14 @@ class Clock:
             clock._last = moment.step, now
             return shown
 
-        HumanPlayer._show = timed_show  # type: ignore[method-assign]
+        HumanPlayer._show = timed_show  # type: ignore[method-assign, assignment]
 
     def report(self) -> dict[str, float]:
         """Milliseconds between two frames."""
         times = 1000 * np.array(self.intervals)
         return {
             "frames": len(times),
-            "minutes": round(times.sum() / 60_000, 2),
+            "minutes": round(float(times.sum()) / 60_000, 2),
             "median_ms": round(float(np.median(times)), 2),
             "p95_ms": round(float(np.percentile(times, 95)), 2),
             "p99_ms": round(float(np.percentile(times, 99)), 2),

@@ -97,7 +97,7 @@ def test_a_shim_of_pyenv_fails_and_its_version_is_found_where_it_lies(machine: M
     for release in ("3.9.18", "3.13.2", "3.13.10", "3.13.9", "3.12.1"):
         machine.python(root / "versions" / release / "bin/python", release.rpartition(".")[0])
     (root / "versions/3.14.0/bin").mkdir(parents=True)  # an installation that was interrupted
-    found, _ = machine.find(**({"PYENV_ROOT": str(root)} if told == "PYENV_ROOT" else {}))
+    found, _ = machine.find(PYENV_ROOT=str(root) if told == "PYENV_ROOT" else "")
     assert found == str(root / "versions/3.13.10/bin/python")
 
 

@@ -228,11 +228,11 @@ def serve(descriptor: int) -> Callable[[], None]:
     import select
 
     while True:
-        ready, _, _ = select.select([requests, woken], [], [])
+        ready, _, _ = select.select([requests.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 1 << 10)
             _report_ended(running)
-        if requests not in ready:
+        if requests.fileno() not in ready:
             continue
         rights = array.array("i")
         head, ancillary, _, _ = requests.recvmsg(_LENGTH, socket.CMSG_SPACE(4 * rights.itemsize), socket.MSG_WAITALL)
@@ -296,14 +296,14 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         mode = "rb" if number == 0 else "wb"
         # as the interpreter does when it starts
-        stream = io.TextIOWrapper(
+        text = io.TextIOWrapper(
             open(number, mode, closefd=False),  # noqa: SIM115
             encoding="utf-8",
             errors="backslashreplace" if name == "stderr" else None,
             line_buffering=name == "stderr" or os.isatty(number),
         )
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
     np.random.seed()  # a process that was started anew would have a seed of its own, too
 
 
@@ -319,7 +319,7 @@ def _run_to_its_end(command: list[str]) -> NoReturn:
         else:
             print(end.code, file=sys.stderr)
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()

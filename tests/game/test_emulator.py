@@ -113,7 +113,7 @@ class FakeEnvironment:
     def shows(self, *, x: int, time: int, state: int = 0x08, done: bool = False) -> None:
         self.ram[0x000E] = state
         self.done = done
-        self.info = dict.fromkeys(("life", "coins", "score"), 0)
+        self.info: dict[str, Any] = dict.fromkeys(("life", "coins", "score"), 0)
         self.info |= {"x_pos": x, "time": time, "flag_get": False, "status": "small"}
 
     def reset(self) -> None: ...

@@ -9,6 +9,7 @@ from mario_tui.errors import EmulatorError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import Emulator, open_emulator
 from mario_tui.game.episode import EndReason, Episode, StepResult, noop_start_steps, sticky_actions
+from mario_tui.game.nes_py_emulator import NesPyEmulator
 from traces import LOGS
 
 
@@ -26,6 +27,7 @@ def run_into_the_first_enemy(episode: Episode) -> StepResult:
 
 
 def set_clock(emulator: Emulator, hundreds: int, tens: int, ones: int) -> None:
+    assert isinstance(emulator, NesPyEmulator)
     emulator._environment.ram[0x7F8:0x7FB] = hundreds, tens, ones
 
 
@@ -119,7 +121,7 @@ def test_stall_counts_steps_without_new_ground(emulator: Emulator) -> None:
     for _ in range(8):
         assert episode.step(RIGHT).end is None
     farthest = episode.max_x
-    ends = []
+    ends: list[EndReason | None] = []
     while not ends or ends[-1] is None:
         result = episode.step(LEFT)
         ends.append(result.end)
@@ -164,7 +166,7 @@ def test_the_clock_running_out(emulator: Emulator) -> None:
 
 def test_a_step_of_changing_buttons_is_its_frames(emulator: Emulator) -> None:
     x: list[int] = []
-    steps = [(RIGHT, RIGHT, 0), (A, RIGHT | A, RIGHT), RIGHT]
+    steps: list[int | tuple[int, ...]] = [(RIGHT, RIGHT, 0), (A, RIGHT | A, RIGHT), RIGHT]
     episode = Episode(emulator, frame_skip=3)
     for buttons in steps:
         episode.step(buttons, lambda emulator: x.append(emulator.x_position))

@@ -43,7 +43,7 @@ def environment(folder: Path) -> Path:
     if not ready.exists() or ready.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([interpreter(), "-m", "venv", folder], check=True, capture_output=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         installed = subprocess.run([*pip, *requirements()], capture_output=True, text=True, check=False)
         if installed.returncode != 0:
             pytest.skip(f"the newer generation cannot be installed: {installed.stderr.strip().splitlines()[-1]}")

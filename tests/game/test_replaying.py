@@ -28,7 +28,7 @@ def test_a_replay_is_the_episode_again() -> None:
         for step in steps:
             shown: list[np.ndarray] = []
             buttons = LOG.buttons[step.step - 1]
-            result = episode.step(buttons, lambda emulator, shown=shown: shown.append(emulator.screen))
+            result = episode.step(buttons, lambda emulator, shown=shown: shown.append(emulator.screen))  # type: ignore[misc]
             for frame in shown:
                 screen_crc32 = zlib.crc32(frame.data, screen_crc32)
             count += len(shown)

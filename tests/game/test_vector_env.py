@@ -321,9 +321,9 @@ def test_a_worker_that_hangs_or_dies_is_started_again_and_the_other_plays_on(fau
         started, _ = vector_env.start(), whole.start()
         assert not started.dropped.any()
         buttons = buttons_of_steps()
-        for step in range(5):
+        for number in range(5):
             for one in (vector_env, whole):
-                one.send(buttons[step])
+                one.send(buttons[number])
                 one.receive()
         first, second = vector_env.pids
         os.kill(second, signal.SIGSTOP)  # so that it cannot answer before it is killed

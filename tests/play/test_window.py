@@ -11,7 +11,6 @@ import psutil
 import pytest
 from PIL import ImageGrab
 
-from mario_tui.play import window
 from mario_tui.play.window import GameWindow, WindowError, display_problem
 
 WAIT_SECONDS = 30
@@ -257,7 +256,7 @@ def test_with_a_display_there_is_no_problem(display: str) -> None:
 
 
 def test_without_pyglet_it_says_so(display: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pyglet" in (display_problem() or "")
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import imageio.v2 as imageio
 import pytest
@@ -113,7 +114,7 @@ def test_play_in_a_window_and_record_it(virtual_display: str, monkeypatch: pytes
     assert "train --demonstrations plays/" in out
     log = ActionLog.load(kept)
     assert log == ActionLog.load(video.with_suffix(".json"))
-    reader = imageio.get_reader(video)
+    reader: Any = imageio.get_reader(video)
     assert reader.count_frames() == len(log.buttons) * log.frame_skip
     reader.close()
 

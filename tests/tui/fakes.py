@@ -478,7 +478,7 @@ class World(Services):
         self.checkpoints = list(checkpoints)
         self.recordings: list[RecordingInfo] = []
         self.converted: list[tuple[Path, Path, int]] = []
-        self.session = FakeSession()
+        self.session: Any = FakeSession()
         self.player = FakePlayer()
         self.game = FakeGame()
         self.ghosts: list[FakeGhost] = []

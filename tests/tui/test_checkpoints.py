@@ -111,7 +111,7 @@ async def test_a_click_on_the_mark_opens_a_run_and_does_no_more() -> None:
         await pilot.press("down", "down")
         for count in (6, 3, 6):
             await pilot.click(Table, offset=(2, 3))
-            await until(pilot, lambda count=count: rows.row_count == count)
+            await until(pilot, lambda count=count: rows.row_count == count)  # type: ignore[misc]
         assert isinstance(app.screen, CheckpointsScreen)
         await pilot.click(Table, offset=(10, 5))
         await until(pilot, lambda: rows.cursor_row == 4)

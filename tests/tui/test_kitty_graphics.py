@@ -48,7 +48,8 @@ class FakeTerminal:
 
     def write(self, data: str) -> None:
         self.written.append(data)
-        cursor, keys, payload = (0, 0), {}, ""
+        keys: dict[str, str] = {}
+        cursor, payload = (0, 0), ""
         for match in re.finditer(
             r"\x1b\[(\d+);(\d+)H|\x1b_G([^;\x1b]*);?([^\x1b]*)\x1b\\|\x1b[78]|\x1b\[\?2026[hl]|(.)", data
         ):
@@ -71,8 +72,8 @@ class FakeTerminal:
                 del self.pictures[number]
             else:
                 assert (keys["a"], keys["o"], keys["C"]) == ("T", "z", "1")
-                pixels = np.frombuffer(zlib.decompress(base64.b64decode(payload)), np.uint8)
-                pixels = pixels.reshape(int(keys["v"]), int(keys["s"]), int(keys["f"]) // 8)
+                content = np.frombuffer(zlib.decompress(base64.b64decode(payload)), np.uint8)
+                pixels = content.reshape(int(keys["v"]), int(keys["s"]), int(keys["f"]) // 8)
                 self.pictures[number] = (Region(*cursor, int(keys["c"]), int(keys["r"])), pixels)
                 self.most_at_once = max(self.most_at_once, len(self.pictures))
             keys, payload = {}, ""
@@ -193,7 +194,7 @@ def test_it_is_used_in_terminals_that_are_known_unless_the_settings_say_otherwis
 def test_the_setting_is_read(choice: str) -> None:
     assert preferences.load().graphics == "auto"
     paths.settings_file().write_text(f'graphics = "{choice}"\n')
-    assert preferences.load() == preferences.Preferences(graphics=choice)
+    assert preferences.load() == preferences.Preferences.model_validate({"graphics": choice})
 
 
 @pytest.mark.parametrize("value", ['"sixel"', "5", "[]", '""'])
@@ -224,14 +225,14 @@ async def test_the_app_goes_by_setting_environment_and_no_color(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     world = World()
-    world.user_preferences = preferences.Preferences(graphics=choice)
+    world.user_preferences = preferences.Preferences.model_validate({"graphics": choice})
     app = world.app()
     async with app.run_test() as pilot:
         assert app.graphics is None, "without a terminal there are no pictures"
         driver = TerminalDriver.__new__(TerminalDriver)
         driver.graphics = KittyGraphics(FakeTerminal())
         headless, app._driver = app._driver, driver
-        app._use_settings()
+        app._use_preferences()
         app._driver = headless
         assert app.graphics is (driver.graphics if used else None)
         await pilot.pause()

@@ -60,7 +60,7 @@ async def test_it_tells_once_that_a_game_is_kept_and_what_for() -> None:
         world.game.logs.append(Path("1-1.json"))
         await until(pilot, lambda: bool(notices))
         world.game.logs.append(Path("1-1_2.json"))
-        app.screen.refresh_numbers()
+        app.screen.refresh_numbers()  # type: ignore[attr-defined]
         assert len(notices) == 1
         assert "mario-tui train --demonstrations plays/" in notices[0]
 
@@ -308,7 +308,7 @@ async def test_w_opens_the_window_and_closes_it() -> None:
     async with playing(world) as (app, pilot):
         await pilot.press("w")
         await until(pilot, lambda: "window 1-1  you" in world.player.calls)
-        await until(pilot, lambda: getattr(app.screen._window, "_mirror", None))  # type: ignore[attr-defined]
+        await until(pilot, lambda: getattr(app.screen._window, "_mirror", None) is not None)  # type: ignore[attr-defined]
         await pilot.press("w")
         await until(pilot, lambda: "window closed" in world.player.calls)
     world.window_problem = "no window can be opened"

@@ -166,11 +166,11 @@ async def test_w_opens_a_window_and_closes_it() -> None:
     async with watching(world) as (app, pilot):
         await pilot.press("w")
         await until(pilot, lambda: "window 1-1  my-run, step 120,000" in world.player.calls)
-        await until(pilot, lambda: getattr(app.screen._window, "_mirror", None))  # type: ignore[attr-defined]
+        await until(pilot, lambda: getattr(app.screen._window, "_mirror", None) is not None)  # type: ignore[attr-defined]
         await pilot.press("w")
         await until(pilot, lambda: world.player.calls[-1] == "window closed")
         await pilot.press("w")
-        await until(pilot, lambda: getattr(app.screen._window, "_mirror", None))  # type: ignore[attr-defined]
+        await until(pilot, lambda: getattr(app.screen._window, "_mirror", None) is not None)  # type: ignore[attr-defined]
         world.window.closed, world.window.problem = True, "the display was lost"
         await until(pilot, lambda: any("display was lost" in str(note.message) for note in app._notifications))
         assert app.screen._window._mirror is None  # type: ignore[attr-defined]
