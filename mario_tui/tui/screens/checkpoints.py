@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
@@ -15,64 +14,17 @@ from textual.content import Content
 from textual.markup import escape
 from textual.widgets import DataTable, Static
 
-from mario_tui.tui import text
+from mario_tui.tui import run_tree, text
+from mario_tui.tui.run_tree import BEST_FIRST, ORDERS, Row
 from mario_tui.tui.screens.compare import MOST_COMPARED, CompareScreen
 from mario_tui.tui.screens.dialogs import LineScreen
 from mario_tui.tui.screens.list import ListScreen, shortened
 
 if TYPE_CHECKING:
-    from mario_tui.store.catalog import CheckpointInfo, RunSummary
+    pass
 
 ROOMY_WIDTH = 110
 """From this width on all columns are shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the table: a run, or a checkpoint below its run."""
-
-    run: RunSummary
-    checkpoint: CheckpointInfo | None = None
-    """None on the line of a run."""
-    last: bool = False
-    """Whether it is the last of its run's checkpoints on show."""
-
-    @property
-    def path(self) -> Path:
-        return self.run.path if self.checkpoint is None else self.checkpoint.path
-
-    @property
-    def agent(self) -> CheckpointInfo | None:
-        """What is watched, recorded, measured and exported here: of a run its best; None where nothing is whole."""
-        if self.checkpoint is None:
-            return self.run.best
-        return self.checkpoint if self.checkpoint.whole else None
-
-    @property
-    def resumable(self) -> CheckpointInfo | None:
-        """What training goes on from here: of a run where it stopped."""
-        return self.run.resumable if self.checkpoint is None else self.agent
-
-    @property
-    def subject(self) -> CheckpointInfo:
-        """What the columns and a note are about: a run's newest checkpoint, a damaged one where none is whole."""
-        return self.checkpoint or self.run.newest or self.run.checkpoints[0]
-
-    @property
-    def several(self) -> bool:
-        """Whether this is a run with more than one checkpoint: one that can be opened."""
-        return self.checkpoint is None and len(self.run.checkpoints) > 1
-
-
-_ORDERS: dict[str, Callable[[RunSummary | CheckpointInfo, CheckpointInfo], Any]] = {
-    "age": lambda _, newest: newest.created,
-    "steps": lambda _, newest: newest.step,
-    "clear rate": lambda one, newest: (one.robust_clear_rate or 0.0, one.greedy_clear is True, newest.step),
-    "mean reward": lambda _, newest: float("-inf") if newest.mean_reward is None else newest.mean_reward,
-    "size": lambda one, _: one.size_bytes,
-}
-"""What runs, and the checkpoints of each, are sorted by; of a run, most is what its newest checkpoint has."""
-
 
 VERIFY_AFTER_SECONDS = 0.2
 """How long nothing else must be selected until checkpoints are read through."""
@@ -239,7 +191,7 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._order = "best"
+        self._order = BEST_FIRST
         self._filter = ""
         self._open: set[Path] = set()  # runs
         self._marked: list[Path] = []  # runs
@@ -248,31 +200,7 @@ class CheckpointsScreen(ListScreen[Row]):
         return [Row(run) for run in self.app.services.list_runs()]
 
     def shown(self) -> Sequence[Row]:
-        rows: list[Row] = []
-        for row in self._sorted(self._infos):
-            found = self._found(row.run)
-            if not found:
-                continue
-            rows.append(row)
-            if row.several and row.path in self._open:
-                *others, last = self._sorted([Row(row.run, info) for info in found])
-                rows += [*others, replace(last, last=True)]
-        return rows
-
-    def _sorted(self, rows: Sequence[Row]) -> Sequence[Row]:
-        if self._order == "best":
-            return rows
-        order = _ORDERS[self._order]
-        return sorted(rows, key=lambda row: order(row.checkpoint or row.run, row.subject), reverse=True)
-
-    def _found(self, run: RunSummary) -> Sequence[CheckpointInfo]:
-        """Those of a run's checkpoints that have the words of the filter."""
-        words = self._filter.lower().split()
-        return [
-            info
-            for info in run.checkpoints
-            if all(word in f"{info.run} {info.stage} {info.note}".lower() for word in words)
-        ]
+        return run_tree.visible_rows(self._infos, order=self._order, words=self._filter, opened=self._open)
 
     def row_instead(self, gone: Path, row_before: int) -> int:
         """Of the same run, where it is still there: its line, or one of its checkpoints."""
@@ -283,7 +211,7 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def fill(self, select: Path | None = None) -> None:
         super().fill(select)
-        sorting = "" if self._order == "best" else f"sorted by {self._order}"
+        sorting = "" if self._order == BEST_FIRST else f"sorted by {self._order}"
         words = f"only with '{escape(self._filter)}' (/ changes it)" if self._filter else ""
         self.query_one("#table").border_subtitle = "  ".join(filter(None, (sorting, words)))
         self.query_one("#table").set_class(bool(sorting or words), "-told")
@@ -307,7 +235,7 @@ class CheckpointsScreen(ListScreen[Row]):
         greedy = {True: Text("clears", good), False: Text("no", ""), None: Text("-", dim)}[measured.greedy_clear]
         robust = text.percent(measured.robust_clear_rate)
         reward = "-" if subject.mean_reward is None else text.count(subject.mean_reward)
-        state = self._state(info)
+        state = run_tree.state_of(info)
         step = text.count(subject.step)
         size = Text(text.size(measured.size_bytes), dim, justify="right")
         return (
@@ -321,13 +249,6 @@ class CheckpointsScreen(ListScreen[Row]):
             Text(text.age(subject.created, now), dim, justify="right"),
             *((Text(state or "whole" * info.subject.verified, bad if state else dim),) if self._roomy else ()),
         )
-
-    def _state(self, row: Row) -> str:
-        """What is wrong with it, in a word or two."""
-        if row.checkpoint is not None:
-            return "" if row.checkpoint.whole else "damaged"
-        damaged = row.run.damaged
-        return f"{damaged} damaged" if damaged and row.several else "damaged" if damaged else ""
 
     def _first_cell(self, row: Row, state: str, wide: int) -> Text:
         """The first column: where the row stands in the tree, its name or note, how many are below it."""
@@ -347,27 +268,7 @@ class CheckpointsScreen(ListScreen[Row]):
         return Text.assemble(start, (name, "bold" if row.agent else "dim"), count, end)
 
     def describe(self, info: Row) -> tuple[str, bool]:
-        one = info.checkpoint or (None if info.several else info.subject)
-        if one is not None:
-            if not one.whole:
-                return f"{one.problem}. It cannot be used; d moves it to the trash.", True
-            robust = text.percent(one.robust_clear_rate)
-            measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
-            place = f"{one.path}  ·  {text.size(one.size_bytes)}{', whole' * one.verified}{measured}"
-            return place + (f"\n{one.note}" if one.note else "  ·  ? shows all that can be done with it"), False
-        run, best, newest = info.run, info.run.best, info.run.newest
-        place = f"{run.path}  ·  {text.size(run.size_bytes)}"
-        damaged = f", {run.damaged} of them damaged" if run.damaged else ""
-        shows = "← hides" if run.path in self._open else "→ shows"
-        below = f"{shows} its {len(run.checkpoints)} checkpoints{damaged}"
-        if best is None or newest is None:
-            return f"{place}\n{below}: none can be used; d moves the run to the trash", True
-        which = "its best" if best.best or best is not newest else "its newest"
-        keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
-        if (going_on := run.resumable) is not None and going_on is not best:
-            keys.append(f"c goes on from step {text.count(going_on.step)}")
-        unread = f"{run.unread} is damaged: notes and clear rates in it are not shown" if run.unread else ""
-        return "\n".join(filter(None, (place, "  ·  ".join(keys), unread, best.note))), bool(unread)
+        return run_tree.describe(info, opened=info.run.path in self._open)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         row = self.selected
@@ -466,7 +367,7 @@ class CheckpointsScreen(ListScreen[Row]):
     # order, and what stands beside
 
     def action_next_order(self) -> None:
-        names = ["best", *_ORDERS]
+        names = [BEST_FIRST, *ORDERS]
         self._order = names[(names.index(self._order) + 1) % len(names)]
         self.fill()
 
@@ -475,9 +376,7 @@ class CheckpointsScreen(ListScreen[Row]):
             if words is None:
                 return
             self._filter = words
-            for row in self._infos:
-                if self._filter and 0 < len(self._found(row.run)) < len(row.run.checkpoints):
-                    self._open.add(row.path)  # the word is in a note: what was looked for is to be seen
+            self._open |= run_tree.partly_matching(self._infos, words)
             self.fill()
             self.refresh_bindings()
 
