@@ -21,9 +21,9 @@ from mario_tui.tui.leaving import Leaving
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
+from mario_tui.tui.screens.game_screen import GameScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.play import PlayScreen
-from mario_tui.tui.screens.player import PlayerScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
@@ -134,7 +134,7 @@ class MarioTuiApp(App[int]):
             self.notify(problem, severity="warning", timeout=15, markup=False)
 
     def _focus_changed(self, focus: bool) -> None:
-        if not focus and isinstance(self.screen, PlayerScreen):
+        if not focus and isinstance(self.screen, GameScreen):
             self.screen.focus_is_lost()
 
     def _save_theme(self, theme: str) -> None:
@@ -167,12 +167,12 @@ class MarioTuiApp(App[int]):
             self._driver.report_releases(on)
 
     def on_releases_reported(self) -> None:
-        if isinstance(self.screen, PlayerScreen):
+        if isinstance(self.screen, GameScreen):
             self.releases_reported = True
             self.screen.releases_are_reported()
 
     def on_key_released(self, event: KeyReleased) -> None:
-        if isinstance(self.screen, PlayerScreen):
+        if isinstance(self.screen, GameScreen):
             self.screen.post_message(KeyReleased(event.key))  # after the keys that were pressed before
 
     def with_live_agent(self, use: Callable[[Agent], object]) -> None:

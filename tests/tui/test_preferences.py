@@ -1,5 +1,6 @@
 """The settings file: theme and keys, and what is wrong in it."""
 
+import ast
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from textual.widgets import Static
 
 from mario_tui import paths
 from mario_tui.errors import InputError
-from mario_tui.tui import preferences
+from mario_tui.tui import keymap, preferences
 from mario_tui.tui.keymap import all_bindings
 from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.screens.dialogs import HelpScreen
@@ -60,11 +61,51 @@ def test_the_theme_is_kept_and_all_else_left(home: Path) -> None:
     assert content == '# mine\ntheme = "mario"\n\n[keys]\n"app.help" = "f1" # as everywhere\n'
 
 
-def test_every_key_has_a_name_of_its_own() -> None:
-    bindings = all_bindings()
-    assert len(bindings) > 70
-    assert [name for name, count in Counter(binding.id for binding in bindings).items() if count > 1] == []
-    assert all(binding.id and binding.id.replace(".", "").replace("-", "").isalnum() for binding in bindings)
+IDS = {
+    "app": ("home train checkpoints recordings help quit cancel"),
+    "home": ("train watch-best play checkpoints recordings quit"),
+    "train": (
+        "pause save stop view watch record evaluate window games note more less knob new chart-reward "
+        "chart-steps chart-loss chart-q chart-epsilon chart-ends home back"
+    ),
+    "watch": (
+        "pause step rewind step-on second-back second-on first newest faster slower again take-over next "
+        "record video window input epsilon sticky back home checkpoints"
+    ),
+    "play": (
+        "left right down up jump run hop pause step faster slower again next stage-before keep load record "
+        "video window back home checkpoints"
+    ),
+    "checkpoints": (
+        "watch open close record gif grid evaluate continue order filter mark compare note rename export delete back"
+    ),
+    "compare": ("view chart-how-far chart-reward chart-clear-rate chart-loss chart-q back"),
+    "recordings": ("play gif mp4 large folder delete back"),
+}
+"""What settings files may name: an id stays, whatever becomes of its key and its label."""
+
+
+def test_every_key_has_the_id_that_settings_files_name() -> None:
+    ids = [str(binding.id) for binding in all_bindings()]
+    assert [name for name, count in Counter(ids).items() if count > 1] == []
+    assert set(ids) == {f"{place}.{name}" for place, names in IDS.items() for name in names.split()}
+
+
+def test_ids_are_explicit_and_no_other_label_changes_them() -> None:
+    folder = Path(keymap.__file__).parent
+    bindings = [
+        call
+        for path in (folder / "keymap.py", *(folder / "screens").glob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Binding"
+    ]
+    explained = [call for call in bindings if any(keyword.arg == "tooltip" for keyword in call.keywords)]
+    assert len(explained) > 70
+    for call in explained:
+        ids = [keyword.value for keyword in call.keywords if keyword.arg == "id"]
+        assert len(ids) == 1, ast.unparse(call)
+        label = ast.unparse(call.args[2])
+        assert isinstance(ids[0], (ast.Constant, ast.Name, ast.Subscript)), f"{label} has a computed id"
 
 
 async def test_a_key_can_be_another_one_also_in_help_and_footer() -> None:

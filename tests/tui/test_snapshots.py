@@ -82,7 +82,7 @@ async def form(world: World, pilot: Pilot[int]) -> None:
         if not isinstance(pilot.app.screen, TrainScreen):
             return False
         row = pilot.app.screen.query_one("#row-replay-size")
-        return "needs" in row.note
+        return "needs" in row.figures
 
     await until(pilot, ready)
 

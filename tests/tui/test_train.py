@@ -186,7 +186,7 @@ async def test_the_memory_that_the_replay_needs_stands_beside_what_is_free() -> 
     world.free_bytes = 1_000_000_000
     async with form(world) as (_, pilot, train_form):
         row = train_form.rows()["replay_size"]
-        await until(pilot, lambda: "needs 710 MB of 1.0 GB free" in row.note)
+        await until(pilot, lambda: "needs 710 MB of 1.0 GB free" in row.figures)
         assert not row.warning
         row.set_value("1000000")
         await until(pilot, lambda: "7.1 GB" in row.warning)
@@ -198,7 +198,7 @@ async def test_the_disk_that_checkpoints_need_stands_beside_what_is_free() -> No
     world.free_disk = 1_000_000_000
     async with form(world) as (_, pilot, train_form):
         row = train_form.rows()["save_every"]
-        await until(pilot, lambda: "27 MB each, newest +120 MB; 1.0 GB free" in row.note)
+        await until(pilot, lambda: "27 MB each, newest +120 MB; 1.0 GB free" in row.figures)
         assert not row.warning
         row.set_value("100000")
         train_form.rows()["steps"].set_value("10000000")

@@ -11,8 +11,8 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.timer import Timer
 
-from mario_tui.tui.widgets.ground import Ground
 from mario_tui.tui.widgets.key_line import KeyLine
+from mario_tui.tui.widgets.plain_container import PlainContainer
 from mario_tui.tui.widgets.too_small import MIN_HEIGHT, MIN_WIDTH, TooSmall
 from mario_tui.tui.widgets.top_bar import TopBar
 
@@ -58,7 +58,7 @@ class MarioScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.HEADING)
-        with Ground(id="body"):
+        with PlainContainer(id="body"):
             yield from self.compose_body()
         yield KeyLine()
         yield TooSmall()

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
-from mario_tui.tui.screens.player import ENDS, PAD_BINDINGS, PlayerScreen
+from mario_tui.tui.screens.game_screen import ENDS, PAD_BINDINGS, GameScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.pad import Pad
@@ -33,7 +33,7 @@ _STAGE_X = 3200
 """How long a stage is taken to be while nobody has been farther, pixels."""
 
 
-class PlayScreen(PlayerScreen):
+class PlayScreen(GameScreen):
     """A game of one person; owns the player and the ghost, and closes them with itself."""
 
     CSS_PATH = "play.tcss"
@@ -132,7 +132,7 @@ class PlayScreen(PlayerScreen):
         self._ghost_stage = ""
 
     @property
-    def paced(self) -> ClockedPlayer | None:
+    def player(self) -> ClockedPlayer | None:
         return self._player
 
     @property
@@ -254,7 +254,7 @@ class PlayScreen(PlayerScreen):
     def _entries(player: HumanPlayer, moment: EpisodeStep) -> list[Entry]:
         pace = player.pace()
         shown = ("x", "farthest x", "time left", "Mario", "return", "lives", "score", "coins")
-        entries = dict(PlayerScreen.entries(moment))
+        entries = dict(GameScreen.entries(moment))
         return [*((name, entries[name]) for name in shown), ("95 % pace", "-" if pace is None else f"{pace[1]:.0f} ms")]
 
     def _look_for_ghost(self) -> None:

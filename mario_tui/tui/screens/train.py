@@ -19,8 +19,8 @@ from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.widgets.charts import CHARTS, TITLES, Charts
 from mario_tui.tui.widgets.game_view import GameView
-from mario_tui.tui.widgets.ground import Ground
 from mario_tui.tui.widgets.numbers import Entry, Numbers
+from mario_tui.tui.widgets.plain_container import PlainContainer
 from mario_tui.tui.widgets.train_form import TrainForm
 from mario_tui.video.overlay import side_by_side
 
@@ -149,14 +149,15 @@ class TrainScreen(MarioScreen):
         self._had_session = False
         self._start_problem = ""
         self._knob = KNOBS[0]
+        self._shown_status = ""
 
     def compose_body(self) -> ComposeResult:
         yield TrainForm(self.app.services.stages(), id="form")
-        with Ground(id="live"):
+        with PlainContainer(id="live"):
             yield Static("", id="summary")
-            with Ground(id="live-grid"):
+            with PlainContainer(id="live-grid"):
                 yield GameView("the game appears here", id="game")
-                with Ground(id="figures"):
+                with PlainContainer(id="figures"):
                     yield Numbers(id="numbers")
                     yield Static("", id="remark")
                     yield Static("", id="warnings")
@@ -230,6 +231,9 @@ class TrainScreen(MarioScreen):
 
     def refresh_game(self) -> None:
         snapshot = self.app.snapshot
+        if snapshot is not None and snapshot.status != self._shown_status:  # a pause is seen at once
+            self.refresh_numbers()
+            self.refresh_top_bar()
         if self._mode != "form" and snapshot is not None and snapshot.frame is not None:
             wall = snapshot.frames if self._shows_all_games else ()
             self.query_one("#game", GameView).frame = side_by_side(wall) if len(wall) > 1 else snapshot.frame
@@ -248,6 +252,7 @@ class TrainScreen(MarioScreen):
         with self.app.batch_update():
             self._set_mode(mode)
             snapshot = self.app.snapshot
+            self._shown_status = "" if snapshot is None else snapshot.status
             if mode == "form":
                 if self._start_problem != self.app.start_problem:
                     self._start_problem = self.app.start_problem

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
-from mario_tui.tui.screens.player import ENDS, PlayerScreen
+from mario_tui.tui.screens.game_screen import ENDS, GameScreen
 from mario_tui.tui.services import short_name
 from mario_tui.tui.widgets.game_view import GameView, rgb
 from mario_tui.tui.widgets.numbers import Numbers
@@ -41,7 +41,7 @@ LOG_ABOUT = (
 )
 
 
-class WatchScreen(PlayerScreen):
+class WatchScreen(GameScreen):
     """Plays the greedy episode of an agent; owns the player and closes it with itself."""
 
     CSS_PATH = "watch.tcss"
@@ -194,7 +194,7 @@ class WatchScreen(PlayerScreen):
             self.add_class("-log")
 
     @property
-    def paced(self) -> ClockedPlayer | None:
+    def player(self) -> ClockedPlayer | None:
         return self._player
 
     @property

@@ -12,8 +12,8 @@ from textual.widgets import Static
 
 from mario_tui.training.curves import END_BUCKET_PIXELS, Ends
 from mario_tui.tui.widgets.ends_chart import EndsChart
-from mario_tui.tui.widgets.ground import Ground
 from mario_tui.tui.widgets.metric_chart import MetricChart
+from mario_tui.tui.widgets.plain_container import PlainContainer
 
 CURVES = (
     ("reward", "reward"),
@@ -37,7 +37,7 @@ TITLES = {
 }
 
 
-class Charts(Ground):
+class Charts(PlainContainer):
     """All curves by episode, with their means over 100 episodes, and the map of ends; `selected` is the large one."""
 
     selected: reactive[str] = reactive("reward", init=False)
@@ -49,7 +49,7 @@ class Charts(Ground):
 
     def compose(self) -> ComposeResult:
         yield Static(self._tabs(), id="chart-tabs")
-        with Ground(id="chart-grid"):
+        with PlainContainer(id="chart-grid"):
             for name, _ in CURVES:
                 yield MetricChart(TITLES[name], id=f"chart-{name}", classes=self._marks(name))
             yield EndsChart(TITLES[ENDS], END_BUCKET_PIXELS, id=f"chart-{ENDS}", classes=self._marks(ENDS))

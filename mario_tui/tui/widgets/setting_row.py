@@ -56,7 +56,7 @@ class FormRow(Horizontal):
 
     error: reactive[str] = reactive("")
     warning: reactive[str] = reactive("")
-    note: reactive[str] = reactive("")
+    figures: reactive[str] = reactive("")
 
     def __init__(self, name: str, label: str, help_text: str, control: Widget, *, allowed: str = "") -> None:
         super().__init__(id=f"row-{name.replace('_', '-')}")
@@ -83,20 +83,20 @@ class FormRow(Horizontal):
         self.control.value = _as_text(value)  # type: ignore[attr-defined]
 
     def watch_error(self) -> None:
-        self._show()
+        self._show_help()
 
     def watch_warning(self) -> None:
-        self._show()
+        self._show_help()
 
-    def watch_note(self) -> None:
-        self._show()
+    def watch_figures(self) -> None:
+        self._show_help()
 
-    def _show(self) -> None:
+    def _show_help(self) -> None:
         if not self.is_mounted:
             return
         self.set_class(bool(self.error), "-error")
         self.set_class(bool(self.warning) and not self.error, "-warning")
-        text = self.error or self.warning or self._help + (f" · {self.note}" if self.note else "")
+        text = self.error or self.warning or self._help + (f" · {self.figures}" if self.figures else "")
         self.query_one(".help", Static).update(Content(text))
 
     def on_input_changed(self, event: Input.Changed) -> None:

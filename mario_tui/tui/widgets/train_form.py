@@ -29,7 +29,7 @@ _PRESET_HELP = "tutorial: as published, three games; fast: clears 1-1 sooner"
 _NAME_HELP = "its folder in checkpoints/ (empty: stage and time)"
 
 
-class Settings(VerticalScroll, inherit_bindings=False, can_focus=False):
+class FormBody(VerticalScroll, inherit_bindings=False, can_focus=False):
     """Scrolls to the line in focus; the arrow keys belong to the form, which moves that focus."""
 
 
@@ -68,7 +68,7 @@ class TrainForm(Vertical):
         """The preset's values: what a setting has that was never unfolded."""
 
     def compose(self) -> ComposeResult:
-        with Settings(id="settings"):
+        with FormBody(id="settings"):
             yield FormRow("preset", "preset", _PRESET_HELP, Choice(PRESETS, PRESETS[0], id="preset"))
             yield FormRow("name", "run name", _NAME_HELP, Input(compact=True, id="run-name"))
             for name in FIRST:
@@ -141,19 +141,19 @@ class TrainForm(Vertical):
 
     def _check_memory(self, row: SettingRow) -> None:
         if row.error or self._free_memory is None:
-            row.note = row.warning = ""
+            row.figures = row.warning = ""
             return
         needed = replay_memory(int(row.value))
         figures = f"needs {text.size(needed)} of {text.size(self._free_memory)} free"
-        row.note = figures
+        row.figures = figures
         row.warning = f"more memory than there is: {figures}" if needed > self._free_memory else ""
 
     def _check_disk(self, row: SettingRow, config: TrainingConfig | None) -> None:
         if row.error or config is None or self._free_disk is None:
-            row.note = row.warning = ""
+            row.figures = row.warning = ""
             return
         need, free = disk_need(config), text.size(self._free_disk)
-        row.note = f"{need}; {free} free"
+        row.figures = f"{need}; {free} free"
         too_much = need.total > self._free_disk
         row.warning = f"more than the disk has: {text.size(need.total)} of {free} free" if too_much else ""
 

@@ -53,7 +53,7 @@ PAD_BINDINGS = [
 """The keys of the pad; those of Play hold wherever a person plays."""
 
 
-class PlayerScreen(MarioScreen):
+class GameScreen(MarioScreen):
     """Owns a player and the window that mirrors it, and closes both with itself; subclasses open the player."""
 
     def __init__(self, stage: str, *, leaves_app: bool = False) -> None:
@@ -68,7 +68,7 @@ class PlayerScreen(MarioScreen):
         self._gone = False
 
     @property
-    def paced(self) -> ClockedPlayer | None:
+    def player(self) -> ClockedPlayer | None:
         """The player, once it is there."""
         raise NotImplementedError
 
@@ -117,8 +117,8 @@ class PlayerScreen(MarioScreen):
         self._end_recording()
         self._gone = True
         loop = asyncio.get_running_loop()
-        if self.paced is not None:
-            loop.run_in_executor(None, self.paced.close)  # joins a thread that may still be importing PyTorch
+        if self.player is not None:
+            loop.run_in_executor(None, self.player.close)  # joins a thread that may still be importing PyTorch
         if self._window is not None:
             self._window.close()
 
@@ -132,7 +132,7 @@ class PlayerScreen(MarioScreen):
 
     @property
     def speed_words(self) -> str:
-        speed = 1.0 if self.paced is None else self.paced.speed
+        speed = 1.0 if self.player is None else self.player.speed
         return f"{speed:g}x" if speed >= 1 else f"1/{1 / speed:g}x"
 
     @property
@@ -211,31 +211,31 @@ class PlayerScreen(MarioScreen):
     # asking
 
     def action_toggle_pause(self) -> None:
-        if self.paced is not None:
-            self.paced.toggle_pause()
+        if self.player is not None:
+            self.player.toggle_pause()
             self.refresh_numbers()
 
     def action_step(self) -> None:
-        if self.paced is not None:
-            self.paced.step_once()
+        if self.player is not None:
+            self.player.step_once()
 
     def action_faster(self) -> None:
-        if self.paced is not None:
-            self.paced.faster()
+        if self.player is not None:
+            self.player.faster()
             self.refresh_numbers()
 
     def action_slower(self) -> None:
-        if self.paced is not None:
-            self.paced.slower()
+        if self.player is not None:
+            self.player.slower()
             self.refresh_numbers()
 
     def action_restart(self) -> None:
-        if self.paced is not None:
+        if self.player is not None:
             self._end_recording()
-            self.paced.restart()
+            self.player.restart()
 
     def action_next_stage(self) -> None:
-        if self.paced is None or not self._stage:
+        if self.player is None or not self._stage:
             return
         following = self.app.services.next_stage(self._stage)
         if following is None:
@@ -244,10 +244,10 @@ class PlayerScreen(MarioScreen):
             self.go_to_stage(following)
 
     def go_to_stage(self, stage: str) -> None:
-        if self.paced is not None:
+        if self.player is not None:
             self._end_recording()
             self._stage = stage
-            self.paced.restart(stage)
+            self.player.restart(stage)
             self.refresh_numbers()
 
     def action_back(self) -> None:
@@ -259,7 +259,7 @@ class PlayerScreen(MarioScreen):
     # the window
 
     def action_window(self) -> None:
-        player = self.paced
+        player = self.player
         if player is not None:
             self._window = self._window or WindowSwitch(self.app)
             self._window.toggle(lambda: self.app.services.open_window(player, f"{self._stage}  {self.who}"))
@@ -271,7 +271,7 @@ class PlayerScreen(MarioScreen):
     # recording what is played
 
     def action_record_from_here(self) -> None:
-        player = self.paced
+        player = self.player
         if player is None or player.latest is None:
             return
         if self._records_from is not None:
@@ -300,7 +300,7 @@ class PlayerScreen(MarioScreen):
 
     def _end_recording(self) -> None:
         start, self._records_from = self._records_from, None
-        player = self.paced
+        player = self.player
         if start is not None and player is not None:
             self.record(player, start.step, self._records_to)
 

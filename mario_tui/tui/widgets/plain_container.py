@@ -7,7 +7,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 
-class Ground(Container):
+class PlainContainer(Container):
     """A container without border or text of its own: whatever moves in it has it drawn again, so that must be cheap."""
 
     def render_lines(self, crop: Region) -> list[Strip]:
