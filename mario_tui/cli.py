@@ -104,8 +104,12 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_video(replay)
     _add_json(replay)
 
-    watch = add("watch", "watch a checkpoint's greedy play", "watch.watch")
-    _add_checkpoint(watch)
+    watch = add("watch", "watch a checkpoint's greedy play, or a recording's action log", "watch.watch")
+    watch.add_argument(
+        "checkpoint",
+        metavar="CKPT",
+        help="a checkpoint folder, a run or its name (its newest), a tutorial .chkpt, or the .json beside a recording",
+    )
     _add_stage(watch)
     where = watch.add_mutually_exclusive_group()
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
@@ -128,7 +132,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8000, metavar="PORT", help="where (default 8000)")
     serve.add_argument("--url", metavar="URL", help="how browsers reach it, where that is not the host and the port")
     add("keys", "list the app's keys, with the names by which a settings file changes them", "keys.keys")
-    _add_json(add("recordings", "list the recordings, the newest first", "lists.recordings"))
+    recordings = add("recordings", "list the recordings, the newest first, or delete one", "lists.recordings")
+    recordings.add_argument(
+        "--delete", metavar="FILE", help="move this one and its action log to recordings/.trash; nothing is asked"
+    )
+    _add_json(recordings)
     _add_json(add("checkpoints", "list the checkpoints, the best of each stage first", "lists.checkpoints"))
     verify = add("verify", "say whether a checkpoint is whole", "verify.verify")
     verify.add_argument("path", metavar="PATH", help="a checkpoint folder, a run or its name, or a .chkpt file")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from mario_tui import paths
+from mario_tui.errors import InputError
 from mario_tui.store import catalog, checkpoint
 
 
@@ -49,9 +51,16 @@ def checkpoints(arguments: argparse.Namespace) -> int:
 
 
 def recordings(arguments: argparse.Namespace) -> int:
-    from mario_tui.video.library import list_recordings
+    from mario_tui.video import library
 
-    infos = list_recordings()
+    infos = library.list_recordings()
+    if arguments.delete is not None:
+        path = Path(arguments.delete)
+        found = next((info.path for info in infos if path.name == info.path.name and _means(path, info.path)), None)
+        if found is None:
+            raise InputError(f"there is no recording {arguments.delete!r}: 'mario-tui recordings' lists them")
+        print(f"Moved {found} to {library.trash(found)}")
+        return 0
     if arguments.json:
         print(json.dumps([info.as_json() for info in infos]))
     elif not infos:
@@ -63,3 +72,8 @@ def recordings(arguments: argparse.Namespace) -> int:
             outcome = "clears" if info.cleared else "-" if info.max_x is None else f"x {info.max_x}"
             print(f"{info.path.name:<60}{info.stage:<6}{length:>8}  {outcome}")
     return 0
+
+
+def _means(path: Path, recording: Path) -> bool:
+    """Whether a user who wrote `path` means this recording: its name alone, or a path to it."""
+    return path == Path(path.name) or path.expanduser().resolve() == recording.resolve()

@@ -1,15 +1,19 @@
-"""`watch`: a checkpoint's play in the terminal or in a window."""
+"""`watch`: a checkpoint's play in the terminal or in a window; a recording's in the terminal."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from mario_tui.commands.checkpoint_argument import checkpoint_of
 from mario_tui.errors import InputError
+from mario_tui.game.action_log import load_logs
 
 
 def watch(arguments: argparse.Namespace) -> int:
+    if arguments.checkpoint.endswith(".json"):
+        return _watch_recording(Path(arguments.checkpoint), arguments)
     path = checkpoint_of(arguments)
     if arguments.window:
         from mario_tui.play.window_mirror import watch_in_window
@@ -18,8 +22,20 @@ def watch(arguments: argparse.Namespace) -> int:
         if last is not None and last.end is not None:
             print(f"The episode ended by {last.end.value} at x {last.max_x}, reward {last.total_reward:.0f}.")
         return 0
+    return _in_terminal(path, arguments.stage)
+
+
+def _watch_recording(log: Path, arguments: argparse.Namespace) -> int:
+    """Plays a recording again from its action log, as enter does in Recordings."""
+    if arguments.window or arguments.stage is not None:
+        raise InputError("a recording is watched in the terminal, on its own stage: leave out --window and --stage")
+    load_logs(log)  # what is wrong with it is said without the app
+    return _in_terminal(log.resolve(), None)
+
+
+def _in_terminal(path: Path, stage: str | None) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("watching needs a terminal: use 'mario-tui record' to write a video instead")
     from mario_tui.tui.run import run_app
 
-    return run_app(watch=path, stage=arguments.stage)
+    return run_app(watch=path, stage=stage)

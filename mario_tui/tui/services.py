@@ -74,11 +74,11 @@ class Services:
         config = resume_config(path) if path.is_dir() else TrainingConfig()
         return TrainingSession(config, resume=path, warning=warning)
 
-    def verify(self, folder: Path) -> None:
+    def verify(self, path: Path) -> None:
         """Reads a checkpoint through, so that lists know what is wrong with it."""
         from mario_tui.store import checkpoint
 
-        checkpoint.is_whole(folder)
+        checkpoint.is_whole(path)
 
     def open_player(self, agent: Agent, stage: str | None) -> AgentPlayer:
         """A player for an agent, or for the action log of a recording; it is loaded in the player's own thread."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mario_tui.cli import main
+from mario_tui.game.action_log import ActionLog
 from mario_tui.store import catalog, evaluations
 from mario_tui.tui.services import Services
 
@@ -115,3 +116,55 @@ def test_the_verdict_is_printed_and_kept(
 def test_the_verdict_takes_no_episodes_of_another_kind(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["eval", "mine", "--verdict", "--episodes", "5"]) == 2
     assert "--verdict has episodes of its own" in capsys.readouterr().err
+
+
+@pytest.fixture
+def recording(home: Path) -> Path:
+    path = home / "recordings" / "a.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"a video")
+    ActionLog("1-1", 4, (130,) * 5).save(path.with_suffix(".json"))
+    return path
+
+
+@pytest.mark.parametrize("by", ["name", "path"])
+def test_a_recording_is_deleted_into_the_trash(recording: Path, capsys: pytest.CaptureFixture, by: str) -> None:
+    assert main(["recordings", "--delete", recording.name if by == "name" else str(recording)]) == 0
+    assert [path.name for path in recording.parent.iterdir()] == [".trash"]
+    assert sorted(path.suffix for path in (recording.parent / ".trash").iterdir()) == [".json", ".mp4"]
+    assert capsys.readouterr().out.startswith(f"Moved {recording} to ")
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "/elsewhere/a.mp4", "", "a.json"])
+def test_only_a_recording_is_deleted(recording: Path, capsys: pytest.CaptureFixture, name: str) -> None:
+    assert main(["recordings", "--delete", name]) == 2
+    assert f"there is no recording {name!r}" in capsys.readouterr().err
+    assert recording.is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["a.json"], "needs a terminal"),
+        (["a.json", "--window"], "leave out --window"),
+        (["a.json", "--stage", "1-2"], "leave out --window and --stage"),
+        (["b.json"], "b.json"),
+    ],
+)
+def test_a_recording_is_watched_in_a_terminal_only(
+    recording: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(recording.parent)
+    assert main(["watch", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_a_recording_is_watched_on_the_watch_screen(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, object]] = []
+    monkeypatch.setattr("mario_tui.tui.run.run_app", lambda **arguments: shown.append(arguments) or 0)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["watch", str(recording.with_suffix(".json"))]) == 0
+    assert shown == [{"watch": recording.with_suffix(".json"), "stage": None}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,9 +18,15 @@ from textual.pilot import Pilot
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
+from mario_tui.play.agent_player import AgentPlayer
+from mario_tui.play.clocked_player import ClockedPlayer
+from mario_tui.play.ghost import Ghost
+from mario_tui.play.human_player import HumanPlayer
+from mario_tui.play.pad import Controls
+from mario_tui.play.rollout import Chances
 from mario_tui.store.catalog import CheckpointInfo, RunSummary
 from mario_tui.training.curves import Ends
-from mario_tui.training.session import Notice, TrainingSnapshot
+from mario_tui.training.session import Notice, TrainingSession, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.services import Services, Verdict
@@ -106,20 +113,21 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     raise AssertionError("the app never got there")
 
 
-class FakeSession:
-    """Stands for a TrainingSession: notes what it was asked, and shows what the test gives it."""
+class FakeSession(TrainingSession):
+    """Stands for a TrainingSession: writes down its calls, and shows what the test gives it."""
+
+    alive: bool = False
+    held: bool = False
+    silent_seconds: float = 0.0
 
     def __init__(self, snapshot: TrainingSnapshot | None = None) -> None:
         self.snapshot = snapshot or running()
-        self.alive = False
         self.calls: list[str] = []
         self.stops_when_asked = True
         self.shows_all_games = False
         self.problem = ""
         self.recordings_left = 0
-        self.held = False
-        self.silent_seconds = 0.0
-        self._notices: list[Notice] = []
+        self._notices = deque()
 
     def start(self) -> None:
         self.calls.append("start")
@@ -184,7 +192,8 @@ class FakeSession:
         self._notices.append(Notice(kind, text))
 
     def notices(self) -> list[Notice]:
-        taken, self._notices = self._notices, []
+        taken = list(self._notices)
+        self._notices.clear()
         return taken
 
 
@@ -212,40 +221,40 @@ def moment(**changes: Any) -> Any:
     return SimpleNamespace(**{**values, **changes})
 
 
-class FakePlayer:
-    """Stands for a AgentPlayer."""
+class FakeControls(Controls):
+    """Writes down what is pressed."""
 
-    def __init__(self, *, action_set: str = "tutorial", loaded: bool = True) -> None:
+    def __init__(self, pressed: list[str]) -> None:
+        super().__init__()
+        self._pressed = pressed
+
+    def press(self, button: int) -> None:
+        self._pressed.append(f"press {button}")
+
+    def release(self, button: int) -> None:
+        self._pressed.append(f"release {button}")
+
+    def release_all(self) -> None:
+        self._pressed.append("release all")
+
+    def tap(self, button: int) -> None:
+        self._pressed.append(f"tap {button}")
+
+
+class FakeClock(ClockedPlayer):
+    """What the fakes of both players have in common; `pressed` has what the controls were given."""
+
+    paused: bool = False
+    speed: float = 1.0
+    latest: Any = None
+
+    def __init__(self) -> None:
         self.calls: list[str] = []
-        self.paused = False
-        self.speed = 1.0
-        self.problem = ""
-        self.policy: Any = None
-        self.latest: Any = None
-        self.latest_frame: np.ndarray | None = None
-        self.chances = SimpleNamespace(epsilon=0.0, sticky=0.0)
-        self.newest_step = 42
-        self.stage = ""
-        self.by_hand = False
         self.pressed: list[str] = []
-        self.controls = SimpleNamespace(
-            press=lambda button: self.pressed.append(f"press {button}"),
-            release=lambda button: self.pressed.append(f"release {button}"),
-            release_all=lambda: self.pressed.append("release all"),
-            tap=lambda button: self.pressed.append(f"tap {button}"),
-        )
-        self._action_set = action_set
-        if loaded:
-            self.load()
-
-    def load(self) -> None:
-        self.policy = SimpleNamespace(
-            spec=TUTORIAL.model_copy(update={"action_set": self._action_set}),
-            stage="1-1", source="my-run, step 120,000", step=120_000,
-        )  # fmt: skip
-        self.stage = "1-1"
-        self.latest = moment()
-        self.latest_frame = self.latest.frame
+        self.controls: Controls = FakeControls(self.pressed)
+        self.problem = ""
+        self.latest_frame: np.ndarray | None = None
+        self.stage = ""
 
     @property
     def finished(self) -> bool:
@@ -262,17 +271,6 @@ class FakePlayer:
         self.calls.append("step")
         self.paused = True
 
-    def change_hands(self) -> None:
-        self.by_hand = not self.by_hand
-
-    def move(self, steps: int) -> None:
-        self.calls.append(f"move {steps}")
-        self.paused = True
-        self.latest = moment(step=max(0, self.latest.step + steps))
-
-    def frame_buttons(self, last_step: int) -> list[int]:
-        return [129] * 4 * last_step
-
     def faster(self) -> None:
         self.speed = min(8.0, self.speed * 2)
 
@@ -286,14 +284,52 @@ class FakePlayer:
         self.calls.append("close")
 
 
-class FakeGame(FakePlayer):
-    """Stands for a HumanPlayer; `pressed` has what its controls were told."""
+class FakePlayer(FakeClock, AgentPlayer):
+    """Stands for an AgentPlayer."""
+
+    newest_step: int = 42
+    by_hand: bool = False
+    policy: Any = None
+
+    def __init__(self, *, action_set: str = "tutorial", loaded: bool = True) -> None:
+        super().__init__()
+        self.chances = Chances()
+        self._action_set = action_set
+        if loaded:
+            self.load()
+
+    def load(self) -> None:
+        self.policy = SimpleNamespace(
+            spec=TUTORIAL.model_copy(update={"action_set": self._action_set}),
+            stage="1-1", source="my-run, step 120,000", step=120_000,
+        )  # fmt: skip
+        self.stage = "1-1"
+        self.latest = moment()
+        self.latest_frame = self.latest.frame
+
+    def change_hands(self) -> None:
+        self.by_hand = not self.by_hand
+
+    def move(self, steps: int) -> None:
+        self.calls.append(f"move {steps}")
+        self.paused = True
+        self.latest = moment(step=max(0, self.latest.step + steps))
+
+    def frame_buttons(self, last_step: int) -> list[int]:
+        return [129] * 4 * last_step
+
+
+class FakeGame(FakeClock, HumanPlayer):
+    """Stands for a HumanPlayer."""
+
+    waits: bool = False
+    kept_step: int | None = None
 
     def __init__(self) -> None:
         super().__init__()
+        self.stage = "1-1"
         self.latest = moment(action=None, q_values=(), step=1800, x=1210, max_x=1220)
-        self.waits = False
-        self.kept_step: int | None = None
+        self.latest_frame = self.latest.frame
         self.logs: list[Path] = []
 
     @property
@@ -320,7 +356,7 @@ class FakeGame(FakePlayer):
         return (16.7, 17.4)
 
 
-class FakeGhost:
+class FakeGhost(Ghost):
     """Stands for a Ghost that is a little ahead, and clears."""
 
     def __init__(self, stage: str) -> None:
@@ -549,28 +585,28 @@ class World(Services):
     def app(self, **arguments: Any) -> MarioTuiApp:
         return MarioTuiApp(self, **arguments)
 
-    def new_session(self, config: TrainingConfig, run: str | None) -> Any:
+    def new_session(self, config: TrainingConfig, run: str | None) -> TrainingSession:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
         self.started.append((config, run))
         return self.session
 
-    def resume_session(self, path: Path) -> Any:
+    def resume_session(self, path: Path) -> TrainingSession:
         self.started.append((path,))
         return self.session
 
-    def open_player(self, path: Path, stage: str | None) -> Any:
+    def open_player(self, agent: Any, stage: str | None) -> AgentPlayer:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
-        name = path.name if isinstance(path, Path) else path.source
+        name = agent.name if isinstance(agent, Path) else agent.source
         self.player.calls.append(f"open {name}" + (f" {stage}" if stage else ""))
         return self.player
 
-    def open_game(self, stage: str) -> Any:
+    def open_game(self, stage: str) -> HumanPlayer:
         self.game.calls.append(f"open {stage}")
         return self.game
 
-    def open_ghost(self, stage: str) -> Any:
+    def open_ghost(self, stage: str) -> Ghost | None:
         if self.no_ghost:
             return None
         self.ghosts.append(FakeGhost(stage))
@@ -604,32 +640,33 @@ class World(Services):
         self.trashed.append(path)
         self.recordings = [info for info in self.recordings if info.path != path]
 
-    def convert(self, log: Path, output: Path, scale: int, progress: Any, cancelled: Any) -> Any:
+    def convert(self, log_path: Path, output: Path, scale: int, progress: Any, cancelled: Any) -> Any:
         if self.job_problem:
             raise MarioTuiError(self.job_problem)
-        self.converted.append((log, output, scale))
+        self.converted.append((log_path, output, scale))
         self.recordings.insert(0, recording(output.name))
         return SimpleNamespace(path=output, seconds=4.0, cleared=False, max_x=722)
 
-    def trash(self, path: Path) -> None:
+    def trash(self, path: Path) -> Path:
         if self.trash_problem:
             raise MarioTuiError(self.trash_problem)
         self.trashed.append(path)
         self.checkpoints = [info for info in self.checkpoints if path not in (info.path, info.path.parent)]
+        return Path("/checkpoints/.trash") / path.name
 
-    def evaluate(self, path: Path, on_episode: Callable[[Any], None], cancelled: Callable[[], bool]) -> Verdict:
+    def evaluate(self, agent: Any, on_episode: Callable[[Any], None], cancelled: Callable[[], bool]) -> Verdict:
         if self.job_problem:
             raise MarioTuiError(self.job_problem)
-        self.evaluated.append(path)
+        self.evaluated.append(agent)
         self.checkpoints = [
-            replace(info, greedy_clear=True, robust_clear_rate=0.4) if info.path == path else info
+            replace(info, greedy_clear=True, robust_clear_rate=0.4) if info.path == agent else info
             for info in self.checkpoints
         ]
         greedy: Any = SimpleNamespace(clears=1, episodes=1, max_x=3161)
         robust: Any = SimpleNamespace(clears=4, episodes=10, max_x=3161)
         return Verdict(greedy, robust)
 
-    def open_window(self, player: Any, name: str) -> Any:
+    def open_window(self, source: Any, name: str) -> Any:
         if self.window_problem:
             raise MarioTuiError(self.window_problem)
         self.player.calls.append(f"window {name}")
@@ -639,15 +676,17 @@ class World(Services):
         self.played.append(("grid", run.run))
         return SimpleNamespace(path=Path("/recordings/grid.mp4"), seconds=20.0, cleared=True, max_x=3161)
 
-    def record_play(self, *arguments: Any) -> Any:
-        *play, progress, _ = arguments
-        self.played.append(tuple(play))
+    def record_play(
+        self, name: str, stage: str, frame_skip: int, held: Any, first_frame: int, progress: Any, cancelled: Any
+    ) -> Any:
+        play = (name, stage, frame_skip, held, first_frame)
+        self.played.append(play)
         progress(600, None)
         return SimpleNamespace(path=Path("/recordings/play.mp4"), seconds=2.0, cleared=False, max_x=722)
 
     def record(
         self,
-        path: Path,
+        agent: Any,
         stage: str | None,
         suffix: str,
         progress: Any,
@@ -655,6 +694,6 @@ class World(Services):
     ) -> Any:
         if self.job_problem:
             raise MarioTuiError(self.job_problem)
-        self.recorded.append((path, stage, suffix))
+        self.recorded.append((agent, stage, suffix))
         progress(600, None)
         return SimpleNamespace(path=Path(f"/recordings/agent{suffix}"), seconds=10.0, cleared=True, max_x=3161)
