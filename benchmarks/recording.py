@@ -27,7 +27,8 @@ import psutil
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.replaying import play_log, replay
 from mario_tui.game.step import EpisodeStep
-from mario_tui.video.recorder import EMULATOR_FPS, Clip, record_episodes
+from mario_tui.video.record import Clip, record_episodes
+from mario_tui.video.writer import EMULATOR_FPS
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ def play(arguments: argparse.Namespace) -> int:
     stage = check_stage(arguments.stage)
     output = None if arguments.record is None else Path(arguments.record)
     if output is not None:
-        from mario_tui.video.recorder import check_video
+        from mario_tui.video.writer import check_video
 
         check_video(output, scale=arguments.scale, fps=arguments.fps)
     from mario_tui.play.human_player import HOW_TO_LEARN_FROM, HumanPlayer
@@ -43,7 +43,7 @@ def play(arguments: argparse.Namespace) -> int:
     if output is not None and player.best is None:
         print("Nothing was recorded: no game took a second or more.")
     elif output is not None and player.best is not None:
-        from mario_tui.video.recorder import record_replay
+        from mario_tui.video.record import record_replay
 
         game = player.best
         with recording_progress(quiet=False) as progress:

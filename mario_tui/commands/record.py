@@ -22,8 +22,8 @@ def record(arguments: argparse.Namespace) -> int:
         found = _spread(found[0], arguments.grid)
     if len(found) > 1 and len(stages) > 1:
         raise InputError("a video of agents side by side shows one stage: name one, or one agent for several stages")
-    from mario_tui.video.recorder import check_video
-    from mario_tui.video.recording import default_output, record_agent
+    from mario_tui.video.record_agent import default_output, record_agent
+    from mario_tui.video.writer import check_video
 
     output = default_output(found[-1], ".mp4") if arguments.output is None else Path(arguments.output)
     check_video(output, scale=arguments.scale, fps=arguments.fps)

@@ -13,7 +13,7 @@ from mario_tui.game.replaying import ReplayResult
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mario_tui.video.recorder import Progress, Recording
+    from mario_tui.video.record import Progress, Recording
 
 
 @contextmanager

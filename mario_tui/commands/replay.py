@@ -20,7 +20,8 @@ def replay(arguments: argparse.Namespace) -> int:
     logs = load_logs(Path(arguments.log))
     output = None if arguments.output is None else Path(arguments.output)
     if output is not None:
-        from mario_tui.video.recorder import check_video, record_replay
+        from mario_tui.video.record import record_replay
+        from mario_tui.video.writer import check_video
 
         check_video(output, scale=arguments.scale, fps=arguments.fps)
         with recording_progress(arguments.json) as progress:

@@ -29,7 +29,7 @@ from mario_tui.training.events import (
 from mario_tui.training.trainer import Trainer
 from mario_tui.video import library
 from mario_tui.video.background import BackgroundRecording
-from mario_tui.video.recorder import EMULATOR_FPS
+from mario_tui.video.writer import EMULATOR_FPS
 
 BEST_EVERY_SECONDS = 600.0
 """Training time between two videos of the best episode."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mario_tui.tui.app import MarioTuiApp
     from mario_tui.tui.services import Agent
     from mario_tui.video.library import RecordingInfo
-    from mario_tui.video.recorder import Progress, Recording
+    from mario_tui.video.record import Progress, Recording
 
 
 @dataclass(eq=False)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mario_tui.store.catalog import CheckpointInfo, RunSummary
     from mario_tui.training.session import TrainingSession
     from mario_tui.video.library import RecordingInfo
-    from mario_tui.video.recorder import Progress, Recording
+    from mario_tui.video.record import Progress, Recording
 
     Agent = Path | Policy
     """Who plays: a checkpoint, or the weights of a training that goes on."""
@@ -124,7 +124,7 @@ class Services:
         """Records an episode that was played, from one of its frames on; `held` has the button byte of every frame."""
         from mario_tui import paths
         from mario_tui.game.action_log import ActionLog
-        from mario_tui.video.recorder import record_replay
+        from mario_tui.video.record import record_replay
 
         log = ActionLog.of_frames(stage, frame_skip, held)
         output = paths.new_recording_path(name, ".mp4")
@@ -159,7 +159,7 @@ class Services:
         cancelled: Callable[[], bool],
     ) -> Recording:
         """Makes a video of a recording's action log again, in another format or size."""
-        from mario_tui.video.recorder import record_replay
+        from mario_tui.video.record import record_replay
 
         logs, first_frame = _logs(log_path)
         return record_replay(logs, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled)
@@ -259,11 +259,11 @@ class Services:
         cancelled: Callable[[], bool],
     ) -> Recording:
         """Records the greedy episode of an agent under a new name in the recordings folder."""
-        from mario_tui.video import recording
+        from mario_tui.video import record_agent
 
-        output = recording.default_output(agent, suffix)
+        output = record_agent.default_output(agent, suffix)
         stages = () if stage is None else (stage,)
-        return recording.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
+        return record_agent.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
 
     def record_grid(self, run: RunSummary, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
         """Records up to six whole checkpoints of a run side by side, from its first to its newest."""

@@ -22,7 +22,7 @@ from mario_tui.errors import MarioTuiError, RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.system import files
 from mario_tui.system.processes import start_module
-from mario_tui.video.recorder import record_replay
+from mario_tui.video.record import record_replay
 
 CANCEL_SECONDS = 5.0
 NICENESS = 19

@@ -13,18 +13,10 @@ from mario_tui.game.emulator import SCREEN_SHAPE
 from mario_tui.game.episode import EndReason
 from mario_tui.game.replaying import ReplayResult
 from mario_tui.play.rollout import rollout
+from mario_tui.video.log_beside import log_path_of, put_log_beside
 from mario_tui.video.overlay import label, side_by_side
-from mario_tui.video.recorder import (
-    EMULATOR_FPS,
-    Progress,
-    RecordedEpisode,
-    Recording,
-    RecordingCancelledError,
-    VideoWriter,
-    check_video,
-    log_path_of,
-    put_log_beside,
-)
+from mario_tui.video.record import Progress, RecordedEpisode, Recording, RecordingCancelledError
+from mario_tui.video.writer import EMULATOR_FPS, VideoWriter, check_video
 
 MOST_PANELS = 16
 GAP = 4
@@ -83,7 +75,7 @@ def record_grid(
             episodes=tuple(panel.episode for panel in panels),
         )
         grid = [{"agent": panel.name, "max_x": panel.max_x, **panel.episode.log.as_json()} for panel in panels]
-        put_log_beside(video, recording, [best.episode.log], {"first_frame": 0, "grid": grid})
+        put_log_beside(video, log_path, [best.episode.log], {**recording.outcome(), "first_frame": 0, "grid": grid})
     return recording
 
 

@@ -13,7 +13,7 @@ from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import load_logs
 from mario_tui.store.untrusted import read_json
-from mario_tui.video.recorder import EMULATOR_FPS, FPS_CHOICES
+from mario_tui.video.writer import EMULATOR_FPS, FPS_CHOICES
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from mario_tui.cli import main
 from mario_tui.commands.recording_progress import frames_bar
 from mario_tui.game.action_log import ActionLog, load_logs
 from mario_tui.game.replaying import replay
-from mario_tui.video.recorder import VideoWriter
+from mario_tui.video.writer import VideoWriter
 
 LOG = ActionLog("1-1", 4, (130, 131, 131, 131, 130) * 4)
 LONG = ActionLog("1-1", 4, (0,) * 4000)
@@ -42,7 +42,7 @@ def jumper(*_: object) -> Any:
 def agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A checkpoint with that agent in it."""
     (home / "jumper.chkpt").write_text("")
-    monkeypatch.setattr("mario_tui.video.recording.load_policy", jumper)
+    monkeypatch.setattr("mario_tui.video.record_agent.load_policy", jumper)
     return str(home / "jumper.chkpt")
 
 

@@ -27,7 +27,7 @@ from mario_tui.training.events import (
 )
 from mario_tui.training.trainer import Trainer
 from mario_tui.video.background import Outcome
-from mario_tui.video.recorder import record_replay
+from mario_tui.video.record import record_replay
 
 GOT_FAR = Outcome(500, False)
 FINISHED = Finished(1, 1, 0, 1.0, 1.0, Path("step-1"), None)

@@ -27,7 +27,7 @@ from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.too_small import TooSmall
 from mario_tui.tui.widgets.top_bar import TopBar
-from mario_tui.video.recorder import RecordingCancelledError
+from mario_tui.video.record import RecordingCancelledError
 from tui.fakes import RUN, FakeSession, World, checkpoint, typical_checkpoints, until
 
 

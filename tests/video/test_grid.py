@@ -17,8 +17,8 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.replaying import play_log, replay
 from mario_tui.video import grid
 from mario_tui.video.grid import GAP, LAST_PICTURE_FRAMES, record_grid
-from mario_tui.video.recorder import RecordingCancelledError
-from mario_tui.video.recording import record_agent
+from mario_tui.video.record import RecordingCancelledError
+from mario_tui.video.record_agent import record_agent
 
 LABEL = 14
 

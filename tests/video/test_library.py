@@ -7,7 +7,7 @@ from mario_tui import paths
 from mario_tui.game.action_log import ActionLog
 from mario_tui.play.log_player import LogPlayer, all_log_steps, log_steps
 from mario_tui.video.library import list_recordings, trash
-from mario_tui.video.recorder import record_replay
+from mario_tui.video.record import record_replay
 
 LOG = ActionLog("1-1", 4, (130,) * 10)
 

@@ -1,4 +1,4 @@
-"""Recordings of what there is to record: a checkpoint's greedy play, or action logs."""
+"""Records the play of an agent."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ from mario_tui.buttons import action_names
 from mario_tui.game.stages import check_stage
 from mario_tui.play.evaluation import check_protocol, evaluate
 from mario_tui.play.rollout import rollout
-from mario_tui.video.recorder import (
-    Clip,
-    Progress,
-    Recording,
-    RecordingCancelledError,
-    check_video,
-    record_episodes,
-)
+from mario_tui.video.record import Clip, Progress, Recording, RecordingCancelledError, record_episodes
+from mario_tui.video.writer import check_video
 
 
 def default_output(agent: Path | Policy, suffix: str) -> Path:
@@ -60,7 +54,7 @@ def record_agent(
     check_protocol(best_of, sticky, noops, seed)
     policy = load_policy(agent) if isinstance(agent, Path) else agent
 
-    def episode(stage: str) -> Clip:
+    def clip(stage: str) -> Clip:
         best_seed, frames = seed, None
         if best_of > 1:
             played = evaluate(
@@ -79,7 +73,7 @@ def record_agent(
         )
 
     return record_episodes(
-        [episode(stage) for stage in stages or (policy.stage,)],
+        [clip(stage) for stage in stages or (policy.stage,)],
         output,
         scale=scale,
         fps=fps,

@@ -1,0 +1,206 @@
+"""Records episodes to a video, with the action log beside it: of action logs, or of any steps with all their frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from mario_tui.errors import RecordingError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.replaying import ReplayResult, play_log
+from mario_tui.game.step import EpisodeStep
+from mario_tui.video.log_beside import log_path_of, put_log_beside
+from mario_tui.video.overlay import draw_overlay
+from mario_tui.video.writer import EMULATOR_FPS, VideoWriter
+
+
+class RecordingCancelledError(RecordingError):
+    """The caller asked for the recording to end; nothing of it is left."""
+
+
+class Progress(Protocol):
+    """Called while a recording grows."""
+
+    def __call__(self, frames: int, total: int | None, /) -> None:
+        """`frames`: emulator frames in it so far; `total`: how many it will have, None if that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEpisode:
+    """One of the episodes in a recording.
+
+    Attributes:
+        log: what was pressed, with the checksums of what was seen.
+        result: what replaying it gives.
+    """
+
+    log: ActionLog
+    result: ReplayResult
+
+    @classmethod
+    def of_frames(cls, stage: str, frame_skip: int, pressed: Sequence[int], result: ReplayResult) -> RecordedEpisode:
+        """Of an episode with this button byte in each of its frames."""
+        log = ActionLog.of_frames(
+            stage, frame_skip, pressed, ram_crc32=result.ram_crc32, screen_crc32=result.screen_crc32
+        )
+        return cls(log, result)
+
+    def as_json(self) -> dict[str, Any]:
+        result = self.result
+        return {"stage": self.log.stage, "frames": result.frames, "max_x": result.max_x, "cleared": result.cleared}
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A finished recording.
+
+    Attributes:
+        path: the video.
+        frames: emulator frames played (60 a second); a video of 30 frames a second shows every other one.
+        seconds: of play.
+        max_x: farthest x position, pixels.
+        cleared: whether the stage was; of several stages, whether each was.
+        action_log: the JSON file beside the video that replays the episode, or the episodes.
+        episodes: all that were played for it, in their order.
+    """
+
+    path: Path
+    frames: int
+    seconds: float
+    max_x: int
+    cleared: bool
+    action_log: Path
+    episodes: tuple[RecordedEpisode, ...] = field(default=(), compare=False)
+
+    def outcome(self) -> dict[str, Any]:
+        """What the action log beside the video says of it."""
+        return {"frames": self.frames, "max_x": self.max_x, "cleared": self.cleared}
+
+    def as_json(self) -> dict[str, Any]:
+        """What `mario-tui record --json` promises; of several episodes each as well."""
+        content: dict[str, Any] = {
+            "path": str(self.path),
+            "frames": self.frames,
+            "seconds": self.seconds,
+            "max_x": self.max_x,
+            "cleared": self.cleared,
+            "action_log": str(self.action_log),
+        }
+        if len(self.episodes) > 1:
+            content["episodes"] = [episode.as_json() for episode in self.episodes]
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """An episode to record.
+
+    Attributes:
+        steps: with all their frames; the first frame, step 0, comes before the play and is not written.
+        stage, frame_skip: for the action log.
+        action_names: of the agent's actions, for the overlay.
+        frames: how many it has, if that is known before.
+    """
+
+    steps: Iterable[EpisodeStep]
+    stage: str
+    frame_skip: int
+    action_names: Sequence[str] = ()
+    frames: int | None = None
+
+
+def record_episodes(
+    clips: Sequence[Clip],
+    path: str | Path,
+    *,
+    scale: int = 2,
+    fps: int | None = None,
+    overlay: bool = False,
+    first_frame: int = 0,
+    threads: int = 0,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Recording:
+    """Writes episodes to a video, one after the other, every frame that was played, and their action log beside it.
+
+    Args:
+        path: the video; see VideoWriter for it, `scale`, `fps` and `threads`.
+        overlay: draw buttons, Q values and reward under the game.
+        first_frame: how many emulator frames of the first episode come before the video; the log has them all the same.
+        progress: called after each step.
+        cancelled: asked before each step; once it is True the recording is given up with RecordingCancelledError.
+
+    Raises InputError or RecordingError; then nothing is left of the video.
+    """
+    log_path = log_path_of(path)
+    # The overlay is as high as there are actions, and a video has one size.
+    action_names = max((clip.action_names for clip in clips), key=len)
+    lengths = [clip.frames for clip in clips if clip.frames is not None]
+    total = sum(lengths) - first_frame if len(lengths) == len(clips) else None
+    done: list[RecordedEpisode] = []
+    with VideoWriter(path, fps=fps, scale=scale, threads=threads) as video:
+        for clip in clips:
+            pressed: list[int] = []
+            last: EpisodeStep | None = None
+            for step in clip.steps:
+                if cancelled is not None and cancelled():
+                    raise RecordingCancelledError(f"{path} was not written: the recording was cancelled")
+                last = step
+                if step.step == 0:
+                    continue
+                if not step.frames:
+                    raise ValueError("recordings need steps with all their frames: rollout(all_frames=True)")
+                before_video = 0 if done else max(0, first_frame - (step.frame_count - len(step.frames)))
+                for frame in step.frames[before_video:]:
+                    drawn = overlay and video.takes_next
+                    video.add(_with_overlay(frame, step, clip.stage, action_names) if drawn else frame)
+                pressed += step.frame_buttons
+                if progress is not None:
+                    progress(video.frames, total)
+            if last is None:
+                raise ValueError("an episode has at least its first frame")
+            result = ReplayResult.after(last)
+            done.append(RecordedEpisode.of_frames(clip.stage, clip.frame_skip, pressed, result))
+        recording = Recording(
+            path=video.path,
+            frames=video.frames,
+            seconds=video.frames / EMULATOR_FPS,
+            max_x=max(episode.result.max_x for episode in done),
+            cleared=all(episode.result.cleared for episode in done),
+            action_log=log_path,
+            episodes=tuple(done),
+        )
+        put_log_beside(
+            video,
+            log_path,
+            [episode.log for episode in done],
+            {**recording.outcome(), "first_frame": first_frame},
+        )
+    return recording
+
+
+def _with_overlay(frame: np.ndarray, step: EpisodeStep, stage: str, action_names: Sequence[str]) -> np.ndarray:
+    return draw_overlay(
+        frame,
+        buttons=step.buttons,
+        q_values=step.q_values,
+        action_names=action_names,
+        reward=step.reward,
+        total_reward=step.total_reward,
+        x=step.x,
+        stage=stage,
+        step=step.step,
+    )
+
+
+def record_replay(logs: ActionLog | Sequence[ActionLog], path: str | Path, **settings: Any) -> Recording:
+    """Writes the episode that an action log holds to a video, or those of several; see `record_episodes`."""
+    logs = [logs] if isinstance(logs, ActionLog) else logs
+    log_path_of(path, logs)
+    return record_episodes(
+        [Clip(play_log(log), log.stage, log.frame_skip, frames=log.frames) for log in logs], path, **settings
+    )
