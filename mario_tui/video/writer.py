@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -198,7 +199,7 @@ class VideoWriter:
         if self._threads:
             options += ["-threads", str(self._threads), "-filter_threads", str(self._threads)]
         self._frame_shape = frame.shape
-        encoder = imageio_ffmpeg.write_frames(
+        self._encoder = imageio_ffmpeg.write_frames(
             self._partial,
             (width, height),
             fps=self.fps,
@@ -210,14 +211,15 @@ class VideoWriter:
             output_params=options,
         )
         try:
-            encoder.send(None)  # starts ffmpeg
+            # In a thread: a signal raises its exception in the main one, perhaps between ffmpeg's start and its return.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(self._encoder.send, None).result()
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not installed"
             raise RecordingError(
                 f"{self.path} was not written: ffmpeg cannot be started ({reason}); "
                 "install imageio-ffmpeg again, or correct IMAGEIO_FFMPEG_EXE if it is set"
             ) from error
-        self._encoder = encoder
 
     def _send(self, frame: np.ndarray) -> None:
         assert self._encoder is not None
