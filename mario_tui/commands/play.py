@@ -18,7 +18,8 @@ def play(arguments: argparse.Namespace) -> int:
         from mario_tui.video.writer import check_video
 
         check_video(output, scale=arguments.scale, fps=arguments.fps)
-    from mario_tui.play.human_player import HOW_TO_LEARN_FROM, HumanPlayer
+    from mario_tui.play.human_player import HumanPlayer
+    from mario_tui.tui.text import HOW_TO_LEARN_FROM
 
     player = HumanPlayer(stage)
     if arguments.window:

@@ -29,8 +29,6 @@ _INTERVALS = 600
 SHORTEST_GAME_FRAMES = 60
 """Of a game whose action log is kept."""
 
-HOW_TO_LEARN_FROM = "an agent learns from it with 'mario-tui train --demonstrations plays/'"
-
 
 @dataclass(frozen=True)
 class Game:

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+HOW_TO_LEARN_FROM = "an agent learns from it with 'mario-tui train --demonstrations plays/'"
+"""What follows where a game played by hand was kept."""
+
 
 def count(number: float) -> str:
     """A whole number with thousands separated: `12,345`."""

@@ -186,12 +186,8 @@ class PlayScreen(GameScreen):
         moment = player.latest
         self._look_for_ghost()
         if player.logs and not self._told_of_logs:
-            from mario_tui.play.human_player import (
-                HOW_TO_LEARN_FROM,  # which is there by now: a screen opens without it
-            )
-
             self._told_of_logs = True
-            self.notify(f"the game is kept; {HOW_TO_LEARN_FROM}", timeout=8, markup=False)
+            self.notify(f"the game is kept; {text.HOW_TO_LEARN_FROM}", timeout=8, markup=False)
         with self.app.batch_update():
             self.update_text("#stage", Content.assemble("stage ", (self._stage, "bold"), "  by hand"))
             self.update_text("#state", self._state(player, moment))
