@@ -39,7 +39,7 @@ class Clock:
     def __init__(self) -> None:
         self.intervals: list[float] = []
         self._last: tuple[int, float] | None = None
-        show, clock = HumanPlayer._show, self
+        show, clock = HumanPlayer._publish, self
 
         def timed_show(player: HumanPlayer, moment: EpisodeStep) -> EpisodeStep:
             shown = show(player, moment)
@@ -49,7 +49,7 @@ class Clock:
             clock._last = moment.step, now
             return shown
 
-        HumanPlayer._show = timed_show  # type: ignore[method-assign, assignment]
+        HumanPlayer._publish = timed_publish  # type: ignore[method-assign, assignment]
 
     def report(self) -> dict[str, float]:
         """Milliseconds between two frames."""
@@ -101,9 +101,9 @@ def in_terminal(minutes: float) -> dict[str, float]:
 class MarkedPlayer(HumanPlayer):
     """Its frames tell with their first pixels whether the button A was held in them."""
 
-    def _show(self, moment: EpisodeStep) -> EpisodeStep:
+    def _publish(self, moment: EpisodeStep) -> EpisodeStep:
         moment.frame[:8, :8] = 255 if moment.frame_buttons and moment.frame_buttons[0] & 1 else 0
-        return super()._show(moment)
+        return super()._publish(moment)
 
 
 class Display:

@@ -1,4 +1,4 @@
-"""What was pressed in an episode: a small JSON file that replays it exactly, as the game is deterministic.
+"""The buttons pressed in an episode: a small JSON file that replays it exactly, as the game is deterministic.
 
 A file of format 1 holds one episode, and perhaps the checksums that its replay has to give; one of format 2 holds
 several, each as format 1 has it, in a list called `logs`.
@@ -62,7 +62,7 @@ class ActionLog:
         return len(self.buttons) * self.frame_skip
 
     def begins_with(self, other: ActionLog) -> bool:
-        """Whether this is the other's play, and perhaps goes on after it."""
+        """Whether this is the other's play, perhaps with more after it."""
         same_game = (self.stage, self.frame_skip) == (other.stage, other.frame_skip)
         return same_game and self.buttons[: len(other.buttons)] == other.buttons
 

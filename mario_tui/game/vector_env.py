@@ -255,7 +255,7 @@ class VectorEnv:
     def _start_again(self, number: int, problem: EmulatorError) -> None:
         """Puts a new process in the place of one that died or hangs, and waits until its games stand at the start.
 
-        Raises `problem`, or what came after it, where there were RESTARTS in a row before.
+        Raises `problem`, or a later one, after RESTARTS in a row.
         """
         while True:
             failed = self._workers[number]

@@ -1,6 +1,6 @@
-"""Plays a rollout, or an action log, at the game's own speed.
+"""Plays a rollout at the game's own speed.
 
-What was played can be gone back to: every step's picture is kept, compressed to a few KB.
+Earlier steps can be shown again: the picture of every step is kept, compressed to a few KB.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mario_tui.play.rollout import Chances, rollout
 
 
 class AgentPlayer(ClockedPlayer):
-    """A rollout at the game's own speed, and the way back to what was played before.
+    """A rollout at the game's own speed, whose earlier steps can be shown again.
 
     Args:
         load: gives the policy; it runs in the thread, since PyTorch takes seconds to import.
@@ -34,18 +34,18 @@ class AgentPlayer(ClockedPlayer):
         self._seek: int | None = None
         self._history: list[tuple[EpisodeStep, bytes]] = []
         self.chances = Chances()
-        """Epsilon and sticky buttons; a change holds from the next step that is played."""
+        """Epsilon and sticky actions; a change holds from the next step that is played."""
         self.policy: Policy | None = None
         self.controls = Controls()
         self._by_hand = False
 
     @property
     def by_hand(self) -> bool:
-        """Whether a person plays, by `controls`, in the place of the policy."""
+        """Whether a human plays, with `controls`, instead of the policy."""
         return self._by_hand
 
     def change_hands(self) -> None:
-        """A person takes over from the policy at the next step that is played, or hands back."""
+        """A human takes over from the policy at the next step that is played, or hands back."""
         self.controls.release_all()
         self._by_hand = not self._by_hand
 
@@ -65,7 +65,7 @@ class AgentPlayer(ClockedPlayer):
             self._wake.notify()
 
     def move(self, steps: int) -> None:
-        """Pauses, and goes back or on by so many steps, as far as was played; one step on from there plays it."""
+        """Pauses, and moves by so many steps within what was played; one step forward from its end plays a new one."""
         if self.latest is None:
             return
         step = self.latest.step
@@ -75,16 +75,16 @@ class AgentPlayer(ClockedPlayer):
             self.seek(min(max(step + steps, 0), self.newest_step))
 
     def window_keys(self) -> Keys:
-        """The common ones; left and right go back and on by a step."""
+        """The common ones; left and right move by a step."""
         moves = {"left": when_pressed(lambda: self.move(-1)), "right": when_pressed(lambda: self.move(1))}
         return super().window_keys() | moves
 
     def frame_buttons(self, last_step: int) -> list[int]:
         """The button byte of every frame of the episode up to this step."""
         history = self._history[: last_step - self._first_step + 1]
-        return [byte for moment, _ in history for byte in moment.frame_buttons]
+        return [byte for step, _ in history for byte in step.frame_buttons]
 
-    def _play_on(self) -> None:
+    def _play_until_closed(self) -> None:
         self._open()
         while not self._closed:
             self._restart = False
@@ -99,65 +99,65 @@ class AgentPlayer(ClockedPlayer):
         self.stage = self._stage or self.policy.stage
         return rollout(self.policy, stage=self.stage, all_frames=True, chances=self.chances, hand=self._hand)
 
-    def _play(self, moments: Iterator[EpisodeStep]) -> None:
-        """Plays an episode, and shows of it what is asked for, until it is to be begun again."""
+    def _play(self, steps: Iterator[EpisodeStep]) -> None:
+        """Plays an episode, and shows the requested steps of it, until it is restarted."""
         self._history = []
         due = time.perf_counter()
         place: int | None = 0  # in the history
         while place is not None:
             if place < len(self._history):
-                moment = self._remember(place)
-                pictures = [moment.frame] * max(1, len(moment.frame_buttons))
+                step = self._step_at(place)
+                pictures = [step.frame] * max(1, len(step.frame_buttons))
             else:
-                moment = next(moments)
-                pictures = list(moment.frames or (moment.frame,))
-                self._keep(moment)
+                step = next(steps)
+                pictures = list(step.frames or (step.frame,))
+                self._add_to_history(step)
             for picture in pictures if self._seek is None else pictures[-1:]:
                 self._show_frame(picture)
                 due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
                 if self._closed or self._restart:
                     return
-            self.latest = moment
-            place = self._next_place(moment)
+            self.latest = step
+            place = self._next_place(step)
 
     @property
     def _first_step(self) -> int:
         return self._history[0][0].step if self._history else 0
 
-    def _keep(self, moment: EpisodeStep) -> None:
+    def _add_to_history(self, step: EpisodeStep) -> None:
         nothing = np.empty(0, np.uint8)
-        picture = zlib.compress(moment.frame.data, 1)
-        self._history.append((replace(moment, frame=nothing, frames=()), picture))
+        picture = zlib.compress(step.frame.data, 1)
+        self._history.append((replace(step, frame=nothing, frames=()), picture))
 
-    def _remember(self, place: int) -> EpisodeStep:
-        moment, picture = self._history[place]
+    def _step_at(self, place: int) -> EpisodeStep:
+        step, picture = self._history[place]
         pixels = np.frombuffer(zlib.decompress(picture), np.uint8)
-        return replace(moment, frame=pixels.reshape(SCREEN_SHAPE))
+        return replace(step, frame=pixels.reshape(SCREEN_SHAPE))
 
     def _next_place(self, shown: EpisodeStep) -> int | None:
-        """Where in the history the step is to be shown after this one; None where the episode should be begun again."""
+        """The place in the history of the step to show after this one; None if the episode is to be restarted."""
         last = shown.step == self.newest_step and self._is_over(shown)
 
-        def something_to_do() -> bool:
-            goes_on = not last and (not self._paused or self._single_steps > 0)
-            return self._closed or self._restart or self._seek is not None or goes_on
+        def is_next_known() -> bool:
+            plays = not last and (not self._paused or self._single_steps > 0)
+            return self._closed or self._restart or self._seek is not None or plays
 
         with self._wake:
             if last:
                 self._single_steps = 0
-            self._wake.wait_for(something_to_do)
+            self._wake.wait_for(is_next_known)
             if self._closed or self._restart:
                 return None
             if self._seek is not None:
-                sought, self._seek = self._seek, None
+                target, self._seek = self._seek, None
                 self._single_steps = 0
-                return min(max(sought, self._first_step), self.newest_step) - self._first_step
+                return min(max(target, self._first_step), self.newest_step) - self._first_step
             if self._single_steps:
                 self._single_steps -= 1
             return shown.step + 1 - self._first_step
 
     def _is_over(self, shown: EpisodeStep) -> bool:
-        """Whether nothing comes after this moment."""
+        """Whether nothing comes after this step."""
         return shown.end is not None
 
     def _interrupted(self) -> bool:

@@ -1,4 +1,4 @@
-"""A game at its own speed, for whoever looks: a thread that holds the frame to show right now."""
+"""A game at its own speed: a thread that publishes the frame to show now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mario_tui.errors import MarioTuiError
 from mario_tui.game.step import EpisodeStep
 
 Keys = dict[str, Callable[[bool], object]]
-"""Name of a key in a window -> what it does when it is pressed (True) and let go (False); "" is all keys let go."""
+"""Name of a key in a window -> what it does when pressed (True) and released (False); "" is all keys released."""
 
 FRAMES_PER_SECOND = 60
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -21,7 +21,7 @@ SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 class ClockedPlayer:
     """A game in a thread, with pause, single step and speed; subclasses say what is played.
 
-    Attributes are read from another thread at any time; every frame and moment is published by assigning a reference
+    Attributes are read from another thread at any time; every frame and step is published by assigning a reference
     and never changed afterwards.
     """
 
@@ -35,11 +35,11 @@ class ClockedPlayer:
         self._speed = 1.0
         self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
         self.stage = ""
-        """The stage that is played, once it is known."""
+        """The stage that is played; "" until it is known."""
         self.latest: EpisodeStep | None = None
         self.latest_frame: np.ndarray | None = None
         self.problem = ""
-        self._news = threading.Condition()  # there is a new frame, or it ended
+        self._news = threading.Condition()  # a new frame was published, or the thread ended
 
     def start(self) -> None:
         self._thread.start()
@@ -85,7 +85,7 @@ class ClockedPlayer:
             self._wake.notify()
 
     def restart(self, stage: str | None = None) -> None:
-        """Begins again, on another stage where one is given."""
+        """Restarts, on another stage if one is given."""
         with self._wake:
             self._stage = stage or self._stage
             self._restart = True
@@ -99,15 +99,15 @@ class ClockedPlayer:
             return self.latest_frame
 
     def window_title(self) -> str:
-        """What the title of a window tells of the game, after its name."""
-        moment = self.latest
-        if moment is None:
+        """What the title of a window shows of the game, after its name."""
+        latest_step = self.latest
+        if latest_step is None:
             return ""
-        parts = [f"x {moment.x}"]
-        if moment.q_values:
-            parts.append("Q " + " ".join(f"{value:.1f}" for value in moment.q_values))
-        if moment.end is not None:
-            parts.append(moment.end.value)
+        parts = [f"x {latest_step.x}"]
+        if latest_step.q_values:
+            parts.append("Q " + " ".join(f"{value:.1f}" for value in latest_step.q_values))
+        if latest_step.end is not None:
+            parts.append(latest_step.end.value)
         elif self.paused:
             parts.append("paused")
         if self.speed != 1:
@@ -137,13 +137,13 @@ class ClockedPlayer:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _play_on(self) -> None:
-        """Plays, and shows what is asked for, until the player is closed; in its thread."""
+    def _play_until_closed(self) -> None:
+        """Plays until the player is closed; in its thread."""
         raise NotImplementedError
 
     def _run(self) -> None:
         try:
-            self._play_on()
+            self._play_until_closed()
         except MarioTuiError as error:
             self.problem = str(error)
         except Exception as error:
@@ -158,7 +158,7 @@ class ClockedPlayer:
             self._news.notify_all()
 
     def _wait_until(self, due: float, interrupted: Callable[[], bool]) -> float:
-        """Waits for a moment in time; one that is long past is given up, so that a late player does not race."""
+        """Waits until a time; returns it, or the present if it is long past, so that a late player does not race."""
         with self._wake:
             delay = due - time.perf_counter()
             if delay > 0:
@@ -167,5 +167,5 @@ class ClockedPlayer:
 
 
 def when_pressed(action: Callable[[], object]) -> Callable[[bool], object]:
-    """What a key does that starts an action, and nothing when it is let go."""
+    """A key that does this when it is pressed, and nothing when it is released."""
     return lambda pressed: pressed and action()

@@ -19,7 +19,7 @@ from mario_tui.store import evaluations
 
 ROBUST_STICKY = 0.25
 ROBUST_NOOPS = 30
-"""The protocol of the robust clear rate: sticky buttons and up to 30 no-op frames at the start."""
+"""The protocol of the robust clear rate: sticky actions and up to 30 no-op frames at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def evaluate(
 
     Greedy play without sticky actions and no-op starts is the same every time, so it is played once only and the result
     stands for all. With `threads` as many episodes are played at the same time (the emulator lets other threads run);
-    the result is the same. `on_episode` hears of them in their order.
+    the result is the same. `on_episode` is called with each, in their order.
 
     Raises:
         InputError: an argument is out of range.
@@ -130,10 +130,10 @@ def evaluate(
 
     def play(episode_seed: int) -> EpisodeResult | None:
         last = None
-        held: list[int] = []
-        for moment in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed):
-            last = moment
-            held += moment.frame_buttons
+        pressed: list[int] = []
+        for step in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed):
+            last = step
+            pressed += step.frame_buttons
             if cancelled and cancelled():
                 return None
         assert last is not None
@@ -145,7 +145,7 @@ def evaluate(
             max_x=last.max_x,
             end=last.end.value,
             cleared=last.end is EndReason.CLEAR,
-            log=ActionLog.of_frames(stage or policy.stage, policy.spec.frame_skip, held),
+            log=ActionLog.of_frames(stage or policy.stage, policy.spec.frame_skip, pressed),
         )
 
     with ThreadPoolExecutor(threads, thread_name_prefix="evaluation") as pool:
@@ -160,7 +160,7 @@ def evaluate(
 
 
 def note(path: Path, policy: Policy, evaluation: Evaluation, *, stage: str, sticky: float, noops: int) -> None:
-    """Keeps the result beside the checkpoint where it says something that the list of checkpoints shows.
+    """Stores a result with its checkpoint if it is one that the list of checkpoints shows.
 
     That is greedy play on the stage trained on, and the robust clear rate over at least ten episodes of its protocol.
     """

@@ -1,4 +1,4 @@
-"""How far the agent is at the same moment of the same stage: what a person plays against."""
+"""How far an agent is at the same time on the same stage: what a human plays against."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Ghost:
         self._xs: list[int] = []  # after each step
         self._frame_skip = 0
         self.end: EndReason | None = None
-        """Why its episode is over, once it was played to the end."""
+        """Why its episode is over; None until it was played to the end."""
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ghost", daemon=True)
 
@@ -38,16 +38,16 @@ class Ghost:
         self._thread.start()
 
     def x_at(self, frame: int) -> int | None:
-        """The ghost's x, pixels, so many frames into the stage, or where its episode ended; None while not known."""
+        """The ghost's x, pixels, so many frames into the stage, or where its episode ended; None while unknown."""
         if not self._frame_skip:
             return None
-        step = frame // self._frame_skip
-        if step < len(self._xs):
-            return self._xs[step]
+        steps = frame // self._frame_skip
+        if steps < len(self._xs):
+            return self._xs[steps]
         return self._xs[-1] if self.end is not None else None
 
     def end_at(self, frame: int) -> EndReason | None:
-        """Why its episode is over by then; None while it goes on."""
+        """Why its episode is over by then; None if it is not."""
         return self.end if self._frame_skip and frame // self._frame_skip >= len(self._xs) - 1 else None
 
     def close(self) -> None:
@@ -68,9 +68,9 @@ class Ghost:
         from mario_tui.play.rollout import rollout
 
         policy = self._load()
-        for moment in rollout(policy, stage=self.stage):
-            self._xs.append(moment.x)
+        for step in rollout(policy, stage=self.stage):
+            self._xs.append(step.x)
             self._frame_skip = policy.spec.frame_skip
             if self._closed:
                 return
-        self.end = moment.end
+        self.end = step.end

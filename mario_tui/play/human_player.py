@@ -1,4 +1,4 @@
-"""A person plays: frame by frame, at the game's own speed."""
+"""A human plays: frame by frame, at the game's own speed."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _INTERVALS = 600
 
 
 SHORTEST_GAME_FRAMES = 60
-"""Of a game whose action log is kept."""
+"""The shortest game whose action log is saved."""
 
 
 @dataclass(frozen=True)
 class Game:
-    """A game that was played: its log, and how far it got."""
+    """A finished game: its log, and how far it got."""
 
     log: ActionLog
     max_x: int
@@ -42,8 +42,8 @@ class Game:
 class HumanPlayer(ClockedPlayer):
     """A game played by hand; a step is one frame.
 
-    A stage waits for `begin`, so that nobody has to hurry. The action log of every game of a second or more is kept in
-    the folder of plays when the game is left: begun again, on another stage, or closed.
+    A stage waits for `begin`, so that the player has time. The action log of every game of a second or more is saved in
+    the folder of plays when the game is left: restarted, on another stage, or closed.
 
     Args:
         stage: where to begin.
@@ -79,11 +79,11 @@ class HumanPlayer(ClockedPlayer):
 
     @property
     def waits(self) -> bool:
-        """Whether the game stands until `begin`: before the stage, and after one went back to the place kept."""
+        """Whether the game stands until `begin`: before the stage, and after a return to the kept place."""
         return self._waits
 
     def begin(self) -> None:
-        """Lets the game begin, where it waits for that."""
+        """Starts the game if it waits."""
         with self._wake:
             self._waits = False
             self._wake.notify()
@@ -95,19 +95,19 @@ class HumanPlayer(ClockedPlayer):
             super().toggle_pause()
 
     def restart(self, stage: str | None = None) -> None:
-        """Begins again, on another stage where one is given, and waits for `begin`."""
+        """Restarts, on another stage if one is given, and waits for `begin`."""
         with self._wake:
             self._waits, self._paused = True, False
         super().restart(stage)
 
     def keep(self) -> None:
-        """Remembers this place of the game, in the place of the one before."""
+        """Keeps this place of the game, instead of the one kept before."""
         with self._wake:
             self._keeps = True
             self._wake.notify()
 
     def go_back(self) -> None:
-        """Goes back to the place that was kept, and waits for `begin`; what came after it is as if it had not been."""
+        """Goes back to the kept place, and waits for `begin`; what came after it is undone."""
         with self._wake:
             self._goes_back = True
             self._waits, self._paused = self._kept is not None or self._waits, False
@@ -134,7 +134,7 @@ class HumanPlayer(ClockedPlayer):
         return hold
 
     def hop(self) -> None:
-        """A low jump; it may begin the stage, as every button does."""
+        """A low jump; it starts a waiting stage, as every button does."""
         self.begin()
         self.controls.hop()
 
@@ -152,7 +152,7 @@ class HumanPlayer(ClockedPlayer):
         median, late = np.percentile(np.array(intervals) * 1000, (50, 95))
         return float(median), float(late)
 
-    def _play_on(self) -> None:
+    def _play_until_closed(self) -> None:
         while not self._closed:
             with self._wake:
                 self._restart = False
@@ -161,9 +161,9 @@ class HumanPlayer(ClockedPlayer):
             self.controls.release_all()
             with open_emulator(self.stage) as emulator:
                 self._play(emulator)
-            self._leave_game()
+            self._save_game()
 
-    def _leave_game(self) -> None:
+    def _save_game(self) -> None:
         episode = self._episode
         if episode is None or episode.frames < SHORTEST_GAME_FRAMES:
             return
@@ -180,10 +180,10 @@ class HumanPlayer(ClockedPlayer):
             self.problem = f"the game's log cannot be kept: {error}"
 
     def _play(self, emulator: Emulator) -> None:
-        """Plays one stage until another one is asked for."""
+        """Plays one stage until a restart."""
         episode = self._episode = Episode(emulator, frame_skip=1)
         steps = StepPlayer(episode)
-        moment = self._show(steps.start())
+        step = self._publish(steps.start())
         due = time.perf_counter()
         while not (self._closed or self._restart):
             due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
@@ -194,26 +194,26 @@ class HumanPlayer(ClockedPlayer):
                 self._keeps = False
                 if episode.end is None:
                     episode.save_state()
-                    self._kept = moment
+                    self._kept = step
             if self._goes_back:
                 self._goes_back = False
                 if self._kept is not None:
                     episode.load_state()
                     self.controls.release_all()
-                    moment = self._show(self._kept)
+                    step = self._publish(self._kept)
                     continue
             if self._plays:
                 self._single_steps = max(0, self._single_steps - 1)
-                moment = self._show(steps.play((self.controls.next_frame(),)))
+                step = self._publish(steps.play((self.controls.next_frame(),)))
 
-    def _show(self, moment: EpisodeStep) -> EpisodeStep:
-        self.latest = moment
-        self._show_frame(moment.frame)
+    def _publish(self, step: EpisodeStep) -> EpisodeStep:
+        self.latest = step
+        self._show_frame(step.frame)
         now = time.perf_counter()
         if self._shown_at and not self._paused and self._speed == 1:
             self._intervals.append(now - self._shown_at)
         self._shown_at = now
-        return moment
+        return step
 
     @property
     def _plays(self) -> bool:
@@ -223,16 +223,16 @@ class HumanPlayer(ClockedPlayer):
         return self._closed or self._restart
 
     def _wait_for_turn(self, due: float) -> float:
-        """Waits while the game is paused or over; returns when the next frame is due then."""
+        """Waits while the game is paused or over; returns when the next frame is due."""
 
-        def something_to_do() -> bool:
+        def is_due() -> bool:
             over = self.finished
-            asked = self._closed or self._restart or self._keeps or self._goes_back
-            return asked or (not over and (not self._paused or self._single_steps > 0))
+            requested = self._closed or self._restart or self._keeps or self._goes_back
+            return requested or (not over and (not self._paused or self._single_steps > 0))
 
         with self._wake:
-            if something_to_do():
+            if is_due():
                 return due
-            self._wake.wait_for(something_to_do)
+            self._wake.wait_for(is_due)
         self._shown_at = 0.0  # no frame was late
         return time.perf_counter()

@@ -44,7 +44,7 @@ def all_log_steps(logs: Sequence[ActionLog], first_frame: int = 0) -> Iterator[t
 
 
 class LogPlayer(AgentPlayer):
-    """Plays the episodes of an action log, one after the other; it has no policy, and no chance.
+    """Plays the episodes of an action log, one after the other; it has no policy and nothing random.
 
     Args:
         load: gives the episodes, and the emulator frame of the first one to begin with.
@@ -60,9 +60,9 @@ class LogPlayer(AgentPlayer):
 
     def _episode(self) -> Iterator[EpisodeStep]:
         self._last_step: int | None = None
-        moments = all_log_steps(self._logs, self._first_frame)
-        shown = next(moments)
-        for following in moments:  # one ahead, as only the end of the log says which is the last
+        steps = all_log_steps(self._logs, self._first_frame)
+        shown = next(steps)
+        for following in steps:  # one ahead, as only the end of the log says which is the last
             self.stage = shown[0]
             yield shown[1]
             shown = following
@@ -80,4 +80,4 @@ class LogPlayer(AgentPlayer):
 
 
 def _no_policy() -> Policy:
-    raise AssertionError("an action log needs none")
+    raise AssertionError("an action log has no policy")

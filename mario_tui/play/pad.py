@@ -1,4 +1,4 @@
-"""The buttons that a person holds: really held ones, or those of a terminal that never says when a key is let go."""
+"""The buttons that a human holds: with key releases, or in a terminal that does not report them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _OPPOSITE = {LEFT: RIGHT, RIGHT: LEFT, UP: DOWN, DOWN: UP}
 
 
 class Controls:
-    """The pad of one player. Keys come from one thread, and the game asks from another for what is held in a frame.
+    """The pad of one player. Keys come from one thread, and another one asks for the buttons of each frame.
 
     `press` and `release` are for keys whose release is known, `tap` for those of which only the press is: then a
-    direction stays held until another one is tapped, up and down let go of it and are held for a moment, A is held for
-    a moment, and B is switched on and off.
+    direction stays held until another one is tapped, up and down release it and are held for a short time, so is A, and
+    B is switched on and off.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._frame = 0
         self._held: dict[int, None] = {}  # in the order of being pressed
-        self._until: dict[int, int] = {}  # button -> frame at which it lets go by itself
+        self._until: dict[int, int] = {}  # button -> frame at which it is released by itself
         self._tapped: dict[int, int] = {}  # button -> frame of the last tap
 
     def press(self, button: int) -> None:
@@ -39,7 +39,7 @@ class Controls:
 
     def release(self, button: int) -> None:
         with self._lock:
-            self._let_go(button)
+            self._release(button)
 
     def release_all(self) -> None:
         with self._lock:
@@ -61,7 +61,7 @@ class Controls:
                 if last is not None and self._frame - last <= _FIRST_REPEAT_FRAMES:
                     return  # a key held down, that repeats
                 if B in self._held:
-                    self._let_go(B)
+                    self._release(B)
                 else:
                     self._hold(B)
             elif button == A:
@@ -69,7 +69,7 @@ class Controls:
             else:
                 for other in (LEFT, RIGHT, UP, DOWN):
                     if other != button:
-                        self._let_go(other)
+                        self._release(other)
                 if button in (LEFT, RIGHT):
                     self._hold(button)
                 else:
@@ -79,7 +79,7 @@ class Controls:
         """The button byte of the frame that is to be played now."""
         with self._lock:
             for button in [button for button, frame in self._until.items() if frame <= self._frame]:
-                self._let_go(button)
+                self._release(button)
             self._frame += 1
             byte = 0
             for button in self._held:  # of two opposite directions, the one that was pressed last
@@ -96,6 +96,6 @@ class Controls:
         self._held.pop(button, None)
         self._held[button] = None
 
-    def _let_go(self, button: int) -> None:
+    def _release(self, button: int) -> None:
         self._held.pop(button, None)
         self._until.pop(button, None)

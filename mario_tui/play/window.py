@@ -39,7 +39,7 @@ class WindowError(MarioTuiError):
 
 
 def display_problem() -> str | None:
-    """One line that says why no window can be opened here, or None where nothing speaks against it."""
+    """One line that says why no window can be opened here, or None if nothing is known to prevent it."""
     if importlib.util.find_spec("pyglet") is None:
         return f"no window can be opened: pyglet is not installed; run 'make setup' again, or {IN_THE_TERMINAL}"
     if not sys.platform.startswith("linux"):
@@ -68,8 +68,8 @@ class GameWindow:
         title: of the window.
         scale: of the first frame; later the window can be resized, and the picture takes the largest whole number.
         on_key: called in a thread with the name of a key (`left`, `space`, `x`, `plus`, ...) and whether it was pressed
-            or let go; when the window loses the focus, with "" and False: nothing is held any more. Escape closes the
-            window and is not told.
+            or released; when the window loses the focus, with "" and False: all keys are released. Escape closes the
+            window and is not reported.
     """
 
     def __init__(self, title: str, scale: int = 2, on_key: Callable[[str, bool], None] | None = None) -> None:
@@ -84,7 +84,7 @@ class GameWindow:
         self._problem = ""
 
     def open(self) -> None:
-        """Starts the window's process and returns. Raises WindowError where there can be no window."""
+        """Starts the window's process and returns. Raises WindowError if no window can be opened."""
         if self._process is not None:
             raise WindowError("the window was opened before: make a new one")
         if problem := display_problem():
@@ -109,12 +109,12 @@ class GameWindow:
 
     @property
     def closed(self) -> bool:
-        """Whether the window was open, or tried to be, and is no more, for whatever reason."""
+        """Whether the window was opened, or failed to open, and is gone, for whatever reason."""
         return self._ended.is_set()
 
     @property
     def problem(self) -> str:
-        """Once it is closed: one line that says why, where neither the user nor `close` closed it; else ""."""
+        """Once it is closed: one line that says why, if neither the user nor `close` closed it; else ""."""
         return self._problem
 
     def show(self, frame: np.ndarray) -> None:
@@ -146,7 +146,7 @@ class GameWindow:
             if not self._ended.is_set():
                 self._problem = problem
             self._ended.set()
-            self._open.set()  # nobody waits any longer
+            self._open.set()  # ends the wait for it
             self._news.notify_all()
 
     def _send(self, process: subprocess.Popen[bytes]) -> None:

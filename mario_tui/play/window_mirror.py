@@ -1,4 +1,4 @@
-"""What a player shows, in the emulator window, at the game's speed; and keys that are pressed there."""
+"""Shows a game in the emulator window, at the game's speed, and passes on the keys that are pressed there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Source(Protocol):
 
 
 class WindowMirror:
-    """A window that shows a game, by a thread of its own; the game does not know of it. Its keys are the game's, but q.
+    """A window that shows a game, in a thread of its own; the game does not know it. Its keys are the game's, except q.
 
     Args:
         source: what to show; it may be started later.
@@ -44,10 +44,10 @@ class WindowMirror:
         self._name = name
         self._keys = source.window_keys()
         self._window = GameWindow(name, on_key=self._on_key)
-        self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
+        self._thread = threading.Thread(target=self._show_frames, name="mirror", daemon=True)
 
     def open(self) -> None:
-        """Opens the window; raises WindowError where there can be none."""
+        """Opens the window; raises WindowError if that fails."""
         self._window.open()
         if not self._window.wait_until_open():
             self._window.close()
@@ -56,12 +56,12 @@ class WindowMirror:
 
     @property
     def closed(self) -> bool:
-        """Whether the window is no more, for whatever reason."""
+        """Whether the window is gone, for whatever reason."""
         return self._window.closed
 
     @property
     def problem(self) -> str:
-        """Once it is closed: one line that says why, where nobody closed it; else ""."""
+        """Once it is closed: one line that says why, if it was not closed on purpose; else ""."""
         return self._window.problem
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class WindowMirror:
         elif name in self._keys:
             self._keys[name](pressed)
 
-    def _follow(self) -> None:
+    def _show_frames(self) -> None:
         window, shown, title = self._window, None, ""
         while not window.closed:
             frame = self._source.wait_for_frame(shown, timeout_seconds=0.1)
@@ -87,11 +87,11 @@ class WindowMirror:
 
 
 def watch_in_window(checkpoint: Path, *, stage: str | None = None) -> EpisodeStep | None:
-    """Shows one greedy episode in a window; returns its last moment, None where the window was closed before.
+    """Shows one greedy episode in a window; returns its last step, None if the window was closed before.
 
-    Raises WindowError where there is no display or the window is lost, CheckpointError for a bad checkpoint.
+    Raises WindowError without a display or if the window is lost, CheckpointError for a bad checkpoint.
     """
-    from mario_tui.agent.policy import load_policy  # a person's game in a window needs no torch
+    from mario_tui.agent.policy import load_policy  # a human's game in a window needs no torch
     from mario_tui.play.agent_player import AgentPlayer
 
     if problem := display_problem():
@@ -110,7 +110,7 @@ def watch_in_window(checkpoint: Path, *, stage: str | None = None) -> EpisodeSte
 
 
 def play_in_window(player: HumanPlayer) -> None:
-    """Lets a person play in a window until it is closed; raises WindowError as `watch_in_window` does."""
+    """Lets a human play in a window until it is closed; raises WindowError as `watch_in_window` does."""
     if problem := display_problem():
         raise WindowError(problem)
     _show_until(player, WindowMirror(player, f"{player.stage}  arrows, x jump, z run, a again"))

@@ -13,7 +13,7 @@ from mario_tui import __version__, paths
 
 
 def shown(path: Path) -> str:
-    """A path as a person in this folder would write it."""
+    """A path as one would write it in the current folder."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
@@ -30,7 +30,7 @@ def write_log(run: Path | None, error: BaseException, details: str = "") -> Path
 
 
 def write_text(run: Path | None, text: str) -> Path | None:
-    """Writes a log into the run's folder, or into `logs/` where there is none: a new file, or None where it cannot be.
+    """Writes a log into the run's folder, or into `logs/` without one: a new file, or None if it cannot be written.
 
     What is written besides: time, versions, the command.
     """

@@ -1,4 +1,4 @@
-"""An action log made into a video by a process of its own, beside a training that should not notice.
+"""An action log made into a video by a process of its own, beside a training that should not be slowed down.
 
 The process has the lowest priority, one thread for the encoder, and no PyTorch. It ends with its owner: when the pipe
 to it closes it gives the recording up, and leaves nothing.
@@ -30,7 +30,7 @@ NICENESS = 19
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a recording ended; `problem` is one line where it failed, otherwise empty."""
+    """How a recording ended; `problem` is one line if it failed, otherwise empty."""
 
     max_x: int
     cleared: bool
@@ -40,7 +40,7 @@ class Outcome:
 class BackgroundRecording:
     """A recording under way; none of its methods but `wait` and `cancel` takes time.
 
-    Raises RecordingError where the process cannot be started.
+    Raises RecordingError if the process cannot be started.
     """
 
     def __init__(self, log: ActionLog, output: Path, *, scale: int = 2) -> None:
@@ -59,10 +59,10 @@ class BackgroundRecording:
             )
         except OSError as error:
             raise RecordingError(f"{output} was not written: no process can be started ({error.strerror})") from error
-        order = {"log": log.as_json(), "output": str(output), "scale": scale}
+        request = {"log": log.as_json(), "output": str(output), "scale": scale}
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # from one that died: its outcome says so
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        with contextlib.suppress(OSError):  # it died: its outcome says so
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
 
     @property
@@ -70,7 +70,7 @@ class BackgroundRecording:
         return self._process.pid
 
     def outcome(self) -> Outcome | None:
-        """How it ended; None while it goes on."""
+        """How it ended; None while it runs."""
         if self._outcome is None and self._process.poll() is not None:
             self._outcome = self._read()
         return self._outcome
@@ -119,20 +119,20 @@ def main() -> None:
     if os.getpgrp() != os.getpid():
         os.setpgrp()
     os.nice(NICENESS)
-    order = json.loads(sys.stdin.buffer.readline())
+    request = json.loads(sys.stdin.buffer.readline())
     gave_up = threading.Event()
 
-    def listen() -> None:
+    def wait_for_end_of_pipe() -> None:
         while os.read(sys.stdin.fileno(), 4096):
             pass
         gave_up.set()
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=wait_for_end_of_pipe, daemon=True).start()
     try:
         recording = record_replay(
-            ActionLog.from_json(order["log"]),
-            Path(order["output"]),
-            scale=order["scale"],
+            ActionLog.from_json(request["log"]),
+            Path(request["output"]),
+            scale=request["scale"],
             threads=1,
             cancelled=gave_up.is_set,
         )
@@ -140,7 +140,7 @@ def main() -> None:
         answer: dict[str, Any] = {"max_x": 0, "cleared": False, "problem": str(error)}
     else:
         answer = {"max_x": recording.max_x, "cleared": recording.cleared}
-    with contextlib.suppress(OSError):  # where nobody reads any more
+    with contextlib.suppress(OSError):  # the owner is gone
         print(json.dumps(answer), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Several agents on one stage at the same time, side by side in one video: how training goes on, at a glance."""
+"""Several agents on one stage at the same time, side by side in one video: how training progresses, at a glance."""
 
 from __future__ import annotations
 

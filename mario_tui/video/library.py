@@ -23,9 +23,9 @@ class RecordingInfo:
     Attributes:
         path: the video.
         stage: or several of them, with commas between.
-        log: its action log, which can be replayed; None where it is missing or no action log (`problem` says which).
-        seconds: of play in the video; None where it is not known.
-        max_x, cleared: how far the play got; None where it is not known.
+        log: its action log, which can be replayed; None if it is missing or no action log (`problem` says which).
+        seconds: of play in the video; None if unknown.
+        max_x, cleared: how far the play got; None if unknown.
         first_frame: the emulator frame of the log that the video begins with.
     """
 
@@ -110,7 +110,7 @@ def best_path(run: Path) -> Path:
 
 
 def set_aside(video: Path) -> None:
-    """Gives a recording another name: its videos of every kind, its action log, or what there is of these."""
+    """Gives a recording another name: its videos of every kind and its action log, as far as they exist."""
     kinds = (*FPS_CHOICES, ".json")
     number = 2
     while any(video.with_name(f"{video.stem}_{number}{kind}").exists() for kind in kinds):
