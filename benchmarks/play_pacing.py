@@ -49,7 +49,7 @@ class Clock:
             clock._last = moment.step, now
             return shown
 
-        HumanPlayer._publish = timed_publish  # type: ignore[method-assign, assignment]
+        HumanPlayer._publish = timed_show  # type: ignore[method-assign, assignment]
 
     def report(self) -> dict[str, float]:
         """Milliseconds between two frames."""
