@@ -45,6 +45,7 @@ def test_screens_and_rewards_are_those_of_the_game_played_frame_by_frame(skip: i
     assert {step.end for step in steps} == {None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["1-1-clear.json", "1-1-death"])
 def test_steps_are_those_of_an_episode_to_its_end(name: str) -> None:
     if name == "1-1-death":

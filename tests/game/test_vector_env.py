@@ -88,6 +88,7 @@ def expected() -> list[list[dict[str, Any]]]:
     return [play_in_process(buttons) for buttons in buttons_of_steps().T]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_a_vectorised_environment_is_its_episodes(workers: int, expected: list[list[dict[str, Any]]]) -> None:
     with new_vector_env(envs=ENVS, workers=workers) as vector_env:
@@ -199,6 +200,7 @@ def other_buttons(vector_env: VectorEnv) -> list[int]:
     return [0 if log and log[-1] else 128 for log in vector_env.button_logs]
 
 
+@pytest.mark.slow
 def test_sticky_buttons_are_taken_up_late_about_as_often_as_asked_and_are_told() -> None:
     late: Counter[int] = Counter()
     with new_vector_env(envs=4, workers=2, sticky=0.25, seed=3, stall_steps=0) as vector_env:
@@ -241,6 +243,7 @@ def noop_starts(*, workers: int, seed: int) -> list[tuple[int, int, int]]:
     return starts
 
 
+@pytest.mark.slow
 def test_episodes_begin_with_no_button_by_the_seed_alone() -> None:
     starts = noop_starts(workers=1, seed=0)
     noops = {steps for _, _, steps in starts}
@@ -252,6 +255,7 @@ def test_episodes_begin_with_no_button_by_the_seed_alone() -> None:
     assert noop_starts(workers=1, seed=1) != starts
 
 
+@pytest.mark.slow
 def test_random_games_go_on_from_a_state_in_the_middle_of_an_episode() -> None:
     settings: dict[str, Any] = {"envs": 2, "sticky": 0.3, "noops": 30, "stall_steps": 12}
     script = buttons_of_steps()[:, :2] & 0b1100_0011  # no select and no start
@@ -315,6 +319,7 @@ def test_close_before_the_games_have_started() -> None:
     assert not any(is_running(pid) for pid in vector_env.pids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["frozen", "killed before send", "killed after send"])
 def test_a_worker_that_hangs_or_dies_is_started_again_and_the_other_plays_on(fault: str) -> None:
     with new_vector_env(envs=3, workers=2) as vector_env, new_vector_env(envs=3, workers=2) as whole:
@@ -361,6 +366,7 @@ def test_a_worker_that_hangs_or_dies_is_started_again_and_the_other_plays_on(fau
             ]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with new_vector_env(envs=2, workers=2) as vector_env:
         vector_env.start()

@@ -107,6 +107,7 @@ def test_a_policy_that_is_stuck_is_cut() -> None:
     assert moments[-1].step == 10
 
 
+@pytest.mark.slow
 def test_seeds_decide_noops_sticky_actions_and_epsilon() -> None:
     def actions(seed: int, **chances: float) -> list:
         return [moment.action for moment in itertools.islice(rollout(make_policy(), seed=seed, **chances), 1, 60)]
@@ -144,6 +145,7 @@ def test_sticky_buttons_are_taken_up_late(monkeypatch: pytest.MonkeyPatch) -> No
     assert lates == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_a_policy_that_always_jumps_right_clears_nothing_but_gets_on() -> None:
     results: list[EpisodeResult] = []
     outcome = evaluate(make_policy(1), episodes=3, sticky=0.25, noops=30, seed=5, on_episode=results.append)
@@ -156,6 +158,7 @@ def test_a_policy_that_always_jumps_right_clears_nothing_but_gets_on() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_episodes_played_at_the_same_time_are_the_same() -> None:
     chances = {"episodes": 4, "sticky": 0.25, "noops": 30}
     heard: list[int] = []

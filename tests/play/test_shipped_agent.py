@@ -11,6 +11,7 @@ from mario_tui.store import checkpoint
 AGENT = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not AGENT.is_dir(), reason="the trained agent is not beside the tests")
 def test_the_agent_that_is_shipped_gets_far() -> None:
     folder = AGENT / "best"

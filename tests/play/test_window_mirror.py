@@ -22,6 +22,8 @@ from mario_tui.play.human_player import HumanPlayer
 from mario_tui.play.window_mirror import play_in_window
 from test_window import WAIT_SECONDS, eventually, send_keys, titles
 
+pytestmark = pytest.mark.slow  # a window each, and programs that load PyTorch
+
 
 @pytest.fixture
 def display() -> Iterator[str]:

@@ -85,6 +85,7 @@ def test_one_agent_or_too_many_are_no_grid(home: Path, count: int) -> None:
         record_grid([agent(0)] * count, home / "grid.mp4")
 
 
+@pytest.mark.slow
 def test_a_gif_of_a_grid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grid, "rollout", lambda policy, **more: itertools.islice(grid_rollout(policy, **more), 12))
     made = record_grid([agent(0), agent(1)], home / "grid.gif")

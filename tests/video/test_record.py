@@ -242,6 +242,7 @@ def jumping(stage: str, steps: int) -> ActionLog:
     return ActionLog(stage, 4, ((131,) * 5 + (130,) * 3) * (steps // 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "fps", "scale"), [("1-1", 60, 2), ("4-2", 30, 1), ("8-4", 60, 3)])
 def test_what_other_programs_find_in_a_video_is_what_the_emulator_showed(
     tmp_path: Path, stage: str, fps: int, scale: int
@@ -264,6 +265,7 @@ def test_what_other_programs_find_in_a_video_is_what_the_emulator_showed(
     assert np.abs(decoded[0].astype(int) - enlarged(shown[-1], scale)).mean() > 10, "frames of other moments differ"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["1-1", "4-2", "8-4"])
 def test_a_gif_of_a_stage_is_what_the_emulator_showed(tmp_path: Path, stage: str) -> None:
     seen: list[np.ndarray] = []
@@ -280,6 +282,7 @@ def test_a_gif_of_a_stage_is_what_the_emulator_showed(tmp_path: Path, stage: str
     assert sum(durations) == pytest.approx(len(seen) / 60 * 1000, abs=10)
 
 
+@pytest.mark.slow
 def test_several_stages_follow_one_another_in_one_video(tmp_path: Path) -> None:
     logs = [jumping("1-1", 24), jumping("8-4", 16)]
     seen: list[np.ndarray] = []
