@@ -20,8 +20,8 @@ from pathlib import Path
 from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.config import preset
-from mario_tui.store import checkpoint
 from mario_tui.store.manifest import read_manifest
+from mario_tui.store.run import find_resumable
 from mario_tui.training.events import Saved, Stepped
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer
@@ -39,7 +39,7 @@ def main() -> None:
             os.environ["MARIO_TUI_HOME"] = folder
         name = arguments.keep or "replay"
         if arguments.keep and paths.run_dir(name).exists():
-            saved = checkpoint.newest_whole(paths.run_dir(name))
+            saved = find_resumable(paths.run_dir(name))[0]
             trainer = Trainer(resume_config(saved), resume=saved)
         else:
             config = preset("fast").replace(
@@ -80,8 +80,8 @@ def measure(trainer: Trainer) -> dict[str, float]:
     read_seconds = time.perf_counter() - began
     transitions = resumed.mario.memory.transitions
     resumed.close()
-    parts = read_manifest(alone)["parts"]
-    replay_bytes = sum(entry["bytes"] for part, entry in parts.items() if Path(part).stem == "replay")
+    parts = read_manifest(alone).parts
+    replay_bytes = sum(part.bytes for name, part in parts.items() if Path(name).stem == "replay")
     usual = sorted(ticks[-500:])
     assert path != alone
     return {

@@ -77,7 +77,7 @@ async def main(run: str) -> None:
         await pilot.press("down", "right")
         await pilot.pause(1)
         take("checkpoints")
-        runs = [summary.path for summary in app.services.run_summaries()]
+        runs = [summary.path for summary in app.services.catalog().runs]
         app.push_screen(CompareScreen(tuple(runs[:2])))
         await pilot.pause(2)
         take("compare")

@@ -4,8 +4,10 @@ Runs and recordings sit under one home folder: the one named by the environment 
 folder that `mario-tui` was started in.
 """
 
+import itertools
 import os
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +20,7 @@ STEP_FOLDER = re.compile(r"step-(\d{9,})(?:-(\d+))?")
 
 
 def home() -> Path:
-    """The folder that holds everything; raises InputError where MARIO_TUI_HOME names a file."""
+    """The folder that holds everything; raises InputError if MARIO_TUI_HOME names a file."""
     folder = Path(os.environ.get("MARIO_TUI_HOME") or Path.cwd())
     if folder.exists() and not folder.is_dir():
         raise InputError(f"MARIO_TUI_HOME = {str(folder)!r} cannot be used: it is no folder")
@@ -34,12 +36,12 @@ def recordings_dir() -> Path:
 
 
 def logs_dir() -> Path:
-    """Where the log of a crash goes that has no run to go to."""
+    """Where the log of a crash goes if it belongs to no run."""
     return home() / "logs"
 
 
 def plays_dir() -> Path:
-    """Where the action logs of games played by hand are kept."""
+    """Where the action logs of games played by hand go."""
     return home() / "plays"
 
 
@@ -66,12 +68,7 @@ def check_run_name(name: str) -> str:
 
 def new_run_name(stage: str) -> str:
     """A name that no run has yet, made of the stage and the time."""
-    name = base = f"{stage}_{timestamp()}"
-    number = 2
-    while (checkpoints_dir() / name).exists():
-        name = f"{base}_{number}"
-        number += 1
-    return name
+    return unique_path(checkpoints_dir(), f"{stage}_{timestamp()}").name
 
 
 def run_dir(name: str) -> Path:
@@ -80,21 +77,25 @@ def run_dir(name: str) -> Path:
 
 def new_recording_path(stem: str, suffix: str) -> Path:
     """A path in the recordings folder that no file has yet; `suffix` is e.g. `.mp4`."""
-    return _new_path(recordings_dir(), stem, suffix)
+    return unique_path(recordings_dir(), f"{stem}_{timestamp()}", suffix)
 
 
 def new_play_path(stage: str) -> Path:
     """A path in the folder of plays that no file has yet."""
-    return _new_path(plays_dir(), stage, ".json")
+    return unique_path(plays_dir(), f"{stage}_{timestamp()}", ".json")
 
 
-def _new_path(folder: Path, stem: str, suffix: str) -> Path:
-    path = folder / f"{stem}_{timestamp()}{suffix}"
-    number = 2
-    while path.exists() or path.with_suffix(".json").exists():
-        path = folder / f"{stem}_{timestamp()}_{number}{suffix}"
-        number += 1
-    return path
+def unique_path(folder: Path, stem: str, suffix: str = "", *, beside: Iterable[str] = (".json",)) -> Path:
+    """A path in a folder that nothing has yet: `stem` with the suffix, or else `stem_2`, `stem_3` and so on.
+
+    Args:
+        suffix: the ending of the name, e.g. `.mp4`.
+        beside: endings under which nothing may lie there either, such as a recording's action log.
+    """
+    endings = {suffix, *beside}
+    names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+    free = next(name for name in names if not any(os.path.lexists(folder / f"{name}{ending}") for ending in endings))
+    return folder / f"{free}{suffix}"
 
 
 def checkpoint_name(step: int, number: int = 1) -> str:

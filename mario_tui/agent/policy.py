@@ -80,11 +80,11 @@ def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
 def _from_folder(folder: Path, device: torch.device | str) -> Policy:
     manifest = checkpoint.verify(folder)
     try:
-        net = MarioNet(AgentSpec.parse(manifest["agent"]))
+        net = MarioNet(AgentSpec.parse(manifest.agent))
         _load(net, load_file(folder / "agent.safetensors", device="cpu"))
-        check_settings({"stage": manifest["stage"]})
-        source = f"{folder.parent.name}, step {manifest['step']:,}"
-        return Policy(net.to(device).eval(), manifest["stage"], manifest["step"], source)
+        check_settings({"stage": manifest.stage})
+        source = f"{folder.parent.name}, step {manifest.step:,}"
+        return Policy(net.to(device).eval(), manifest.stage, manifest.step, source)
     except Exception as error:  # untrusted content may raise anything on its way through three libraries
         checkpoint.check_sizes(folder)  # a training may have replaced it meanwhile
         raise CheckpointError(

@@ -14,12 +14,10 @@ from mario_tui.store import catalog, checkpoint
 def checkpoints(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from mario_tui.store.history import with_mean_rewards
-
     with Console(stderr=True).status("Reading the checkpoints ..."):
-        for info in catalog.list_checkpoints():
+        for info in catalog.scan().checkpoints:
             checkpoint.is_whole(info.path)  # which the list remembers
-    infos = with_mean_rewards(catalog.list_checkpoints())
+    infos = catalog.scan().checkpoints
     if arguments.json:
         print(json.dumps([info.as_json() for info in infos], indent=1))
         return 0

@@ -1,21 +1,19 @@
-"""The rows that lists of runs and checkpoints show."""
+"""The runs and checkpoints that there are, with all that lists show of them, from one look at the disk."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mario_tui import paths
 from mario_tui.errors import CheckpointError
 from mario_tui.store import evaluations, lookup
 from mario_tui.store.checkpoint import check_sizes, last_verdict
-from mario_tui.store.lookup import step_folders
-from mario_tui.store.manifest import read_manifest
-from mario_tui.store.untrusted import finite_number, sanitize
+from mario_tui.store.manifest import Manifest
+from mario_tui.store.untrusted import sanitize
 
 T = TypeVar("T")
 
@@ -25,14 +23,16 @@ class CheckpointInfo:
     """One row of the list of checkpoints.
 
     Attributes:
-        mean_reward: of the last 100 training episodes before it was saved; None where its manifest does not say.
-        episodes: how many training episodes had ended when it was saved; None where its manifest does not say.
+        created, sequence, step, stage, mean_reward, episodes, full, evaluated: as in its manifest, see `Manifest`.
+        size_bytes: of all its files.
+        whole: whether nothing wrong was found: all parts are there and have their sizes.
+        verified: whether it was also read through, and is as it was saved.
         problem: what is wrong with one that is not whole.
+        best: whether the run's link `best` leads to it.
+        greedy_clear, robust_clear_rate: as they were measured; None if they were not.
+        robust_episodes: over how many episodes the robust clear rate was measured; 0 if it was not, or is not known.
+        rank: orders checkpoints by what was measured of them, see `evaluations.rank`.
         note: the user's own line.
-        robust_episodes: of how many episodes the robust clear rate is; 0 where there is none, or nobody wrote it down.
-        full, evaluated: saved with the replay; saved as an agent that was evaluated.
-        verified: whether it was read through and is whole; where it was not, `whole` says that all parts are there and
-            have their sizes.
     """
 
     path: Path
@@ -53,6 +53,8 @@ class CheckpointInfo:
     full: bool = False
     evaluated: bool = False
     verified: bool = False
+    sequence: int = 0
+    rank: tuple[float, bool, float] = (0.0, False, -1.0)
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui checkpoints --json` promises."""
@@ -86,12 +88,12 @@ class RunSummary:
 
     @property
     def newest(self) -> CheckpointInfo | None:
-        """The newest checkpoint that is whole; None where there is none."""
+        """The newest checkpoint that is whole; None if there is none."""
         return next((info for info in self.checkpoints if info.whole), None)
 
     @property
     def resumable(self) -> CheckpointInfo | None:
-        """What training goes on from, as `run.find_resumable` finds it."""
+        """The checkpoint from which training resumes, as `run.find_resumable` finds it."""
         newest = self.newest
         if newest is None or not newest.evaluated:
             return newest
@@ -99,7 +101,7 @@ class RunSummary:
 
     @property
     def best(self) -> CheckpointInfo | None:
-        """The best of the checkpoints that are whole; of equals, or where nothing was measured, the newest."""
+        """The best of the checkpoints that are whole; of equals, or if nothing was measured, the newest."""
         return max(
             (info for info in self.checkpoints if info.whole),
             key=lambda info: (info.best, info.robust_clear_rate or 0.0, info.greedy_clear is True),
@@ -113,101 +115,126 @@ class RunSummary:
 
     @property
     def greedy_clear(self) -> bool | None:
-        """Whether greedy play of any whole checkpoint clears the stage; None where that was not measured."""
+        """Whether greedy play of any whole checkpoint clears the stage; None if that was not measured."""
         known = [info.greedy_clear for info in self.checkpoints if info.whole and info.greedy_clear is not None]
         return any(known) if known else None
 
     @property
     def robust_clear_rate(self) -> float | None:
-        """The highest robust clear rate of the whole checkpoints; None where that was not measured."""
+        """The highest robust clear rate of the whole checkpoints; None if that was not measured."""
         known = [info.robust_clear_rate for info in self.checkpoints if info.whole]
         return max((rate for rate in known if rate is not None), default=None)
 
 
-def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
-    """That many of a sequence's items, evenly from the first to the last; all of them if there are no more."""
-    if len(items) <= count:
-        return list(items)
-    return [items[round(number * (len(items) - 1) / (count - 1))] for number in range(count)]
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All runs and checkpoints, as one look at the disk found them; see `scan`.
+
+    Attributes:
+        runs: the newest first, also those without a checkpoint; damaged checkpoints are listed as such.
+    """
+
+    runs: tuple[RunSummary, ...]
+
+    @property
+    def checkpoints(self) -> list[CheckpointInfo]:
+        """Every checkpoint: the best of each stage first, then the newest."""
+        first = self.best_of_stages
+        newest_first = sorted(self._infos(), key=lambda info: (info.created, info.sequence), reverse=True)
+        return [*first, *(info for info in newest_first if not any(info is one for one in first))]
+
+    @property
+    def best_of_stages(self) -> tuple[CheckpointInfo, ...]:
+        """The best whole checkpoint of each stage, by stage; of equals the newest."""
+        best: dict[str, CheckpointInfo] = {}
+        for info in sorted(self._infos(), key=lambda info: (*info.rank, info.created, info.sequence), reverse=True):
+            if info.whole:
+                best.setdefault(info.stage, info)
+        return tuple(best[stage] for stage in sorted(best))
+
+    def _infos(self) -> list[CheckpointInfo]:
+        return [info for run in self.runs for info in run.checkpoints]
+
+    @property
+    def trained_runs(self) -> list[RunSummary]:
+        """The runs that have checkpoints: those with the best one of a stage first, then the newest."""
+        of_path = {run.path: run for run in self.runs}
+        return [of_path[run] for run in dict.fromkeys(info.path.parent for info in self.checkpoints)]
+
+    def best_of_stage(self, stage: str) -> CheckpointInfo | None:
+        """The best whole checkpoint of a stage; None if there is none."""
+        return next((info for info in self.best_of_stages if info.stage == stage), None)
 
 
-def run_summaries() -> list[RunSummary]:
-    """All runs, the newest first; damaged checkpoints are listed as such."""
-    summaries = []
-    for run in lookup.runs():
-        measured = evaluations.read(run)
-        best = evaluations.linked_best(run)
-        infos = [
-            _info(folder, measured.get(folder.name, {}), folder.name == best) for folder in reversed(step_folders(run))
-        ]
-        infos = [info for info in infos if info.path.is_dir()]  # a training may have replaced some meanwhile
-        stage = next((info.stage for info in infos if info.whole), "?")
-        created = max((info.created for info in infos), default="") or _time_of(run / "config.toml")
-        summaries.append(
-            RunSummary(
-                run=run.name,
-                path=run,
-                stage=stage,
-                created=created,
-                size_bytes=sum(info.size_bytes for info in infos),
-                checkpoints=infos,
-                unread=evaluations.unreadable_file(run),
-            )
-        )
-    return sorted(summaries, key=lambda summary: summary.created, reverse=True)
+def scan() -> Catalog:
+    """Looks at the folder of runs: every manifest and every file of evaluations is read once."""
+    runs = [_summary(run) for run in lookup.runs()]
+    return Catalog(tuple(sorted(runs, key=lambda run: run.created, reverse=True)))
 
 
-def list_checkpoints() -> list[CheckpointInfo]:
-    """Every checkpoint: the best of each stage first, then the newest."""
-    return _best_first(run_summaries())
+def _summary(run: Path) -> RunSummary:
+    known, best = evaluations.load(run), evaluations.linked_best(run)
+    infos = [
+        _info(folder, manifest, known.entries.get(folder.name, {}), folder.name == best)
+        for folder, manifest in reversed(lookup.read_manifests(run).items())
+    ]
+    infos = [info for info in infos if info.path.is_dir()]  # a training may have replaced some meanwhile
+    return RunSummary(
+        run=run.name,
+        path=run,
+        stage=next((info.stage for info in infos if info.whole), "?"),
+        created=max((info.created for info in infos), default="") or _time_of(run / "config.toml"),
+        size_bytes=sum(info.size_bytes for info in infos),
+        checkpoints=infos,
+        unread=known.unreadable,
+    )
 
 
-def list_runs() -> list[RunSummary]:
-    """The runs that have checkpoints: those with the best one of a stage first, then the newest."""
-    summaries = {summary.path: summary for summary in run_summaries()}
-    in_order = dict.fromkeys(info.path.parent for info in _best_first(summaries.values()))
-    return [summaries[run] for run in in_order]
-
-
-def _info(folder: Path, measured: Mapping[str, Any], best: bool) -> CheckpointInfo:
-    match = paths.STEP_FOLDER.fullmatch(folder.name)
-    stage, created, step, problem = "?", "", int(match[1]) if match else 0, ""
-    found: str | None = None
-    manifest: dict[str, Any] = {}
-    try:
-        manifest = read_manifest(folder)
-        stage, created, step = manifest["stage"], manifest["created"], manifest["step"]
-        check_sizes(folder)
-        found = last_verdict(folder)
-        problem = found or ""
-    except CheckpointError as error:
-        problem = str(error)
-    clear = measured.get("greedy_clear")
-    episodes = finite_number(manifest.get("episodes"))
+def _info(
+    folder: Path, manifest: Manifest | CheckpointError, measured: Mapping[str, Any], best: bool
+) -> CheckpointInfo:
+    verified = False
+    said: dict[str, Any]
+    if isinstance(manifest, Manifest):
+        try:
+            check_sizes(folder, manifest)
+            verdict = last_verdict(folder)
+            problem, verified = verdict or "", verdict == ""
+        except CheckpointError as error:
+            problem = str(error)
+        said = {
+            "stage": manifest.stage,
+            "step": manifest.step,
+            "created": manifest.created,
+            "sequence": manifest.sequence,
+            "mean_reward": manifest.mean_reward,
+            "episodes": manifest.episodes,
+            "full": manifest.full,
+            "evaluated": manifest.evaluated,
+        }
+    else:
+        problem = str(manifest)
+        said = {"stage": "?", "step": lookup.place(folder)[0], "created": "", "sequence": 0}
+    clear, note = measured.get("greedy_clear"), measured.get("note")
     return CheckpointInfo(
         path=folder,
         run=folder.parent.name,
-        stage=stage,
-        step=step,
-        created=created,
         size_bytes=_size_of(folder),
         whole=not problem,
         best=best,
         greedy_clear=clear if isinstance(clear, bool) else None,
         robust_clear_rate=evaluations.robust_rate(measured),
         robust_episodes=evaluations.robust_episodes(measured),
-        mean_reward=finite_number(manifest.get("mean_reward")),
-        episodes=None if episodes is None else int(episodes),
+        rank=evaluations.rank(measured),
         problem=problem,
-        full=manifest.get("full") is True,
-        evaluated=manifest.get("evaluated") is True,
-        verified=found == "",
-        note=sanitize(note, evaluations.MAX_NOTE) if isinstance(note := measured.get("note"), str) else "",
+        verified=verified,
+        note=sanitize(note, evaluations.MAX_NOTE) if isinstance(note, str) else "",
+        **said,
     )
 
 
 def _size_of(folder: Path) -> int:
-    """Bytes of the files in a folder, of which some, or all, may go at any time."""
+    """Bytes of the files in a folder; any of them may be deleted meanwhile."""
     size = 0
     with contextlib.suppress(OSError):
         for part in folder.iterdir():
@@ -217,33 +244,15 @@ def _size_of(folder: Path) -> int:
 
 
 def _time_of(path: Path) -> str:
-    """When a file was written last; empty where it is not there, as when somebody just gave its run another name."""
+    """When a file was written last; empty if it is not there, e.g. since its run was renamed just now."""
     try:
         return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
     except OSError:
         return ""
 
 
-def _best_first(summaries: Iterable[RunSummary]) -> list[CheckpointInfo]:
-    infos = [info for summary in summaries for info in summary.checkpoints]
-    measured = {run: evaluations.read(run) for run in {info.path.parent for info in infos}}
-
-    def rank(info: CheckpointInfo) -> tuple[Any, ...]:
-        return (
-            info.whole,
-            *evaluations.rank(measured[info.path.parent].get(info.path.name, {})),
-            info.created,
-            info.step,
-        )
-
-    infos.sort(key=rank, reverse=True)
-    stages: set[str] = set()
-    leaders: list[CheckpointInfo] = []
-    others: list[CheckpointInfo] = []
-    for info in infos:
-        leader = info.whole and info.stage not in stages
-        stages.add(info.stage)
-        (leaders if leader else others).append(info)
-    leaders.sort(key=lambda info: info.stage)
-    others.sort(key=lambda info: (info.created, info.step), reverse=True)
-    return leaders + others
+def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
+    """That many of a sequence's items, evenly from the first to the last; all of them if there are no more."""
+    if len(items) <= count:
+        return list(items)
+    return [items[round(number * (len(items) - 1) / (count - 1))] for number in range(count)]

@@ -7,21 +7,20 @@ a checkpoint is a pickle: tensors are safetensors, the rest is JSON.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from mario_tui import __version__, paths
 from mario_tui.errors import CheckpointError
-from mario_tui.store.lookup import step_folders
-from mario_tui.store.manifest import FORMAT, MANIFEST, read_manifest
+from mario_tui.store.lookup import next_sequence
+from mario_tui.store.manifest import MANIFEST, Manifest, Part, read_manifest
 from mario_tui.system.files import fsync, write_atomically
 
 _State: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -30,19 +29,21 @@ _State: TypeAlias = tuple[tuple[str, int, int, int], ...]
 def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], header: Mapping[str, Any]) -> Path:
     """Writes a new checkpoint into a run's folder.
 
+    It gets its name only after every file of it is on the disk: a program that is killed, or a disk that fills up,
+    leaves a hidden folder or none, never part of a checkpoint. Size and hash are those of the files as they are read
+    back once, after they were flushed: whatever changes in them from then on is found by `verify`.
+
     Args:
         run: the run's folder, made if it is missing.
         step: training steps so far, which name the folder.
         parts: file name -> function that writes that file.
-        header: what else the manifest says (stage, action set, ...); must be JSON. Its `created` stands in the place of
-            the present time.
+        header: what else the manifest says, see `Manifest`. By default `created` is now, and `sequence` the next one.
 
     Returns:
         The new folder.
 
     Raises:
-        OSError: it cannot be written, e.g. as the disk is full.
-        CheckpointError: what was written is not what is read.
+        OSError: it cannot be written, e.g. since the disk is full.
     """
     run.mkdir(parents=True, exist_ok=True)
     temporary, final = _claim(run, step)
@@ -53,31 +54,36 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], hea
             write_part(part)
             fsync(part)
             listed[name] = {"bytes": part.stat().st_size, "sha256": _sha256(part)}
-        manifest = {
-            "format": FORMAT,
-            "program": f"mario-tui {__version__}",
-            "python": ".".join(map(str, sys.version_info[:3])),
-            "created": now(),
-            "step": step,
-            **header,
-            "parts": listed,
-        }
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        manifest = Manifest.model_validate(
+            {
+                "program": f"mario-tui {__version__}",
+                "python": ".".join(map(str, sys.version_info[:3])),
+                "created": now(),
+                "sequence": header["sequence"] if "sequence" in header else next_sequence(run),
+                "step": step,
+                **header,
+                "parts": listed,
+            }
+        )
+        (temporary / MANIFEST).write_text(_as_text(manifest))
         fsync(temporary / MANIFEST)
         fsync(temporary)
-        verify(temporary)
+        state = _state_of(temporary)
         os.rename(temporary, final)
-        _found[final] = _found.pop(temporary)
         fsync(run)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
-        _found.pop(temporary, None)
         raise
+    _found[final] = state, ""
     return final
 
 
+def _as_text(manifest: Manifest) -> str:
+    return json.dumps(manifest.model_dump(), indent=1) + "\n"
+
+
 def _claim(run: Path, step: int) -> tuple[Path, Path]:
-    """A hidden folder, made for this save alone, and the name that it gets at the end: two may be saved at once."""
+    """A new hidden folder for this save alone, and the name that it gets at the end: two saves may run at once."""
     number = 1
     while True:
         name = paths.checkpoint_name(step, number)
@@ -93,9 +99,9 @@ def _claim(run: Path, step: int) -> tuple[Path, Path]:
 
 
 def drop_parts(folder: Path, names: Collection[str]) -> None:
-    """Takes parts out of a checkpoint: first out of its manifest, then off the disk, so that it stays whole throughout.
+    """Deletes parts of a checkpoint: first from its manifest, then from the disk, so that it is whole at any moment.
 
-    A checkpoint that cannot be read is left as it is, and so is one elsewhere that a link leads to.
+    A checkpoint that cannot be read is left as it is, and so is one to which a link leads.
     """
     if folder.is_symlink():
         return
@@ -103,22 +109,26 @@ def drop_parts(folder: Path, names: Collection[str]) -> None:
         manifest = read_manifest(folder)
     except CheckpointError:
         return
-    kept = {name: entry for name, entry in manifest["parts"].items() if name not in names}
-    if len(kept) < len(manifest["parts"]):
-        write_atomically(folder / MANIFEST, json.dumps({**manifest, "parts": kept}, indent=1) + "\n")
+    kept = {name: part for name, part in manifest.parts.items() if name not in names}
+    if len(kept) < len(manifest.parts):
+        write_atomically(folder / MANIFEST, _as_text(manifest.model_copy(update={"parts": kept})))
     for name in names:
         (folder / name).unlink(missing_ok=True)
 
 
-def check_sizes(folder: Path) -> dict[str, Any]:
-    """The manifest, after a quick look that every part is there and has its size; raises CheckpointError."""
-    return _check_parts(folder, _check_size)
+def check_sizes(folder: Path, manifest: Manifest | None = None) -> Manifest:
+    """The manifest, after a quick look that every part is there and has its size; raises CheckpointError.
+
+    Args:
+        manifest: as it was read before; None to read it.
+    """
+    return _check_parts(folder, _check_size, manifest)
 
 
-def verify(folder: Path) -> dict[str, Any]:
+def verify(folder: Path) -> Manifest:
     """The manifest, after every part was read and found to be what was written; raises CheckpointError.
 
-    What is found is remembered for as long as the files stay as they are: lists of checkpoints show it.
+    The result is remembered for as long as the files do not change: lists of checkpoints show it.
     """
     state = _state_of(folder)
     try:
@@ -145,7 +155,7 @@ _found: dict[Path, tuple[_State, str]] = {}
 
 
 def _state_of(folder: Path) -> _State:
-    """What shows whether files have changed: names, sizes, times."""
+    """What tells whether the files of a folder have changed: names, sizes, times."""
     try:
         statuses = [(file.name, file.stat()) for file in os.scandir(folder)]
     except OSError:
@@ -154,22 +164,24 @@ def _state_of(folder: Path) -> _State:
 
 
 def last_verdict(folder: Path) -> str | None:
-    """What `verify` found: "" of a whole one; None where it has not looked at the files as they are now."""
+    """What `verify` found wrong with the files as they are now, "" for nothing; None if it has not read them."""
     state, found = _found.get(folder, ((), ""))
     return found if state and state == _state_of(folder) else None
 
 
-def _check_parts(folder: Path, check: Callable[[Path, Mapping[str, Any]], None]) -> dict[str, Any]:
-    """The manifest, after each part was checked; begins anew where a training takes parts out meanwhile."""
+def _check_parts(folder: Path, check: Callable[[Path, Part], None], manifest: Manifest | None = None) -> Manifest:
+    """The manifest, after each part was checked; begins anew if a training takes parts out meanwhile."""
     try:
+        manifest = manifest or read_manifest(folder)
         while True:
-            manifest = read_manifest(folder)
             try:
-                for name, entry in manifest["parts"].items():
-                    check(folder / name, entry)
+                for name, part in manifest.parts.items():
+                    check(folder / name, part)
             except CheckpointError:
-                if read_manifest(folder)["parts"] == manifest["parts"]:
+                now_there = read_manifest(folder)
+                if now_there.parts == manifest.parts:
                     raise
+                manifest = now_there
             else:
                 return manifest
     except CheckpointError:
@@ -179,27 +191,28 @@ def _check_parts(folder: Path, check: Callable[[Path, Mapping[str, Any]], None])
 
 
 def gone_error(folder: Path) -> CheckpointError:
+    """The error for a folder that was there a moment ago."""
     return CheckpointError(f"{folder} is gone: deleted, or replaced by a later one of its run")
 
 
-def _check_size(part: Path, entry: Mapping[str, Any]) -> None:
+def _check_size(path: Path, part: Part) -> None:
     try:
-        size = part.stat().st_size if part.is_file() else None
-    except OSError:  # it has just gone
+        size = path.stat().st_size if path.is_file() else None
+    except OSError:  # deleted just now
         size = None
     if size is None:
-        raise CheckpointError(f"{part} is missing")
-    if size != entry["bytes"]:
-        raise CheckpointError(f"{part} is damaged: {size:,} bytes instead of {entry['bytes']:,}")
+        raise CheckpointError(f"{path} is missing")
+    if size != part.bytes:
+        raise CheckpointError(f"{path} is damaged: {size:,} bytes instead of {part.bytes:,}")
 
 
-def _check_content(part: Path, entry: Mapping[str, Any]) -> None:
+def _check_content(path: Path, part: Part) -> None:
     try:
-        content = _sha256(part)
+        content = _sha256(path)
     except OSError as error:
-        raise CheckpointError(f"{part} cannot be read: {error.strerror}") from None
-    if content != entry["sha256"]:
-        raise CheckpointError(f"{part} is damaged: its content is not what was saved")
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+    if content != part.sha256:
+        raise CheckpointError(f"{path} is damaged: its content is not what was saved")
 
 
 def _sha256(path: Path) -> str:
@@ -211,22 +224,5 @@ def _sha256(path: Path) -> str:
 
 
 def now() -> str:
-    """The time as manifests have it."""
+    """The time, as manifests state it."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def now_after(time: str) -> str:
-    """Now, but at least a second after `time`, also where the clock was put back: the order of checkpoints is that of
-    their times."""
-    with contextlib.suppress(ValueError, OverflowError, TypeError):
-        if datetime.fromisoformat(time) >= datetime.fromisoformat(now()):
-            return (datetime.fromisoformat(time) + timedelta(seconds=1)).isoformat(timespec="seconds")
-    return now()
-
-
-def newest_time(run: Path) -> str:
-    """When the newest of a run's checkpoints that can be read was saved; "" where there is none."""
-    for folder in reversed(step_folders(run)):
-        with contextlib.suppress(CheckpointError):
-            return str(read_manifest(folder)["created"])
-    return ""

@@ -7,59 +7,73 @@ leads to the best one. Both are replaced atomically.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from mario_tui.errors import CheckpointError
+from mario_tui.paths import unique_path
 from mario_tui.store.checkpoint import gone_error
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.untrusted import finite_number, read_json, sanitize
 from mario_tui.system.files import hidden_name, write_atomically
 
 EVALUATIONS = "evaluations.json"
-DAMAGED_EVALUATIONS = "evaluations.damaged*.json"
-"""What a damaged evaluations.json is called from then on; without the star, or with a number in its place."""
+DAMAGED = "evaluations.damaged"
+"""How the name begins that a damaged evaluations.json gets before a new one is written; it ends with `.json`."""
 TRASHED = "measured.json"
 """What was measured of a checkpoint in the trash, in its own folder, so that it comes back with it."""
-ROBUST_PROTOCOL = "sticky by frame"
-"""How the robust clear rate is measured now; rates of another protocol cannot be compared with it and do not count."""
 MAX_NOTE = 1000
 
 
-def read(run: Path) -> dict[str, dict[str, Any]]:
-    """Name of a checkpoint -> what was measured of it; empty where nothing was, or the file is damaged.
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """What is known of a run's checkpoints.
 
-    With that of checkpoints that were taken back from the trash.
+    Attributes:
+        entries: name of a checkpoint -> what was measured of it, and the user's note; empty if the file is damaged.
+        unreadable: the name of a file with notes and measurements that cannot be read; "" if there is none.
     """
-    content = {name: entry for name, entry in (read_file(run) or {}).items() if isinstance(entry, dict)}
+
+    entries: dict[str, dict[str, Any]]
+    unreadable: str = ""
+
+
+def load(run: Path) -> Evaluations:
+    """What is known of a run's checkpoints, those included that were taken back from the trash."""
+    content = _read_file(run)
+    entries = {name: entry for name, entry in (content or {}).items() if isinstance(entry, dict)}
     for path in run.glob(f"step-*/{TRASHED}"):
         with contextlib.suppress(CheckpointError):
-            if path.parent.name not in content and isinstance(entry := read_json(path), dict):
-                content[path.parent.name] = entry
-    return content
+            if path.parent.name not in entries and isinstance(entry := read_json(path), dict):
+                entries[path.parent.name] = entry
+    damaged = min((path.name for path in run.glob(f"{DAMAGED}*.json")), default="")
+    return Evaluations(entries, EVALUATIONS if content is None else damaged)
+
+
+def read(run: Path) -> dict[str, dict[str, Any]]:
+    """Name of a checkpoint -> what was measured of it; empty if nothing was, or the file is damaged."""
+    return load(run).entries
 
 
 def record(folder: Path, /, **measured: Any) -> None:
-    """Keeps what was measured of a checkpoint (`greedy_clear`, `greedy_x`, `robust_clear_rate`), and moves `best`.
+    """Writes down a checkpoint's `greedy_clear`, `greedy_x` or `robust_clear_rate`, and moves the link `best`.
 
-    A robust clear rate stays where the new one is of fewer episodes (`robust_episodes`). Nothing is written beside a
+    A robust clear rate is not replaced by one of fewer episodes (`robust_episodes`). Nothing is written beside a
     checkpoint that is in no run's folder.
     """
     run = folder.parent
     if not is_run(run):
         return
-    if "robust_clear_rate" in measured:
-        measured.setdefault("robust_protocol", ROBUST_PROTOCOL)
     with lock(run):
         if not folder.is_dir():
-            return  # it has gone meanwhile, and a later one of its name must not inherit this
+            return  # deleted meanwhile, and a later one of its name must not inherit this
         content = read(run)
         entry = content.get(folder.name, {})
         if robust_episodes(entry) > (finite_number(measured.get("robust_episodes")) or math.inf):
@@ -70,7 +84,7 @@ def record(folder: Path, /, **measured: Any) -> None:
 
 
 def annotate(folder: Path, text: str) -> None:
-    """Keeps a line of the user's own with a checkpoint; an empty one takes it away."""
+    """Writes down the user's note on a checkpoint, one line; an empty one deletes it."""
     run = folder.parent
     with lock(run):
         if not folder.is_dir():
@@ -90,17 +104,17 @@ def forget(run: Path, name: str) -> None:
 
 
 def lock(run: Path) -> FileLock:
-    """Held while what is known of a run's checkpoints changes: a training and an evaluation may want to at once.
+    """To be held while the file changes: a training and an evaluation may write at the same time.
 
-    Raises CheckpointError where the run has gone, as with another name: the lock would make its folder.
+    Raises CheckpointError if the run's folder has been renamed or deleted: the lock would make it anew.
     """
     if not run.is_dir():
         raise gone_error(run)
     return FileLock(run / ".evaluations.lock")
 
 
-def read_file(run: Path) -> dict[str, Any] | None:
-    """What is in the file, also what is not ours; None where it is damaged."""
+def _read_file(run: Path) -> dict[str, Any] | None:
+    """The file's whole content, also what this program did not write; None if it is damaged."""
     if not (run / EVALUATIONS).exists():
         return {}
     try:
@@ -111,32 +125,26 @@ def read_file(run: Path) -> dict[str, Any] | None:
 
 
 def _write(run: Path, content: Mapping[str, Any], *, gone: str = "") -> None:
-    """Called under the lock. A damaged file stays under another name, and what is not ours in it: a person wrote it."""
-    there = read_file(run)
+    """Replaces the file; call it with the lock. A damaged one is renamed, and what a user wrote into it stays."""
+    there = _read_file(run)
     if there is None:
-        names = (DAMAGED_EVALUATIONS.replace("*", "" if number == 1 else f"-{number}") for number in itertools.count(1))
-        os.replace(run / EVALUATIONS, next(run / name for name in names if not (run / name).exists()))
+        os.replace(run / EVALUATIONS, unique_path(run, DAMAGED, ".json"))
     others = {name: entry for name, entry in (there or {}).items() if name not in content and name != gone}
     write_atomically(run / EVALUATIONS, json.dumps({**others, **content}, indent=1) + "\n")
 
 
-def unreadable_file(run: Path) -> str:
-    if read_file(run) is None:
-        return EVALUATIONS
-    return min((path.name for path in run.glob(DAMAGED_EVALUATIONS)), default="")
-
-
 def robust_rate(entry: Mapping[str, Any]) -> float | None:
-    return finite_number(entry.get("robust_clear_rate")) if entry.get("robust_protocol") == ROBUST_PROTOCOL else None
+    """The measured robust clear rate, 0 to 1; None if there is none."""
+    return finite_number(entry.get("robust_clear_rate"))
 
 
 def robust_episodes(entry: Mapping[str, Any]) -> int:
-    """Of how many episodes the robust clear rate is; 0 where there is none."""
+    """Over how many episodes the robust clear rate was measured; 0 if it was not, or the number is not known."""
     return 0 if robust_rate(entry) is None else int(finite_number(entry.get("robust_episodes")) or 0)
 
 
 def rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
-    """Orders checkpoints: by robust clear rate (none measured counts as 0), greedy clear, how far greedy play got."""
+    """Orders checkpoints: by robust clear rate (not measured counts as 0), greedy clear, how far greedy play got."""
     distance = finite_number(entry.get("greedy_x"))
     return (
         robust_rate(entry) or 0.0,
@@ -146,14 +154,14 @@ def rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
 
 
 def best_of(run: Path, content: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The name of the best checkpoint, of equals the newest; None where nothing was measured."""
+    """The name of the best checkpoint, of equals the newest; None if nothing was measured."""
     measured = {name: entry for name, entry in content.items() if entry.keys() - {"note"}}
     names = [folder.name for folder in step_folders(run) if folder.name in measured]
     return max(reversed(names), key=lambda name: rank(measured[name]), default=None)
 
 
 def linked_best(run: Path) -> str | None:
-    """The name of the checkpoint that the link `best` leads to; None where there is no such link."""
+    """The name of the checkpoint that the link `best` leads to; None if there is no such link."""
     try:
         return Path(os.readlink(run / "best")).name
     except OSError:
@@ -163,7 +171,7 @@ def linked_best(run: Path) -> str | None:
 def _link_best(run: Path) -> None:
     best, link = best_of(run, read(run)), run / "best"
     if link.exists() and not link.is_symlink():
-        return  # somebody's own
+        return  # a user's own file
     if best is None:
         link.unlink(missing_ok=True)
         return

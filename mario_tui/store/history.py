@@ -1,4 +1,4 @@
-"""What became of a run's training, read back: the episodes of metrics.csv, and the curves of runs compared."""
+"""The records of a run: the lines of metrics.csv and evaluations.csv, how they are written, and what is read back."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import csv
 import functools
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from mario_tui.store.catalog import CheckpointInfo
-
 WINDOW = 100
+"""Episodes over which means and clear rates are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class EpisodeRecord:
     """One line of metrics.csv.
 
     `step` counts the training steps of all games at the episode's end, `length` the episode's own; `loss` and `q` are
-    means over the updates made while it ran, 0 where there was none; `seconds` counts time trained, without pauses.
+    means over the updates made while it ran, 0 if there were none; `seconds` counts time trained, without pauses.
     """
 
     episode: int
@@ -56,10 +55,12 @@ class EvaluationRecord:
 
 
 def csv_heading(kind: type[EpisodeRecord | EvaluationRecord]) -> str:
+    """The first line of a file of such records."""
     return _csv_text([field.name for field in fields(kind)])
 
 
 def csv_line(record: EpisodeRecord | EvaluationRecord) -> str:
+    """A record as a line of its file."""
     return _csv_text(asdict(record).values())
 
 
@@ -78,6 +79,7 @@ def read_metrics(path: Path) -> list[EpisodeRecord]:
 
 
 def parse_records(file: Iterable[str]) -> list[EpisodeRecord]:
+    """The episodes in the lines of a metrics.csv; lines that are no episode are left out."""
     kinds = {"int": int, "float": float, "str": str}
     records = []
     for row in _rows(file):
@@ -91,7 +93,7 @@ def parse_records(file: Iterable[str]) -> list[EpisodeRecord]:
 
 
 def _rows(file: Iterable[str]) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file, up to a place where it is none."""
+    """The rows of a CSV file, up to the first that cannot be parsed."""
     with contextlib.suppress(csv.Error):
         yield from csv.DictReader(line.replace("\0", "") for line in file)
 
@@ -104,13 +106,13 @@ def progress(run: Path, points: int) -> list[float]:
 
 @functools.lru_cache(maxsize=64)
 def _progress(path: Path, modified_ns: int, points: int) -> tuple[float, ...]:
-    """As `progress`; kept, since a long run's file takes a while and the lists of runs are made often."""
+    """As `progress`, cached: a long run's file takes a while to read, and lists of runs are made often."""
     x = np.array([record.max_x for record in read_metrics(path)], dtype=float)
     return tuple(float(part.mean()) for part in np.array_split(x, min(points, len(x)))) if len(x) else ()
 
 
 COMPARED = ("how far", "reward", "clear rate", "loss", "Q")
-"""What `run_curve` knows."""
+"""The names that `run_curve` takes."""
 
 
 def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
@@ -128,44 +130,3 @@ def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
     starts = np.maximum(ends - WINDOW, 0)
     means = (sums[ends] - sums[starts]) / (ends - starts)
     return [(float(records[end - 1].step), float(mean)) for end, mean in zip(ends, means, strict=True)]
-
-
-def with_mean_rewards(infos: Iterable[CheckpointInfo]) -> list[CheckpointInfo]:
-    """Checkpoints, each with its mean reward: where its manifest has none, from its run's metrics.csv.
-
-    The manifests of older versions have none. Where the file does not hold just the episodes that the checkpoint
-    counted, the number stays unknown: a run that was taken up from an earlier step has other episodes there.
-    """
-    return [
-        replace(info, mean_reward=_mean_reward(info.path.parent / "metrics.csv", info.step, info.episodes))
-        if info.mean_reward is None and info.episodes
-        else info
-        for info in infos
-    ]
-
-
-def _mean_reward(path: Path, step: int, episodes: int) -> float | None:
-    """The mean reward of the last 100 of the episodes that had ended at a step, if there were that many of them."""
-    if not path.is_file():
-        return None
-    try:
-        steps, rewards = _rewards(path, path.stat().st_mtime_ns)
-    except OSError:
-        return None
-    if int(np.searchsorted(steps, step, side="right")) != episodes:
-        return None
-    return round(float(rewards[max(episodes - WINDOW, 0) : episodes].mean()), 3)
-
-
-@functools.lru_cache(maxsize=256)
-def _rewards(path: Path, modified_ns: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) step and (N,) reward of the episodes in a metrics.csv; kept, as in `_progress`."""
-    found = []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for row in _rows(file):
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                step, reward = float(row["step"]), float(row["reward"])
-                if abs(step) < 1e18 and abs(reward) < 1e18:
-                    found.append((step, reward))
-    steps, rewards = np.array(found, dtype=float).reshape(-1, 2).T
-    return steps, rewards

@@ -10,11 +10,15 @@ from pathlib import Path
 class LineFile:
     """A text file that grows by whole lines.
 
-    Where the disk has no room, lines wait for the next time, and nothing is left half-written; a line that was cut off
-    when the program was killed is taken away before the next one comes.
+    If the disk is full, lines wait until the next `add`, and nothing is left half-written. A line that was cut off when
+    the program was killed is removed before the next one is written.
 
     Args:
-        path: the file; it begins with `heading`.
+        path: the file, made with the first line.
+        heading: the text that it begins with.
+
+    Attributes:
+        problem: why lines are not in the file yet, in one line; "" if they are.
     """
 
     def __init__(self, path: Path, heading: str) -> None:
@@ -22,7 +26,7 @@ class LineFile:
         self.problem = ""
         self._heading = heading
         self._waiting = ""
-        self._looked_at = False
+        self._cut_to_lines = False
 
     def add(self, text: str) -> None:
         """Appends lines."""
@@ -34,14 +38,14 @@ class LineFile:
             self.problem = f"{self.path.name} cannot be written: {error.strerror}"
 
     def _write(self) -> None:
-        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):  # perhaps a stranger's
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):  # it may lead outside the run
             raise OSError(errno.EINVAL, "it is a link, or no file: move it away")
-        with self.path.open("ab", buffering=0) as file:  # a buffer would be written once more when it is closed
+        with self.path.open("ab", buffering=0) as file:  # a buffer would be written again on close
             size = file.tell()
-            if not self._looked_at:
+            if not self._cut_to_lines:
                 size = _end_of_lines(self.path, size)
                 file.truncate(size)
-                self._looked_at = True
+                self._cut_to_lines = True
             data = ((self._heading if not size else "") + self._waiting).encode()
             try:
                 while data:
@@ -53,13 +57,13 @@ class LineFile:
         self._waiting = ""
 
     def content(self) -> str:
-        """All that was added, also what is not in the file yet."""
+        """All that was added, including lines that are not in the file yet."""
         text = self.path.read_bytes().decode(errors="replace") if self.path.is_file() else ""
         return (text[: text.rfind("\n") + 1] or self._heading) + self._waiting
 
 
 def _end_of_lines(path: Path, size: int) -> int:
-    """The size of a file up to its last line's end."""
+    """How many bytes of a file its whole lines take."""
     with path.open("rb") as file:
         while size:
             start = max(size - 4096, 0)

@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timezone
+from collections.abc import Mapping
 from pathlib import Path
 
 from mario_tui.config import load_toml
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.paths import STEP_FOLDER, checkpoints_dir
-from mario_tui.store.untrusted import MAX_JSON_BYTES
+from mario_tui.store.manifest import MANIFEST, Manifest, read_manifest
 
 
 def step_folders(run: Path) -> list[Path]:
     """The checkpoints of a run in the order in which they were saved, the oldest first.
 
-    That is not the order of their steps where a run was continued from an earlier checkpoint.
+    That is not the order of their steps if the run was resumed from an earlier checkpoint.
     """
-    found = []
+    return list(read_manifests(run))
+
+
+def next_sequence(run: Path) -> int:
+    """The number of a run's next save."""
+    found = read_manifests(run).values()
+    return 1 + max((manifest.sequence for manifest in found if isinstance(manifest, Manifest)), default=0)
+
+
+def read_manifests(run: Path) -> dict[Path, Manifest | CheckpointError]:
+    """The checkpoints of a run in the order of `step_folders`, each with its manifest, or why it cannot be read."""
+    read: dict[Path, Manifest | CheckpointError] = {}
     for folder in run.iterdir() if run.is_dir() else ():
-        match = STEP_FOLDER.fullmatch(folder.name)
-        if match and folder.is_dir():
-            found.append((_created(folder), int(match[1]), int(match[2] or 1), folder))
-    return [folder for *_, folder in sorted(found)]
+        if STEP_FOLDER.fullmatch(folder.name) and folder.is_dir():
+            try:
+                read[folder] = read_manifest(folder)
+            except CheckpointError as error:
+                read[folder] = error
+    return {folder: read[folder] for folder in _in_order(read)}
 
 
-def _created(folder: Path) -> str:
-    """When a checkpoint was saved; where its manifest cannot be read, when its folder was changed last."""
-    manifest = folder / "manifest.json"
-    try:
-        if manifest.is_file() and manifest.stat().st_size <= MAX_JSON_BYTES:
-            created = json.loads(manifest.read_bytes())["created"]
-            if isinstance(created, str):
-                return created
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    try:
-        return datetime.fromtimestamp(folder.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
-    except OSError:  # it has just gone
-        return ""
+def _in_order(read: Mapping[Path, Manifest | CheckpointError]) -> list[Path]:
+    """Orders checkpoints by the sequence in their manifests, and the others by their names.
+
+    One without a readable manifest comes after all those of fewer steps: right unless the run was resumed from an
+    earlier checkpoint.
+    """
+    places = {folder: place(folder) for folder in read}
+    sequences = {folder: found.sequence for folder, found in read.items() if isinstance(found, Manifest)}
+    order = sorted(sequences, key=lambda folder: (sequences[folder], places[folder]))
+    for folder in sorted(read.keys() - sequences.keys(), key=lambda folder: places[folder]):
+        before = [index for index, other in enumerate(order) if places[other] < places[folder]]
+        order.insert(before[-1] + 1 if before else 0, folder)
+    return order
+
+
+def place(folder: Path) -> tuple[int, int]:
+    """The step in a checkpoint's name, and its number among those of that step."""
+    match = STEP_FOLDER.fullmatch(folder.name)
+    return (int(match[1]), int(match[2] or 1)) if match else (0, 0)
 
 
 def runs() -> list[Path]:
@@ -74,11 +91,11 @@ def find_checkpoint(text: str | Path) -> Path:
     Accepts a checkpoint folder, a run folder (its newest checkpoint, which may be damaged), `best` inside a run, each
     also as seen from the folder of runs, e.g. `my-run` or `my-run/best`; or a tutorial checkpoint (a `.chkpt` file).
 
-    Returns an absolute path. Raises CheckpointError where there is none.
+    Returns an absolute path. Raises CheckpointError if there is none.
     """
     path = _existing(text)
     if path.is_file():
-        if path.name == "manifest.json":
+        if path.name == MANIFEST:
             return path.parent
         if path.suffix == ".chkpt":
             return path
@@ -108,4 +125,5 @@ def _existing(text: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    return (path / "manifest.json").is_file() or bool(STEP_FOLDER.fullmatch(path.name))
+    """Whether a folder is a checkpoint, by its manifest or its name."""
+    return (path / MANIFEST).is_file() or bool(STEP_FOLDER.fullmatch(path.name))

@@ -3,57 +3,122 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mario_tui.errors import CheckpointError
-from mario_tui.store.untrusted import finite_number, read_json
+from mario_tui.store.untrusted import read_json, sanitize
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint, whose parts are not looked at; raises CheckpointError."""
-    manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-        raise CheckpointError(f"{folder / MANIFEST} is damaged: it is no manifest")
-    if manifest["format"] > FORMAT:
-        raise CheckpointError(
-            f"{folder} has format {manifest['format']}, made by a newer mario-tui: update this one (it reads {FORMAT})"
-        )
-    parts = manifest.get("parts")
-    if not isinstance(parts, dict) or not all(
-        isinstance(entry, dict) and isinstance(entry.get("bytes"), int) and isinstance(entry.get("sha256"), str)
-        for entry in parts.values()
-    ):
-        raise CheckpointError(f"{folder / MANIFEST} is damaged: its list of parts cannot be read")
-    if any(Path(name).name != name or name in (".", "..") for name in parts):
-        raise CheckpointError(f"{folder / MANIFEST} is damaged: it names a file outside its folder")
-    if not all(_PART_NAME.fullmatch(name) for name in parts):
-        raise CheckpointError(f"{folder / MANIFEST} is damaged: it names a file as none is named")
-    types = {"step": int, "stage": str, "created": str}
-    for key, kind in types.items():
-        if not isinstance(manifest.get(key), kind):
-            raise CheckpointError(f"{folder / MANIFEST} is damaged: {key!r} is missing or of the wrong kind")
-        if kind is str and not (manifest[key].isprintable() and len(manifest[key]) < 100):
-            raise CheckpointError(f"{folder / MANIFEST} is damaged: {key!r} cannot be read")
-    if finite_number(manifest["step"]) is None:
-        raise CheckpointError(f"{folder / MANIFEST} is damaged: no training has that many steps")
-    return manifest
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it holds characters that cannot be shown")
+    return text
 
 
-def check_made_for(folder: Path, manifest: Mapping[str, Any], **here: str) -> None:
-    """Raises CheckpointError where a checkpoint was made for something else than what is here, e.g. another reward.
+def _safe_name(name: str) -> str:
+    if not _PART_NAME.fullmatch(name):
+        outside = "/" in name or name in ("", ".", "..")
+        raise ValueError("it names a file outside its folder" if outside else "no part has such a name")
+    return name
 
-    What the manifest of an older version does not say is taken to be as it is here.
+
+Line = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
+PartName = Annotated[str, AfterValidator(_safe_name)]
+Count = Annotated[int, Field(ge=0, lt=10**18)]
+Value = Annotated[float, Field(gt=-1e18, lt=1e18, allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """One file of a checkpoint, as it was written: its size and the SHA-256 of its content, in hexadecimal."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    bytes: Count
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Manifest(BaseModel):
+    """What a checkpoint says of itself: which training, agent and game it is of, and which files belong to it.
+
+    Keys that this version does not know are kept, so that a manifest that is written anew (see `checkpoint.drop_parts`)
+    loses nothing that a later version of the same format has added.
+
+    Attributes:
+        program, python: versions that saved it.
+        created: when it was saved, ISO 8601 in UTC. Information only: `sequence` gives the order.
+        sequence: the number of this save among those of its run, which grows from save to save.
+        step: training steps so far.
+        stage: the stage that is trained on.
+        agent: what fixes the network and its input.
+        reward: version of the reward that the agent learned from.
+        episodes: training episodes that had ended.
+        mean_reward: of the last 100 training episodes; None before the first.
+        greedy_clear: whether a greedy evaluation has cleared the stage in this run.
+        full: saved with the replay.
+        evaluated: saved since it was the best so far, with the weights that were evaluated.
+        rotates: a later checkpoint replaces it, see `run.rotate`.
+        config: the settings of the run.
+        versions: of the packages that figures depend on.
+        parts: file name -> size and hash.
     """
-    for name, value in here.items():
-        theirs = manifest.get(name, value)
-        if theirs != value:
-            raise CheckpointError(
-                f"{folder} was made with the {name} {str(theirs)[:80]!r}, and this mario-tui has {value!r}: "
-                f"use the version that made it ({str(manifest.get('program', 'not known'))[:80]!r})"
-            )
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    format: Annotated[int, Field(ge=1, le=FORMAT)] = FORMAT
+    program: Line = ""
+    python: Line = ""
+    created: Line
+    sequence: Count
+    step: Count
+    stage: Line
+    agent: dict[str, Any]
+    reward: Line
+    episodes: Count | None = None
+    mean_reward: Value | None = None
+    greedy_clear: bool | None = None
+    full: bool = False
+    evaluated: bool = False
+    rotates: bool = False
+    config: dict[str, Any]
+    versions: dict[str, Annotated[str, AfterValidator(sanitize)]] = {}
+    parts: dict[PartName, Part]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a checkpoint; its parts are not looked at.
+
+    Raises CheckpointError, one line that names the file, if it is missing, damaged, or of a newer format.
+    """
+    path = folder / MANIFEST
+    content = read_json(path)
+    number = content.get("format") if isinstance(content, dict) else None
+    if type(number) is not int:
+        raise CheckpointError(f"{path} is damaged: it is no manifest")
+    if number > FORMAT:
+        raise CheckpointError(
+            f"{folder} has format {str(number)[:20]}, made by a newer mario-tui: update this one (it reads {FORMAT})"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(key) for key in first["loc"] if key != "[key]")
+        raise CheckpointError(
+            f"{path} is damaged: {sanitize(where)!r} cannot be read ({sanitize(first['msg'])})"
+        ) from None
+
+
+def check_made_for(folder: Path, manifest: Manifest, *, reward: str) -> None:
+    """Raises CheckpointError if a checkpoint learned from another reward than the one that is here."""
+    if manifest.reward != reward:
+        raise CheckpointError(
+            f"{folder} was made with the reward {manifest.reward!r}, and this mario-tui has {reward!r}: "
+            f"use the version that made it ({manifest.program or 'not known'!r})"
+        )

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -18,15 +17,16 @@ from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store import evaluations, lookup
 from mario_tui.store.checkpoint import check_sizes, verify
 from mario_tui.store.lookup import step_folders
+from mario_tui.store.manifest import Manifest
 from mario_tui.system import files
 from mario_tui.system.files import hidden_name, write_atomically
 
 
 def find_resumable(run: Path) -> tuple[Path, str]:
-    """The checkpoint to go on from, and a line that says why it is not the newest; "" where it is.
+    """The checkpoint from which training resumes, and a line that says why that is not the newest one; "" if it is.
 
-    That is the newest whole one; but not that of an agent that was evaluated, which has no replay, where a full one is
-    there. Raises CheckpointError where none is whole.
+    It is the newest intact one. One that was saved as the best so far has no replay and is passed over if there is an
+    intact one with the replay. Raises CheckpointError if none is intact.
     """
     why = ""
     evaluated: tuple[Path, str] | None = None
@@ -37,10 +37,10 @@ def find_resumable(run: Path) -> tuple[Path, str]:
             why = why or str(error)
             continue
         found = folder, f"{why}; going on from {folder.name} instead" if why else ""
-        if evaluated is None and manifest.get("evaluated") is True:
+        if evaluated is None and manifest.evaluated:
             evaluated = found
             why = why or f"{folder.name} was saved as the best so far, without the replay"
-        elif evaluated is None or manifest.get("full") is True:
+        elif evaluated is None or manifest.full:
             return found
     if evaluated is None:
         raise CheckpointError(why or f"{run} holds no checkpoint yet")
@@ -48,14 +48,14 @@ def find_resumable(run: Path) -> tuple[Path, str]:
 
 
 def run_lock(run: Path) -> Path:
-    """The file that whoever trains a run holds a lock on; the same one by whatever link the run was found."""
+    """The file that is locked while a run is trained; the same one through whatever link the run was found."""
     run = run.resolve()
     return run.with_name(f".{run.name}.lock")
 
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Holds a run's lock; raises InputError where a training does."""
+    """Holds a run's lock; raises InputError if a training holds it."""
     lock = FileLock(run_lock(run))
     try:
         lock.acquire(timeout=0)
@@ -70,7 +70,7 @@ def locked(run: Path) -> Iterator[None]:
 def rename_run(run: Path, name: str) -> Path:
     """Gives a run another name; returns its new folder.
 
-    Raises InputError for a name that cannot be or is taken, and for a run that is being trained.
+    Raises InputError for a name that cannot be used or is taken, and for a run that is being trained.
     """
     folder = paths.run_dir(name)
     if folder.exists():
@@ -87,11 +87,7 @@ def trash(path: Path) -> Path:
     """
     whole_run = path.parent.resolve() == paths.checkpoints_dir().resolve()
     name = path.name if whole_run else f"{path.parent.name}_{path.name}"
-    folder = paths.checkpoints_dir() / ".trash" / f"{paths.timestamp()}_{name}"
-    number = 2
-    while folder.exists():
-        folder = folder.with_name(f"{folder.name}_{number}")
-        number += 1
+    folder = paths.unique_path(paths.checkpoints_dir() / ".trash", f"{paths.timestamp()}_{name}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     if whole_run:
         with locked(path):
@@ -120,15 +116,16 @@ def rotate(run: Path, newest: Path) -> None:
     folders = step_folders(run)
     older = folders[: folders.index(newest)] if newest in folders else []
     manifests = {folder: _manifest_if_whole(folder) for folder in older}
-    before = next((folder for folder in reversed(older) if manifests[folder].get("full") is True), None)
-    replaced = [folder for folder in older if folder != before and manifests[folder].get("rotates") is True]
+    before = next((folder for folder, manifest in reversed(manifests.items()) if manifest and manifest.full), None)
+    replaced = [folder for folder, manifest in manifests.items() if manifest and manifest.rotates and folder != before]
     if not replaced:
         return
     problem = None
     with evaluations.lock(run):
-        if evaluations.unreadable_file(run):  # which ones have a note cannot be known
+        known = evaluations.load(run)
+        if known.unreadable:  # which ones have a note cannot be known
             return
-        measured = evaluations.read(run)
+        measured = known.entries
         best = {evaluations.best_of(run, measured), evaluations.linked_best(run)}
         for folder in replaced:
             if measured.get(folder.name, {}).get("note") or folder.name in best or folder.is_symlink():
@@ -145,15 +142,15 @@ def rotate(run: Path, newest: Path) -> None:
         raise problem
 
 
-def _manifest_if_whole(folder: Path) -> dict[str, Any]:
+def _manifest_if_whole(folder: Path) -> Manifest | None:
     try:
         return check_sizes(folder)
     except CheckpointError:
-        return {}
+        return None
 
 
 def sweep_runs() -> None:
-    """Removes what was left in the folders of runs that nobody trains."""
+    """Removes leftovers of killed programs from the folders of runs that are not being trained."""
     for run in lookup.runs():
         if any(run.glob(".*.part")):
             with contextlib.suppress(InputError), locked(run):
@@ -161,7 +158,7 @@ def sweep_runs() -> None:
 
 
 def sweep_run(run: Path) -> None:
-    """Removes what was left in a run's folder when a program was killed while it wrote; call it with the run's lock."""
+    """Removes what a killed program left half-written in a run's folder; call it with the run's lock."""
     for leftover in run.glob(".step-*.part"):
         shutil.rmtree(leftover, ignore_errors=True)
     for folder in (run, *step_folders(run)):

@@ -12,11 +12,11 @@ MAX_JSON_BYTES = 16 * 2**20
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; raises CheckpointError, naming it, where it is missing or damaged."""
+    """The content of a JSON file; raises CheckpointError, which names it, if it is missing or damaged."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise CheckpointError(f"{path} is damaged: too large")
-        if not path.is_file():  # a pipe would have its reader wait for ever, a device would never end
+        if not path.is_file():  # reading a pipe may wait for ever, reading a device may never end
             raise CheckpointError(f"{path} is damaged: it is no file")
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -26,18 +26,18 @@ def read_json(path: Path) -> Any:
 
 
 def one_line_error(error: BaseException) -> str:
-    """What an error that a file of a stranger's caused says, short enough to be read."""
+    """The message of an error that an untrusted file caused, as one short line."""
     return sanitize(f"{type(error).__name__}: {error}", 200)
 
 
 def sanitize(text: object, most: int = 100) -> str:
-    """What a stranger's file says, as one line that does nothing to a terminal."""
+    """Untrusted text as one line of at most `most` characters, without any that would control a terminal."""
     line = " ".join(str(text).split())[:most]
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def finite_number(value: object) -> float | None:
-    """A number that was read from a file, if it is one that can be shown."""
+    """A number that was read from an untrusted file; None if it is of another kind, not finite, or absurdly large."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:  # which NaN is not
         return None
     return float(value)

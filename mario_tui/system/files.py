@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Writing files so that they are there whole or not at all, and removing what killed programs left half-written."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 
 _MACHINE = re.sub(r"[^A-Za-z0-9]", "-", os.uname().nodename)[:40]
-with contextlib.suppress(OSError):  # in a container the same numbers are of other processes
-    if (_namespace := os.stat("/proc/self/ns/pid").st_ino) != 0xEFFFFFFC:  # that of the machine itself, in every Linux
+with contextlib.suppress(OSError):  # in a container, process numbers mean other processes
+    if (_namespace := os.stat("/proc/self/ns/pid").st_ino) != 0xEFFFFFFC:  # the initial namespace of any Linux
         _MACHINE += f"-{_namespace}"
 _HIDDEN = re.compile(r"\..+\.mario-tui-([A-Za-z0-9-]*)-(\d{1,9})-\d+\.part(\.\w+)?")
-_FORGOTTEN_SECONDS = 86_400.0
+_ABANDONED_SECONDS = 86_400.0
 
 
 def fsync(path: Path) -> None:
-    """Has the system put a file, or a folder's list of names, on the disk."""
+    """Waits until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -28,7 +28,7 @@ def fsync(path: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Replaces a file in one step: whoever reads it sees the old content or the new one, never a part."""
+    """Replaces a file in one step: a reader sees the old content or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = hidden_name(path)
     try:
@@ -41,7 +41,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 
 def free_bytes(path: Path) -> int | None:
-    """On the disk that a file or folder is on, or will be; None where that cannot be told."""
+    """Free bytes on the disk of a file or folder that exists or will exist; None if that cannot be found out."""
     try:
         while not path.exists() and path != path.parent:
             path = path.parent
@@ -51,9 +51,9 @@ def free_bytes(path: Path) -> int | None:
 
 
 def hidden_name(path: Path, *, keep_suffix: bool = False) -> Path:
-    """A name beside a file or folder, to write it under before it gets its own; nobody else writes there.
+    """A hidden name beside a file or folder, under which only this thread writes it before it gets its own name.
 
-    With `keep_suffix` it ends as the file's own, for programs that know by it what to write.
+    With `keep_suffix` it keeps the file's ending, for programs that choose the format by it.
     """
     stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, "")
     writer = f"mario-tui-{_MACHINE}-{os.getpid()}-{threading.get_ident()}"
@@ -61,17 +61,17 @@ def hidden_name(path: Path, *, keep_suffix: bool = False) -> Path:
 
 
 def sweep(folder: Path, *, at_start: bool = False) -> None:
-    """Removes what programs left in a folder under hidden names when they were killed; others are still at theirs.
+    """Removes what killed programs left in a folder under hidden names, and nothing of a program that still runs.
 
-    Whether a program on another machine still runs cannot be known: what it wrote is left alone for a day. `at_start`
-    says that this process has written nothing yet: what has its number is of an earlier one.
+    Whether a program on another machine still runs cannot be known, so what it wrote is kept for a day. With `at_start`
+    this process has written nothing yet: files with its number are of an earlier process.
     """
     for leftover in folder.glob(".*.mario-tui-*.part*"):
         match = _HIDDEN.fullmatch(leftover.name)
         if match is None:
             continue
         ours = (match[1], match[2]) == (_MACHINE, str(os.getpid()))
-        if not (ours and at_start) and _is_written(leftover, match[1], int(match[2])):
+        if not (ours and at_start) and _may_be_written(leftover, match[1], int(match[2])):
             continue
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -80,12 +80,12 @@ def sweep(folder: Path, *, at_start: bool = False) -> None:
                 leftover.unlink()
 
 
-def _is_written(path: Path, machine: str, process: int) -> bool:
-    """Whether the process that a hidden name tells of may still be at it."""
+def _may_be_written(path: Path, machine: str, process: int) -> bool:
+    """Whether the process named in a hidden name may still be writing it."""
     if machine == _MACHINE:
         import psutil
 
         return psutil.pid_exists(process)
     with contextlib.suppress(OSError):
-        return time.time() - path.lstat().st_mtime < _FORGOTTEN_SECONDS
+        return time.time() - path.lstat().st_mtime < _ABANDONED_SECONDS
     return False

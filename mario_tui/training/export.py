@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mario_tui import paths
 from mario_tui.agent.policy import load_policy, save_tensors
 from mario_tui.config import TrainingConfig, make_config
 from mario_tui.errors import InputError
 from mario_tui.store import checkpoint, evaluations, lookup
-from mario_tui.store.manifest import read_manifest
+from mario_tui.store.manifest import Manifest, read_manifest
 from mario_tui.system import files
 
 
@@ -40,8 +38,8 @@ def export_policy(source: Path, name: str) -> Path:
     run = files.hidden_name(final)
     net = policy.net.average or policy.net.online
     weights = {f"online.{key}": value.contiguous() for key, value in net.state_dict().items()}
-    dropped = ("format", "program", "python", "created", "step", "parts", "rotates")
-    header = {key: value for key, value in manifest.items() if key not in dropped}
+    dropped = {"format", "program", "python", "created", "sequence", "step", "parts", "rotates"}
+    header = manifest.model_dump(exclude=dropped)
     header |= {"agent": policy.spec.model_copy(update={"averaged": False}).model_dump(), "full": False}
     files.sweep(final.parent)  # exports that were killed
     try:
@@ -54,9 +52,8 @@ def export_policy(source: Path, name: str) -> Path:
                     files.fsync(run / file.name)
         if not (run / "config.toml").exists():  # which makes it a run
             files.write_atomically(run / "config.toml", _config_of(manifest).to_toml())
-        measured = evaluations.read(source.parent).get(source.name)
-        if measured:
-            evaluations.record(folder, **{"robust_protocol": None, **measured})
+        if measured := evaluations.read(source.parent).get(source.name):
+            evaluations.record(folder, **measured)
         files.fsync(run)
         os.rename(run, final)
     except BaseException:
@@ -66,9 +63,9 @@ def export_policy(source: Path, name: str) -> Path:
     return final / folder.name
 
 
-def _config_of(manifest: Mapping[str, Any]) -> TrainingConfig:
+def _config_of(manifest: Manifest) -> TrainingConfig:
     """The settings in a manifest, as far as they can be read."""
     try:
-        return make_config(**manifest["config"])
-    except (InputError, KeyError, TypeError):
-        return make_config(stage=manifest["stage"])
+        return make_config(**manifest.config)
+    except InputError:
+        return make_config(stage=manifest.stage)

@@ -174,11 +174,7 @@ class _Highlights:
                 library.set_aside(self._best_path)
             return self._best_path
         stem = f"{self._trainer.run_dir.name}-first-clear-{candidate.log.stage}"
-        path, number = paths.recordings_dir() / f"{stem}.mp4", 2
-        while path.exists() or path.with_suffix(".json").exists():  # of a part of the run that was given up
-            path = path.with_name(f"{stem}_{number}.mp4")
-            number += 1
-        return path
+        return paths.unique_path(paths.recordings_dir(), stem, ".mp4")  # one may be of a part of the run given up
 
     def close(self) -> None:
         """Gives up what is not done."""

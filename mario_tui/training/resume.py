@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,27 +10,24 @@ from typing import Any
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig, fixed_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store.manifest import MANIFEST, check_made_for, read_manifest
-from mario_tui.store.untrusted import sanitize
+from mario_tui.store.manifest import MANIFEST, Manifest, check_made_for, read_manifest
 
 
-def emulator_note(manifest: Mapping[str, Any]) -> str:
+def emulator_note(manifest: Manifest) -> str:
     """One line if a checkpoint was saved with another generation of the emulator, which does no harm; "" if not."""
     from mario_tui.game.emulator import emulator_generation
 
-    versions = _dict(manifest.get("versions"))
-    theirs, here = sanitize(versions.get("emulator", "")), emulator_generation()
+    theirs, here = manifest.versions.get("emulator", ""), emulator_generation()
     if theirs in ("", here):
         return ""
     return f"saved with {theirs}, goes on with {here}: the game is the same in every bit"
 
 
-def resume_notes(manifest: Mapping[str, Any]) -> Iterator[str]:
+def resume_notes(manifest: Manifest) -> Iterator[str]:
     """What has changed since a checkpoint was saved, and does no harm: one line each."""
     if note := emulator_note(manifest):
         yield note
-    versions = _dict(manifest.get("versions"))
-    known, here = sanitize(versions.get("torch", "")), metadata.version("torch")
+    known, here = manifest.versions.get("torch", ""), metadata.version("torch")
     if known and known.partition("+")[0] != here.partition("+")[0]:
         yield f"saved with PyTorch {known}, goes on with {here}: figures may be rounded otherwise"
 
@@ -43,17 +40,17 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
 
     Raises InputError for a change of a fixed setting, CheckpointError for a checkpoint that cannot be read.
     """
-    changes = dict(changes or {})
     from mario_tui.game.emulator import REWARD_VERSION
 
+    changes = dict(changes or {})
     manifest = read_manifest(path)
     check_made_for(path, manifest, reward=REWARD_VERSION)
     try:
-        saved = make_config(**_dict(manifest.get("config")))
-        spec = AgentSpec.parse(manifest.get("agent"))
+        saved = make_config(**manifest.config)
+        spec = AgentSpec.parse(manifest.agent)
     except (InputError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be continued by this version: {error}") from None
-    described = {"stage": manifest["stage"], **spec.model_dump()}
+    described = {"stage": manifest.stage, **spec.model_dump()}
     for name, value in {"stage": saved.stage, **AgentSpec.from_config(saved).model_dump()}.items():
         if described[name] != value and name != "averaged":  # an export has only the average: it is refused later
             raise CheckpointError(
@@ -66,15 +63,10 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
                 f"{name} cannot change when a run is resumed (it is {getattr(saved, name)!r}): start a new run for that"
             )
     changes.setdefault("demonstrations", "")
-    if saved.steps and manifest["step"] >= saved.steps:
+    if saved.steps and manifest.step >= saved.steps:
         changes.setdefault("steps", 0)
-    episodes = manifest.get("episodes")
-    if saved.episodes and isinstance(episodes, int) and episodes >= saved.episodes:
+    if saved.episodes and (manifest.episodes or 0) >= saved.episodes:
         changes.setdefault("episodes", 0)
-    if manifest.get("greedy_clear"):
+    if manifest.greedy_clear:
         changes.setdefault("until_clear", False)
     return saved.replace(**changes)
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -30,6 +30,7 @@ from mario_tui.agent.replay import FrameSnapshot
 from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
+from mario_tui.store.manifest import Manifest
 from mario_tui.store.untrusted import read_json
 from mario_tui.training.demo_data import as_json, from_json
 
@@ -75,9 +76,9 @@ def writers(
     return parts
 
 
-def read_demonstrations(folder: Path, manifest: Mapping[str, Any]) -> tuple[ActionLog, ...]:
+def read_demonstrations(folder: Path, manifest: Manifest) -> tuple[ActionLog, ...]:
     """The action logs in a verified checkpoint; raises CheckpointError where they cannot be read."""
-    if "demonstrations.json" not in manifest["parts"]:
+    if "demonstrations.json" not in manifest.parts:
         return ()
     try:
         return from_json(read_json(folder / "demonstrations.json"))
@@ -85,13 +86,13 @@ def read_demonstrations(folder: Path, manifest: Mapping[str, Any]) -> tuple[Acti
         raise CheckpointError(f"the demonstrations in {folder} cannot be read by this version: {error}") from None
 
 
-def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[str, Any], Tensor]:
+def read(folder: Path, mario: Mario, manifest: Manifest) -> tuple[dict[str, Any], Tensor]:
     """Brings `mario` to the state of a verified checkpoint; returns the trainer's own state and the stacks.
 
     The demonstrations are there already; with others added to the ones that were saved, their sampling begins anew. A
     checkpoint without a replay can be continued: learning then waits until the replay is filled anew.
     """
-    if "optimizer.safetensors" not in manifest["parts"]:
+    if "optimizer.safetensors" not in manifest.parts:
         raise CheckpointError(f"{folder} was exported to play only and cannot be trained on: resume another checkpoint")
     weights = load_file(folder / "agent.safetensors")
     check_weights(mario.net, weights)
@@ -99,7 +100,7 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
     _load_optimizer(mario, load_file(folder / "optimizer.safetensors"))
     state = read_json(folder / "trainer.json")
     mario.load_state_dict(state["mario"])
-    if "replay.frames" in manifest["parts"]:
+    if "replay.frames" in manifest.parts:
         rows = load_file(folder / "replay.safetensors")
         if len(rows.get("action", ())) > mario.memory.rows:
             raise InputError("the saved replay is of another size: resume with the settings it was made with")
@@ -109,7 +110,7 @@ def read(folder: Path, mario: Mario, manifest: Mapping[str, Any]) -> tuple[dict[
         mario.memory.load_state_dict(rows)
     else:
         mario.burn_in_until = mario.curr_step + mario.config.burn_in
-    if mario.demonstrations is not None and "demonstrations.safetensors" in manifest["parts"]:
+    if mario.demonstrations is not None and "demonstrations.safetensors" in manifest.parts:
         sampling = load_file(folder / "demonstrations.safetensors")
         if int(sampling["tick"]) == mario.demonstrations.tick:
             mario.demonstrations.load_state_dict(sampling)
@@ -120,8 +121,7 @@ def check_games(games: Any, envs: int) -> dict[str, Any] | None:
     """The games' state, if it is one that a fleet can restore in a time that one can wait for; raises ValueError."""
     if games is None:  # saved before they began
         return None
-    logs = games["frame_logs"] if "frame_logs" in games else games["button_logs"]
-    noops = games.get("noop_steps", [])
+    logs, noops = games["frame_logs"], games.get("noop_steps", [])
     numbers = [*noops, *(byte for log in logs for byte in log)]
     if len(logs) != envs or not all(type(number) is int for number in numbers):
         raise ValueError("the games' buttons are none")

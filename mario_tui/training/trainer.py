@@ -40,9 +40,9 @@ from mario_tui.play.evaluation import (
     evaluate,
     note,
 )
-from mario_tui.store import checkpoint, evaluations, lookup
+from mario_tui.store import checkpoint, lookup
 from mario_tui.store.history import EpisodeRecord, EvaluationRecord
-from mario_tui.store.manifest import check_made_for
+from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.run import rotate, run_lock, sweep_run
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.system import crash, files, guard
@@ -178,7 +178,7 @@ class Trainer:
             self.latest_frame: np.ndarray | None = None
             self.last_checkpoint: Path | None = None
             self._saved_step = -1
-            self._created = checkpoint.newest_time(self.run_dir)
+            self._sequence = lookup.next_sequence(self.run_dir)  # of the next checkpoint
             self._saver = Saver(self.run_dir, self.config)
             self._save_problem = self._rotation_problem = ""
             self._warned: set[str] = set()
@@ -779,9 +779,9 @@ class Trainer:
             demonstrations=self._shown,
             replay=full,
         )
-        self._created = checkpoint.now_after(self._created)
         header = {
-            "created": self._created,  # not when it is written, which for an evaluated agent is later
+            "created": checkpoint.now(),  # not when it is written, which for an evaluated agent is later
+            "sequence": self._sequence,
             "stage": self.config.stage,
             "agent": self.mario.spec.model_dump(),
             "reward": REWARD_VERSION,
@@ -799,6 +799,7 @@ class Trainer:
                 "emulator": emulator_generation(),
             },
         }
+        self._sequence += 1
         policy = self.policy() if full else self.live_policy()
         return _Snapshot(self.step, policy, parts, header)
 
@@ -811,7 +812,6 @@ class Trainer:
             "games": self.fleet.state_dict() if self.fleet else self._saved_games,
             "seconds": self._seconds_before + self.seconds,
             "best": list(self._best),
-            "robust_protocol": evaluations.ROBUST_PROTOCOL,
             "first_greedy_clear": asdict(clear) if clear else None,
             **({"demonstrations": self.demonstrations.as_json()} if self.demonstrations else {}),
         }
@@ -833,7 +833,7 @@ class Trainer:
         self._show(tuple(dict.fromkeys((*kept, *named))), others)
         if kept and not self.config.demonstrations:  # where they came from stays in the settings
             self.config = self.mario.config = self.config.replace(
-                demonstrations=manifest["config"].get("demonstrations", "")
+                demonstrations=manifest.config.get("demonstrations", "")
             )
         try:
             self._take_up(path, manifest)
@@ -850,16 +850,16 @@ class Trainer:
                 f"{newest.name} was saved later; from the next save on the run goes on from here, with this replay"
             )
         self.last_checkpoint, self._saved_step = path, self.step
-        if "replay.frames" not in manifest["parts"]:
+        if "replay.frames" not in manifest.parts:
             self._resume_notes.append("the replay was not kept with this checkpoint, and is filled anew")
         else:
             self._saver.learn_size(path, self.mario.memory.transitions)
 
-    def _take_up(self, path: Path, manifest: dict[str, Any]) -> None:
+    def _take_up(self, path: Path, manifest: Manifest) -> None:
         state, stacks = state_files.read(path, self.mario, manifest)
-        if self.step != manifest["step"]:
-            raise ValueError(f"it is of step {self.step:,}, and its manifest says {manifest['step']:,}")
-        history = (path / "metrics.csv").read_text() if "metrics.csv" in manifest["parts"] else None
+        if self.step != manifest.step:
+            raise ValueError(f"it is of step {self.step:,}, and its manifest says {manifest.step:,}")
+        history = (path / "metrics.csv").read_text() if "metrics.csv" in manifest.parts else None
         self.logger.load_state_dict(state["metrics"], history, self.step)
         self.learn_due = int(state["learn_due"])
         self._saved_games = state_files.check_games(state["games"], self.config.envs)
@@ -870,8 +870,7 @@ class Trainer:
         self.stacks.stacks = stacks.to(self.device)
         self._seconds_before = float(state["seconds"])
         rate, clear, x = state["best"]
-        measured = state.get("robust_protocol") == evaluations.ROBUST_PROTOCOL  # older versions had another one
-        self._best = (float(rate) if measured else 0.0, bool(clear), int(x))
+        self._best = (float(rate), bool(clear), int(x))
         clear = state["first_greedy_clear"]
         self.first_greedy_clear = FirstClear(int(clear["step"]), float(clear["seconds"])) if clear else None
 

@@ -8,7 +8,7 @@ first call that needs PyTorch takes seconds to import it. Apart from that, scree
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human_player import HumanPlayer
     from mario_tui.play.window_mirror import Source, WindowMirror
-    from mario_tui.store.catalog import CheckpointInfo, RunSummary
+    from mario_tui.store.catalog import Catalog, RunSummary
     from mario_tui.training.session import TrainingSession
     from mario_tui.video.library import RecordingInfo
     from mario_tui.video.record import Progress, Recording
@@ -100,7 +100,7 @@ class Services:
         from mario_tui.play.ghost import Ghost
         from mario_tui.store import catalog
 
-        best = next((info for info in catalog.list_checkpoints() if info.stage == stage and info.whole), None)
+        best = catalog.scan().best_of_stage(stage)
         return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
 
     def open_window(self, source: Source, name: str) -> WindowMirror:
@@ -164,22 +164,11 @@ class Services:
         logs, first_frame = _logs(log_path)
         return record_replay(logs, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled)
 
-    def list_checkpoints(self) -> Sequence[CheckpointInfo]:
+    def catalog(self) -> Catalog:
+        """All runs and checkpoints, from one look at the disk."""
         from mario_tui.store import catalog
 
-        return catalog.list_checkpoints()
-
-    def list_runs(self) -> Sequence[RunSummary]:
-        """The runs that have checkpoints, with all that is known of them; those with the best of a stage first."""
-        from mario_tui.store import catalog
-        from mario_tui.store.history import with_mean_rewards
-
-        return [replace(run, checkpoints=with_mean_rewards(run.checkpoints)) for run in catalog.list_runs()]
-
-    def run_summaries(self) -> Sequence[RunSummary]:
-        from mario_tui.store import catalog
-
-        return catalog.run_summaries()
+        return catalog.scan()
 
     def run_progress(self, run: Path, points: int) -> Sequence[float]:
         """How far a run's episodes got on the average, in that many parts of it or fewer."""

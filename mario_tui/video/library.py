@@ -112,26 +112,20 @@ def best_path(run: Path) -> Path:
 def set_aside(video: Path) -> None:
     """Gives a recording another name: its videos of every kind and its action log, as far as they exist."""
     kinds = (*FPS_CHOICES, ".json")
-    number = 2
-    while any(video.with_name(f"{video.stem}_{number}{kind}").exists() for kind in kinds):
-        number += 1
+    new = paths.unique_path(video.parent, video.stem, video.suffix, beside=kinds)
     for kind in kinds:
         with contextlib.suppress(FileNotFoundError):
-            os.rename(video.with_suffix(kind), video.with_name(f"{video.stem}_{number}{kind}"))
+            os.rename(video.with_suffix(kind), new.with_suffix(kind))
 
 
 def trash(path: Path) -> Path:
     """Moves a video and its action log into the trash folder beside the recordings; returns where the video is now."""
     folder = paths.recordings_dir() / ".trash"
     folder.mkdir(parents=True, exist_ok=True)
-    stem, number = f"{paths.timestamp()}_{path.stem}", 2
-    while any((folder / f"{stem}{suffix}").exists() for suffix in (path.suffix, ".json")):
-        stem = f"{paths.timestamp()}_{path.stem}_{number}"
-        number += 1
+    moved = paths.unique_path(folder, f"{paths.timestamp()}_{path.stem}", path.suffix)
     log = path.with_suffix(".json")
     others = [other for other in FPS_CHOICES if other != path.suffix and path.with_suffix(other).exists()]
     if log.exists() and not others:  # an MP4 and a GIF of one play share its log
-        os.rename(log, folder / f"{stem}.json")
-    moved = folder / f"{stem}{path.suffix}"
+        os.rename(log, moved.with_suffix(".json"))
     os.rename(path, moved)
     return moved

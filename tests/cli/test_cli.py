@@ -205,7 +205,7 @@ def test_an_unexpected_error_is_one_line_too(monkeypatch: pytest.MonkeyPatch, ca
     def fail() -> list:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(catalog, "list_checkpoints", fail)
+    monkeypatch.setattr(catalog, "scan", fail)
     assert main(["checkpoints"]) == 1
     assert capsys.readouterr().err == "mario-tui: RuntimeError: two lines (add --debug for the traceback)\n"
     with pytest.raises(RuntimeError):
@@ -429,7 +429,7 @@ def test_what_the_system_refuses_is_one_line(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(catalog, "list_checkpoints", fail)
+    monkeypatch.setattr(catalog, "scan", fail)
     assert main(["checkpoints"]) == 1
     assert capsys.readouterr().err == f"mario-tui: {line}\n"
 

@@ -27,7 +27,7 @@ def run(home: Path) -> Path:
 def test_a_run_gets_another_name(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["runs", "rename", "mine", "yours"]) == 0
     assert capsys.readouterr().out == "mine is now yours\n"
-    assert [one.run for one in catalog.list_runs()] == ["yours"]
+    assert [one.run for one in catalog.scan().trained_runs] == ["yours"]
 
 
 @pytest.mark.parametrize("by", ["name", "path"])
@@ -49,9 +49,9 @@ def test_a_checkpoint_is_deleted_and_its_run_stays(run: Path) -> None:
 
 def test_a_note_is_kept_and_taken_away(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["runs", "note", "mine", "jumps the pit"]) == 0
-    assert [info.note for info in catalog.list_checkpoints()] == ["jumps the pit"]
+    assert [info.note for info in catalog.scan().checkpoints] == ["jumps the pit"]
     assert main(["runs", "note", f"mine/{STEP}", ""]) == 0
-    assert [info.note for info in catalog.list_checkpoints()] == [""]
+    assert [info.note for info in catalog.scan().checkpoints] == [""]
     assert capsys.readouterr().out == f"Wrote the note of mine/{STEP}\nRemoved the note of mine/{STEP}\n"
 
 

@@ -196,7 +196,7 @@ def test_bad_arguments_are_named(arguments: dict) -> None:
 
 def test_results_are_noted_beside_the_checkpoint_and_move_best(home: Path) -> None:
     run = home / "checkpoints" / "noted"
-    header = {"stage": "1-1", "action_set": "tutorial"}
+    header = {"stage": "1-1", "agent": {}, "reward": "7.4.0", "config": {}}
     one, other = (checkpoint.write(run, step, {}, header) for step in (10, 20))
     (run / "config.toml").touch()
     policy = make_policy()
@@ -212,7 +212,7 @@ def test_results_are_noted_beside_the_checkpoint_and_move_best(home: Path) -> No
     assert (run / "best").resolve() == other
     evaluation.note(one, policy, outcome(9, 9), stage="1-1", **robust)  # too few episodes to say
     evaluation.note(one, policy, outcome(10, 10), stage="1-2", **robust)  # another stage
-    infos = {info.step: info for info in catalog.list_checkpoints()}
+    infos = {info.step: info for info in catalog.scan().checkpoints}
     assert (infos[10].greedy_clear, infos[10].robust_clear_rate, infos[10].best) == (True, None, False)
     assert (infos[20].greedy_clear, infos[20].robust_clear_rate, infos[20].best) == (None, 0.4, True)
 

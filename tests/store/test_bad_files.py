@@ -29,6 +29,7 @@ from mario_tui.config import TrainingConfig, load_toml, make_config, preset
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.store import catalog, checkpoint, lookup
+from mario_tui.store.manifest import read_manifest
 from mario_tui.training.resume import resume_config
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
@@ -37,7 +38,7 @@ ODD: list[Any] = [
     None, True, False, 0, -1, 1, 7, 256, 2**31, 2**63, 2**64, 10**30, 10**400, -(10**18), 0.5, -0.0, 1e308, 1e400,
     float("nan"), float("inf"), -float("inf"), "", "1-1", "9-9", "nature", "../../x", "/etc/passwd", "..", "a\0b",
     "\ud800", "\x1b]0;x\x07", "x" * 5000, "\n\n", [], [[]], [1] * 300, {}, {"": {}},
-    {"bytes": 1}, {"../x": {"bytes": 1, "sha256": ""}},
+    {"bytes": 1}, {"../x": {"bytes": 1, "sha256": "0" * 64}},
     functools.reduce(lambda inner, _: [inner], range(300), []),
 ]  # fmt: skip
 
@@ -138,8 +139,10 @@ class Fence:
                 self._check(event, path)
         elif event in ("os.rename", "os.symlink", "os.link"):
             self._check(event, arguments[1])
-        elif event in ("os.remove", "os.mkdir", "os.rmdir", "os.truncate") and os.path.isabs(arguments[0]):
-            self._check(event, arguments[0])
+        elif event in ("os.remove", "os.mkdir", "os.rmdir", "os.truncate"):
+            where = arguments[0]  # or a descriptor, of a file whose opening was seen
+            if isinstance(where, str | bytes | os.PathLike) and os.path.isabs(where):
+                self._check(event, where)
 
     def _check(self, event: str, path: object) -> None:
         if isinstance(path, str | bytes | os.PathLike):
@@ -182,7 +185,7 @@ def test_manifests(home: Path, seed: int) -> None:
     (folder / "manifest.json").write_bytes(bad_json(shipped_manifest(), rng))
     attempt(lambda: checkpoint.verify(folder))
     attempt(lambda: resume_config(folder))
-    (info,) = catalog.list_checkpoints()
+    (info,) = catalog.scan().checkpoints
     assert as_bytes(info.as_json())
 
 
@@ -250,7 +253,7 @@ def test_what_lies_beside_checkpoints(home: Path, seed: int) -> None:
     lines = (SHIPPED / "metrics.csv").read_bytes().splitlines(keepends=True)[:12]
     (run / "metrics.csv").write_bytes(damaged(b"".join(lines), rng))
     (run / "evaluations.csv").write_bytes(damaged((SHIPPED / "evaluations.csv").read_bytes()[:400], rng))
-    (info,) = catalog.list_checkpoints()
+    (info,) = catalog.scan().checkpoints
     assert as_bytes(info.as_json())
     read_metrics(run / "metrics.csv")
     run_curve(run, rng.choice(COMPARED), 10)
@@ -355,7 +358,7 @@ def is_sane(trained: Any) -> None:
     if mario.memory.ready:
         batch = mario.memory.sample()
         assert batch.reward.isfinite().all()
-        assert batch.action.max() < mario.action_dim
+        assert batch.action.max() < mario.spec.actions
 
 
 def test_the_whole_checkpoint_goes_on(trained: Any, home: Path) -> None:
@@ -515,14 +518,13 @@ def test_what_is_no_file_is_not_waited_for(home: Path, name: str, kind: str) -> 
     code = """
 import sys
 from pathlib import Path
-from mario_tui.store import checkpoint
-from mario_tui import paths
+from mario_tui.store import catalog
 from mario_tui.training.export import export_policy
 from mario_tui.errors import MarioTuiError
 from mario_tui.store.history import progress, read_metrics, run_curve
 from mario_tui.training.metrics import MetricLogger
 run = Path(sys.argv[1])
-print(len(catalog.list_checkpoints()))
+print(len(catalog.scan().checkpoints))
 read_metrics(run / "metrics.csv"), progress(run, 3), run_curve(run, "how far", 3)
 logger = MetricLogger(run, "1-1", 1)
 logger.note(1, "a line")
@@ -577,8 +579,9 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(home: Path) -> None
 def test_forged_demonstrations_are_refused(home: Path, logs: Any) -> None:
     from mario_tui.training.state_files import read_demonstrations
 
-    (home / "demonstrations.json").write_text(json.dumps({"logs": logs}))
-    assert not attempt(lambda: read_demonstrations(home, {"parts": {"demonstrations.json": {}}}))
+    folder = strange_run() / "step-001040000"
+    fit_manifest(folder, "demonstrations.json", as_bytes({"logs": logs}))
+    assert not attempt(lambda: read_demonstrations(folder, read_manifest(folder)))
 
 
 def test_a_video_said_to_have_more_frames_than_can_be_is_listed(home: Path) -> None:

@@ -34,7 +34,7 @@ for tick in range(40):
     frame = torch.full((2, 84, 84), tick, dtype=torch.uint8)
     nobody = np.zeros(2, dtype=bool)
     mario.cache(frame, np.zeros(2, dtype=int), np.ones(2), nobody, nobody, nobody)
-header = {"stage": "1-1", "agent": mario.spec.model_dump()}
+header = {"stage": "1-1", "agent": mario.spec.model_dump(), "reward": "7.4.0", "config": {}}
 saved = 1
 
 def save():
@@ -58,7 +58,7 @@ def check(done):
         state_files.read(whole, other, checkpoint.verify(whole))
         load_policy(whole)
         assert len(other.memory) == len(mario.memory) > 0
-    assert [info.whole for info in catalog.list_checkpoints()] == [True] * len(folders)
+    assert [info.whole for info in catalog.scan().checkpoints] == [True] * len(folders)
     assert (run / "best").resolve() in folders
     sweep_run(run)
     assert not hidden(home)
@@ -151,8 +151,7 @@ print(kill_at_every_stage(write, check))
 
 ROTATION = """
 def save(step, rotates):
-    header = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": {}, "rotates": rotates}
-    header["created"] = f"2026-01-01T00:00:0{step}+00:00"
+    header = {"stage": "1-1", "agent": {}, "reward": "7.4.0", "config": {}, "rotates": rotates, "sequence": step}
     parts = {name: lambda path: path.write_text("some") for name in ("a", "b")}
     folder = checkpoint.write(run, step, parts, header)
     evaluations.record(folder, greedy_clear=False, greedy_x=step)

@@ -12,7 +12,7 @@ from mario_tui.store import checkpoint
 from mario_tui.store.run import locked
 from mario_tui.system import files
 
-HEADER = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": {"actions": 2}}
+HEADER = {"stage": "1-1", "agent": {}, "reward": "7.4.0", "config": {}}
 
 
 def left_by(process: int, folder: Path, machine: str = files._MACHINE) -> Path:
@@ -27,6 +27,16 @@ def ended() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+def test_a_file_is_replaced_in_one_step(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = home / "file"
+    files.write_atomically(target, "old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(OSError, match="killed"):
+        files.write_atomically(target, "new")
+    assert target.read_text() == "old"
+    assert [path.name for path in home.iterdir()] == ["file"]
 
 
 def test_only_what_the_dead_left_is_swept(tmp_path: Path, ended: int) -> None:

@@ -164,7 +164,7 @@ def test_a_resumed_run_equals_the_one_that_went_on_also_without_the_files(small,
     run_to_end(resumed)
     assert resumed.mario.updates > 30
     assert differences(full_state(whole), full_state(resumed)) == []
-    parts = [checkpoint.verify(folder)["parts"] for folder in lookup.step_folders(paths.run_dir("part"))]
+    parts = [checkpoint.verify(folder).parts for folder in lookup.step_folders(paths.run_dir("part"))]
     assert ["demonstrations.json" in names for names in parts] == [True, True]
     assert ["demonstrations.safetensors" in names for names in parts] == [False, True], "as the replay"
 

@@ -84,7 +84,7 @@ def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path, monkey
             filler = fill(small_disk)  # not even a line of the log has room now
         elif ask_once(1000):
             assert trainer.problems()
-            assert [info.path for info in catalog.list_checkpoints() if info.whole] == [first]
+            assert [info.path for info in catalog.scan().checkpoints if info.whole] == [first]
             assert find_resumable(run)[0] == first
             assert 100 <= load_policy(first).step < 110
             assert list(run.glob(".*.part")) == []
@@ -133,7 +133,7 @@ def test_the_last_save_does_without_the_replay_where_that_has_no_room(
     told = [event.text for event in seen if isinstance(event, Warned)]
     assert any("could not be saved" in text for text in told)
     assert told[-1].startswith("saved without its replay")
-    assert "replay.frames" not in checkpoint.verify(finished.checkpoint)["parts"]
+    assert "replay.frames" not in checkpoint.verify(finished.checkpoint).parts
     (small_disk / "filler").unlink()
     assert load_policy(finished.checkpoint).step >= 1500
 
@@ -174,8 +174,8 @@ def test_where_somebody_can_make_room_it_waits_for_them(
     assert first.endswith("make room on the disk")
     assert second == first
     assert isinstance(event, Finished)
-    assert checkpoint.verify(event.checkpoint)["step"] == trainer.step
-    assert "replay.frames" in checkpoint.verify(event.checkpoint)["parts"]
+    assert checkpoint.verify(event.checkpoint).step == trainer.step
+    assert "replay.frames" in checkpoint.verify(event.checkpoint).parts
     assert trainer.step == (40 if asked == "stop" else 60)
 
 

@@ -88,7 +88,7 @@ def test_the_best_checkpoint_holds_the_weights_that_were_evaluated(small, monkey
         if isinstance(event, Stepped) and event.step in (100, 120):
             weights[event.step] = {name: value.clone() for name, value in trainer.mario.net.state_dict().items()}
     folder = best_of("best")
-    assert checkpoint.verify(folder)["step"] == 100
+    assert checkpoint.verify(folder).step == 100
     state = load_policy(folder).net.state_dict()
     assert all(torch.equal(value, weights[100][name]) for name, value in state.items())
     assert not torch.equal(state["online.0.weight"], weights[120]["online.0.weight"])
@@ -118,8 +118,8 @@ def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(
     taken = [(events[at - 1], event) for at, event in enumerate(events) if isinstance(event, Evaluated)]
     robust = {one.step: before for before, one in taken if one.robust}
     assert robust == {100: Stepped(320), 300: Stepped(520), 500: Stepped(720)}, "200 steps after the greedy result"
-    assert read_manifest(best_of("robust"))["step"] == 300
-    infos = {info.step: info for info in catalog.list_checkpoints()}
+    assert read_manifest(best_of("robust")).step == 300
+    infos = {info.step: info for info in catalog.scan().checkpoints}
     assert infos[300].robust_clear_rate == 0.9
     assert infos[300].greedy_clear is True, "which was no better than that of step 100, and is known all the same"
     assert infos[100].robust_clear_rate == 0.5
@@ -147,7 +147,7 @@ def test_where_games_are_sticky_the_robust_protocol_needs_no_greedy_clear(
             trainer.logger.clears = 1  # of training episodes: before, there is nothing to find
     robust = [event.step for event in events if isinstance(event, Evaluated) and event.robust]
     assert robust == ([200, 400, 600, 800] if sticky else [])
-    best = read_manifest(best_of("none"))["step"]
+    best = read_manifest(best_of("none")).step
     assert best == (400 if sticky else 50)
 
 
@@ -156,7 +156,7 @@ def test_a_robust_rate_of_none_is_noted_and_no_better_than_a_greedy_clear(
 ) -> None:
     monkeypatch.setattr(EVALUATE, lambda policy, **settings: outcome(int("episodes" not in settings), episodes=10))
     run_to_end(Trainer(small(network="small", steps=70, eval_every=50, robust_episodes=10), run="zero"))
-    (info,) = (info for info in catalog.list_checkpoints() if info.step == 50)
+    (info,) = (info for info in catalog.scan().checkpoints if info.step == 50)
     assert (info.greedy_clear, info.robust_clear_rate) == (True, 0.0)
 
 
@@ -197,7 +197,7 @@ def test_until_clear_stops_at_the_first_greedy_clear(small, monkeypatch: pytest.
     assert finished.first_greedy_clear is not None
     assert finished.first_greedy_clear.step == 100
     assert asked == [{"cancelled"}] * 2, "who waits for a clear does not wait for the robust protocol"
-    assert read_manifest(best_of("until"))["step"] == 100
+    assert read_manifest(best_of("until")).step == 100
 
 
 def test_what_is_under_way_at_the_last_step_is_waited_for(small, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_an_agent_kept_late_is_not_the_newest_checkpoint(small, monkeypatch: pyt
             assert best_of("late").name == "step-000000250"
             newest = lookup.step_folders(run)[-1]
             assert newest.name == "step-000000320"
-            assert "replay.frames" in checkpoint.verify(newest)["parts"]
+            assert "replay.frames" in checkpoint.verify(newest).parts
             return
     raise AssertionError("the robust evaluation of step 250 was not taken")
 
@@ -258,7 +258,7 @@ def test_a_checkpoint_knows_what_greedy_play_showed_before_it(small, monkeypatch
     saved = next(event for event in events[evaluated:] if isinstance(event, Saved))
     assert [told(event) for event in (events[evaluated - 1], saved)] == [("Stepped", 60), ("Saved", 60)]
     folders = lookup.step_folders(paths.run_dir("saved"))
-    assert [read_manifest(folder)["greedy_clear"] for folder in folders] == [False, True, True]
+    assert [read_manifest(folder).greedy_clear for folder in folders] == [False, True, True]
 
 
 def test_an_evaluation_is_told_to_end_when_training_stops(small, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,11 +43,11 @@ def test_an_exported_agent_plays_as_its_checkpoint_does_and_is_small(saved: Path
     assert after.spec == before.spec.model_copy(update={"averaged": False})
     assert (after.spec.head, after.spec.centered, after.spec.show_buttons) == ("dueling", True, True)
     assert after.step == before.step
-    assert sorted(checkpoint.verify(exported)["parts"]) == ["agent.safetensors"]
+    assert sorted(checkpoint.verify(exported).parts) == ["agent.safetensors"]
     weights = load_file(exported / "agent.safetensors")
     assert all(name.startswith("online.") for name in weights)
     assert (paths.run_dir("shared") / "metrics.csv").read_bytes() == (saved.parent / "metrics.csv").read_bytes()
-    (info,) = [info for info in catalog.list_checkpoints() if info.run == "shared"]
+    (info,) = [info for info in catalog.scan().checkpoints if info.run == "shared"]
     assert info.greedy_clear is True
 
 

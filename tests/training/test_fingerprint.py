@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fake_fleet import FakeFleet
@@ -16,6 +17,8 @@ from mario_tui.errors import CheckpointError
 from mario_tui.game.emulator import REWARD_VERSION, emulator_generation
 from mario_tui.play.evaluation import Evaluation
 from mario_tui.store import checkpoint, lookup
+from mario_tui.store.history import read_metrics
+from mario_tui.store.manifest import read_manifest
 from mario_tui.training.events import Warned
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer
@@ -49,10 +52,28 @@ def say(folder: Path, *, agent: dict[str, Any] | None = None, **changes: Any) ->
 
 def test_a_manifest_says_what_it_was_made_for(saved: Path) -> None:
     manifest = checkpoint.verify(saved)
-    assert manifest["reward"] == REWARD_VERSION
-    assert manifest["versions"]["emulator"] == emulator_generation()
-    assert AgentSpec.parse(manifest["agent"]) == AgentSpec.from_config(make_config(**manifest["config"]))
-    assert manifest["stage"] == "1-1"
+    assert manifest.reward == REWARD_VERSION
+    assert manifest.versions["emulator"] == emulator_generation()
+    assert AgentSpec.parse(manifest.agent) == AgentSpec.from_config(make_config(**manifest.config))
+    assert manifest.stage == "1-1"
+
+
+def test_a_manifest_says_the_mean_reward_of_the_last_episodes(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
+    trainer = Trainer(small(network="small", steps=300, save_every=10, seed=1), run="means")
+    run_to_end(trainer)
+    records = read_metrics(trainer.run_dir / "metrics.csv")
+    said = {
+        manifest.step: manifest.mean_reward for manifest in map(read_manifest, lookup.step_folders(trainer.run_dir))
+    }
+    expected = {
+        step: pytest.approx(np.mean([record.reward for record in records if record.step <= step]), abs=1e-3)
+        for step in said
+        if step >= records[0].step
+    }
+    assert len(set(said.values())) > 3
+    assert said == {step: expected.get(step) for step in said}
+    assert None in said.values(), "before the first episode ended"
 
 
 @pytest.mark.parametrize(
@@ -113,8 +134,8 @@ def test_another_emulator_is_told_to_who_evaluates_or_watches(saved: Path, capsy
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_what_an_older_version_did_not_say_is_taken_to_be_as_it_is_here(saved: Path) -> None:
-    say(saved, reward=None, versions=None)
+def test_versions_that_are_not_said_are_no_reason_to_warn(saved: Path) -> None:
+    say(saved, versions=None)
     trainer = Trainer(resume_config(saved, {"steps": 60}), resume=saved)
     assert [event for event in run_to_end(trainer) if isinstance(event, Warned)] == []
 

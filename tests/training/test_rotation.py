@@ -1,25 +1,21 @@
 """Which checkpoints of a run stay, and what they take on the disk, which is told before."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fake_fleet import FakeFleet
-from mario_tui import paths
 from mario_tui.config import TrainingConfig, preset
-from mario_tui.store import checkpoint, evaluations, lookup
-from mario_tui.store.manifest import MANIFEST, read_manifest
-from mario_tui.store.run import find_resumable, rotate
+from mario_tui.store import checkpoint, lookup
+from mario_tui.store.manifest import read_manifest
+from mario_tui.store.run import find_resumable
 from mario_tui.training.export import export_policy
 from mario_tui.training.resume import resume_config
 from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
 from mario_tui.training.state_files import REPLAY_PARTS
 from mario_tui.training.trainer import Trainer
 from runs import run_to_end
-
-HEADER = {"stage": "1-1", "action_set": "tutorial", "frame_skip": 4, "agent": {"actions": 2}}
 
 
 @pytest.fixture
@@ -28,12 +24,7 @@ def fake_games(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def steps(run: Path) -> list[int]:
-    return [checkpoint.verify(folder)["step"] for folder in lookup.step_folders(run)]
-
-
-def write(run: Path, step: int, **header: Any) -> Path:
-    parts = {"agent.bin": lambda path: path.write_bytes(bytes(10))}
-    return checkpoint.write(run, step, parts, {**HEADER, "rotates": True, "full": True, **header})
+    return [checkpoint.verify(folder).step for folder in lookup.step_folders(run)]
 
 
 @pytest.mark.usefixtures("fake_games")
@@ -49,101 +40,6 @@ def test_all_stay_where_nothing_is_said(small: Any) -> None:
     trainer = Trainer(small(steps=100, save_every=20, network="small"), run="all")
     run_to_end(trainer)
     assert steps(trainer.run_dir) == [20, 40, 60, 80, 100]
-
-
-def test_the_best_one_those_with_a_note_and_what_cannot_be_read_stay(home: Path) -> None:
-    run = paths.run_dir("run")
-    folders = [write(run, step) for step in range(1, 7)]
-    kept = write(run, 7, rotates=False)
-    newest, later = write(run, 8), write(run, 9)
-    for folder, x in zip(folders, (30, 900, 40, 50, 60, 70), strict=True):
-        evaluations.record(folder, greedy_clear=False, greedy_x=x)
-    evaluations.annotate(folders[2], "jumps too late")
-    (folders[3] / "manifest.json").write_text("{")
-    rotate(run, newest)
-    assert lookup.step_folders(run) == [folders[1], folders[2], folders[3], kept, newest, later]
-    assert (run / "best").resolve() == folders[1]
-    assert evaluations.read(run).keys() == {folder.name for folder in folders[1:4]}
-    assert list(run.glob(".*.part")) == []
-
-
-def test_the_full_one_before_the_newest_stays(home: Path) -> None:
-    run = paths.run_dir("run")
-    folders = [write(run, step, full=step != 3) for step in range(1, 5)]
-    rotate(run, folders[-1])
-    assert lookup.step_folders(run) == [folders[1], folders[3]]
-
-
-def test_where_notes_cannot_be_read_nothing_goes(home: Path) -> None:
-    run = paths.run_dir("run")
-    folders = [write(run, step) for step in range(1, 5)]
-    evaluations.annotate(folders[0], "keep this")
-    (run / evaluations.EVALUATIONS).write_text("{")
-    rotate(run, folders[-1])
-    assert lookup.step_folders(run) == folders
-
-
-def test_notes_that_cannot_be_read_are_kept_when_the_next_is_written(home: Path) -> None:
-    run = paths.run_dir("run")
-    folders = [write(run, step) for step in range(1, 5)]
-    evaluations.annotate(folders[0], "keep this")
-    damaged = (run / evaluations.EVALUATIONS).read_text() + "}"
-    (run / evaluations.EVALUATIONS).write_text(damaged)
-    evaluations.record(folders[-1], greedy_x=700)
-    assert evaluations.read(run) == {folders[-1].name: {"greedy_x": 700}}
-    (run / evaluations.EVALUATIONS).write_text("also damaged")
-    evaluations.record(folders[-1], greedy_x=700)
-    assert (run / "evaluations.damaged.json").read_text() == damaged
-    assert (run / "evaluations.damaged-2.json").read_text() == "also damaged"
-    rotate(run, folders[-1])
-    assert lookup.step_folders(run) == folders
-
-
-def test_the_best_stays_though_nothing_links_to_it(home: Path) -> None:
-    run = paths.run_dir("run")
-    folders = [write(run, step) for step in range(1, 6)]
-    for folder, x in zip(folders, (3200, 500, 600, 700, 800), strict=True):
-        evaluations.record(folder, greedy_x=x)
-    (run / "best").unlink()  # as a copy without links has none
-    rotate(run, folders[-1])
-    assert lookup.step_folders(run) == [folders[0], *folders[3:]]
-
-
-def test_what_a_link_leads_to_is_not_touched(home: Path) -> None:
-    mine = write(paths.run_dir("mine"), 7)
-    run = paths.run_dir("run")
-    folders = [write(run, step) for step in range(1, 4)]
-    (run / "step-000000009").symlink_to(mine)
-    before = (mine / MANIFEST).read_bytes()
-    checkpoint.drop_parts(run / "step-000000009", read_manifest(mine)["parts"].keys())
-    rotate(run, folders[-1])
-    assert (mine / MANIFEST).read_bytes() == before
-    checkpoint.verify(mine)
-    assert (run / "step-000000009").is_symlink()
-
-
-def test_where_nothing_is_noted_any_more_the_others_go(home: Path) -> None:
-    run = paths.run_dir("run")
-    folders = [write(run, step) for step in range(1, 5)]
-    (run / evaluations.EVALUATIONS).write_text("{}")
-    rotate(run, folders[-1])
-    assert lookup.step_folders(run) == folders[2:]
-
-
-def test_one_that_cannot_be_deleted_does_not_keep_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = paths.run_dir("run")
-    folders = [write(run, step) for step in range(1, 5)]
-    rename = os.rename
-
-    def refuse(source: Path, target: Path) -> None:
-        if source == folders[0]:
-            raise PermissionError(1, "Operation not permitted")
-        rename(source, target)
-
-    monkeypatch.setattr("mario_tui.store.run.os.rename", refuse)
-    with pytest.raises(PermissionError):
-        rotate(run, folders[-1])
-    assert lookup.step_folders(run) == [folders[0], *folders[2:]]
 
 
 @pytest.mark.usefixtures("fake_games")
@@ -162,8 +58,8 @@ def test_a_copy_is_not_replaced(home: Path, small: Any, monkeypatch: pytest.Monk
     trainer = Trainer(small(steps=20, save_every=20, keep_every=2, network="small"), run="source")
     run_to_end(trainer)
     (source,) = lookup.step_folders(trainer.run_dir)
-    assert read_manifest(source)["rotates"]
-    assert "rotates" not in read_manifest(export_policy(source, "copy"))
+    assert read_manifest(source).rotates
+    assert not read_manifest(export_policy(source, "copy")).rotates
 
 
 @pytest.mark.usefixtures("fake_games")

@@ -146,7 +146,7 @@ def test_pauses_saves_and_looking_do_not_change_what_is_learned(small) -> None:
     assert session.join(120)
     assert pauses > 5
     last = [lookup.step_folders(paths.run_dir(name))[-1] for name in ("plain", "disturbed")]
-    parts = [checkpoint.verify(folder)["parts"] for folder in last]
+    parts = [checkpoint.verify(folder).parts for folder in last]
     assert parts[0].keys() == parts[1].keys()
     different = {name for name in parts[0] if parts[0][name] != parts[1][name]}
     assert different <= {"trainer.json", "metrics.csv"}, "weights, optimizer, replay; the rest has times"

@@ -7,6 +7,7 @@ import torch
 
 from mario_tui.agent.mario import Mario
 from mario_tui.config import TrainingConfig
+from mario_tui.store import checkpoint
 from mario_tui.training import state_files
 
 
@@ -36,9 +37,9 @@ def test_a_restored_optimizer_goes_on_to_the_bit(home: Path, settings: dict) -> 
     for seed in range(3):
         learn(one, seed)
     parts = state_files.writers(one, {"mario": one.state_dict()}, torch.zeros(1), "", replay=False)
-    for name, write in parts.items():
-        write(home / name)
-    state_files.read(home, other, {"parts": dict.fromkeys(parts)})
+    header = {"stage": "1-1", "agent": one.spec.model_dump(), "reward": "7.4.0", "config": {}}
+    folder = checkpoint.write(home, 3, parts, header)
+    state_files.read(folder, other, checkpoint.verify(folder))
     for seed in range(3, 6):
         learn(one, seed)
         learn(other, seed)

@@ -216,7 +216,7 @@ def test_a_checkpoint_without_replay_waits_for_the_replay_to_fill(small, monkeyp
     monkeypatch.setattr("mario_tui.training.trainer.evaluate", lambda *args, **settings: result)
     run_to_end(Trainer(small(steps=60, eval_every=50), run="light"))
     light = paths.run_dir("light") / "best"
-    assert "replay.frames" not in checkpoint.verify(light)["parts"]
+    assert "replay.frames" not in checkpoint.verify(light).parts
     resumed = Trainer(resume_config(light.resolve(), {"steps": 80, "eval_every": 0}), resume=light.resolve())
     assert resumed.step == 50
     updates = resumed.mario.updates
@@ -241,7 +241,7 @@ def test_only_the_newest_full_checkpoint_keeps_the_replay(small) -> None:
     run_to_end(Trainer(small(steps=90, save_every=30), run="rotate"))
     folders = lookup.step_folders(paths.run_dir("rotate"))
     assert [folder.name for folder in folders] == ["step-000000030", "step-000000060", "step-000000090"]
-    assert ["replay.frames" in checkpoint.verify(folder)["parts"] for folder in folders] == [False, False, True]
+    assert ["replay.frames" in checkpoint.verify(folder).parts for folder in folders] == [False, False, True]
     assert not (folders[0] / "replay.frames").exists()
 
 
@@ -252,7 +252,7 @@ def test_greedy_evaluations_do_not_change_the_training(small) -> None:
     events = run_to_end(evaluated)
     assert [event.step for event in events if isinstance(event, Evaluated)] == [50, 100]
     assert differences(full_state(plain), full_state(evaluated)) == []
-    infos = {info.step: info for info in catalog.list_checkpoints() if info.run == "evaluated"}
+    infos = {info.step: info for info in catalog.scan().checkpoints if info.run == "evaluated"}
     assert infos[50].greedy_clear is False
     assert sum(info.best for info in infos.values()) == 1
     assert (paths.run_dir("evaluated") / "best").is_symlink()
@@ -363,7 +363,7 @@ def test_a_run_continued_from_an_earlier_checkpoint_goes_on_from_there(small) ->
     early = lookup.step_folders(paths.run_dir("branch"))[0]
     run_to_end(Trainer(resume_config(early, {"steps": 40}), resume=early))
     newest = lookup.find_checkpoint("branch")
-    assert read_manifest(newest)["step"] == 40, "the last one saved, not the one with the most steps"
+    assert read_manifest(newest).step == 40, "the last one saved, not the one with the most steps"
     assert find_resumable(newest.parent)[0] == newest
     assert (newest / "replay.frames").exists()
 

@@ -217,7 +217,7 @@ def test_resume_after_a_restart_equals_the_run_that_went_on(small) -> None:
 
 
 def saved_step(folder: Path) -> int:
-    return int(read_manifest(folder)["step"])
+    return int(read_manifest(folder).step)
 
 
 # memory

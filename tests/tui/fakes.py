@@ -24,7 +24,8 @@ from mario_tui.play.ghost import Ghost
 from mario_tui.play.human_player import HumanPlayer
 from mario_tui.play.pad import Controls
 from mario_tui.play.rollout import Chances
-from mario_tui.store.catalog import CheckpointInfo, RunSummary
+from mario_tui.store import evaluations
+from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
 from mario_tui.training.curves import Ends
 from mario_tui.training.session import Notice, TrainingSession, TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
@@ -396,7 +397,8 @@ def checkpoint(step: int = 120_000, **changes: Any) -> CheckpointInfo:
         "problem": "",
         "verified": True,
     }
-    return CheckpointInfo(**{**values, **changes})
+    values |= changes
+    return CheckpointInfo(**{"rank": evaluations.rank(values), **values})
 
 
 def typical_checkpoints() -> list[CheckpointInfo]:
@@ -507,6 +509,14 @@ def summaries(infos: Sequence[CheckpointInfo]) -> list[RunSummary]:
     ]
 
 
+class CatalogAsGiven(Catalog):
+    """Runs in the order in which a test gives them."""
+
+    @property
+    def trained_runs(self) -> list[RunSummary]:
+        return list(self.runs)
+
+
 class World(Services):
     """The app with fakes for everything below it; tests set and read the attributes."""
 
@@ -539,14 +549,8 @@ class World(Services):
         self.damage: dict[Path, str] = {}
         """What is wrong with checkpoints, as only reading them through shows."""
 
-    def list_checkpoints(self) -> Sequence[CheckpointInfo]:
-        return list(self.checkpoints)
-
-    def list_runs(self) -> Sequence[RunSummary]:
-        return summaries(self.checkpoints)
-
-    def run_summaries(self) -> Sequence[RunSummary]:
-        return summaries(self.checkpoints)
+    def catalog(self) -> Catalog:
+        return CatalogAsGiven(tuple(summaries(self.checkpoints)))
 
     def list_recordings(self) -> Sequence[RecordingInfo]:
         return list(self.recordings)

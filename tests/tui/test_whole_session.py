@@ -70,7 +70,7 @@ def test_a_whole_session(home: Path, width: int, height: int) -> None:
         assert termios.tcgetattr(terminal.master) == before, "the terminal is as it was"
 
     if width == 80:
-        step = read_manifest(lookup.step_folders(run)[-1])["step"]
+        step = read_manifest(lookup.step_folders(run)[-1]).step
         resumed = warm.run(
             [sys.executable, "-m", "mario_tui", "train", "--resume", run.name, "--steps", str(step + 5), "--json"],
             capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,

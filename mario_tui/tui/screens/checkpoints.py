@@ -197,7 +197,7 @@ class CheckpointsScreen(ListScreen[Row]):
         self._marked: list[Path] = []  # runs
 
     def read(self) -> Sequence[Row]:
-        return [Row(run) for run in self.app.services.list_runs()]
+        return [Row(run) for run in self.app.services.catalog().trained_runs]
 
     def shown(self) -> Sequence[Row]:
         return run_tree.visible_rows(self._infos, order=self._order, words=self._filter, opened=self._open)

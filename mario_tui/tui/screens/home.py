@@ -190,8 +190,8 @@ class HomeScreen(MarioScreen):
     async def _load(self) -> None:
         services = self.app.services
         try:
-            checkpoints = await asyncio.to_thread(services.list_checkpoints)
-            self._runs = tuple(await asyncio.to_thread(services.run_summaries))
+            catalog = await asyncio.to_thread(services.catalog)
+            self._runs = catalog.runs
             self._recordings = tuple(await asyncio.to_thread(services.list_recordings))
             self._progress = {
                 summary.run: tuple(await asyncio.to_thread(services.run_progress, summary.path, SPARKS))
@@ -200,11 +200,7 @@ class HomeScreen(MarioScreen):
         except (MarioTuiError, OSError) as error:
             self.notify(str(error), severity="error", markup=False)
             return
-        best: dict[str, CheckpointInfo] = {}
-        for info in checkpoints:
-            if info.whole:
-                best.setdefault(info.stage, info)
-        self._best = tuple(best.values())
+        self._best = catalog.best_of_stages
         self._loaded = True
         self._show_lists()
         self.refresh_bindings()
