@@ -127,7 +127,10 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     serve = add("serve", "show the app in a browser (extra 'web')", "serve.serve")
     serve.add_argument(
-        "--host", default="localhost", metavar="HOST", help="whom to serve (default localhost: nobody else)"
+        "--host",
+        default="localhost",
+        metavar="HOST",
+        help="the address to listen on (default localhost: this machine only)",
     )
     serve.add_argument("--port", type=int, default=8000, metavar="PORT", help="where (default 8000)")
     serve.add_argument("--url", metavar="URL", help="how browsers reach it, where that is not the host and the port")
@@ -241,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def program() -> int:
-    """`main` as a program of its own: who presses Ctrl+C while it ends, e.g. once too often, has it end at once."""
+    """`main` as a program of its own: Ctrl+C while it ends, e.g. once too often, ends it at once."""
     code = main()
     with contextlib.suppress(OSError):
         sys.stdout.flush()

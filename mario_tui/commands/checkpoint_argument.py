@@ -17,7 +17,7 @@ from mario_tui.training.resume import emulator_note
 def checkpoint_of(arguments: argparse.Namespace) -> Path:
     """The checkpoint named, with the arguments checked before anything slow is imported.
 
-    Where it was made with another generation of the emulator, that is said.
+    Prints a note if the checkpoint was made with another generation of the emulator.
     """
     if arguments.stage is not None:
         check_stage(arguments.stage)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recording_progress(quiet: bool) -> Iterator[Progress | None]:
-    """While a video is written: a bar on a terminal's stderr, nothing where output is read by a program.
+    """While a video is written: a bar on stderr if that is a terminal, nothing if `quiet`.
 
-    A signal to end is obeyed by leaving, so that nothing half-written stays; Ctrl+C does so by itself.
+    SIGTERM and SIGHUP raise SystemExit, as Ctrl+C raises KeyboardInterrupt, so that nothing half-written stays.
     """
 
     def leave(number: int, _: object) -> None:

@@ -16,7 +16,7 @@ from mario_tui.game.replaying import replay as replay_log
 
 
 def replay(arguments: argparse.Namespace) -> int:
-    """Plays a log again; where it has checksums and they are other ones than now, that is a failure."""
+    """Plays a log again; fails if the checksums in the log differ from those computed now."""
     logs = load_logs(Path(arguments.log))
     output = None if arguments.output is None else Path(arguments.output)
     if output is not None:
@@ -53,7 +53,7 @@ _REPLAY_KEYS = ("frames", "ram_crc32", "screen_crc32", "max_x", "reward", "clear
 
 
 def _replayed(log: ActionLog, result: ReplayResult) -> dict[str, Any]:
-    """What `replay` tells of an episode; `matches` where the log has checksums."""
+    """What `replay` prints of an episode; `matches` only if the log has checksums."""
     content = {"stage": log.stage} | {name: getattr(result, name) for name in _REPLAY_KEYS}
     if log.ram_crc32 is not None or log.screen_crc32 is not None:
         content["matches"] = not result.differs_from(log)

@@ -115,7 +115,7 @@ class ProgressBar:
         )
         config = trainer.config
         self._shown_at = -_SHOW_SECONDS
-        self._first: int | None = None  # the step this sitting began with
+        self._first: int | None = None  # the step that this process began with
         self._by_episode = bool(config.episodes and not config.steps)
         self._task = self._progress.add_task(
             f"{config.stage} {'episodes' if self._by_episode else 'steps'}",

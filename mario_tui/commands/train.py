@@ -99,10 +99,10 @@ def train(arguments: argparse.Namespace) -> int:
             with guard.guarded(full_screen=False), reporter, closing(events):
                 for event in events:
                     if not trouble and (trouble := _trouble(event)):
-                        control.stop()  # nobody is here who could let it go on
+                        control.stop()  # no user is here who could resume it
                     try:
                         reporter.report(event)
-                    except Exception:  # e.g. nobody reads any more
+                    except Exception:  # e.g. the reader of our output has gone
                         control.stop(in_a_hurry=True)
                         deque(events, maxlen=0)  # it saves
                         raise
@@ -116,7 +116,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def _trouble(event: Event) -> str:
-    """Why a training paused that does not go on by itself; "" where it did not."""
+    """Why the training paused, if it does not resume by itself; otherwise ""."""
     return event.reason if isinstance(event, Paused) and not event.goes_on else ""
 
 
@@ -165,5 +165,5 @@ def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
     try:
         yield received
     finally:
-        for number, handler in before.items():  # who was told to stop, and has, need not be told again
+        for number, handler in before.items():  # a signal that was obeyed is ignored from now on
             signal.signal(number, signal.SIG_IGN if number in received else handler)

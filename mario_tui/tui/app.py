@@ -46,7 +46,7 @@ class MarioTuiApp(App[int]):
         watch: a checkpoint to watch at once; leaving that screen leaves the app.
         stage: where to watch it; the stage it was trained on by default.
         play: a stage to play by hand at once; leaving that screen leaves the app.
-        handle_signals: stop, save and restore the terminal on SIGTERM, SIGHUP and SIGINT, also where it is gone.
+        handle_signals: on SIGTERM, SIGHUP and SIGINT stop, save and restore the terminal, even one that was closed.
     """
 
     TITLE = "mario-tui"
@@ -93,7 +93,7 @@ class MarioTuiApp(App[int]):
         self.keys: dict[str, str] = {}
         """Name of a binding -> the keys that the settings give it."""
         self.releases_reported = False
-        """Whether the terminal tells when a key is let go, while Play is on show."""
+        """Whether the terminal reports key releases, while a game is played by hand."""
 
     # start
 
@@ -161,7 +161,7 @@ class MarioTuiApp(App[int]):
         self.push_screen(PlayScreen(stage))
 
     def report_releases(self, on: bool) -> None:
-        """Asks the terminal to tell when keys are let go, or no longer to."""
+        """Asks the terminal to report key releases, or to stop."""
         self.releases_reported = False
         if isinstance(self._driver, TerminalDriver):
             self._driver.report_releases(on)
@@ -181,7 +181,7 @@ class MarioTuiApp(App[int]):
         if session is None:
             return
 
-        async def take() -> None:
+        async def copy_weights() -> None:
             try:
                 agent = await asyncio.to_thread(session.live_policy)
             except MarioTuiError as error:
@@ -189,7 +189,7 @@ class MarioTuiApp(App[int]):
             else:
                 use(agent)
 
-        self.run_worker(take(), group="live-agent")
+        self.run_worker(copy_weights(), group="live-agent")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "go":
@@ -250,7 +250,7 @@ class MarioTuiApp(App[int]):
 
     @property
     def snapshot(self) -> TrainingSnapshot | None:
-        """The state of the training that runs or ran last."""
+        """The state of the current training, or of the last one."""
         return None if self.session is None else self.session.snapshot
 
     @property
@@ -261,7 +261,7 @@ class MarioTuiApp(App[int]):
         self._open_session(lambda: self.services.new_session(config, run))
 
     def continue_training(self, checkpoint: Path) -> None:
-        """Goes on from a checkpoint, and shows it."""
+        """Resumes training from a checkpoint, and shows it."""
         if self._open_session(lambda: self.services.resume_session(checkpoint)):
             self.action_go("train")
 
@@ -336,7 +336,7 @@ class MarioTuiApp(App[int]):
 
     @property
     def failure(self) -> Exception | None:
-        """What ended the app, where it was an error."""
+        """The error that ended the app, if one did."""
         return self._exception
 
     async def action_quit(self) -> None:

@@ -1,8 +1,8 @@
 """Held keys in a terminal, where it speaks the kitty keyboard protocol: https://sw.kovidgoyal.net/kitty/keyboard-protocol/
 
-Textual asks for that protocol itself, with every key as an escape sequence, but has no use for the type of an event
-(press, repeat, release), and its parser fails where it stands in a sequence: so it is asked for by the screen that
-needs it, and taken out here.
+Textual asks for that protocol itself, with every key as an escape sequence, but does not use the type of an event
+(press, repeat, release), and its parser fails on a sequence with one. So the screen that needs it asks for it, and it
+is taken out here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TYPED_KEY = re.compile(r"(\x1b\[\d+)(?::\d*)*(;\d*):(\d)((?:;[\d:]*)?[u~A-HPQRS
 
 
 class KeyReleased(Message):
-    """A key was let go; `key` is its name as in `events.Key`, without modifiers."""
+    """A key was released; `key` is its name as in `events.Key`, without modifiers."""
 
     def __init__(self, key: str) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class KeyReleased(Message):
 
 
 class ReleasesReported(Message):
-    """The terminal tells from now on when a key is let go."""
+    """From now on the terminal reports key releases."""
 
     key = ""
 

@@ -70,7 +70,7 @@ class Leaving:
         )
 
     def on_ctrl_c(self) -> None:
-        """Leaves the second time, as those expect who do not know this app; says so the first time."""
+        """Leaves when it is pressed twice, as users of other programs expect; says so the first time."""
         app = self._app
         now = app.services.now().timestamp()
         if self._interrupted_at is not None and now - self._interrupted_at < TWICE_SECONDS:
@@ -98,7 +98,7 @@ class Leaving:
             await asyncio.sleep(0.02)
         session = app.session
         if session is not None and session.alive:
-            session.stop(in_a_hurry=code != 0)  # who sends a signal does not wait long
+            session.stop(in_a_hurry=code != 0)  # the sender of a signal does not wait long
             while not await asyncio.to_thread(session.join, 0.25):
                 if session.held:
                     self._ask_to_leave_unsaved(session)

@@ -29,19 +29,19 @@ class Row:
 
     @property
     def agent(self) -> CheckpointInfo | None:
-        """What is watched, recorded, measured and exported here: of a run its best; None where nothing is whole."""
+        """The one that is watched, recorded, measured and exported: of a run its best; None if all are damaged."""
         if self.checkpoint is None:
             return self.run.best
         return self.checkpoint if self.checkpoint.whole else None
 
     @property
     def resumable(self) -> CheckpointInfo | None:
-        """What training goes on from here: of a run where it stopped."""
+        """The checkpoint that training resumes from: of a run, where it stopped."""
         return self.run.resumable if self.checkpoint is None else self.agent
 
     @property
     def subject(self) -> CheckpointInfo:
-        """What the columns and a note are about: a run's newest checkpoint, a damaged one where none is whole."""
+        """The checkpoint that columns and notes are about: of a run its newest, a damaged one if none is intact."""
         return self.checkpoint or self.run.newest or self.run.checkpoints[0]
 
     @property
@@ -108,7 +108,7 @@ def state_of(row: Row) -> str:
 
 
 def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
-    """What to say of the selected row, and whether that is a problem."""
+    """The text about the selected row, and whether it is a problem."""
     one = row.checkpoint or (None if row.several else row.subject)
     if one is not None:
         if not one.whole:

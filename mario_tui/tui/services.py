@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from mario_tui.video.record import Progress, Recording
 
     Agent = Path | Policy
-    """Who plays: a checkpoint, or the weights of a training that goes on."""
+    """The agent that plays: a checkpoint, or the weights of a running training."""
 
 GRID_PANELS = 6
 
 
 def short_name(agent: Agent) -> str:
-    """Who plays, in a few words: `run/step-000120000`, or the live weights' own name."""
+    """The agent in a few words: `run/step-000120000`, or the live weights' own name."""
     if not isinstance(agent, Path):
         return agent.source
     return f"{agent.parent.name}/{agent.name}" if not agent.suffix else agent.name
@@ -121,7 +121,7 @@ class Services:
         progress: Progress,
         cancelled: Callable[[], bool],
     ) -> Recording:
-        """Records an episode that was played, from one of its frames on; `held` has the button byte of every frame."""
+        """Records an episode that was played, from one of its frames on; `held`: the button byte of every frame."""
         from mario_tui import paths
         from mario_tui.game.action_log import ActionLog
         from mario_tui.video.record import record_replay

@@ -86,12 +86,12 @@ class TerminalDriver(LinuxDriver):
 
     def _sigcont_application(self, *_: Any) -> None:
         # A hang-up is followed by SIGCONT. The driver takes that for the end of a suspension, and would start its
-        # threads a second time; nobody stops the first ones then.
+        # threads a second time; the first ones would never be stopped.
         if self._must_signal_resume:
             super()._sigcont_application()
 
     def report_releases(self, on: bool) -> None:
-        """Has the terminal say when keys are let go, too, where it can: it answers then; see `keyboard`."""
+        """Asks the terminal to report key releases, or to stop that; one that can answers (see `keyboard`)."""
         self.write(ASK_FOR_RELEASES if on else NO_MORE_RELEASES)
         self.flush()
 
@@ -121,7 +121,7 @@ def let_go_if_gone() -> None:
     except (termios.error, OSError):
         nowhere = os.open(os.devnull, os.O_RDWR)
         silent, _never_written = os.pipe()  # reading a dead terminal would return at once, again and again
-        os.set_blocking(silent, False)  # a thread may be about to read that was told of keys a moment ago
+        os.set_blocking(silent, False)  # a thread that was just told of input may be about to read
         os.dup2(silent, 0)
         for descriptor in (1, 2):
             os.dup2(nowhere, descriptor)

@@ -26,7 +26,7 @@ def compact(number: float) -> str:
 
 
 def decimal(number: float) -> str:
-    """A measured value with the digits that tell something: `1,234`, `56.7`, `0.0123`; `-` where there is none."""
+    """A measured value with its significant digits: `1,234`, `56.7`, `0.0123`; `-` if it is not finite."""
     if not math.isfinite(number):
         return "-"
     size = abs(number)
@@ -45,7 +45,7 @@ def epsilon(number: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Hours, minutes and seconds: `0:12:33`, `3 d 04:05`; `-` where it is not known."""
+    """Hours, minutes and seconds: `0:12:33`, `3 d 04:05`; `-` if unknown."""
     if seconds is None or not math.isfinite(seconds):
         return "-"
     whole = max(0, int(seconds))

@@ -203,7 +203,7 @@ class CheckpointsScreen(ListScreen[Row]):
         return run_tree.visible_rows(self._infos, order=self._order, words=self._filter, opened=self._open)
 
     def row_instead(self, gone: Path, row_before: int) -> int:
-        """Of the same run, where it is still there: its line, or one of its checkpoints."""
+        """A row of the same run while it is listed: its own, or one of its checkpoints."""
         same = [number for number, row in enumerate(self._shown) if row.run.path in (gone, gone.parent)]
         if not same:
             return super().row_instead(gone, row_before)
@@ -343,7 +343,7 @@ class CheckpointsScreen(ListScreen[Row]):
         if self.selected is not None and self.selected.resumable is not None:
             self.app.continue_training(self.selected.path)
 
-    # what is whole
+    # damage
 
     def _show_selected(self) -> None:
         super()._show_selected()
@@ -352,11 +352,11 @@ class CheckpointsScreen(ListScreen[Row]):
         all_of_them = (info for one in self._infos for info in one.run.checkpoints if info.whole)
         for infos in (offered, all_of_them):
             if unread := dict.fromkeys(info.path for info in infos if info and not info.verified):
-                self.run_worker(self._look_at(tuple(unread)), group="verify", exclusive=True)
+                self.run_worker(self._verify(tuple(unread)), group="verify", exclusive=True)
                 return
 
-    async def _look_at(self, unread: Sequence[Path]) -> None:
-        """Looks for damage that sizes do not show, and reads the list again."""
+    async def _verify(self, unread: Sequence[Path]) -> None:
+        """Looks for damage that sizes do not reveal, then has the list read again."""
         await asyncio.sleep(VERIFY_AFTER_SECONDS)
         try:
             for path in unread:
@@ -372,7 +372,7 @@ class CheckpointsScreen(ListScreen[Row]):
         self.fill()
 
     def action_filter(self) -> None:
-        def take(words: str | None) -> None:
+        def accept(words: str | None) -> None:
             if words is None:
                 return
             self._filter = words
@@ -381,7 +381,7 @@ class CheckpointsScreen(ListScreen[Row]):
             self.refresh_bindings()
 
         question = "Words that a run's name, its stage or its note must have; without any, all are shown."
-        self.app.push_screen(LineScreen("Filter", question, value=self._filter, yes="show these"), take)
+        self.app.push_screen(LineScreen("Filter", question, value=self._filter, yes="show these"), accept)
 
     def _compared(self) -> tuple[Path, ...]:
         """The marked runs that are still there."""
@@ -411,12 +411,12 @@ class CheckpointsScreen(ListScreen[Row]):
             return
         info = self.selected.agent or self.selected.subject
 
-        def take(line: str | None) -> None:
+        def accept(line: str | None) -> None:
             if line is not None:
                 self.do(lambda: self.app.services.annotate(info.path, line))
 
         question = f"A line to keep with {info.run}, step {text.count(info.step)}."
-        self.app.push_screen(LineScreen("Note", question, value=info.note, yes="keep it"), take)
+        self.app.push_screen(LineScreen("Note", question, value=info.note, yes="keep it"), accept)
 
     def action_rename(self) -> None:
         if self.selected is None:
@@ -430,7 +430,7 @@ class CheckpointsScreen(ListScreen[Row]):
             self._marked = [renamed if marked == run.path else marked for marked in self._marked]
             self._open |= {renamed} if run.path in self._open else set()
 
-        def take(name: str | None) -> None:
+        def accept(name: str | None) -> None:
             if name and name != run.run:
                 self.do(lambda: rename(name), f"{run.run} is now {name}")
 
@@ -440,21 +440,21 @@ class CheckpointsScreen(ListScreen[Row]):
             return "" if name == run.run else self.app.services.run_name_problem(name)
 
         screen = LineScreen("Rename run", question, value=run.run, yes="rename", problem_of=problem_of)
-        self.app.push_screen(screen, take)
+        self.app.push_screen(screen, accept)
 
     def action_export(self) -> None:
         info = None if self.selected is None else self.selected.agent
         if info is None:
             return
 
-        def take(name: str | None) -> None:
+        def accept(name: str | None) -> None:
             if name:
                 self.do(lambda: self.app.services.export(info.path, name), f"exported as {name}")
 
         question = f"A name for a copy of step {text.count(info.step)}: what plays, a few MB, not what training needs."
         name_problem = self.app.services.run_name_problem
         value = f"{info.run}-agent"
-        self.app.push_screen(LineScreen("Export", question, value=value, yes="export", problem_of=name_problem), take)
+        self.app.push_screen(LineScreen("Export", question, value=value, yes="export", problem_of=name_problem), accept)
 
     def action_trash(self) -> None:
         row = self.selected

@@ -1,4 +1,4 @@
-"""What Watch and Play have in common: a game that can be paused, slowed down, recorded, and shown in a window, too."""
+"""What Watch and Play share: a game that can be paused, slowed down, recorded, and shown in a window as well."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PAD_BINDINGS = [
     Binding("x,space", "press('a')", "Jump", id="play.jump", tooltip="Button A: jump, swim"),
     Binding("z", "press('b')", "Run", id="play.run", tooltip="Button B: run, throw fire"),
 ]
-"""The keys of the pad; those of Play hold wherever a person plays."""
+"""The keys of the pad, wherever a game is played by hand."""
 
 
 class GameScreen(MarioScreen):
@@ -64,7 +64,7 @@ class GameScreen(MarioScreen):
         self._records_from: EpisodeStep | None = None
         self._records_to = 0
         self._window: WindowSwitch | None = None
-        self._pad_keys: dict[str, int] = {}  # key -> button, while a person plays
+        self._pad_keys: dict[str, int] = {}  # key -> button, while the user plays
         self._gone = False
 
     @property
@@ -74,17 +74,17 @@ class GameScreen(MarioScreen):
 
     @property
     def controls(self) -> Controls | None:
-        """What a person holds, where one plays."""
+        """The pad in the user's hands; None while the agent plays."""
         return None
 
     @property
     def who(self) -> str:
-        """Who plays, as the window's title says it."""
+        """The player's name in the window's title."""
         raise NotImplementedError
 
     @property
     def recording_name(self) -> str:
-        """What files of recordings from here are named after."""
+        """The stem of the names of recordings made here."""
         raise NotImplementedError
 
     @property
@@ -158,7 +158,7 @@ class GameScreen(MarioScreen):
     # playing by hand
 
     def take_pad(self) -> None:
-        """From now on the pad's keys are a person's."""
+        """From now on the pad's keys are the user's."""
         keys = self.app.keys
         self._pad_keys = {
             key: BUTTONS[str(parse(binding.action)[2][0])]
@@ -168,7 +168,7 @@ class GameScreen(MarioScreen):
         self.app.report_releases(True)
 
     def give_pad(self) -> None:
-        """And no longer."""
+        """The pad's keys are no longer the user's."""
         self._release_all()
         self._pad_keys = {}
         self.app.report_releases(False)
@@ -196,12 +196,12 @@ class GameScreen(MarioScreen):
             self.controls.release(button)
 
     def releases_are_reported(self) -> None:
-        """From now on keys are held; what was tapped before is let go."""
+        """From now on keys are held; buttons that were tapped before are released."""
         self._release_all()
         self.refresh_numbers()
 
     def focus_is_lost(self) -> None:
-        """The terminal's window lost the focus: no key that is let go from now on will be heard of."""
+        """The terminal's window lost the focus: key releases are not reported any more."""
         self._release_all()
 
     def _release_all(self) -> None:
@@ -264,7 +264,7 @@ class GameScreen(MarioScreen):
             self._window = self._window or WindowSwitch(self.app)
             self._window.toggle(lambda: self.app.services.open_window(player, f"{self._stage}  {self.who}"))
 
-    def look_at_window(self) -> None:
+    def report_closed_window(self) -> None:
         if self._window is not None:
             self._window.report_closed()
 
@@ -285,8 +285,8 @@ class GameScreen(MarioScreen):
     OVER = "the episode is over"
     """What to do instead of recording it from here."""
 
-    def look_at_recording(self, moment: EpisodeStep) -> None:
-        """Ends a recording with the episode, or where somebody went back before its beginning."""
+    def follow_recording(self, moment: EpisodeStep) -> None:
+        """Ends a recording with the episode, or when the user goes back to before its first step."""
         start = self._records_from
         if start is None:
             return
@@ -296,7 +296,7 @@ class GameScreen(MarioScreen):
             self._end_recording()
 
     forgets = False
-    """Whether what was played after a moment is gone when one goes back to it."""
+    """Whether going back to a step discards what was played after it."""
 
     def _end_recording(self) -> None:
         start, self._records_from = self._records_from, None

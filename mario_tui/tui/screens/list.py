@@ -50,7 +50,7 @@ class Table(DataTable[Text], inherit_bindings=False):
 
 
 def shortened(name: str, width: int) -> str:
-    """A name with its middle left out where it is too long: they are told apart by their ends."""
+    """A name that is too long with its middle left out, since names differ at their ends."""
     if len(name) <= width:
         return name
     tail = (width - 1) // 2
@@ -70,7 +70,7 @@ class ListScreen(MarioScreen, Generic[Row]):
     TRASH = ""
     """Where deleted ones are kept."""
     EMPTY = ""
-    """What to do where there is nothing to list, with markup."""
+    """Shown, with markup, while there is nothing to list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,11 +92,11 @@ class ListScreen(MarioScreen, Generic[Row]):
         raise NotImplementedError
 
     def describe(self, info: Row) -> tuple[str, bool]:
-        """What to say of the selected row, and whether that is a problem."""
+        """The text about the selected row, and whether it is a problem."""
         raise NotImplementedError
 
     def shown(self) -> Sequence[Row]:
-        """Those of the rows that are to be on show."""
+        """The rows to show now."""
         return self._infos
 
     def row_instead(self, gone: Path, row_before: int) -> int:
@@ -124,7 +124,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.fill()
 
     def refresh_list(self) -> None:
-        """Shows the work in the background, and reads the list again where it may have changed."""
+        """Shows the work in the background, and reads the list again if it may have changed."""
         app = self.app
         jobs = Content("\n".join(self._job_lines()))
         widget = self.query_one("#jobs", Static)
@@ -136,7 +136,7 @@ class ListScreen(MarioScreen, Generic[Row]):
             self.run_worker(self._load(), group="list", exclusive=True)
 
     def _job_lines(self) -> Iterator[str]:
-        """What goes on in the background, a line each as far as there is room: the table is what the screen is for."""
+        """A line for each job in the background, a few at most: the table is what the screen is for."""
         jobs = self.app.jobs.running
         for job in jobs[:MOST_JOBS]:
             hint = "" if job is not jobs[-1] or job.cancelled else "  ctrl+x cancels"
@@ -156,7 +156,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.refresh_bindings()
 
     def fill(self, select: Path | None = None) -> None:
-        """Makes the table anew; the selected row, or another one, is selected and where it was on the screen."""
+        """Fills the table anew; the selected row, or its replacement, keeps its place on the screen."""
         table = self.query_one(Table)
         if select is None and self.selected is not None:
             select = self.selected.path
@@ -186,14 +186,14 @@ class ListScreen(MarioScreen, Generic[Row]):
         self._show_selected()
 
     def _scroll(self, line: int) -> None:
-        """Has the table begin with that line, or another from which the selected row is on the screen."""
+        """Scrolls the table to that line, or to one from which the selected row is visible."""
         table = self.query_one(Table)
         table.scroll_to(y=line, animate=False, force=True, immediate=True)
         table.move_cursor(row=table.cursor_row)
 
     @property
     def selected(self) -> Row | None:
-        """The row under the cursor, of which the table's messages tell only later than a quick key."""
+        """The row under the cursor; the table's messages about it may arrive after a quick key."""
         return self._shown[self.query_one(Table).cursor_row] if self._shown else None
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
@@ -224,7 +224,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.run_worker(in_thread(), group="files")
 
     def ask_to_trash(self, what: str, name: str, trash: Callable[[], object]) -> None:
-        """Asks whether something should go, and has it go."""
+        """Asks whether something should be deleted, and deletes it."""
         self.app.push_screen(
             ConfirmScreen(
                 f"Delete {what}?",

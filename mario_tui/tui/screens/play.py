@@ -1,4 +1,4 @@
-"""Play: a person plays in the terminal, against the agent's ghost."""
+"""Play: the user plays in the terminal, against the agent's ghost."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _HELD = "keys hold as long as you hold them"
 _LATCHED = "no key releases here: ← → stay held, ↓ lets go, x jump, s hop, z run on and off"
 
 _STAGE_X = 3200
-"""How long a stage is taken to be while nobody has been farther, pixels."""
+"""Assumed length of a stage, in pixels, until the user or the agent has been farther."""
 
 
 class PlayScreen(GameScreen):
-    """A game of one person; owns the player and the ghost, and closes them with itself."""
+    """A game played by hand; owns the player and the ghost, and closes them with itself."""
 
     CSS_PATH = "play.tcss"
     HEADING = "Play"
@@ -163,7 +163,7 @@ class PlayScreen(GameScreen):
 
     def on_screen_suspend(self) -> None:
         super().on_screen_suspend()
-        if self._player is not None and not self._player.paused:  # nobody can play behind another screen
+        if self._player is not None and not self._player.paused:  # the game would run on unseen behind another screen
             self._player.toggle_pause()
 
     def on_unmount(self) -> None:
@@ -195,10 +195,10 @@ class PlayScreen(GameScreen):
             held = self.app.releases_reported
             self.update_text("#badge", Content.styled(_HELD if held else _LATCHED, "$foreground 60%"))
             if moment is not None:
-                self.look_at_recording(moment)
+                self.follow_recording(moment)
                 self.update_text("#race", self._race(moment))
                 self.query_one("#numbers", Numbers).set_entries(self._entries(player, moment))
-        self.look_at_window()
+        self.report_closed_window()
 
     def _state(self, player: HumanPlayer, moment: EpisodeStep | None) -> Content:
         if self._problem or player.problem:
@@ -263,7 +263,7 @@ class PlayScreen(GameScreen):
         try:
             ghost = await asyncio.to_thread(self.app.services.open_ghost, stage)
         except (MarioTuiError, OSError):
-            return  # it is told as "no agent"; Checkpoints says more
+            return  # shown as "no agent"; Checkpoints says more
         if ghost is not None and not self._gone and stage == self._stage:
             self._ghost = ghost
             ghost.start()

@@ -36,7 +36,7 @@ KNOB_NAMES = {"learning_rate": "learning rate", "exploration_rate": "epsilon"}
 KNOBS = tuple(KNOB_NAMES)
 """What + and - change."""
 SILENT_SECONDS = 3.0
-"""A step takes milliseconds: when it takes so long, it is told."""
+"""A step takes milliseconds: one that takes this long is mentioned."""
 TURN = 1.5
 """How many times as much one press of + makes it."""
 CHART_IDS = {
@@ -178,9 +178,9 @@ class TrainScreen(MarioScreen):
         super().on_screen_resume()
         self.refresh_numbers()
         self.refresh_charts()
-        self.run_worker(self._look_at_memory(), group="memory", exclusive=True)
+        self.run_worker(self._read_free_bytes(), group="memory", exclusive=True)
 
-    async def _look_at_memory(self) -> None:
+    async def _read_free_bytes(self) -> None:
         services = self.app.services
         memory, disk = await asyncio.to_thread(lambda: (services.free_memory_bytes(), services.free_disk_bytes()))
         self.query_one(TrainForm).set_free_bytes(memory, disk)
@@ -354,10 +354,10 @@ class TrainScreen(MarioScreen):
     def action_note(self) -> None:
         self.app.push_screen(
             LineScreen("Note", "A line for the run's log, with the step that it is written at.", yes="write it"),
-            self._note,
+            self._write_log_line,
         )
 
-    def _note(self, line: str | None) -> None:
+    def _write_log_line(self, line: str | None) -> None:
         if line and self.app.session is not None:
             self._await(self.app.session.note(line), lambda _: "written into the log")
 
@@ -376,9 +376,9 @@ class TrainScreen(MarioScreen):
         )
 
     def _await(self, future: Future[T], done: Callable[[T], str]) -> None:
-        """Says what came of something that the training was asked for."""
+        """Notifies the user of the result of a request to the training."""
 
-        async def look() -> None:
+        async def wait() -> None:
             try:
                 words = done(await asyncio.wrap_future(future))
             except (MarioTuiError, OSError) as error:
@@ -386,7 +386,7 @@ class TrainScreen(MarioScreen):
             else:
                 self.notify(words, markup=False)
 
-        self.app.run_worker(look(), group="asked")
+        self.app.run_worker(wait(), group="asked")
 
     def action_new(self) -> None:
         self._wants_form = True
@@ -394,7 +394,7 @@ class TrainScreen(MarioScreen):
 
 
 def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
-    """The numbers of a snapshot with their labels, in the order in which a person asks for them.
+    """The numbers of a snapshot with their labels, the most wanted first.
 
     The `knob`, which + and - turn, has a mark.
     """
@@ -448,7 +448,7 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
 
 
 def warnings_of(snapshot: TrainingSnapshot, silent_seconds: float = 0.0) -> Content:
-    """What should be seen to, a line each."""
+    """The warnings, a line each."""
     lines = list(snapshot.warnings)
     if silent_seconds >= SILENT_SECONDS:
         lines.append(

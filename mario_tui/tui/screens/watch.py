@@ -37,7 +37,7 @@ _AGENT_ACTIONS = ("change_hands", "next_stage", "record_from_here", "record", "n
 
 LOG_ABOUT = (
     "A recording is played again from its action log, exactly as it was: the buttons are those that were pressed, and "
-    "nobody decides anything. Left and right go back to a moment and on from there."
+    "no agent decides anything. Left and right go back to a moment and on from there."
 )
 
 
@@ -219,7 +219,7 @@ class WatchScreen(GameScreen):
 
     @property
     def _is_log(self) -> bool:
-        """Whether a recording is replayed, where no agent decides anything."""
+        """Whether this is a recording, which is replayed without an agent."""
         return isinstance(self._agent, Path) and self._agent.suffix == ".json"
 
     def compose_body(self) -> ComposeResult:
@@ -288,13 +288,13 @@ class WatchScreen(GameScreen):
                 bars = self.query_one(QBars)
                 bars.values, bars.chosen = moment.q_values, moment.action
                 self.query_one(Pad).buttons = moment.buttons
-                self.look_at_recording(moment)
+                self.follow_recording(moment)
             stack = self.query_one("#stack", GameView)
             if moment is not None and stack.size and moment is not self._stack_of:
                 self._stack_of = moment
                 in_a_row = stack.size.width > 4 * stack.size.height
                 stack.frame = side_by_side(rgb(moment.stack), columns=len(moment.stack) if in_a_row else 0, gap=4)
-            self.look_at_window()
+            self.report_closed_window()
             if moment is not None:
                 self.query_one("#numbers", Numbers).set_entries(self.entries(moment))
 

@@ -1,4 +1,4 @@
-"""The curves of a training run and where its episodes end: one large, the others beside it where there is room."""
+"""The curves of a training run and where its episodes end: one large, the others beside it if there is room."""
 
 from __future__ import annotations
 

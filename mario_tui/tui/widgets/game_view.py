@@ -35,8 +35,8 @@ _styles: dict[int, Style] = {}
 class GameView(Widget):
     """Shows the frame last given to `frame`, as large as it fits, centred, with its proportions kept.
 
-    Frames are (height, width, 3) uint8 RGB. They are not copied: an array that was given must never change after.
-    Where there is no frame, `empty_text` stands in the middle. With `graphics` the frame is shown as a picture in the
+    Frames are (height, width, 3) uint8 RGB. They are not copied: an array must not change after it was given.
+    Without a frame, `empty_text` stands in the middle. With `graphics` the frame is shown as a picture in the
     terminal, and with half blocks only while the screen is not the topmost one.
     """
 
@@ -124,7 +124,7 @@ class GameView(Widget):
         """Asks Textual to repaint only the rows that differ: over a slow line, bytes are what counts."""
         self._update_terminal()
         if self._place is not None:
-            self._picture = None  # half blocks are made when they are asked for
+            self._picture = None  # half blocks are made on demand
             return
         before = self._picture
         if self._frame is None or before is None:
@@ -160,7 +160,7 @@ class GameView(Widget):
             self._in_terminal.show(self._frame, place)
 
     def _find_place(self) -> Place | None:
-        """Where on the screen a picture belongs; None where there is none or half blocks are to be drawn."""
+        """Where on the screen the picture belongs; None without one, or if half blocks are to be drawn."""
         if self._graphics is None or self._frame is None or not self.is_attached or not self.screen.is_active:
             return None
         try:

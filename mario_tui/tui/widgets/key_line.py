@@ -12,7 +12,7 @@ class KeyLine(Widget):
     """`space Pause  s Save  q Stop`: the screen's bindings, and the palette's key at the right; each can be clicked.
 
     One widget that draws a line: Textual's own Footer makes a new widget of every key whenever the bindings may have
-    changed, which delays a key by tens of milliseconds, and does not let go of the old ones.
+    changed, which delays a key by tens of milliseconds, and does not free the old ones.
     """
 
     DEFAULT_CSS = """

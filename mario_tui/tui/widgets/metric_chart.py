@@ -303,7 +303,7 @@ def _finite(points: Points) -> NDArray[np.float64]:
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """The same range, or one around it where it is (nearly) a single value."""
+    """The same range, or a wider one if it is (nearly) a single value."""
     low, high = float(low), float(high)
     if high - low > 1e-9 * max(abs(low), abs(high)):
         return low, high

@@ -18,7 +18,7 @@ STATUS_STYLES = {
 
 
 class TopBar(Widget):
-    """`mario-tui  Train            ● running  my-run  stage 1-1  cpu`: the right part gives way where it is narrow."""
+    """`mario-tui  Train            ● running  my-run  stage 1-1  cpu`: the right part is cut if there is no room."""
 
     DEFAULT_CSS = """
     TopBar { height: 1; dock: top; background: $panel; color: $foreground; padding: 0 1; }

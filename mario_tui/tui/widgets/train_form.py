@@ -65,7 +65,7 @@ class TrainForm(Vertical):
         self._free_memory: int | None = None
         self._free_disk: int | None = None
         self._values: dict[str, Any] = preset(PRESETS[0]).model_dump()
-        """The preset's values: what a setting has that was never unfolded."""
+        """The preset's values, which settings in folded groups keep."""
 
     def compose(self) -> ComposeResult:
         with FormBody(id="settings"):
@@ -103,7 +103,7 @@ class TrainForm(Vertical):
 
     @on(Collapsible.Expanded)
     async def _unfold(self, event: Collapsible.Expanded) -> None:
-        """Makes the lines of a group when they are first asked for: the form opens much faster without them."""
+        """Adds the rows of a group when it is first unfolded: the form opens much faster without them."""
         contents = event.collapsible.query_one(Collapsible.Contents)
         if not contents.children:
             await contents.mount(*(self._row(name) for name in self._folded()[event.collapsible.name or ""]))
@@ -125,7 +125,7 @@ class TrainForm(Vertical):
         self.set_class(bool(problem), "-problem")
 
     def check(self) -> TrainingConfig | None:
-        """Marks the settings that cannot be used, each at its line; the configuration where there are none."""
+        """Marks invalid settings, each at its row; returns the configuration, or None if any is invalid."""
         rows = self.rows()
         errors: dict[str, str] = {}
         config = None
