@@ -163,7 +163,12 @@ def test_a_recording_is_watched_in_a_terminal_only(
 
 def test_a_recording_is_watched_on_the_watch_screen(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[dict[str, object]] = []
-    monkeypatch.setattr("mario_tui.tui.run.run_app", lambda **arguments: shown.append(arguments) or 0)
+
+    def run_app(**arguments: object) -> int:
+        shown.append(arguments)
+        return 0
+
+    monkeypatch.setattr("mario_tui.tui.run.run_app", run_app)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert main(["watch", str(recording.with_suffix(".json"))]) == 0

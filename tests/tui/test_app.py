@@ -50,7 +50,7 @@ async def test_every_way_between_the_screens() -> None:
             ("escape", HomeScreen),
         ):
             await pilot.press(key)
-            await until(pilot, lambda screen=screen: isinstance(app.screen, screen))
+            await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]
             assert len(app.screen_stack) <= 3
 
 
@@ -59,7 +59,7 @@ async def test_help_lists_the_keys_of_the_screen_and_closes() -> None:
     async with app.run_test() as pilot:
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-        shown = {name for key in app.screen._keys for name in key.keys}
+        shown = {line.split()[0] for line in str(app.screen.query_one("#keys", Static).content).splitlines()}
         assert {"t", "q", "c", "?", "^q"} <= shown
         assert "w" not in shown, "there is no best agent to watch yet"
         await pilot.press("escape")
@@ -194,7 +194,7 @@ async def test_the_work_begun_last_is_cancelled_by_a_key_and_another_goes_on() -
         return SimpleNamespace(path=Path(f"/recordings/agent{suffix}"), seconds=10.0, cleared=True, max_x=3161)
 
     app.services.record = record  # type: ignore[method-assign]
-    app.notify = lambda message, **_: told.append(message)  # type: ignore[method-assign, assignment]
+    app.notify = lambda message, **_: told.append(message)  # type: ignore[method-assign]
     async with app.run_test() as pilot:
         assert not app.check_action("cancel_job", ())
         app.jobs.record(Path("/checkpoints/run/step-000000001"), ".gif")

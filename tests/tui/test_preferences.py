@@ -113,7 +113,7 @@ async def test_a_key_can_be_another_one_also_in_help_and_footer() -> None:
     world.user_preferences = Preferences(keys={"train.pause": "p,f9", "train.more": "f8", "app.help": "f1"})
     app = world.app()
     async with app.run_test() as pilot:
-        app.session = world.session  # type: ignore[assignment]
+        app.session = world.session
         world.session.start()
         await pilot.press("t")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.has_class("-live"))

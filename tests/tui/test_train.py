@@ -324,7 +324,7 @@ async def test_a_training_that_ends_meanwhile_has_no_live_weights() -> None:
     def ended() -> None:
         raise MarioTuiError("the training has ended")
 
-    world.session.live_policy = ended  # type: ignore[method-assign]
+    world.session.live_policy = ended
     async with live(world) as (app, pilot):
         await pilot.press("w")
         await until(pilot, lambda: "has ended" in " ".join(str(note.message) for note in app._notifications))
@@ -390,6 +390,7 @@ async def test_g_shows_all_games_and_the_first_one_again() -> None:
         await until(pilot, lambda: game.frame is wall[0])
         await pilot.press("g")
         await until(pilot, lambda: game.frame is not None and game.frame.shape == (480, 512, 3))
+        assert game.frame is not None
         assert np.array_equal(game.frame[:240, 256:], wall[1])
         await pilot.press("g")
         await until(pilot, lambda: game.frame is wall[0])
