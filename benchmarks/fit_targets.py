@@ -12,6 +12,7 @@ Mario's death.
 import argparse
 import time
 from ast import literal_eval
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -27,11 +28,19 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3200, help="updates for each group (default 3200)")
     arguments = parser.parse_args()
 
+    from mario_tui.agent.loss import LossResult, Transitions, td_estimate
     from mario_tui.agent.mario import Mario
+    from mario_tui.agent.network import MarioNet
     from mario_tui.agent.runtime import prepare_processor
+    from mario_tui.config import TrainingConfig
     from mario_tui.store import checkpoint, lookup
     from mario_tui.training import state_files
     from mario_tui.training.resume import resume_config
+
+    def regress(net: MarioNet, batch: Transitions, config: TrainingConfig) -> LossResult:
+        estimate = td_estimate(net, batch.s_tm1, batch.a_tm1)
+        loss = torch.nn.functional.smooth_l1_loss(estimate, batch.r_t)  # r_t holds the targets
+        return LossResult(loss, estimate.detach(), batch.r_t - estimate.detach())
 
     folder = lookup.find_checkpoint(arguments.run)
     config = resume_config(folder, {"precision": "float32"})
@@ -45,30 +54,29 @@ def main() -> None:
     for start in range(0, len(rows), CHUNK):
         index = rows[start : start + CHUNK]
         batch = memory.transitions_at(index)
-        reward = batch.reward / config.reward_scale
-        targets[index] = teacher.td_target(reward, batch.next_state, batch.done, batch.discount)
-        died[index] = batch.done
+        targets[index] = teacher.td_target(batch.r_t / config.reward_scale, batch.s_t, batch.discount_t)
+        died[index] = batch.discount_t == 0
     held_out, seen = rows[:HELD_OUT], rows[HELD_OUT:]
     print(f"{folder}: {len(rows):,} transitions, targets {targets[rows].mean():.2f} ± {targets[rows].std():.2f}")
 
     for text in arguments.settings:
         changes = {name: literal_eval(value) for name, _, value in (part.partition("=") for part in text.split())}
         student = Mario(config.replace(**{**changes, "replay_size": 100}))
+        student.loss = regress
         units = student.config.reward_scale / config.reward_scale
         rng, seconds = np.random.default_rng(1), 0.0
         for _ in range(arguments.updates):
             began = time.perf_counter()
             index = rng.choice(seen, student.config.batch_size)
             batch = memory.transitions_at(index)
-            estimate = student.td_estimate(batch.state, batch.action)
-            student.update_q_online(estimate, targets[index] / units)
+            student.optimizer.update(replace(batch, r_t=targets[index] / units).transitions)
             seconds += time.perf_counter() - began
         errors = []
         with torch.no_grad():
             for start in range(0, HELD_OUT, CHUNK):
                 index = held_out[start : start + CHUNK]
                 batch = memory.transitions_at(index)
-                errors.append(student.td_estimate(batch.state, batch.action) * units - targets[index])
+                errors.append(student.td_estimate(batch.s_tm1, batch.a_tm1) * units - targets[index])
         error = torch.cat(errors)
         print(
             f"{text or 'as it is':60s} {seconds:4.0f} s  rms {error.square().mean().sqrt():.2f}"

@@ -37,7 +37,7 @@ ACTION_SETS: dict[str, tuple[int, ...]] = {
 
 
 def action_like(buttons: int, actions: Sequence[int]) -> int | None:
-    """The number of the action that presses these buttons, or else the same but for B; None where there is none.
+    """The number of the action that presses these buttons, or else the same but for B; None if there is none.
 
     B makes Mario faster. Any other button makes another move of it: where a player goes left, no action that goes
     right stands for that.

@@ -292,7 +292,7 @@ class TrainingConfig(BaseModel):
         return self.eval_every or (20_000 if self.until_clear else 0)
 
     def replace(self, **changes: Any) -> TrainingConfig:
-        """A checked copy with other values; raises InputError where one is out of range."""
+        """A checked copy with other values; raises InputError if one is out of range."""
         return make_config(**{**self.model_dump(), **changes})
 
     def to_toml(self) -> str:
@@ -345,7 +345,7 @@ def make_config(**values: Any) -> TrainingConfig:
 
 
 def check_settings(values: dict[str, Any]) -> None:
-    """Raises InputError for settings, read from a file, of the wrong kind or out of range; "150" is no number here."""
+    """Raises InputError for settings, read from a file, of the wrong type or out of range; "150" is no number here."""
     try:
         TrainingConfig.model_validate(values, strict=True)
     except ValidationError as error:
@@ -380,7 +380,7 @@ def _reason(name: str, kind: str, message: str) -> str:
 
 
 def load_toml(path: Path) -> dict[str, Any]:
-    """The training settings in a TOML file; raises InputError where it cannot be read or holds something else."""
+    """The training settings in a TOML file; raises InputError if it cannot be read or holds something else."""
     content = read_toml(path)
     try:
         check_settings(content)
@@ -390,7 +390,7 @@ def load_toml(path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What is in a TOML file; raises InputError where it cannot be read."""
+    """The content of a TOML file; raises InputError if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -401,7 +401,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
-    """What the text of a TOML file says; raises InputError, naming the file, where it is none."""
+    """The content of a TOML file's text; raises InputError, naming the file, if it is not TOML."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also of a number with thousands of digits, or too deep a nesting
@@ -416,7 +416,7 @@ def field_help(name: str) -> tuple[str, str, str]:
 
 
 def fixed_settings() -> tuple[str, ...]:
-    """The settings that a run keeps from its first step to its last."""
+    """The settings that cannot change when a run is resumed."""
     fields = TrainingConfig.model_fields.items()
     return tuple(name for name, field in fields if (field.json_schema_extra or {}).get("fixed"))  # type: ignore[union-attr]
 

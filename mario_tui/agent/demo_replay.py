@@ -1,8 +1,8 @@
-"""Transitions of games that an agent was shown, kept beside its own and sampled with them.
+"""A replay buffer of demonstrations, sampled together with the agent's own.
 
 A fixed share of every batch comes from them, as the demo ratio of R2D3 (Paine et al. 2019, Making Efficient Use of
-Demonstrations to Solve Hard Exploration Problems). The loss is that of Double DQN for both: nothing makes the agent
-imitate, it learns what the shown actions led to.
+Demonstrations to Solve Hard Exploration Problems). The loss is that of Double DQN for both: the agent is not made to
+imitate, it learns what the demonstrated actions led to.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class DemonstrationRows:
     """Rows as in `Replay.add`, of one game after the other, each with its final frame.
 
     frame: (N, 84, 84) uint8; action: (N,) uint8; reward: (N,) float32; terminated, first, last: (N,) bool; usable: (N,)
-    bool, whether there is something to learn from what was done there, never so in a final frame.
+    bool, whether a transition that can be learned from begins there, never so in a final frame.
     """
 
     frame: Tensor
@@ -36,7 +36,7 @@ class DemonstrationRows:
 
 
 class Demonstrations(Replay):
-    """A replay that is filled once and never overwritten.
+    """A replay buffer that is filled once and never overwritten.
 
     Args:
         rows: what it holds; one of them at least is usable.
@@ -47,7 +47,7 @@ class Demonstrations(Replay):
     source = DEMONSTRATED
 
     def __init__(self, rows: DemonstrationRows, *, share: float, n_steps: int = 1, **settings: Any) -> None:
-        # rows can be sampled once n_steps more came after them: blank ones, as no game goes on there
+        # a row can be sampled once n_steps more follow it: blank ones after the last
         count, blank = len(rows.frame), n_steps - 1
         super().__init__(count + blank, n_steps=n_steps, **settings)
         self.share = share
@@ -85,12 +85,12 @@ class Demonstrations(Replay):
         return sampleable
 
     def sample_with(self, own: Replay) -> Batch:
-        """A batch of the agent's own transitions and, after them, of those shown.
+        """A batch of the agent's own transitions, followed by demonstrated ones.
 
-        Where `share` of a batch is no whole number, it is rounded up or down by chance, so that the mean is right.
+        If `share` of a batch is no whole number, it is rounded up or down at random, so that the mean is right.
 
-        With priorities the weights make up for what they did to the chances within each of the two, and leave the share
-        as it is: a transition that is as likely as the mean of its own counts 1 before the largest is made 1.
+        With priorities the importance-sampling weights correct the probabilities within each of the two buffers, and
+        leave the share as it is: before scaling, a transition of mean probability in its own buffer has the weight 1.
         """
         chance = float(torch.rand(1, generator=self._generator, dtype=torch.float64))
         theirs = int(self.share * own.batch_size + chance)
@@ -103,7 +103,7 @@ class Demonstrations(Replay):
             [replay.priorities.oversampling(part.index.numpy()) for replay, part in parts if replay.priorities]
         )
         weight = likelier**-self.priorities.beta
-        return replace(batch, weight=torch.from_numpy(weight / weight.max()).to(self.device))
+        return replace(batch, weight=torch.from_numpy(weight / np.max(weight)).to(self.device))
 
     def update_priorities_with(self, own: Replay, batch: Batch, td_errors: Tensor) -> None:
         """`Replay.update_priorities` of both, with a batch of `sample_with`."""
@@ -113,16 +113,16 @@ class Demonstrations(Replay):
                 replay.update_priorities(batch[part], td_errors[part])
 
     def state_dict(self) -> dict[str, Any]:
-        """The random state and the priorities; not the rows, which the games are played again for."""
+        """The random state and the priorities; not the rows, which come from playing the games again."""
         state: dict[str, Any] = {"tick": torch.tensor(self.tick), "generator": self._generator.get_state()}
         if self.priorities:
-            self._note_priorities()
+            self._apply_priorities()
             state["priorities"] = torch.from_numpy(self.priorities.values.copy())
             state["largest_priority"] = torch.tensor(float(self.priorities.largest))
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up where `state_dict` was called, with the same rows."""
+        """Continues from a state of `state_dict`, with the same rows."""
         self._generator.set_state(state["generator"])
         if self.priorities:
             self.priorities.load(state["priorities"].numpy(), float(state["largest_priority"]))

@@ -1,4 +1,4 @@
-"""Epsilon schedules: how the chance of a random action falls as training goes on."""
+"""Epsilon schedules: how the chance of a random action falls during training."""
 
 import math
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class ExponentialDecay:
     minimum: float
 
     def advance(self, steps: int) -> None:
-        """Moves on by a number of steps."""
+        """Lowers epsilon as for a number of steps."""
         for _ in range(steps):
             self.rate = max(self.minimum, self.rate * self.decay)
 
     def steps_to_minimum(self) -> float:
-        """Steps until epsilon is at its floor; infinite where it never gets there."""
+        """Steps until epsilon has its final value; infinite if it never gets there."""
         if self.rate <= self.minimum:
             return 0
         if self.decay >= 1 or self.minimum <= 0:
@@ -40,20 +40,20 @@ class LinearDecay:
         self._slope = max(self.rate - self.minimum, 0.0) / self.steps
 
     def advance(self, steps: int) -> None:
-        """Moves on by a number of steps."""
+        """Lowers epsilon as for a number of steps."""
         self.rate = max(self.minimum, self.rate - steps * self._slope)
 
     def steps_to_minimum(self) -> float:
-        """Steps until epsilon is at its floor; infinite where it never gets there."""
+        """Steps until epsilon has its final value; infinite if it never gets there."""
         if self.rate <= self.minimum:
             return 0
         return math.ceil((self.rate - self.minimum) / self._slope) if self._slope else math.inf
 
 
-def ladder(envs: int, alpha: float) -> np.ndarray:
-    """The power to which each game raises epsilon, (E,) float64: 1 for the first, 1 + `alpha` for the last.
+def per_actor_exponents(envs: int, alpha: float) -> np.ndarray:
+    """Per-actor epsilon: actor i of E explores with epsilon ** (1 + alpha i / (E - 1)); the exponents, (E,) float64.
 
-    So some games explore while others follow the policy far into the stage (Horgan et al. 2018, Distributed
-    Prioritized Experience Replay, equation in section 4).
+    So some actors explore while others follow the policy far into the stage (Horgan et al. 2018, Distributed
+    Prioritized Experience Replay, section 4).
     """
     return 1 + alpha * np.arange(envs) / max(envs - 1, 1)

@@ -1,4 +1,4 @@
-"""A trained agent that only plays: what watching, evaluation and recording need of it, from any kind of checkpoint."""
+"""A trained agent that only plays, from any kind of checkpoint: what watching, evaluation and recording use."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Policy:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Writes a safetensors file; raises OSError, as all that writes does, where there is no room for it."""
+    """Writes a safetensors file; raises OSError, as every writer does, if the disk is full."""
     try:
         save_file(dict(tensors), path)
     except SafetensorError as error:
@@ -71,7 +71,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
     """The policy in a checkpoint folder, a run (its newest checkpoint) or a tutorial `.chkpt` file.
 
-    Raises CheckpointError where there is none or it is damaged, foreign or of another format.
+    Raises CheckpointError if there is none, or if it is damaged, foreign or of another format.
     """
     found = lookup.find_checkpoint(path)
     return _from_tutorial(found, device) if found.is_file() else _from_folder(found, device)
@@ -120,7 +120,7 @@ def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
 
 
 def _check_unpacked_size(file: Path) -> None:
-    """Raises ValueError where a small file would take a lot of memory."""
+    """Raises ValueError for a small file that would take a lot of memory."""
     if zipfile.is_zipfile(file):  # as PyTorch has written them since 1.6
         with zipfile.ZipFile(file) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -137,7 +137,7 @@ def _load(net: MarioNet, state: dict[str, Tensor]) -> None:
 
 
 def check_weights(net: MarioNet, state: Mapping[str, Tensor]) -> None:
-    """Raises ValueError where tensors are not a network's weights: names, shapes, kinds and values."""
+    """Raises ValueError for tensors that are not this network's weights: names, shapes, kinds and values."""
     expected = net.state_dict()
     if state.keys() != expected.keys():
         raise ValueError(f"its layers are others: {', '.join(sorted(state.keys() ^ expected.keys()))[:100]}")

@@ -1,21 +1,26 @@
-"""The replay: every frame is stored once, and states are put together when they are sampled.
+"""The replay buffer: every frame is stored once, and observations are put together when they are sampled.
 
-A transition of the naive kind holds eight frames, and seven of them stand in its neighbours too. Here each row holds
-the frame an agent saw, what it did there and what came of it; the state of a row is that frame with the ones before.
+A naive transition holds eight frames, seven of which are in its neighbours, too. Here each row holds one frame, the
+action taken there and what came of it; an observation is that frame with the ones before it.
 
-Rows come in ticks: at every tick each of the `envs` games adds one row, so the row before row `i` in the same game is
-`i - envs`. An episode's final frame is a row too (`last`): no action was taken in it, it is there to be the next state
-of the row before. The storage, its cursor and the sampling protocol are torchrl's.
+Rows come in ticks: at every tick each of the E games (`envs`) adds one row, so that the row before row i of the same
+game is row i - E. An episode's final frame is a row too (`last`): no action was taken there, it is the next observation
+of the row before.
 
-With n-step returns (Sutton 1988, Learning to Predict by the Methods of Temporal Differences) a sample's reward is the
-discounted sum of the next n rewards, and its next state the one n steps on, or the episode's final one.
+With n-step returns (Sutton 1988, Learning to Predict by the Methods of Temporal Differences) r_t is the discounted sum
+of the next n rewards, and s_t the observation n steps later, or the episode's final one.
+
+Where torchrl ends and this project begins. torchrl: `TensorDictReplayBuffer` with `LazyTensorStorage` and its
+round-robin writer keeps the rows, moves the cursor and runs the sampling; `Priorities` stand on its sum tree. This
+project: which rows may be sampled (`TransitionSampler` asks `Replay.draw`), and how a row becomes a transition
+(`Replay._assemble`). The few columns that decide both are in numpy arrays beside the storage, too: looking them up
+there costs a fraction and never waits for a GPU.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -23,47 +28,51 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torchrl._torchrl import SumSegmentTreeFp32
+from torchrl import torchrl_logger
 from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
-from torchrl.data.replay_buffers.samplers import Sampler
+from torchrl.data.replay_buffers.samplers import RandomSampler
 
+from mario_tui.agent.loss import Transitions
+from mario_tui.agent.priorities import Priorities
+from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import InputError
 from mario_tui.system import free_memory
 
-logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every storage it makes, on the terminal
+torchrl_logger.setLevel(logging.WARNING)  # it announces every storage on the terminal
 
 # frame, action, reward, terminated, first, last, and the index that torchrl adds
 STORED_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1] + 1 + 4 + 1 + 1 + 1 + 8
-# and the mirrors of reward, terminated, first and last, in which sampling looks rows up
+# and the numpy columns of reward, terminated, first and last
 ROW_BYTES = STORED_BYTES + 4 + 1 + 1 + 1
 # a row's priority, and its part of a sum tree of at most four times as many nodes
 PRIORITY_BYTES = 4 + 4 * 4
 
 OWN, DEMONSTRATED = 0, 1
-"""Whose a transition is: the agent's, or from a game that it was shown."""
+"""Whose a transition is: the agent's, or a demonstration's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Transitions, as the update takes them: s_tm1, a_tm1, r_t, s_t in the usual notation.
+    """A sample of B transitions.
 
-    state, next_state: (B, depth, 84, 84) uint8; action: (B,) int64; reward: (B,) float32, a discounted sum of up to n;
-    done: (B,) bool, whether the next state is terminal, so that nothing can be expected after it; discount: (B,)
-    float32, what the next state's value counts, gamma to the power of the steps between the two states; index: (B,)
-    int64 on the CPU, the rows they begin in; weight: (B,) float32, what each counts in the loss; source: (B,) uint8 on
-    the CPU, whose they are: OWN or DEMONSTRATED.
+    s_tm1, a_tm1, r_t, discount_t, s_t, weight: as in `loss.Transitions`; index: (B,) int64 on the CPU, the rows they
+    begin in; source: (B,) uint8 on the CPU, whose they are: OWN or DEMONSTRATED.
     """
 
-    state: Tensor
-    next_state: Tensor
-    action: Tensor
-    reward: Tensor
-    done: Tensor
-    discount: Tensor
-    index: Tensor
+    s_tm1: Tensor
+    a_tm1: Tensor
+    r_t: Tensor
+    discount_t: Tensor
+    s_t: Tensor
     weight: Tensor
+    index: Tensor
     source: Tensor
+
+    @property
+    def transitions(self) -> Transitions:
+        """What the learning rule takes of it."""
+        return Transitions(self.s_tm1, self.a_tm1, self.r_t, self.discount_t, self.s_t, self.weight)
 
     def __getitem__(self, part: slice) -> Batch:
         """A part of the transitions."""
@@ -77,124 +86,8 @@ class Batch:
         return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
-class Priorities:
-    """What chance each row has of being drawn: prioritised replay (Schaul et al. 2016, Prioritized Experience Replay).
-
-    A row's chance is proportional to |TD error| ** alpha, and what it counts in the loss to (rows x chance) ** -beta,
-    the largest of a batch being 1. The sum tree is torchrl's.
-
-    Args:
-        rows: how many there are.
-        alpha: exponent of the TD error, more than 0.
-        beta: exponent of the correction.
-    """
-
-    _SMALLEST = 1e-3  # |TD error| added to every row's, so that none is never drawn again
-
-    def __init__(self, rows: int, alpha: float, beta: float) -> None:
-        self.rows, self.alpha, self.beta = rows, alpha, beta
-        self.values = np.zeros(rows, dtype=np.float32)  # |TD error| ** alpha
-        self.largest = np.float32(1.0)  # of all so far: what a new row gets
-        self._tree = SumSegmentTreeFp32(rows)
-
-    def enter(self, rows: np.ndarray) -> None:
-        """Makes rows as likely as the likeliest so far."""
-        self._set(rows, np.full(len(rows), self.largest, dtype=np.float32))
-
-    def leave(self, rows: np.ndarray) -> None:
-        """Makes rows impossible to draw."""
-        self._set(rows, np.zeros(len(rows), dtype=np.float32))
-
-    def update(self, rows: np.ndarray, td_errors: np.ndarray) -> None:
-        """Takes note of the TD errors, (B,) float32, that rows were found to have."""
-        values = ((np.abs(td_errors) + self._SMALLEST) ** self.alpha).astype(np.float32)
-        self.largest = max(self.largest, values.max())
-        still_there = self.values[rows] > 0
-        self._set(rows[still_there], values[still_there])
-
-    def draw(self, batch_size: int, generator: torch.Generator) -> np.ndarray:
-        """Rows by their chances, one from each of `batch_size` equal parts of the sum: (B,) int64."""
-        total = self._tree.query(0, self.rows)
-        part = torch.rand(batch_size, generator=generator, dtype=torch.float64) + torch.arange(batch_size)
-        index = self._tree.scan_lower_bound((part * (total / batch_size)).float().numpy())
-        rows = np.minimum(np.asarray(index, dtype=np.int64), self.rows - 1)
-        missed = self.values[rows] == 0  # by rounding: the nearest row with a chance takes its place
-        if missed.any():
-            possible = np.flatnonzero(self.values)
-            rows[missed] = possible[np.searchsorted(possible, rows[missed]).clip(max=len(possible) - 1)]
-        return rows
-
-    def weights(self, rows: np.ndarray) -> np.ndarray:
-        """What drawn rows count in the loss: (B,) float32."""
-        weights = self.values[rows] ** -self.beta
-        return np.asarray(weights / weights.max(), dtype=np.float32)
-
-    def oversampling(self, rows: np.ndarray) -> np.ndarray:
-        """How many times as likely rows are to be drawn as they would be if all were alike: (B,) float32."""
-        mean = self._tree.query(0, self.rows) / np.count_nonzero(self.values)
-        return np.asarray(self.values[rows] / mean, dtype=np.float32)
-
-    def load(self, values: np.ndarray, largest: float) -> None:
-        """Takes up the `values` and `largest` of an earlier one."""
-        self.largest = np.float32(largest)
-        self._set(np.arange(self.rows), np.asarray(values, dtype=np.float32))
-
-    def _set(self, rows: np.ndarray, values: np.ndarray) -> None:
-        if len(rows):
-            self.values[rows] = values
-            self._tree[rows] = values
-
-
-class FrameSnapshot:
-    """The frames that a replay holds at one moment, for another thread to read while the replay goes on.
-
-    They are not copied: a frame is only when the replay is about to write over it and it was not read yet.
-
-    Args:
-        frames: (ticks, E, 84, 84) uint8 on the CPU.
-    """
-
-    _TICKS_AT_ONCE = 64  # copied in one go, in which the replay may have to wait
-
-    def __init__(self, frames: Tensor) -> None:
-        self._frames = frames
-        self._kept: dict[int, Tensor] = {}
-        self._read = 0
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        """Ticks."""
-        return len(self._frames)
-
-    def keep(self, tick: int) -> None:
-        """Called by the replay before it writes over a tick."""
-        with self._lock:
-            if self._read <= tick < len(self._frames) and tick not in self._kept:  # the second time it is not the same
-                self._kept[tick] = self._frames[tick].clone()
-
-    def read(self, ticks: int) -> Iterator[Tensor]:
-        """The frames as they were, once, in blocks of that many ticks: (ticks, E, 84, 84) uint8, copies."""
-        for start in range(0, len(self), ticks):
-            block = torch.empty_like(self._frames[start : start + ticks])
-            for first in range(0, len(block), self._TICKS_AT_ONCE):
-                part = block[first : first + self._TICKS_AT_ONCE]
-                with self._lock:
-                    part.copy_(self._frames[self._read : self._read + len(part)])
-                    for tick in range(self._read, self._read + len(part)):
-                        if tick in self._kept:
-                            part[tick - self._read] = self._kept.pop(tick)
-                    self._read += len(part)
-            yield block
-
-    def close(self) -> None:
-        """Nothing is read any more."""
-        with self._lock:
-            self._read = len(self._frames)
-            self._kept.clear()
-
-
-class _TransitionSampler(Sampler):
-    """Draws rows that begin a whole transition, with a generator of its own."""
+class TransitionSampler(RandomSampler):
+    """Lets a replay choose the rows."""
 
     def __init__(self, replay: Replay) -> None:
         super().__init__()
@@ -203,34 +96,19 @@ class _TransitionSampler(Sampler):
     def sample(self, storage: Any, batch_size: int) -> tuple[Tensor, dict]:
         return self._replay.draw(batch_size), {}
 
-    def _empty(self) -> None:
-        pass
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        pass
-
-    def dumps(self, path: Any) -> None:
-        raise NotImplementedError("the replay is saved by its state_dict")
-
-    def loads(self, path: Any) -> None:
-        raise NotImplementedError("the replay is loaded by its state_dict")
-
 
 class Replay:
     """The most recent transitions of `envs` games, sampled uniformly or by priority.
 
     Args:
-        size: rows to keep, over all games; each takes ROW_BYTES bytes, and PRIORITY_BYTES more with priorities.
+        size: capacity in rows, over all games; each takes ROW_BYTES bytes, and PRIORITY_BYTES more with priorities.
         envs: games that add a row at each tick.
-        depth: frames in a state.
+        depth: frames in an observation.
         device: where rows are kept.
         batch_size: transitions in a sample.
-        n_steps: rewards that a sample sums.
-        gamma: discount factor of that sum.
-        alpha, beta: exponents of prioritised replay, see Priorities; alpha 0 samples uniformly.
+        n_steps: n of the n-step return.
+        gamma: discount factor.
+        alpha, beta: exponents of prioritised replay, see priorities.py; alpha 0 samples uniformly.
         seed: of the sampling.
 
     Raises:
@@ -259,7 +137,7 @@ class Replay:
         self.n_steps = n_steps
         self._powers = (gamma ** np.arange(n_steps + 1)).astype(np.float32)
         self.device = torch.device(device)
-        # the oldest rows lack their history and the newest their next state, so a few ticks come on top
+        # the oldest rows lack their history and the newest their next observation, so a few ticks come on top
         self.ticks = max(-(-size // envs), 1) + depth + n_steps - 1
         self.rows = self.ticks * envs
         self.row_bytes = ROW_BYTES + (PRIORITY_BYTES if alpha else 0)
@@ -269,16 +147,16 @@ class Replay:
         self._generator = torch.Generator().manual_seed(seed)
         self._buffer = TensorDictReplayBuffer(
             storage=LazyTensorStorage(self.rows, device=self.device),
-            sampler=_TransitionSampler(self),
+            sampler=TransitionSampler(self),
             batch_size=batch_size,
         )
-        # small mirrors, so that sampling looks rows up without going through the storage or the device
+        # columns of the storage again, by tick
         self._first = np.zeros((self.ticks, envs), dtype=bool)
         self._last = np.zeros((self.ticks, envs), dtype=bool)
         self._reward = np.zeros((self.ticks, envs), dtype=np.float32)
         self._terminated = np.zeros((self.ticks, envs), dtype=bool)
         self.priorities = Priorities(self.rows, alpha, beta) if alpha else None
-        self._unnoted: tuple[np.ndarray, Tensor] | None = None  # rows and TD errors of the last update
+        self._pending_priorities: tuple[np.ndarray, Tensor] | None = None  # rows and TD errors of the last update
         self._snapshot: FrameSnapshot | None = None
 
     def _check_memory(self, size: int) -> None:
@@ -323,14 +201,14 @@ class Replay:
             first: (E,) bool, whether the frame begins an episode.
             last: (E,) bool, whether the frame is an episode's final one, in which nothing was done.
         """
-        if self.tick == 0:  # in the middle of episodes, where a run goes on without its replay: there is no row before
+        if self.tick == 0:  # perhaps amid episodes, after a resume without the replay: there is no row before
             first = np.ones_like(first)
-        self._note_priorities()
+        self._apply_priorities()
         slot = self.tick % self.ticks
         if self.tick >= self.ticks:
             self.transitions -= int((~self._last[slot]).sum())
             if self._snapshot:
-                self._snapshot.keep(slot)
+                self._snapshot.preserve(slot)
         self._first[slot] = first
         self._last[slot] = last
         self._reward[slot] = reward
@@ -356,7 +234,7 @@ class Replay:
             self._move_priorities(low)
 
     def _move_priorities(self, low_before: int) -> None:
-        """After a tick was added: the ticks that can no longer be sampled leave, the one that can now enters."""
+        """After a tick was added: ticks that can no longer be sampled leave, the one that now can enters."""
         low, high = self._sampling_range()
         assert self.priorities
         for tick in range(low_before, low):
@@ -369,10 +247,10 @@ class Replay:
         return tick % self.ticks * self.envs + np.arange(self.envs)
 
     def sample(self, batch_size: int | None = None) -> Batch:
-        """So many transitions, a batch by default, with replacement; raises ValueError where there is none yet."""
+        """So many transitions, a batch by default, with replacement; raises ValueError if there is none yet."""
         if not self.ready:
             raise ValueError("the replay holds no whole transition yet")
-        if batch_size is not None:  # torchrl would warn of another size than its own
+        if batch_size is not None:  # torchrl would warn about a size other than its own
             return self.transitions_at(self.draw(batch_size).numpy())
         rows = self._buffer.sample()
         return self._assemble(rows["index"].cpu().numpy(), rows)
@@ -388,9 +266,9 @@ class Replay:
         return (order[ticks] % self.ticks) * self.envs + envs
 
     def draw(self, batch_size: int) -> Tensor:
-        """Rows of `batch_size` transitions; final frames, being no transitions, are drawn again."""
+        """The rows of a sample, (B,) int64; final frames begin no transition and are drawn again."""
         if self.priorities:
-            self._note_priorities()
+            self._apply_priorities()
             return torch.from_numpy(self.priorities.draw(batch_size, self._generator))
         low, high = self._sampling_range()
         index = np.empty(batch_size, dtype=np.int64)
@@ -402,7 +280,7 @@ class Replay:
         return torch.from_numpy(index)
 
     def _sampling_range(self) -> tuple[int, int]:
-        """The ticks that transitions can begin at: the newest have no next state, the oldest lack their history."""
+        """The ticks at which transitions can begin: the newest have no s_t yet, the oldest lack their history."""
         oldest = self.tick - self.ticks + self.depth - 1 if self.tick > self.ticks else 0
         return oldest, max(self.tick - self.n_steps, 0)
 
@@ -421,7 +299,7 @@ class Replay:
 
     def _assemble(self, index: np.ndarray, rows: TensorDict) -> Batch:
         """The transitions that begin in the rows at `index`: (B,) int64."""
-        last, rewards, terminated = (mirror.reshape(-1) for mirror in (self._last, self._reward, self._terminated))
+        last, rewards, terminated = (column.reshape(-1) for column in (self._last, self._reward, self._terminated))
         row, going_on = index, np.ones(len(index), dtype=bool)
         reward = np.zeros(len(index), dtype=np.float32)
         done = np.zeros(len(index), dtype=bool)
@@ -435,15 +313,15 @@ class Replay:
         stacks = torch.from_numpy(np.concatenate((self._stack_rows(index), self._stack_rows(row))))
         frames = self._frames().index_select(0, stacks.reshape(-1).to(self.device))
         states = frames.reshape(2, len(index), self.depth, *FRAME_SHAPE)
+        discount = self._powers[steps] * ~done  # nothing can be expected after a terminal s_t
         return Batch(
-            state=states[0],
-            next_state=states[1],
-            action=rows["action"].long(),
-            reward=torch.from_numpy(reward).to(self.device),
-            done=torch.from_numpy(done).to(self.device),
-            discount=torch.from_numpy(self._powers[steps]).to(self.device),
-            index=torch.from_numpy(index),
+            s_tm1=states[0],
+            a_tm1=rows["action"].long(),
+            r_t=torch.from_numpy(reward).to(self.device),
+            discount_t=torch.from_numpy(discount).to(self.device),
+            s_t=states[1],
             weight=self._weights(index),
+            index=torch.from_numpy(index),
             source=torch.full((len(index),), self.source, dtype=torch.uint8),
         )
 
@@ -453,22 +331,22 @@ class Replay:
         return torch.from_numpy(self.priorities.weights(index)).to(self.device)
 
     def update_priorities(self, batch: Batch, td_errors: Tensor) -> None:
-        """Makes the transitions of a batch the likelier the larger their TD errors, (B,) float32, were.
+        """Sets the priorities of a batch from its TD errors, (B,) float32.
 
-        Done when the priorities are needed next, since reading the errors waits for the device.
+        It is done when the priorities are needed next, since reading the errors waits for the device.
         """
         if self.priorities:
-            self._note_priorities()
-            self._unnoted = (batch.index.numpy(), td_errors.detach())
+            self._apply_priorities()
+            self._pending_priorities = (batch.index.numpy(), td_errors.detach())
 
-    def _note_priorities(self) -> None:
-        if self.priorities and self._unnoted:
-            index, td_errors = self._unnoted
-            self._unnoted = None
+    def _apply_priorities(self) -> None:
+        if self.priorities and self._pending_priorities:
+            index, td_errors = self._pending_priorities
+            self._pending_priorities = None
             self.priorities.update(index, td_errors.cpu().numpy())
 
     def _stack_rows(self, index: np.ndarray) -> np.ndarray:
-        """The rows whose frames make up the states at `index`: (B,) -> (B, depth) int64, the oldest first."""
+        """The rows whose frames make up the observations at `index`: (B,) -> (B, depth) int64, the oldest first."""
         first = self._first.reshape(-1)
         stack = np.empty((len(index), self.depth), dtype=np.int64)
         stack[:, -1] = index
@@ -482,14 +360,14 @@ class Replay:
         return frames
 
     def state_dict(self) -> dict[str, Any]:
-        """What is held, in tensors of the filled rows (`frame` is (N, 84, 84) uint8), and the random state."""
+        """The filled rows, a tensor for each column (`frame` is (N, 84, 84) uint8), and the random state."""
         held = min(self.tick, self.ticks) * self.envs
         rows = self._buffer.storage.get(slice(0, held)) if held else TensorDict({}, batch_size=[0])
         state: dict[str, Any] = {name: rows[name].cpu() for name in rows.keys()}  # noqa: SIM118
         state["tick"] = torch.tensor(self.tick)
         state["generator"] = self._generator.get_state()
         if self.priorities:
-            self._note_priorities()
+            self._apply_priorities()
             state["priorities"] = torch.from_numpy(self.priorities.values.copy())
             state["largest_priority"] = torch.tensor(float(self.priorities.largest))
         return state
@@ -497,7 +375,7 @@ class Replay:
     def snapshot(self) -> tuple[dict[str, Tensor], FrameSnapshot]:
         """What `state_dict` returns, without `frame`, and the frames: as of now, whatever is added later.
 
-        Until `drop_snapshot`, which ends the one before as well.
+        The frames can be read until `drop_snapshot` or the next snapshot.
         """
         self.drop_snapshot()
         state = self.state_dict()
@@ -522,15 +400,15 @@ class Replay:
                 raise ValueError("the replay's priorities are not all finite")
 
     def drop_snapshot(self) -> None:
-        """Keeps no frame for the last `snapshot` any more."""
+        """Ends the last `snapshot`."""
         if self._snapshot:
             self._snapshot.close()
             self._snapshot = None
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up where `state_dict` was called; the replay must have the same size and number of games.
+        """Continues from a state of `state_dict`.
 
-        Raises InputError where it has not, ValueError where the state is none.
+        Raises InputError for a state of another size or number of games, ValueError for one that is malformed.
         """
         tick = int(state["tick"])
         held = min(tick, self.ticks) * self.envs
@@ -546,8 +424,11 @@ class Replay:
         if not held:
             return
         names = ("frame", "action", "reward", "terminated", "first", "last")
-        self._buffer.extend(TensorDict({name: state[name] for name in names}, batch_size=[held], device=self.device))
-        self._buffer.writer._cursor = tick * self.envs % self.rows  # torchrl has no public way to set it
+        rows = TensorDict({name: state[name] for name in names}, batch_size=[held], device=self.device)
+        self._buffer.extend(rows)
+        oldest = tick * self.envs % self.rows
+        if held == self.rows and oldest:  # the cursor is at row 0: adding what is before the oldest again moves it
+            self._buffer.extend(rows[:oldest])
         self._first.reshape(-1)[:held] = state["first"].cpu().numpy()
         self._last.reshape(-1)[:held] = state["last"].cpu().numpy()
         self._reward.reshape(-1)[:held] = state["reward"].cpu().numpy()

@@ -35,7 +35,7 @@ def prepare_processor(threads: int = 0) -> None:
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)
     torch.set_num_threads(threads or max(1, min(4, (os.cpu_count() or 1) // 2)))
     if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
         if mallopt:
             mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
             mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import check_weights, save_tensors
-from mario_tui.agent.replay import FrameSnapshot
+from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog

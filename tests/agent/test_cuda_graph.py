@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from mario_tui.agent.cuda_graph import GraphedUpdate
+from mario_tui.agent.loss import double_dqn
 from mario_tui.agent.mario import Mario
+from mario_tui.agent.optimizer import NetworkOptimizer
+from mario_tui.agent.runtime import resolve_precision
 from mario_tui.config import TrainingConfig
 from test_mario import random_batch, weights_of
 
@@ -33,15 +36,17 @@ class NoGpu:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_graphed_update_equals_the_plain_one(precision: str) -> None:
-    plain, graphed = (Mario(TrainingConfig(replay_size=100, network="small", precision=precision)) for _ in range(2))
+    config = TrainingConfig(replay_size=100, network="small", precision=precision)
+    plain, graphed = Mario(config), Mario(config)
     recorder = NoGpu()
-    update = GraphedUpdate(graphed.update_networks, recorder)
+    dtype = resolve_precision(precision, torch.device("cpu"))
+    optimizer = NetworkOptimizer(
+        graphed.net, lambda net, batch: double_dqn(net, batch, config),
+        learning_rate=config.learning_rate, dtype=dtype, recorder=recorder,
+    )  # fmt: skip
     for seed in range(10):
-        batch = random_batch(seed, size=4)
-        arguments = (
-            batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight,
-        )  # fmt: skip
-        for ours, theirs in zip(update(*arguments), plain.update_networks(*arguments), strict=True):
+        batch = random_batch(seed, size=4).transitions
+        for ours, theirs in zip(optimizer.update(batch), plain.optimizer.update(batch), strict=True):
             assert torch.equal(ours, theirs), f"update {seed}"
         assert torch.equal(weights_of(graphed.net.online), weights_of(plain.net.online)), f"update {seed}"
     assert recorder.asked == ["warm up"] * 3 + ["record"] + ["replay"] * 7

@@ -137,7 +137,7 @@ def test_state_dict_brings_back_the_draws(alpha: float) -> None:
         batches = []
         for _ in range(5):
             batch = shown.sample_with(replay)
-            shown.update_priorities_with(replay, batch, batch.reward)
+            shown.update_priorities_with(replay, batch, batch.r_t)
             batches += [batch.index, batch.weight, batch.source]
         return batches
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, ladder
+from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, per_actor_exponents
 from mario_tui.agent.mario import Mario
 from mario_tui.config import TrainingConfig
 
@@ -35,10 +35,10 @@ def test_many_steps_at_once_are_as_good_as_one_by_one() -> None:
     assert one.rate == pytest.approx(other.rate)
 
 
-def test_the_ladder_goes_from_epsilon_itself_to_the_power_of_one_more_than_alpha() -> None:
-    assert ladder(3, 7.0).tolist() == [1.0, 4.5, 8.0]
-    assert ladder(1, 7.0).tolist() == [1.0]
-    assert np.array_equal(ladder(4, 0.0), np.ones(4)), "without one all games are alike"
+def test_the_exponents_go_from_epsilon_itself_to_the_power_of_one_more_than_alpha() -> None:
+    assert per_actor_exponents(3, 7.0).tolist() == [1.0, 4.5, 8.0]
+    assert per_actor_exponents(1, 7.0).tolist() == [1.0]
+    assert np.array_equal(per_actor_exponents(4, 0.0), np.ones(4)), "without one all games are alike"
 
 
 def test_the_settings_choose_the_schedule() -> None:

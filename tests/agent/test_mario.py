@@ -1,5 +1,7 @@
 """The learning rule is the tutorial's, and torchrl's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from tensordict import TensorDict
 from torchrl.modules import QValueActor
 from torchrl.objectives import DQNLoss
 
+from mario_tui.agent.loss import double_dqn
 from mario_tui.agent.mario import Mario, resolve_device
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.replay import Batch
@@ -26,41 +29,43 @@ def make_mario(**settings) -> Mario:
 def random_batch(seed: int, size: int = 32) -> Batch:
     g = torch.Generator().manual_seed(seed)
     frames = lambda: torch.randint(0, 256, (size, 4, 84, 84), generator=g, dtype=torch.uint8)  # noqa: E731
+    s_tm1, s_t = frames(), frames()
     return Batch(
-        state=frames(),
-        next_state=frames(),
-        action=torch.randint(0, 2, (size,), generator=g),
-        reward=torch.randint(-15, 61, (size,), generator=g).float(),
-        done=torch.rand(size, generator=g) < 0.3,
-        discount=torch.full((size,), 0.9),
-        index=torch.arange(size),
+        s_tm1=s_tm1,
+        a_tm1=torch.randint(0, 2, (size,), generator=g),
+        r_t=torch.randint(-15, 61, (size,), generator=g).float(),
+        discount_t=0.9 * (torch.rand(size, generator=g) >= 0.3),
+        s_t=s_t,
         weight=torch.ones(size),
+        index=torch.arange(size),
         source=torch.zeros(size, dtype=torch.uint8),
     )
 
 
 def tutorial_loss(net: MarioNet, batch: Batch, gamma: float = 0.9):
     """td_estimate, td_target and the loss as the tutorial writes them, on its float states."""
-    state, next_state = batch.state.float() / 255, batch.next_state.float() / 255
-    estimate = net(state, model="online")[np.arange(0, 32), batch.action]
+    state, next_state, done = batch.s_tm1.float() / 255, batch.s_t.float() / 255, batch.discount_t == 0
+    estimate = net(state, model="online")[np.arange(0, 32), batch.a_tm1]
     with torch.no_grad():
         best_action = torch.argmax(net(next_state, model="online"), axis=1)
         next_q = net(next_state, model="target")[np.arange(0, 32), best_action]
-        target = (batch.reward + (1 - batch.done.float()) * gamma * next_q).float()
+        target = (batch.r_t + (1 - done.float()) * gamma * next_q).float()
     return estimate, target, torch.nn.SmoothL1Loss()(estimate, target)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_estimate_target_and_loss_equal_the_tutorials(seed: int) -> None:
     mario, batch = make_mario(), random_batch(seed)
-    assert batch.done.any()
-    assert not batch.done.all()
-    estimate = mario.td_estimate(batch.state, batch.action)
-    target = mario.td_target(batch.reward, batch.next_state, batch.done)
+    assert 0 < (batch.discount_t == 0).sum() < 32
+    estimate = mario.td_estimate(batch.s_tm1, batch.a_tm1)
+    target = mario.td_target(batch.r_t, batch.s_t, batch.discount_t)
     expected_estimate, expected_target, expected_loss = tutorial_loss(mario.net, batch)
     torch.testing.assert_close(estimate, expected_estimate, atol=1e-5, rtol=0)
     torch.testing.assert_close(target, expected_target, atol=1e-5, rtol=0)
-    assert mario.loss_fn(estimate, target).mean().item() == pytest.approx(expected_loss.item(), abs=1e-5)
+    loss, q, td_error = double_dqn(mario.net, batch.transitions, mario.config)
+    assert loss.item() == pytest.approx(expected_loss.item(), abs=1e-5)
+    assert torch.equal(q, estimate)
+    assert torch.equal(td_error, target - estimate)
     assert not target.requires_grad
 
 
@@ -80,14 +85,14 @@ def test_loss_equals_torchrls(seed: int) -> None:
             value.data.copy_(ours[layer])
             copied += 1
     assert copied == len(ours)
-    done = batch.done.unsqueeze(1)
+    done = (batch.discount_t == 0).unsqueeze(1)
     data = TensorDict(
         {
-            "pixels": batch.state.float() / 255,
-            "action": batch.action,
+            "pixels": batch.s_tm1.float() / 255,
+            "action": batch.a_tm1,
             "next": {
-                "pixels": batch.next_state.float() / 255,
-                "reward": batch.reward.unsqueeze(1),
+                "pixels": batch.s_t.float() / 255,
+                "reward": batch.r_t.unsqueeze(1),
                 "done": done,
                 "terminated": done,
             },
@@ -95,9 +100,7 @@ def test_loss_equals_torchrls(seed: int) -> None:
         batch_size=[32],
     )
     expected = loss_module(data)["loss"].item()
-    estimate = mario.td_estimate(batch.state, batch.action)
-    target = mario.td_target(batch.reward, batch.next_state, batch.done)
-    assert mario.loss_fn(estimate, target).mean().item() == pytest.approx(expected, abs=1e-5)
+    assert double_dqn(mario.net, batch.transitions, mario.config).loss.item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_an_update_moves_the_online_network_as_the_tutorials_does() -> None:
@@ -107,9 +110,7 @@ def test_an_update_moves_the_online_network_as_the_tutorials_does() -> None:
     optimizer = torch.optim.Adam(theirs.parameters(), lr=0.00025)
     frozen = {name: value.clone() for name, value in mario.net.target.state_dict().items()}
     for _ in range(3):
-        loss = mario.update_q_online(
-            mario.td_estimate(batch.state, batch.action), mario.td_target(batch.reward, batch.next_state, batch.done)
-        )
+        loss = mario.optimizer.update(batch.transitions).loss
         _, _, expected = tutorial_loss(theirs, batch)
         optimizer.zero_grad()
         expected.backward()
@@ -147,7 +148,7 @@ def test_the_defaults_are_the_tutorials_constants() -> None:
 
 
 def test_greedy_when_epsilon_is_0_and_random_when_it_is_1() -> None:
-    states = random_batch(4).state
+    states = random_batch(4).s_tm1
     greedy = make_mario(exploration_rate=0, exploration_rate_min=0)
     expected = greedy.net(states, model="online").argmax(dim=1).numpy()
     assert (greedy.act(states) == expected).all()
@@ -156,9 +157,10 @@ def test_greedy_when_epsilon_is_0_and_random_when_it_is_1() -> None:
     assert 0.45 < actions.mean() < 0.55
 
 
-def test_each_game_explores_by_its_rung_of_the_ladder() -> None:
+def test_each_game_explores_with_an_epsilon_of_its_own(monkeypatch) -> None:
     mario = make_mario(envs=3, exploration_rate=0.6, exploration_ladder=2)
-    mario.net = lambda states, model: torch.tensor([[1.0, 0.0]]).expand(len(states), 2)  # always prefers action 0
+    prefers_0 = lambda states, model: torch.tensor([[1.0, 0.0]]).expand(len(states), 2)  # noqa: E731
+    monkeypatch.setattr(mario.net, "q_values", prefers_0)
     states = torch.zeros((3, 4, 84, 84), dtype=torch.uint8)
     explored = 2 * np.mean([mario.act(states) for _ in range(6000)], axis=0)
     assert explored == pytest.approx([0.6, 0.6**2, 0.6**3], abs=0.03)
@@ -169,7 +171,7 @@ def test_updates_are_due_at_the_tutorials_steps(envs: int, burn_in: int, learn_e
     mario = make_mario(envs=envs, burn_in=burn_in, learn_every=learn_every, sync_every=10)
     updates, syncs = [], []
     monkeypatch.setattr(type(mario.memory), "ready", property(lambda _: True))
-    monkeypatch.setattr(mario, "_update", lambda *_: updates.append(mario.curr_step))
+    monkeypatch.setattr(mario, "update", lambda *_: updates.append(mario.curr_step))
     monkeypatch.setattr(mario, "sync_q_target", lambda: syncs.append(mario.curr_step))
     for _ in range(60 // envs):
         mario.count_steps(envs)
@@ -193,16 +195,15 @@ def test_a_seed_fixes_the_first_weights_and_leaves_the_global_random_state_alone
 def test_the_update_takes_discount_weight_and_reward_scale_of_each_transition() -> None:
     mario, batch = make_mario(reward_scale=4.0), random_batch(3, size=8)
     discount, weight = torch.linspace(0.1, 0.9, 8), torch.linspace(1.0, 0.2, 8)
-    state, next_state = batch.state.float() / 255, batch.next_state.float() / 255
+    batch = replace(batch, discount_t=discount * (batch.discount_t > 0), weight=weight)
+    state, next_state = batch.s_tm1.float() / 255, batch.s_t.float() / 255
     with torch.no_grad():
-        estimate = mario.net(state, model="online")[torch.arange(8), batch.action]
+        estimate = mario.net(state, model="online")[torch.arange(8), batch.a_tm1]
         best_action = mario.net(next_state, model="online").argmax(dim=1)
         next_q = mario.net(next_state, model="target")[torch.arange(8), best_action]
-    target = batch.reward / 4 + ~batch.done * discount * next_q
+    target = batch.r_t / 4 + batch.discount_t * next_q
     expected = (torch.nn.functional.smooth_l1_loss(estimate, target, reduction="none") * weight).mean()
-    loss, td_estimate, td_error = mario.update_networks(
-        batch.state, batch.action, batch.reward, batch.next_state, batch.done, discount, weight
-    )
+    loss, td_estimate, td_error = mario.optimizer.update(batch.transitions)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
     torch.testing.assert_close(td_estimate, estimate, atol=1e-5, rtol=0)
     torch.testing.assert_close(td_error, target - estimate, atol=1e-5, rtol=0)
@@ -210,31 +211,25 @@ def test_the_update_takes_discount_weight_and_reward_scale_of_each_transition() 
 
 def test_an_action_gap_lowers_the_targets_of_the_worse_actions() -> None:
     plain, gapped, batch = make_mario(), make_mario(action_gap=0.5), random_batch(5, size=8)
-    arguments = (batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight)
     with torch.no_grad():
-        q_values = plain.net(batch.state, model="target")
-    disadvantage = q_values.max(dim=1).values - q_values[torch.arange(8), batch.action]
+        q_values = plain.net(batch.s_tm1, model="target")
+    disadvantage = q_values.max(dim=1).values - q_values[torch.arange(8), batch.a_tm1]
     assert (disadvantage > 0).any()
     assert (disadvantage == 0).any()
-    lowered = plain.update_networks(*arguments)[2] - gapped.update_networks(*arguments)[2]
+    errors = [mario.optimizer.update(batch.transitions).td_error for mario in (plain, gapped)]
+    lowered = errors[0] - errors[1]
     torch.testing.assert_close(lowered, 0.5 * disadvantage, atol=1e-5, rtol=0)
-
-
-def learn_from(mario: Mario, batch: Batch) -> None:
-    mario.update_networks(
-        batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight
-    )
 
 
 def test_the_fused_optimizer_equals_plain_adam() -> None:
     fused, plain = make_mario(), make_mario()
-    plain.optimizer = torch.optim.Adam(
+    plain.optimizer.adam = torch.optim.Adam(
         plain.net.online.parameters(), lr=plain.config.learning_rate, foreach=False, fused=False
     )
     before = fused.net.online[0].weight.detach().clone()
     for seed in range(6):
         for mario in (fused, plain):
-            learn_from(mario, random_batch(seed, size=8))
+            mario.optimizer.update(random_batch(seed, size=8).transitions)
     for name, value in fused.net.state_dict().items():
         # 1 % of what six updates of 0.00025 change: where a gradient is nearly 0, Adam makes much of its last bit
         torch.testing.assert_close(value, plain.net.state_dict()[name], atol=1.5e-5, rtol=0)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mario_tui.agent.loss import LossResult
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.runtime import resolve_precision
 from mario_tui.config import TrainingConfig
@@ -18,11 +19,8 @@ def in_both(**settings) -> tuple[Mario, Mario]:
     return plain, low
 
 
-def update(mario: Mario, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    batch = random_batch(seed)
-    return mario.update_networks(
-        batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight
-    )
+def update(mario: Mario, seed: int) -> LossResult:
+    return mario.optimizer.update(random_batch(seed).transitions)
 
 
 def assert_rounded_copies(mario: Mario) -> None:

@@ -1,14 +1,19 @@
 """What the network sees is what the tutorial's wrappers show it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torchvision import transforms as T  # noqa: N812
 
 from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.agent.spec import PREPROCESSING_VERSION
 from mario_tui.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import Episode
+
+GOLDEN = Path(__file__).parent / "golden" / "preprocess.npz"
 
 
 def tutorial_wrappers(frame: np.ndarray) -> torch.Tensor:
@@ -67,3 +72,24 @@ def test_stacks_hold_the_last_frames_and_begin_full_of_the_first() -> None:
     after = stacks.push(frame(3), np.array([False, True]))
     assert before[:, :, 0, 0].tolist() == [[1, 1, 1, 2], [1, 1, 1, 2]]
     assert after[:, :, 0, 0].tolist() == [[1, 1, 2, 3], [3, 3, 3, 3]]
+
+
+def golden_input() -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures with smooth and sharp parts, and buttons: by whole numbers alone, the same everywhere."""
+    y, x, colour, picture = np.ogrid[:240, :256, :3, :2]
+    values = (y * 3 + x * 5 + colour * 85 + (y // 16) * (x // 16) * 7 + picture * 101) % 256
+    return np.moveaxis(values, -1, 0).astype(np.uint8), np.array([0, RIGHT | A], dtype=np.uint8)
+
+
+def test_the_version_names_what_preprocess_does() -> None:
+    """If this fails, agents trained before see something else: another PREPROCESSING_VERSION and another golden file.
+
+    A grey level of difference is left to the rounding of other processors.
+    """
+    frames, buttons = golden_input()
+    golden = dict(np.load(GOLDEN))
+    assert list(golden) == [PREPROCESSING_VERSION]
+    seen = torch.cat((preprocess(frames), preprocess(frames, buttons=buttons))).numpy()
+    differences = np.abs(seen.astype(int) - golden[PREPROCESSING_VERSION])
+    assert differences.max() <= 1
+    assert differences.mean() < 0.01

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mario_tui.agent.replay import Priorities
+from mario_tui.agent.priorities import Priorities
 
 
 def drawn(priorities: Priorities, batches: int, batch_size: int = 50) -> np.ndarray:

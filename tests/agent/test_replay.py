@@ -55,7 +55,8 @@ class NaiveReplay:
             reward += GAMMA**steps * rows[tick + steps].reward
             steps += 1
         done = rows[tick + steps - 1].terminated
-        return rows[tick].state, rows[tick + steps].state, rows[tick].action, reward, done, GAMMA**steps
+        discount = 0.0 if done else GAMMA**steps
+        return rows[tick].state, rows[tick + steps].state, rows[tick].action, reward, discount
 
 
 def play(seed: int, envs: int, ticks: int, end_chance: float):
@@ -80,10 +81,10 @@ def fill(replay: Replay, naive: NaiveReplay, seed: int, ticks: int, end_chance: 
 
 
 def as_tuples(batch) -> list[tuple]:
-    assert (batch.state == batch.state[..., :1, :1]).all()
+    assert (batch.s_tm1 == batch.s_tm1[..., :1, :1]).all()
     rows = zip(
-        batch.state[:, :, 0, 0].tolist(), batch.next_state[:, :, 0, 0].tolist(), batch.action.tolist(),
-        batch.reward.tolist(), batch.done.tolist(), batch.discount.tolist(), strict=True,
+        batch.s_tm1[:, :, 0, 0].tolist(), batch.s_t[:, :, 0, 0].tolist(), batch.a_tm1.tolist(),
+        batch.r_t.tolist(), batch.discount_t.tolist(), strict=True,
     )  # fmt: skip
     return [(tuple(state), tuple(next_state), *rest) for state, next_state, *rest in rows]
 
@@ -123,17 +124,16 @@ def test_keeps_as_many_transitions_as_asked_when_no_episode_ends(n_steps: int) -
 
 def test_death_ends_the_sum_and_a_stall_only_cuts_it() -> None:
     """Five rows of a game: rewards 1, 2, 4 and 8, and the final frame; then another episode."""
-    for terminated, done in ((True, True), (False, False)):
+    for terminated in (True, False):
         replay = Replay(100, n_steps=3, gamma=0.5)
         for tick in range(9):
             frame = torch.full((1, 84, 84), tick, dtype=torch.uint8)
             flags = np.array([tick in (0, 5)]), np.array([tick == 4])
             replay.add(frame, np.array([tick]), np.array([2.0**tick]), np.array([terminated and tick == 3]), *flags)
         batch = replay.transitions_at(np.array([0, 1, 2, 3, 5]))
-        assert batch.reward.tolist() == [1 + 1 + 1, 2 + 2 + 2, 4 + 4, 8, 32 + 32 + 32]
-        assert batch.next_state[:, -1, 0, 0].tolist() == [3, 4, 4, 4, 8]
-        assert batch.done.tolist() == [False, done, done, done, False]
-        assert batch.discount.tolist() == [0.125, 0.125, 0.25, 0.5, 0.125]
+        assert batch.r_t.tolist() == [1 + 1 + 1, 2 + 2 + 2, 4 + 4, 8, 32 + 32 + 32]
+        assert batch.s_t[:, -1, 0, 0].tolist() == [3, 4, 4, 4, 8]
+        assert batch.discount_t.tolist() == [0.125, *([0] * 3 if terminated else [0.125, 0.25, 0.5]), 0.125]
         assert batch.weight.tolist() == [1] * 5
 
 
@@ -205,7 +205,7 @@ def test_state_dict_brings_back_rows_cursor_and_draws(alpha: float) -> None:
         fill(one, naive, 5, ticks, 0.1)
         for _ in range(4 if one.ready else 0):
             batch = one.sample()
-            one.update_priorities(batch, batch.reward)
+            one.update_priorities(batch, batch.r_t)
         other.load_state_dict(one.state_dict())
         assert len(other) == len(one)
         frame = torch.full((2, 84, 84), 7, dtype=torch.uint8)
@@ -215,7 +215,7 @@ def test_state_dict_brings_back_rows_cursor_and_draws(alpha: float) -> None:
                 replay.add(frame, np.ones(2, int), np.ones(2), off, off, off)
             for _ in range(3):
                 batch = replay.sample()
-                replay.update_priorities(batch, batch.reward)
+                replay.update_priorities(batch, batch.r_t)
         ours, theirs = one.sample(), other.sample()
         assert as_tuples(ours) == as_tuples(theirs)
         for name in ("index", "weight"):
@@ -258,7 +258,7 @@ def test_a_snapshot_is_of_its_moment_whatever_is_added_later(added: int) -> None
     assert torch.equal(torch.cat(blocks).reshape(-1, 84, 84), expected.pop("frame"))
     assert state.keys() == expected.keys()
     assert all(torch.equal(state[name], value) for name, value in expected.items())
-    assert not frames._kept, "no frame is kept longer than needed"
+    assert not frames._preserved, "no frame is kept longer than needed"
     replay.drop_snapshot()
 
 
@@ -269,4 +269,4 @@ def test_a_snapshot_that_was_dropped_keeps_nothing() -> None:
     replay.drop_snapshot()
     for _ in range(250):
         replay.add(torch.zeros((1, 84, 84), dtype=torch.uint8), np.zeros(1, dtype=int), np.zeros(1), *[nobody] * 3)
-    assert not frames._kept
+    assert not frames._preserved

@@ -322,7 +322,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         begins, ends = np.array([tick % 20 == 0] * 2), np.array([tick % 20 == 19] * 2)
         mario.cache(frame, rng.integers(0, 2, 2), rng.normal(size=2), ends, begins, ends)
     mario.learning_net.zero_grad()
-    mario._update(lambda phase: None)
+    mario.update()
     mario.count_steps(120)
     trainer._saved_games = {"frame_logs": [[129] * 8, [130] * 4], "noop_steps": [0, 3]}
     trainer.save()
@@ -357,8 +357,8 @@ def is_sane(trained: Any) -> None:
     assert all(tensor.isfinite().all() for tensor in mario.net.state_dict().values())
     if mario.memory.ready:
         batch = mario.memory.sample()
-        assert batch.reward.isfinite().all()
-        assert batch.action.max() < mario.spec.actions
+        assert batch.r_t.isfinite().all()
+        assert batch.a_tm1.max() < mario.spec.actions
 
 
 def test_the_whole_checkpoint_goes_on(trained: Any, home: Path) -> None:

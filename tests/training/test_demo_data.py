@@ -85,15 +85,15 @@ def test_a_demonstration_gives_the_transitions_of_the_game_that_was_played(small
     frames = torch.cat(
         [preprocess(screen[None], "cpu", np.array([byte])) for screen, byte in zip(screens, held, strict=True)]
     )
-    assert torch.equal(batch.state[:, -1], frames[index])
+    assert torch.equal(batch.s_tm1[:, -1], frames[index])
     gamma = np.float32(config.gamma)
-    for row, reward, done in zip(index.tolist(), batch.reward.tolist(), batch.done.tolist(), strict=True):
+    for row, reward, done in zip(index.tolist(), batch.r_t.tolist(), (batch.discount_t == 0).tolist(), strict=True):
         ahead = rewards[row : row + 3]
         assert reward == pytest.approx(sum(gamma**k * value for k, value in enumerate(ahead)), rel=1e-6)
         assert done == any(ends[row : row + 3])
     last = np.minimum(index + 3, len(rewards))
-    assert torch.equal(batch.next_state[:, -1], frames[last])
-    actions = [ACTION_SETS["run"][action] for action in batch.action.tolist()]
+    assert torch.equal(batch.s_t[:, -1], frames[last])
+    actions = [ACTION_SETS["run"][action] for action in batch.a_tm1.tolist()]
     exact = [row for row, byte in zip(index, actions, strict=True) if set(buttons[4 * row : 4 * row + 4]) == {byte}]
     assert len(exact) == count.transitions - count.approximate
     trainer.close()

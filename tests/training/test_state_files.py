@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mario_tui.agent.loss import Transitions
 from mario_tui.agent.mario import Mario
 from mario_tui.config import TrainingConfig
 from mario_tui.store import checkpoint
@@ -16,8 +17,8 @@ def learn(mario: Mario, seed: int) -> None:
     g = torch.Generator().manual_seed(seed)
     frames = torch.randint(0, 256, (2, 4, 4, 84, 84), generator=g, dtype=torch.uint8)
     action, reward = torch.randint(0, 2, (4,), generator=g), torch.randn(4, generator=g)
-    done = torch.rand(4, generator=g) < 0.3
-    mario.update_networks(frames[0], action, reward, frames[1], done, torch.full((4,), 0.9), torch.ones(4))
+    discount = 0.9 * (torch.rand(4, generator=g) >= 0.3)
+    mario.optimizer.update(Transitions(frames[0], action, reward, discount, frames[1], torch.ones(4)))
 
 
 def everything(mario: Mario) -> dict[str, torch.Tensor]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ import warm
 from conftest import SMALL
 from fake_fleet import FakeFleet
 from mario_tui import paths
+from mario_tui.agent.loss import LossResult, Transitions
+from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import load_policy
+from mario_tui.config import TrainingConfig
 from mario_tui.errors import TrainingError
 from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.store import checkpoint, lookup
@@ -63,7 +67,14 @@ def spoil(trainer: Trainer, what: str, value: float) -> list[int]:
 
     hook = once(wrong, calls)
     if what == "loss":
-        mario.loss_fn = _SpoiledLoss(mario.loss_fn, hook)  # type: ignore[assignment]
+        loss = mario.loss
+
+        def spoiled_loss(net: MarioNet, batch: Transitions, config: TrainingConfig) -> LossResult:
+            result = loss(net, batch, config)
+            spoiled = hook(result.loss)
+            return result if spoiled is None else result._replace(loss=spoiled)
+
+        mario.loss = spoiled_loss
     elif what == "first gradient":
         next(mario.learning_net.online.parameters()).register_hook(hook)
     elif what == "last gradient":
@@ -71,16 +82,6 @@ def spoil(trainer: Trainer, what: str, value: float) -> list[int]:
     else:
         mario.learning_net.target.register_forward_hook(hook)
     return calls
-
-
-class _SpoiledLoss:
-    def __init__(self, loss_fn: Callable[..., torch.Tensor], hook: Callable[..., torch.Tensor | None]) -> None:
-        self._loss_fn, self._hook = loss_fn, hook
-
-    def __call__(self, *arguments: torch.Tensor) -> torch.Tensor:
-        losses = self._loss_fn(*arguments)
-        spoiled = self._hook(losses)
-        return losses if spoiled is None else spoiled
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -130,10 +131,9 @@ def test_an_update_that_was_left_out_leaves_no_trace(small, monkeypatch: pytest.
         run_to_end(trainer)
         mario = trainer.mario
         batch = mario.memory.sample()
-        inputs = (batch.state, batch.action, batch.reward, batch.next_state, batch.done, batch.discount, batch.weight)
         if name == "spoiled":
-            mario.update_networks(*inputs[:2], batch.reward * np.nan, *inputs[3:])
-        mario.update_networks(*inputs)
+            mario.optimizer.update(replace(batch, r_t=batch.r_t * np.nan).transitions)
+        mario.optimizer.update(batch.transitions)
         states.append(full_state(trainer))
     assert differences(*states) == []
 

@@ -1,0 +1,114 @@
+"""One update of a network: gradient, check, step. Number format and CUDA graph are this file's affair alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mario_tui.agent.cuda_graph import GraphedUpdate, Recorder
+from mario_tui.agent.loss import LossResult, Transitions
+from mario_tui.agent.network import MarioNet
+
+
+class NetworkOptimizer:
+    """Adam on the online network of a MarioNet.
+
+    An update whose loss or gradient is not finite changes nothing: a NaN in the weights would never leave them.
+
+    Args:
+        net: the network, on its device.
+        loss: function of a network and a batch; it may not wait for the device.
+        learning_rate: of Adam.
+        dtype: what updates are computed in. In bfloat16 they use a copy of the network, `learning_net`, while
+            parameters and moments stay float32: small steps would be lost otherwise (Micikevicius et al. 2018, Mixed
+            Precision Training, section 3.1).
+        recorder: records an update once, to start it with one call from then on; None starts every operation anew.
+    """
+
+    def __init__(
+        self,
+        net: MarioNet,
+        loss: Callable[[MarioNet, Transitions], LossResult],
+        *,
+        learning_rate: float,
+        dtype: torch.dtype = torch.float32,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.net = self.learning_net = net
+        self._loss, self._recorder = loss, recorder
+        self.adam = torch.optim.Adam(
+            net.online.parameters(), lr=learning_rate, fused=True, capturable=recorder is not None
+        )
+        if dtype == torch.bfloat16:
+            self.learning_net = net.low_precision()
+            for parameter in net.online.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+        # 1 if an update is to change nothing: Adam looks at it without waiting for the device
+        device = next(net.parameters()).device
+        self._skip = self.adam.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        self._graphed = self._new_graph()
+
+    @property
+    def nets(self) -> tuple[MarioNet, ...]:
+        """The network, and its copy in low precision if there is one."""
+        return (self.net,) if self.learning_net is self.net else (self.net, self.learning_net)
+
+    @property
+    def skipped(self) -> Tensor:
+        """0-d bool on the device: whether the last update was skipped."""
+        return self._skip > 0
+
+    def update(self, batch: Transitions) -> LossResult:
+        """One step on a batch; returns the loss, estimates and errors from before it, without gradients."""
+        return LossResult(*(self._graphed or self._update)(*batch))
+
+    def _update(self, *batch: Tensor) -> tuple[Tensor, ...]:
+        loss, q, td_error = self._loss(self.learning_net, Transitions(*batch))
+        self.learning_net.zero_grad()
+        loss.backward()
+        self._check_finite(loss)
+        if self.learning_net is self.net:
+            self.adam.step()
+        else:
+            self._step_in_float32()
+        return loss.detach(), q, td_error
+
+    @torch.no_grad()
+    def _check_finite(self, loss: Tensor) -> None:
+        gradients = [p.grad for p in self.learning_net.online.parameters() if p.grad is not None]
+        # a norm is not finite if an element is not; a sum of squares that overflows would spoil Adam's moments, too
+        norms = torch.stack([norm.float() for norm in torch._foreach_norm(gradients)])
+        self._skip.copy_(~(torch.isfinite(loss) & torch.isfinite(norms.square()).all()))
+
+    @torch.no_grad()
+    def _step_in_float32(self) -> None:
+        parameters: list[Tensor] = list(self.net.online.parameters())
+        low: list[Tensor] = list(self.learning_net.online.parameters())
+        gradients, low_gradients = ([p.grad for p in those if p.grad is not None] for those in (parameters, low))
+        torch._foreach_copy_(gradients, low_gradients)
+        self.adam.step()
+        torch._foreach_copy_(low, parameters)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """From the next update on."""
+        for group in self.adam.param_groups:
+            group["lr"] = rate
+        self._graphed = self._new_graph()  # a recording holds the rate that it was made with
+
+    def _new_graph(self) -> GraphedUpdate | None:
+        return GraphedUpdate(self._update, self._recorder) if self._recorder else None
+
+    def moments(self) -> list[Tensor]:
+        """Adam's moments and step counts."""
+        return [value for entry in self.adam.state.values() for value in entry.values()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Adam's."""
+        return self.adam.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from a state of `state_dict`."""
+        self.adam.load_state_dict(state)
