@@ -84,13 +84,13 @@ def test_a_policy_that_sees_the_buttons_gets_frames_that_show_the_ones_pressed(m
 def test_a_rollout_sees_what_the_agent_saw_in_training(show_buttons: bool) -> None:
     moments = list(itertools.islice(rollout(make_policy(1, show_buttons=show_buttons)), 12))
     stacks = FrameStacks(1)
-    with VectorEnv("1-1", envs=1, workers=1, frame_skip=4, stall_steps=0, max_steps=0) as fleet:
-        observed = fleet.start()
+    with VectorEnv("1-1", envs=1, workers=1, frame_skip=4, stall_steps=0, max_steps=0) as vector_env:
+        observed = vector_env.start()
         for moment in moments:
-            seen = preprocess(fleet.frames, buttons=observed.buttons if show_buttons else None)
+            seen = preprocess(vector_env.frames, buttons=observed.buttons if show_buttons else None)
             assert np.array_equal(stacks.push(seen, observed.first)[0].numpy(), moment.stack), moment.step
-            fleet.send(np.array([ACTION_SETS["tutorial"][1]], dtype=np.uint8))
-            observed = fleet.receive()
+            vector_env.send(np.array([ACTION_SETS["tutorial"][1]], dtype=np.uint8))
+            observed = vector_env.receive()
 
 
 def test_greedy_rollouts_are_all_the_same_and_their_action_log_replays() -> None:
