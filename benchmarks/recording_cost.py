@@ -25,7 +25,7 @@ from mario_tui.config import preset
 from mario_tui.game.action_log import ActionLog
 from mario_tui.training.events import Stepped
 from mario_tui.training.highlights import BEST_EVERY_SECONDS
-from mario_tui.training.trainer import Trainer
+from mario_tui.training.restore import open_trainer
 from mario_tui.video.background import BackgroundRecording
 
 WARM_UP_STEPS = 1200
@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def measure(name: str, rounds: int, seconds: float, folder: Path) -> dict[str, object]:
-    config = preset(name).replace(burn_in=1000, save_every=0, eval_every=0, until_clear=False, seed=1)
-    trainer = Trainer(config, run="cost")
+    config = preset(name).replace(burn_in=1000, save_every=0, eval_every=0, record=False, until_clear=False, seed=1)
+    trainer = open_trainer(config, run="cost")
     speeds: dict[bool, list[float]] = {False: [], True: []}
     took: list[float] = []
     recording: BackgroundRecording | None = None

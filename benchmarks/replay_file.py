@@ -23,6 +23,7 @@ from mario_tui.config import preset
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable
 from mario_tui.training.events import Saved, Stepped
+from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer
 
@@ -40,14 +41,14 @@ def main() -> None:
         name = arguments.keep or "replay"
         if arguments.keep and paths.run_dir(name).exists():
             saved = find_resumable(paths.run_dir(name))[0]
-            trainer = Trainer(resume_config(saved), resume=saved)
+            trainer = open_trainer(resume_config(saved), resume=saved)
         else:
             config = preset("fast").replace(
-                envs=2, burn_in=10**7, replay_size=arguments.transitions, eval_every=0, save_every=0, average_updates=0,
-                exploration_rate=0.3, exploration_rate_min=0.1, sticky=0.25, noops=30,
+                envs=2, burn_in=10**7, replay_size=arguments.transitions, eval_every=0, record=False, save_every=0,
+                average_updates=0, exploration_rate=0.3, exploration_rate_min=0.1, sticky=0.25, noops=30,
             )  # fmt: skip
-            trainer = Trainer(config, run=name)
-            trainer.mario.load_net(policy.net.state_dict())
+            trainer = open_trainer(config, run=name)
+            trainer.agent.load_net(policy.net.state_dict())
         print(json.dumps(measure(trainer)))
 
 
@@ -62,7 +63,7 @@ def measure(trainer: Trainer) -> dict[str, float]:
             now = time.perf_counter()
             (beside if began else ticks).append(now - last)
             last = now
-            if not full_at and not trainer.mario.memory.missing_bytes:
+            if not full_at and not trainer.agent.memory.missing_bytes:
                 full_at = event.step
             if full_at and not began and event.step >= full_at + 200:
                 began = time.perf_counter()
@@ -76,9 +77,9 @@ def measure(trainer: Trainer) -> dict[str, float]:
     alone_seconds = time.perf_counter() - began
     running.close()
     began = time.perf_counter()
-    resumed = Trainer(resume_config(alone), resume=alone)
+    resumed = open_trainer(resume_config(alone), resume=alone)
     read_seconds = time.perf_counter() - began
-    transitions = resumed.mario.memory.transitions
+    transitions = resumed.agent.memory.transitions
     resumed.close()
     parts = read_manifest(alone).parts
     replay_bytes = sum(part.bytes for name, part in parts.items() if Path(name).stem == "replay")

@@ -23,6 +23,7 @@ def bench(arguments: argparse.Namespace) -> int:
         burn_in=200,
         save_every=0,
         eval_every=0,
+        record=False,
         replay_size=max(10_000, arguments.steps),
         graph=not arguments.no_graph,
         **{name: value for name, value in given.items() if value is not None},
@@ -39,12 +40,10 @@ def bench(arguments: argparse.Namespace) -> int:
 
 
 def _measure(config: Any, steps: int) -> dict[str, Any]:
-    import numpy as np
-
     from mario_tui.training.events import Paused, Stepped
-    from mario_tui.training.trainer import Trainer
+    from mario_tui.training.restore import open_trainer
 
-    trainer = Trainer(config)
+    trainer = open_trainer(config)
     running = trainer.run()
     warm_up = config.burn_in + 100
     peak = 0.0
@@ -56,25 +55,19 @@ def _measure(config: Any, steps: int) -> dict[str, Any]:
         if not isinstance(event, Stepped):
             continue
         if not started and event.step >= warm_up:
-            started, step_started, updates_started = time.perf_counter(), event.step, trainer.mario.updates
-            trainer.clock.clear()
+            started, step_started, updates_started = time.perf_counter(), event.step, trainer.agent.updates
+            trainer.phases.clear()
         if event.step % 100 < config.envs:
             peak = max(peak, _memory_mb())
         if started and event.step >= step_started + steps:
             break
     seconds = time.perf_counter() - started
-    step_count, updates = trainer.step - step_started, trainer.mario.updates - updates_started
-    phases = {name: round(spent / seconds, 4) for name, spent in trainer.clock.items()}
-    assert trainer.fleet is not None
-    fleet, last = trainer.fleet, np.zeros(config.envs, dtype=np.uint8)
-    emulated, emulator_started = 0, time.perf_counter()
-    while emulated < min(steps, 2000):
-        fleet.send(last + trainer.buttons[0])
-        emulated += int((~fleet.receive().first).sum())
-    emulator_seconds = time.perf_counter() - emulator_started
-    learn_seconds = trainer.clock.get("sample", 0.0) + trainer.clock.get("update", 0.0)
-    bytes_per_transition = trainer.mario.memory.bytes_per_transition
+    step_count, updates = trainer.step - step_started, trainer.agent.updates - updates_started
+    phases = {name: round(spent / seconds, 4) for name, spent in trainer.phases.items()}
+    learn_seconds = trainer.phases.get("sample", 0.0) + trainer.phases.get("update", 0.0)
+    bytes_per_transition = trainer.agent.memory.bytes_per_transition
     running.close()
+    emulated, emulator_seconds = _emulator_speed(config, min(steps, 2000))
     return {
         "steps_per_second": round(step_count / seconds, 2),
         "emulator_steps_per_second": round(emulated / emulator_seconds, 2),
@@ -83,6 +76,23 @@ def _measure(config: Any, steps: int) -> dict[str, Any]:
         "peak_rss_mb": round(peak, 1),
         "phases": phases,
     }
+
+
+def _emulator_speed(config: Any, steps: int) -> tuple[int, float]:
+    """Steps that the games alone took, at least so many, and the seconds for it."""
+    import numpy as np
+
+    from mario_tui.buttons import ACTION_SETS
+    from mario_tui.training.collector import open_local_games
+
+    buttons = np.full(config.envs, ACTION_SETS[config.action_set][0], dtype=np.uint8)
+    with open_local_games(config) as games:
+        games.start()
+        taken, began = 0, time.perf_counter()
+        while taken < steps:
+            games.send(buttons)
+            taken += int((~games.receive().first).sum())
+        return taken, time.perf_counter() - began
 
 
 def _memory_mb() -> float:

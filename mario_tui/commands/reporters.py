@@ -146,7 +146,7 @@ class ProgressBar:
             figures = (
                 f"{speed:.0f} steps/s",
                 f"reward {logger.mean('reward'):.0f}",
-                f"eps {trainer.mario.exploration_rate:.3f}",
+                f"eps {trainer.epsilon:.3f}",
                 f"best x {logger.best_x}",
                 f"clears {logger.clears}",
                 f"loss {logger.mean('loss'):.3f}",

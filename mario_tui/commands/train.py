@@ -77,14 +77,13 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.name is not None:
         paths.check_run_name(arguments.name)
 
-    from mario_tui.training import highlights
     from mario_tui.training.control import TrainingControl
-    from mario_tui.training.trainer import Trainer
+    from mario_tui.training.restore import open_trainer
 
     if config.demonstrations and not arguments.json and sys.stderr.isatty():
         print("Playing the demonstrations again ...", file=sys.stderr)
     control = TrainingControl()
-    trainer = Trainer(config, run=arguments.name, resume=resume, control=control)
+    trainer = open_trainer(config, run=arguments.name, resume=resume, control=control)
     reporter: Reporter
     if arguments.json:
         reporter = JsonLines()
@@ -92,7 +91,7 @@ def train(arguments: argparse.Namespace) -> int:
         reporter = ProgressBar(trainer)
     else:
         reporter = Lines(trainer)
-    events = highlights.train(trainer)
+    events = trainer.run()
     trouble = ""
     with _stop_on_signals(control) as received:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -140,6 +141,13 @@ class Resumed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Adjusted(Event):
+    """The user changed the learning rate or epsilon."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted(Event):
     """An emulator process died or hung and was started again; `dropped` episodes were lost with it."""
 
@@ -230,3 +238,21 @@ class Finished(Event):
 
     def as_json(self) -> dict[str, Any]:
         return {"event": "finished", **asdict(self), "checkpoint": str(self.checkpoint)}
+
+
+class Observer:
+    """Watches a training without being part of its loop, e.g. to draw it or to record videos."""
+
+    def observe(self, event: Event) -> None:
+        """Is called with every event but `Stepped`."""
+
+    def poll(self) -> Iterator[Event]:
+        """What the observer itself has to report; is called after every tick."""
+        yield from ()
+
+    def finish(self, in_a_hurry: Callable[[], bool]) -> Iterator[Event]:
+        """Completes its work after the training has ended and is saved; in a hurry it gives up what is not done."""
+        yield from ()
+
+    def close(self) -> None:
+        """Gives up what is not done."""

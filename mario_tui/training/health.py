@@ -1,91 +1,72 @@
-"""What a person who trains should be told, before hours are lost: one line each."""
+"""What interrupts a training: memory that runs out, numbers that are not finite, emulators that die."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from dataclasses import dataclass, field
 
-import numpy as np
+from mario_tui.system import free_memory
 
-from mario_tui.config import TrainingConfig
-from mario_tui.store.history import EpisodeRecord
+PAUSE_BYTES = 300e6
+"""Free memory below which training pauses; the replay fills by a few MB a second at most, so that is in time."""
+RESUME_BYTES = 600e6
+"""Free memory above which training resumes."""
+LOOK_SECONDS = 1.0
 
-STUCK_EPISODES = 50
-STUCK_SHARE = 0.6
-STUCK_PIXELS = 48
-"""Stuck: more than this share of that many episodes ends within that many pixels."""
-
-EXPLODED = 5.0
-"""A loss that is this many times what it was before."""
-
-SHORT_BYTES = 500e6
-"""Free memory below which the system may begin to end programs."""
-
-SPARE_DISK = 1.5
-"""The disk is short when it has room for fewer than so many checkpoints."""
+BAD_REWARD = "a reward was not finite; 0 was taken in its place"
+BAD_UPDATE = "loss or gradient were not finite; the update was left out, and the weights are as before"
 
 
-def warnings(
-    config: TrainingConfig,
-    recent: Sequence[EpisodeRecord],
-    *,
-    free_bytes: float | None = None,
-    missing_bytes: float = 0.0,
-    dropped_episodes: int = 0,
-    skipped_updates: int = 0,
-) -> Iterator[str]:
-    """What is wrong, the most pressing first.
+class MemoryWatch:
+    """Checks the free memory every `check_seconds`.
 
-    Args:
-        recent: the last 100 episodes, the newest last.
-        free_bytes: of memory; None where it is not known.
-        missing_bytes: what the replay will take besides, until it is full.
-        dropped_episodes: lost with emulator processes that died or hung, in this sitting.
-        skipped_updates: left out because loss or gradient were not finite, in this sitting.
+    Attributes:
+        reason: why to pause, one line; "" without a reason.
     """
-    if skipped_updates:
-        yield f"{skipped_updates:,} updates were left out, not being finite; a lower learning rate may help"
-    if dropped_episodes:
-        yield f"{dropped_episodes:,} episodes were dropped: their emulator died or hung, and was started again"
-    if free_bytes is not None and free_bytes < SHORT_BYTES + missing_bytes:
-        needs = f", and the replay takes {missing_bytes / 1e9:.1f} GB more" if missing_bytes >= 1e8 else ""
-        yield f"memory is short: {free_bytes / 1e9:.1f} GB are free{needs}"
-    if config.steps and config.steps <= config.burn_in:
-        yield f"it ends at step {config.steps:,} and learns from step {config.burn_in:,} only: nothing will be learned"
-    yield from _exploding(recent)
-    yield from _stuck(recent)
+
+    def __init__(self, check_seconds: float | None = None) -> None:
+        self.reason = ""
+        self.check_seconds = LOOK_SECONDS if check_seconds is None else check_seconds
+        self._checked_at = -self.check_seconds
+        self._overruled = False
+
+    def shortage(self) -> str:
+        """Why to pause now; "" if there is enough memory, or if the user resumed the training in spite of it."""
+        now = time.monotonic()
+        if now - self._checked_at < self.check_seconds:
+            return self.reason
+        self._checked_at = now
+        free = free_memory.free_bytes()
+        if free >= RESUME_BYTES:
+            self._overruled, self.reason = False, ""
+        elif free < PAUSE_BYTES and not self._overruled:
+            self.reason = (
+                f"memory is short: {free / 1e9:.2f} GB are free, and training goes on by itself "
+                f"when {RESUME_BYTES / 1e9:.1f} GB are; a smaller replay needs less"
+            )
+        return self.reason
+
+    def is_over(self) -> bool:
+        """Whether there is enough memory again."""
+        if free_memory.free_bytes() < RESUME_BYTES:
+            return False
+        self.reason = ""
+        return True
+
+    def overrule(self) -> None:
+        """Training resumed: if memory is still short, the user wants that, until there was enough of it again."""
+        self._overruled, self.reason = self._overruled or bool(self.reason), ""
 
 
-def file_warnings(problems: Iterable[str], *, free_bytes: int | None, needed_bytes: int) -> Iterator[str]:
-    """What is wrong with a run's files: what could not be written, and a disk that has no room for the next checkpoint.
+@dataclass
+class Health:
+    """What went wrong since this process started or resumed the run.
 
-    Args:
-        problems: what could not be written; "" for none.
-        needed_bytes: of the next full checkpoint, which is written before the one before gives up its replay.
+    Attributes:
+        dropped_episodes: lost with emulator processes that died or hung.
+        skipped_updates: left out because the loss or a gradient was not finite.
     """
-    yield from (problem for problem in problems if problem)
-    if free_bytes is not None and free_bytes < SPARE_DISK * needed_bytes:
-        yield (
-            f"the disk is almost full: {free_bytes / 1e6:,.0f} MB are free, "
-            f"and the next checkpoint takes {needed_bytes / 1e6:,.0f} MB"
-        )
 
-
-def _exploding(recent: Sequence[EpisodeRecord]) -> Iterator[str]:
-    losses = np.array([record.loss for record in recent if record.loss > 0])
-    if len(losses) < 40:
-        return
-    now, before = float(np.median(losses[-10:])), float(np.median(losses[:-20]))
-    if now > EXPLODED * before:
-        yield f"the loss grows: {now:.3g} now, {before:.3g} before; a lower learning rate may help"
-
-
-def _stuck(recent: Sequence[EpisodeRecord]) -> Iterator[str]:
-    newest = recent[-STUCK_EPISODES:]
-    x = np.array([record.max_x for record in newest if record.end != "clear"])
-    if len(newest) < STUCK_EPISODES or not len(x):
-        return
-    near = np.abs(x[:, None] - x) <= STUCK_PIXELS // 2
-    place = int(near.sum(axis=1).argmax())
-    share = near[place].sum() / len(newest)
-    if share > STUCK_SHARE:
-        yield f"{near[place].sum()} of the last {len(newest)} episodes ended near x {x[place]:,}"
+    memory: MemoryWatch = field(default_factory=MemoryWatch)
+    dropped_episodes: int = 0
+    skipped_updates: int = 0

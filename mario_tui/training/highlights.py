@@ -8,7 +8,7 @@ beginning make no videos. What waits at the end is recorded then.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +16,18 @@ from mario_tui import paths
 from mario_tui.errors import RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.play.evaluation import merit
+from mario_tui.store.history import EpisodeRecord
 from mario_tui.training.events import (
     EpisodeEnded,
     Evaluated,
     Event,
-    Finished,
     FinishingRecordings,
     NotRecorded,
+    Observer,
     Recorded,
+    Started,
     What,
 )
-from mario_tui.training.trainer import Trainer
 from mario_tui.video import library
 from mario_tui.video.background import BackgroundRecording
 from mario_tui.video.writer import EMULATOR_FPS
@@ -44,61 +45,48 @@ class _Candidate:
     log: ActionLog
 
 
-def train(
-    trainer: Trainer, *, best_every_seconds: float = BEST_EVERY_SECONDS, shortest_seconds: float = SHORTEST_SECONDS
-) -> Generator[Event, None, None]:
-    """Runs a trainer, and records its highlights if its settings say so; Finished comes last of all.
+class Highlights(Observer):
+    """Records the first clear, and the best episode so far.
 
-    Left early, also by an exception, it gives up what is being recorded; so it does where the control is in a hurry.
+    Args:
+        run: the run's folder.
+        frame_skip: the game's frames in a step.
+        seconds: the time trained since this process started or resumed the run.
+        earlier: the episodes before that.
+        cleared: the stage was cleared before, in training or by greedy play.
+        is_new: the run is new, so that a video of that name is of another run.
+        best_every_seconds: see BEST_EVERY_SECONDS.
+        shortest_seconds: see SHORTEST_SECONDS.
     """
-    running = trainer.run()
-    if not trainer.config.record:
-        yield from running
-        return
-    highlights = _Highlights(trainer, best_every_seconds)
-    finished: Finished | None = None
-    try:
-        for event in running:
-            if isinstance(event, Finished):
-                finished = event  # and on, so that the games end and the run is free
-                continue
-            highlights.see(event)
-            yield event
-            yield from highlights.look()
-        if trainer.seconds < shortest_seconds:
-            highlights.forget_best()
-        if highlights.left:
-            yield FinishingRecordings(highlights.left)
-        while highlights.left and not trainer.control.in_a_hurry:
-            yield from highlights.look(ending=True)
-        highlights.close()
-        if finished is not None:
-            yield finished
-    finally:
-        running.close()
-        highlights.close()
 
-
-class _Highlights:
-    """What is recorded now, and what waits to be."""
-
-    def __init__(self, trainer: Trainer, best_every_seconds: float) -> None:
-        self._trainer = trainer
-        self._every = best_every_seconds
+    def __init__(
+        self,
+        run: Path,
+        *,
+        frame_skip: int,
+        seconds: Callable[[], float],
+        earlier: Sequence[EpisodeRecord] = (),
+        cleared: bool = False,
+        is_new: bool = True,
+        best_every_seconds: float = BEST_EVERY_SECONDS,
+        shortest_seconds: float = SHORTEST_SECONDS,
+    ) -> None:
+        self._run, self._frame_skip, self._seconds, self._is_new = run, frame_skip, seconds, is_new
+        self._every, self._shortest = best_every_seconds, shortest_seconds
         self._best_at = 0.0
         self._waiting: dict[What, _Candidate] = {}
         self._now: tuple[_Candidate, BackgroundRecording] | None = None
-        self._cleared = trainer.logger.clears > 0 or trainer.first_greedy_clear is not None
-        before = [
-            merit(cleared=record.end == "clear", length=record.length, max_x=record.max_x)
-            for record in trainer.logger.episodes()
-        ]
-        if trainer.last_checkpoint is None and not before:  # what there is, is of an earlier run of this name
-            with contextlib.suppress(OSError):  # then the first recording says so
+        self._cleared = cleared
+        merits = [merit(cleared=one.end == "clear", length=one.length, max_x=one.max_x) for one in earlier]
+        self._best = max(merits, default=(False, 0))
+
+    def _start(self) -> None:
+        """Makes way for the videos of a new run, or continues from that of a resumed one."""
+        if self._is_new:
+            with contextlib.suppress(OSError):  # then the first recording reports it
                 library.set_aside(self._best_path)
         elif video := self._merit_of_video():
-            before.append(video)
-        self._best = max(before, default=(False, 0))
+            self._best = max(self._best, video)
 
     def _merit_of_video(self) -> tuple[bool, int] | None:
         """That of the best there is on video, perhaps of a part of the run that was given up."""
@@ -106,21 +94,23 @@ class _Highlights:
             video = library.describe(self._best_path)
             if video.cleared is not None and video.max_x is not None and video.seconds is not None:
                 frames = round(video.seconds * EMULATOR_FPS)
-                length = -(-frames // self._trainer.config.frame_skip)
+                length = -(-frames // self._frame_skip)
                 return merit(cleared=video.cleared, length=length, max_x=video.max_x)
         return None
 
     @property
     def _best_path(self) -> Path:
-        return library.best_path(self._trainer.run_dir)
+        return library.best_path(self._run)
 
     @property
     def left(self) -> int:
         """How many recordings are under way or wait."""
         return len(self._waiting) + (self._now is not None)
 
-    def see(self, event: Event) -> None:
+    def observe(self, event: Event) -> None:
         match event:
+            case Started():
+                self._start()
             case EpisodeEnded(record, log) if log is not None:
                 self._consider(log, cleared=record.end == "clear", length=record.length, max_x=record.max_x)
             case Evaluated(_, evaluation):
@@ -137,11 +127,20 @@ class _Highlights:
             self._best = this
             self._waiting["best"] = _Candidate("best", log)
 
-    def forget_best(self) -> None:
-        self._waiting.pop("best", None)
+    def poll(self) -> Iterator[Event]:
+        yield from self._continue()
 
-    def look(self, *, ending: bool = False) -> Iterator[Recorded | NotRecorded]:
-        """Takes what is done and starts what is due; at the end that is all, and a moment is waited."""
+    def finish(self, in_a_hurry: Callable[[], bool]) -> Iterator[Event]:
+        if self._seconds() < self._shortest:
+            self._waiting.pop("best", None)
+        if self.left:
+            yield FinishingRecordings(self.left)
+        while self.left and not in_a_hurry():
+            yield from self._continue(ending=True)
+        self.close()
+
+    def _continue(self, *, ending: bool = False) -> Iterator[Event]:
+        """Reports what is done and starts what is due; at the end that is all, and for a moment it waits."""
         if self._now is not None:
             candidate, recording = self._now
             outcome = recording.wait(_LOOK_SECONDS) if ending else recording.outcome()
@@ -162,7 +161,7 @@ class _Highlights:
     def _take_due(self, ending: bool) -> _Candidate | None:
         if first := self._waiting.pop("first-clear", None):
             return first
-        seconds = self._trainer.seconds
+        seconds = self._seconds()
         if "best" in self._waiting and (ending or seconds - self._best_at >= self._every):
             self._best_at = seconds
             return self._waiting.pop("best")
@@ -173,11 +172,10 @@ class _Highlights:
             if not self._best_path.exists() or self._best_path.with_suffix(".gif").exists():  # the log is of another
                 library.set_aside(self._best_path)
             return self._best_path
-        stem = f"{self._trainer.run_dir.name}-first-clear-{candidate.log.stage}"
+        stem = f"{self._run.name}-first-clear-{candidate.log.stage}"
         return paths.unique_path(paths.recordings_dir(), stem, ".mp4")  # one may be of a part of the run given up
 
     def close(self) -> None:
-        """Gives up what is not done."""
         self._waiting.clear()
         if self._now is not None:
             _, recording = self._now

@@ -131,17 +131,15 @@ class MetricLogger:
         words = " ".join(text.split())
         self._log.add(f"# step {step}, {datetime.now().strftime('%Y-%m-%dT%H:%M:%S')}: {words}\n")
 
-    def record(self, episode: int, epsilon: float, step: int) -> str:
-        """Appends a line to the log, with the tutorial's columns; returns it."""
+    def log_means(self, *, step: int, epsilon: float) -> None:
+        """Appends a line to the log, with the tutorial's columns: the means at the newest episode's end."""
         now = time.monotonic()
         delta, self._recorded_at = now - self._recorded_at, now
-        line = (
-            f"{episode:8d}{step:8d}{epsilon:10.3f}"
+        self._log.add(
+            f"{self.episode - 1:8d}{step:8d}{epsilon:10.3f}"
             f"{self.mean('reward'):15.3f}{self.mean('length'):15.3f}{self.mean('loss'):15.3f}{self.mean('q'):15.3f}"
             f"{delta:15.3f}{datetime.now().strftime('%Y-%m-%dT%H:%M:%S'):>20}\n"
         )
-        self._log.add(line)
-        return line
 
     def begin(self) -> None:
         """Has the files say what was loaded, before the first line is added; does nothing the second time.

@@ -25,3 +25,32 @@ class PhaseClock(Counter[str]):
         """Phase -> its share of the time since the first step."""
         total = sum(seconds for phase, seconds in self.items() if phase != "emulate")
         return {phase: seconds / total for phase, seconds in self.items()} if total else {}
+
+
+class RunClock:
+    """How long a run was trained, without pauses.
+
+    Attributes:
+        before: seconds before this process started or resumed it.
+    """
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self._active = 0.0
+        self._since: float | None = None
+
+    def start(self) -> None:
+        self._since = time.monotonic()
+
+    def pause(self) -> None:
+        self._active, self._since = self.seconds, None
+
+    @property
+    def seconds(self) -> float:
+        """Since this process started or resumed the run."""
+        return self._active + (time.monotonic() - self._since if self._since is not None else 0.0)
+
+    @property
+    def total(self) -> float:
+        """Since the run began."""
+        return self.before + self.seconds

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from mario_tui.system.files import write_atomically
 from mario_tui.training.curves import Curve
+from mario_tui.training.events import EpisodeEnded, Event, Finished, Observer
 from mario_tui.training.metrics import METRICS
 
 _TITLES = {"reward": "Reward", "length": "Length (steps)", "loss": "Loss", "q": "Q value"}
+
+
+class CurvePlots(Observer):
+    """Draws the curves every so many episodes, and at the end.
+
+    Args:
+        folder: where the pictures are written.
+        curves: from `MetricLogger`.
+        every: episodes from one time to the next.
+    """
+
+    def __init__(self, folder: Path, curves: Mapping[str, Curve], every: int) -> None:
+        self._folder, self._curves, self._every = folder, curves, every
+
+    def observe(self, event: Event) -> None:
+        due = isinstance(event, EpisodeEnded) and event.record.episode % self._every == 0
+        if due or isinstance(event, Finished):
+            with contextlib.suppress(OSError):  # they are drawn again
+                save_curves(self._folder, self._curves)
 
 
 def save_curves(folder: Path, curves: Mapping[str, Curve]) -> None:

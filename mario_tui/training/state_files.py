@@ -4,10 +4,10 @@ agent.safetensors      online and target network, under the tutorial's names
 optimizer.safetensors  Adam's moments
 trainer.json           counters, epsilon, random states, the running episodes' buttons
 metrics.csv            the finished episodes
-actors.safetensors     what each game's agent sees
+actors.safetensors     the observation of each game
 replay.safetensors     the replay's rows but their frames
 replay.frames          the frames: zlib over the difference to the same game's row before
-demonstrations.json    action logs of the games that it was shown, where there are any
+demonstrations.json    action logs of the games that it was shown, if there are any
 demonstrations.safetensors  their priorities and the random state of their sampling
 """
 
@@ -51,8 +51,8 @@ def writers(
 ) -> dict[str, Callable[[Path], None]]:
     """File name -> function that writes it, for `checkpoint.write`.
 
-    They write what is now, in any thread and while training goes on: all is copied but the replay's frames, of which
-    there is a snapshot.
+    They write the state of now, in any thread and while training continues: all is copied but the replay's frames, of
+    which there is a snapshot.
     """
     agent, optimizer = _copies(mario.net.state_dict()), _copies(_optimizer_tensors(mario))
     actors, text = _copies({"stacks": stacks}), json.dumps(state) + "\n"
@@ -77,7 +77,7 @@ def writers(
 
 
 def read_demonstrations(folder: Path, manifest: Manifest) -> tuple[ActionLog, ...]:
-    """The action logs in a verified checkpoint; raises CheckpointError where they cannot be read."""
+    """The action logs in a verified checkpoint; raises CheckpointError if they cannot be read."""
     if "demonstrations.json" not in manifest.parts:
         return ()
     try:
@@ -105,7 +105,7 @@ def read(folder: Path, mario: Mario, manifest: Manifest) -> tuple[dict[str, Any]
         if len(rows.get("action", ())) > mario.memory.rows:
             raise InputError("the saved replay is of another size: resume with the settings it was made with")
         if len(rows.get("action", ())) and rows["action"].max() >= mario.spec.actions:
-            raise ValueError("the replay holds actions that there are not")
+            raise ValueError("the replay holds actions that the agent does not have")
         rows["frame"] = _load_frames(folder / "replay.frames", len(rows.get("action", ())), mario.memory.envs)
         mario.memory.load_state_dict(rows)
     else:
@@ -118,13 +118,13 @@ def read(folder: Path, mario: Mario, manifest: Manifest) -> tuple[dict[str, Any]
 
 
 def check_games(games: Any, envs: int) -> dict[str, Any] | None:
-    """The games' state, if it is one that a fleet can restore in a time that one can wait for; raises ValueError."""
+    """The state of the games, if it can be restored in reasonable time; raises KeyError, TypeError or ValueError."""
     if games is None:  # saved before they began
         return None
     logs, noops = games["frame_logs"], games.get("noop_steps", [])
     numbers = [*noops, *(byte for log in logs for byte in log)]
     if len(logs) != envs or not all(type(number) is int for number in numbers):
-        raise ValueError("the games' buttons are none")
+        raise ValueError("the games' buttons are not numbers of so many games")
     if max(map(len, logs)) > MAX_EPISODE_FRAMES or max(numbers, default=0) > MOST_NOOPS or min(numbers, default=0) < 0:
         raise ValueError("the games' buttons are out of range")
     return dict(games)

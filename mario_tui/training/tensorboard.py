@@ -7,10 +7,11 @@ from typing import Any
 
 from mario_tui.errors import InputError
 from mario_tui.store.history import EpisodeRecord
+from mario_tui.training.events import EpisodeEnded, Event, Observer
 from mario_tui.training.metrics import METRICS
 
 
-class TensorBoardLog:
+class TensorBoardLog(Observer):
     """Writes the same figures as TensorBoard events into `tensorboard/` in the run's folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -22,7 +23,11 @@ class TensorBoardLog:
             ) from None
         self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
-    def log_episode(self, record: EpisodeRecord) -> None:
+    def observe(self, event: Event) -> None:
+        if isinstance(event, EpisodeEnded):
+            self._log_episode(event.record)
+
+    def _log_episode(self, record: EpisodeRecord) -> None:
         for name in (*METRICS, "max_x", "epsilon"):
             self._writer.add_scalar(f"episode/{name}", getattr(record, name), record.step)
         self._writer.add_scalar("episode/clear", float(record.end == "clear"), record.step)

@@ -34,7 +34,8 @@ from mario_tui.tui.window_switch import WindowSwitch
 
 if TYPE_CHECKING:
     from mario_tui.config import TrainingConfig
-    from mario_tui.training.session import TrainingSession, TrainingSnapshot
+    from mario_tui.training.session import TrainingSession
+    from mario_tui.training.snapshot import TrainingSnapshot
     from mario_tui.tui.services import Agent
 
 

@@ -100,7 +100,7 @@ class Leaving:
         if session is not None and session.alive:
             session.stop(in_a_hurry=code != 0)  # the sender of a signal does not wait long
             while not await asyncio.to_thread(session.join, 0.25):
-                if session.held:
+                if session.awaiting_user:
                     self._ask_to_leave_unsaved(session)
                     return
                 if session.recordings_left and self._notice is not None:

@@ -307,15 +307,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     import numpy as np
     import torch
 
-    from mario_tui.training.trainer import Trainer
+    from mario_tui.training.restore import open_trainer
 
     before = os.environ.get("MARIO_TUI_HOME")
     os.environ["MARIO_TUI_HOME"] = str(tmp_path_factory.mktemp("trained"))
     config = preset("fast").replace(
         replay_size=100, envs=2, threads=1, precision="float32", average_updates=0, n_steps=2, device="cpu"
     )
-    trainer = Trainer(config, run="bad")
-    mario = trainer.mario
+    trainer = open_trainer(config, run="bad")
+    mario = trainer.agent
     rng = np.random.default_rng(0)
     for tick in range(60):
         frame = torch.from_numpy(rng.integers(0, 9, (2, 84, 84), dtype=np.uint8))
@@ -324,7 +324,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     mario.learning_net.zero_grad()
     mario.update()
     mario.count_steps(120)
-    trainer._saved_games = {"frame_logs": [[129] * 8, [130] * 4], "noop_steps": [0, 3]}
+    games = {"frame_logs": [[129] * 8, [130] * 4], "noop_steps": [0, 3]}
+    trainer.collector.load_state_dict(games, trainer.collector.observations)
     trainer.save()
     yield trainer
     trainer.close()
@@ -341,17 +342,17 @@ def stranger(trained: Any, home: Path) -> Path:
 
 def try_to_go_on(trained: Any, whole: Path, folder: Path, part: str, data: bytes) -> bool:
     fit_manifest(folder, part, data)
-    last = trained.last_checkpoint
+    from mario_tui.training.restore import load_checkpoint, read_checkpoint
+
     try:
-        return attempt(lambda: trained._load(folder, (), 0))
+        return attempt(lambda: load_checkpoint(trained, folder, read_checkpoint(folder)[0]))
     finally:
-        trained.last_checkpoint = last
         fit_manifest(folder, part, (whole / part).read_bytes())
 
 
 def is_sane(trained: Any) -> None:
     """What was made of a bad file can be trained on."""
-    mario = trained.mario
+    mario = trained.agent
     assert 0 <= mario.exploration_rate <= 1
     assert 0 <= trained.learn_due <= 2
     assert all(tensor.isfinite().all() for tensor in mario.net.state_dict().values())
@@ -455,7 +456,7 @@ def test_a_pickle_that_would_run_code_runs_none(home: Path, way: str) -> None:
     import torch
 
     from mario_tui.agent.policy import load_policy
-    from mario_tui.training.trainer import Trainer
+    from mario_tui.training.restore import open_trainer
 
     ran, path = home / "ran", home / "mario_net_1.chkpt"
     match way:
@@ -468,7 +469,7 @@ def test_a_pickle_that_would_run_code_runs_none(home: Path, way: str) -> None:
         case _:
             torch.save({"model": {"online.9.weight": torch.ones(2, 512), "x": Touch(ran)}}, path)
     assert not attempt(lambda: load_policy(path))
-    assert not attempt(lambda: Trainer(TrainingConfig(replay_size=100), run="x", resume=path))
+    assert not attempt(lambda: open_trainer(TrainingConfig(replay_size=100), run="x", resume=path))
     for part in ("agent.safetensors", "optimizer.safetensors"):  # no part is a pickle, whatever it holds
         folder = home / "checkpoints" / "strange" / "step-001040000"
         shutil.copytree(SHIPPED / "step-001040000", folder, dirs_exist_ok=True)

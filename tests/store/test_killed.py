@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import load_policy
 from mario_tui.config import TrainingConfig
-from mario_tui.training import saving, state_files
+from mario_tui.training import checkpointing, state_files
 import numpy as np
 
 config = TrainingConfig(replay_size=100, network="small", priority_exponent=0.5, envs=2)
@@ -39,7 +39,7 @@ saved = 1
 
 def save():
     parts = state_files.writers(mario, {"mario": mario.state_dict()}, torch.zeros(1), "", replay=True)
-    folder = saving._write(run, saved, parts, header)
+    folder = checkpointing.write_full(run, checkpointing.Snapshot(saved, parts, header))
     evaluations.record(folder, greedy_clear=True, greedy_x=saved)
     return folder
 

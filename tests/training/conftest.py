@@ -15,6 +15,7 @@ SMALL = {
     "sync_every": 50,
     "save_every": 0,
     "threads": 1,
+    "record": False,
 }
 
 

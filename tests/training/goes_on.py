@@ -19,8 +19,8 @@ import torch
 from mario_tui import paths
 from mario_tui.config import preset
 from mario_tui.training.events import Stepped
+from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
-from mario_tui.training.trainer import Trainer
 from runs import full_state
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -87,29 +87,29 @@ def digest(value: Any) -> str:
 
 def main(name: str, out: str, path: str | None = None) -> None:
     if path:
-        trainer = Trainer(resume_config(Path(path)), resume=Path(path))
+        trainer = open_trainer(resume_config(Path(path)), resume=Path(path))
     else:
         base, _, seed = name.partition("-")
-        settings = {"threads": 1, "device": "cpu", "save_every": 0, **SMALL[base]}
+        settings = {"threads": 1, "device": "cpu", "save_every": 0, "record": False, **SMALL[base]}
         if seed:
             settings.update(some_settings(int(seed)))
-        trainer = Trainer(preset(base).replace(steps=320, **settings), run="whole")
+        trainer = open_trainer(preset(base).replace(steps=320, **settings), run="whole")
     actions: dict[str, list[int]] = {}
-    act = trainer.mario.act
+    act = trainer.agent.act
 
     def watched(states: torch.Tensor) -> np.ndarray:
         chosen = act(states)
         actions[str(trainer.step)] = chosen.tolist()
         return chosen
 
-    trainer.mario.act = watched  # type: ignore[method-assign]
+    trainer.agent.act = watched  # type: ignore[method-assign]
     kept = paths.run_dir("kept")
     for event in trainer.run():
         if isinstance(event, Stepped) and event.step >= 100 and not kept.exists():
             saved = trainer.save()
             shutil.copytree(saved, kept / saved.name)
     state = {key: digest(value) for key, value in full_state(trainer).items()}
-    state["updates"] = str(trainer.mario.updates)
+    state["updates"] = str(trainer.agent.updates)
     # a line ends with how long it took and the time
     log = [line[:-35] for line in lines_of(trainer.run_dir / "log")]
     metrics = [line.rpartition(",")[0] for line in lines_of(trainer.run_dir / "metrics.csv")]

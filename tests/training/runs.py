@@ -25,8 +25,8 @@ def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], None]
 
 def full_state(trainer: Trainer) -> dict[str, Any]:
     """Parameters, optimizer, replay, random states, counters, episodes: everything that a run is."""
-    mario = trainer.mario
-    trainer.settle()  # as a save does
+    mario = trainer.agent
+    trainer.flush()  # as a save does
     state: dict[str, Any] = {f"net.{name}": value.clone() for name, value in mario.net.state_dict().items()}
     for index, entry in mario.optimizer.state_dict()["state"].items():
         state.update({f"adam.{index}.{name}": value.clone() for name, value in entry.items()})
@@ -36,8 +36,8 @@ def full_state(trainer: Trainer) -> dict[str, Any]:
         state.update({f"demonstrations.{name}": value.clone() for name, value in shown.items()})
     state["mario"] = mario.state_dict()
     state["metrics"] = trainer.logger.state_dict()
-    state["stacks"] = trainer.stacks.stacks.clone()
-    state["games"] = trainer.fleet.state_dict() if trainer.fleet else None
+    state["stacks"] = trainer.collector.observations.clone()
+    state["games"] = trainer.collector.games.state_dict() if trainer.collector.games else None
     state["curves"] = {name: curve.points() for name, curve in trainer.logger.curves.items()}
     return state
 

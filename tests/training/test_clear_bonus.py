@@ -5,16 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fake_fleet import FakeFleet
+from fake_collector import FakeVectorEnv, fake_trainer
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorStep
 from mario_tui.store.history import read_metrics
-from mario_tui.training import trainer as trainer_module
-from mario_tui.training.trainer import Trainer
 from runs import run_to_end
 
 
-class EveryOtherClears(FakeFleet):
+class EveryOtherClears(FakeVectorEnv):
     """Every other episode that ends clears the stage."""
 
     ends = 0
@@ -29,15 +27,14 @@ class EveryOtherClears(FakeFleet):
 
 
 @pytest.mark.parametrize("bonus", [0.0, 50.0])
-def test_the_bonus_is_added_where_the_stage_is_cleared_and_nowhere_else(
-    small, monkeypatch: pytest.MonkeyPatch, bonus: float
-) -> None:
-    monkeypatch.setattr(trainer_module, "VectorEnv", EveryOtherClears)
-    trainer = Trainer(small(network="small", steps=390, replay_size=400, clear_bonus=bonus), run="bonus")
+def test_the_bonus_is_added_where_the_stage_is_cleared_and_nowhere_else(small, bonus: float) -> None:
+    trainer = fake_trainer(
+        small(network="small", steps=390, replay_size=400, clear_bonus=bonus), run="bonus", games=EveryOtherClears
+    )
     events = run_to_end(trainer)
     assert events
-    trainer.settle()
-    rewards = trainer.mario.memory.state_dict()["reward"].numpy()
+    trainer.flush()
+    rewards = trainer.agent.memory.state_dict()["reward"].numpy()
     records = read_metrics(trainer.run_dir / "metrics.csv")
     clears = sum(record.end == "clear" for record in records)
     assert clears > 1

@@ -1,45 +1,96 @@
-"""What other threads ask of a training, answered between two steps."""
+"""What other threads ask of a training, done between two steps."""
 
 import threading
 
 import pytest
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.training.control import TrainingControl
+from mario_tui.training.control import CopyPolicy, Note, Save, TrainingControl
 
 
-def test_requests_are_answered_in_turn_with_what_they_return_or_raise() -> None:
+def test_commands_come_in_their_order_each_with_the_future_for_its_answer() -> None:
     control = TrainingControl()
-    name, failed = control.ask(lambda trainer: trainer.upper()), control.ask(lambda trainer: trainer.nothing)
-    assert not name.done()
-    control.answer("mario")
-    assert name.result() == "MARIO"
-    with pytest.raises(AttributeError):
-        failed.result()
+    note = control.note("one")
+    control.save()
+    policy = control.copy_policy()
+    assert not note.done()
+    taken = list(control.take())
+    assert taken == [(Note("one"), note), (Save(), None), (CopyPolicy(), policy)]
+    assert list(control.take()) == []
 
 
-def test_a_pause_ends_for_a_request() -> None:
+def test_what_was_cancelled_is_not_done() -> None:
+    control = TrainingControl()
+    assert control.note("one").cancel()
+    assert list(control.take()) == []
+
+
+def test_a_pause_begins_and_ends_when_the_commands_are_taken() -> None:
     control = TrainingControl()
     control.pause()
+    assert not control.paused
+    assert list(control.take()) == []
+    assert control.paused
+    control.resume()
+    control.pause()
+    control.resume()
+    assert list(control.take()) == []
+    assert not control.paused
+
+
+def test_a_pause_of_the_users_takes_the_place_of_the_trainers() -> None:
+    control = TrainingControl()
+    control.pause_now("memory is short")
+    assert control.awaiting_user
+    control.pause()
+    assert list(control.take()) == []
+    assert (control.paused, control.pause_reason, control.awaiting_user) == (True, "", False)
+
+
+def test_a_wait_ends_for_a_command() -> None:
+    control = TrainingControl()
+    control.pause_now("")
     waited = threading.Event()
 
     def trainer() -> None:
-        control.wait_while_paused()
+        control.wait()
         waited.set()
-        control.answer("trainer")
+        ((_, answer),) = control.take()
+        assert answer is not None
+        answer.set_result("done")
 
     thread = threading.Thread(target=trainer)
     thread.start()
     assert not waited.is_set()
-    assert control.ask(lambda trainer: trainer).result(60) == "trainer"
+    assert control.note("x").result(60) == "done"
     thread.join()
     assert control.paused
 
 
-def test_nobody_waits_for_a_training_that_has_ended() -> None:
+def test_a_stop_is_seen_at_once_and_the_second_is_in_a_hurry() -> None:
     control = TrainingControl()
-    before = control.ask(lambda trainer: 1)
+    control.stop()
+    assert (control.stopping, control.in_a_hurry) == (True, False)
+    control.wait()  # does not
+    control.stop()
+    assert control.in_a_hurry
+
+
+def test_instead_of_an_end_that_cannot_be_saved_it_waits_for_the_user() -> None:
+    control = TrainingControl(attended=True)
+    control.stop()
+    control.pause_now("make room", cancel_stop=True)
+    assert (control.stopping, control.awaiting_user, control.pause_reason) == (False, True, "make room")
+    control.stop()
+    assert (control.awaiting_user, control.in_a_hurry) == (False, False)
+
+
+def test_a_training_that_has_ended_turns_commands_down() -> None:
+    control = TrainingControl()
+    before = control.note("x")
     control.close()
-    for future in (before, control.ask(lambda trainer: 1)):
+    control.save()
+    for future in (before, control.note("x")):
         with pytest.raises(MarioTuiError, match="has ended"):
             future.result(0)
+    assert list(control.take()) == []

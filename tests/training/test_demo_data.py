@@ -20,9 +20,9 @@ from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.store import checkpoint, lookup
 from mario_tui.training.events import Started
+from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession
-from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
 
 CLEAR = Path(__file__).parents[1] / "game" / "logs" / "1-1-clear.json"
@@ -58,7 +58,7 @@ def test_a_demonstration_gives_the_transitions_of_the_game_that_was_played(small
     config = small(
         demonstrations="clear.json", action_set="run", clear_bonus=50.0, show_buttons=True, n_steps=3, steps=30
     )
-    trainer = Trainer(config, run="shown")
+    trainer = open_trainer(config, run="shown")
     log = ActionLog.load(CLEAR)
     with open_emulator("1-1") as emulator:
         episode = Episode(emulator, frame_skip=4)
@@ -73,7 +73,7 @@ def test_a_demonstration_gives_the_transitions_of_the_game_that_was_played(small
             ends.append(result.terminated)
     assert episode.end is EndReason.CLEAR
     rewards[-1] += 50
-    shown = trainer.mario.demonstrations
+    shown = trainer.agent.demonstrations
     assert shown is not None
     count = trainer.demonstrations
     assert count is not None
@@ -100,7 +100,7 @@ def test_a_demonstration_gives_the_transitions_of_the_game_that_was_played(small
 
 
 def test_what_is_used_and_what_not_is_counted_and_told(small, plays: Path) -> None:
-    trainer = Trainer(small(demonstrations=str(plays), steps=30), run="counted")
+    trainer = open_trainer(small(demonstrations=str(plays), steps=30), run="counted")
     started = run_to_end(trainer)[0]
     assert isinstance(started, Started)
     count = started.demonstrations
@@ -120,17 +120,17 @@ def test_what_is_used_and_what_not_is_counted_and_told(small, plays: Path) -> No
 def test_the_share_of_demonstrations_in_what_is_learned_from(
     small, plays: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = Trainer(small(demonstrations="plays", demonstration_share=0.3, steps=160), run="share")
-    recall, sources = trainer.mario.recall, []
+    trainer = open_trainer(small(demonstrations="plays", demonstration_share=0.3, steps=160), run="share")
+    recall, sources = trainer.agent.recall, []
 
     def watched():
         batch = recall()
         sources.append(int((batch.source == DEMONSTRATED).sum()))
         return batch
 
-    monkeypatch.setattr(trainer.mario, "recall", watched)
+    monkeypatch.setattr(trainer.agent, "recall", watched)
     run_to_end(trainer)
-    assert len(sources) == trainer.mario.updates > 30
+    assert len(sources) == trainer.agent.updates > 30
     assert set(sources) == {2, 3}, "of 8"
     assert np.mean(sources) == pytest.approx(2.4, abs=0.3)
 
@@ -138,9 +138,9 @@ def test_the_share_of_demonstrations_in_what_is_learned_from(
 def test_with_a_share_of_none_a_run_is_the_one_without_demonstrations(small, plays: Path) -> None:
     states = []
     for settings in ({}, {"demonstrations": "plays", "demonstration_share": 0.0}):
-        trainer = Trainer(small(steps=110, envs=2, **settings), run=f"run-{len(states)}")
+        trainer = open_trainer(small(steps=110, envs=2, **settings), run=f"run-{len(states)}")
         run_to_end(trainer)
-        assert trainer.mario.updates > 20
+        assert trainer.agent.updates > 20
         states.append({k: v for k, v in full_state(trainer).items() if not k.startswith("demonstrations")})
     assert differences(*states) == []
 
@@ -153,16 +153,16 @@ def test_a_resumed_run_equals_the_one_that_went_on_also_without_the_files(small,
     config = small(
         steps=180, envs=2, stall_steps=25, replay_size=150, demonstrations="plays", demonstration_share=0.3, **settings
     )
-    whole = Trainer(config, run="whole")
+    whole = open_trainer(config, run="whole")
     run_to_end(whole)
-    part = Trainer(config.replace(steps=90), run="part")
+    part = open_trainer(config.replace(steps=90), run="part")
     run_to_end(part)
     shutil.rmtree(plays)
     saved = lookup.step_folders(paths.run_dir("part"))[-1]
-    resumed = Trainer(resume_config(saved, {"steps": 180}), resume=saved)
+    resumed = open_trainer(resume_config(saved, {"steps": 180}), resume=saved)
     assert resumed.config == whole.config
     run_to_end(resumed)
-    assert resumed.mario.updates > 30
+    assert resumed.agent.updates > 30
     assert differences(full_state(whole), full_state(resumed)) == []
     parts = [checkpoint.verify(folder).parts for folder in lookup.step_folders(paths.run_dir("part"))]
     assert ["demonstrations.json" in names for names in parts] == [True, True]
@@ -170,33 +170,33 @@ def test_a_resumed_run_equals_the_one_that_went_on_also_without_the_files(small,
 
 
 def test_more_demonstrations_can_be_added_when_a_run_goes_on(small, plays: Path) -> None:
-    run_to_end(Trainer(small(steps=60), run="alone"))
+    run_to_end(open_trainer(small(steps=60), run="alone"))
     alone = lookup.find_checkpoint("alone")
-    with_two = Trainer(resume_config(alone, {"steps": 100, "demonstrations": "plays"}), resume=alone)
+    with_two = open_trainer(resume_config(alone, {"steps": 100, "demonstrations": "plays"}), resume=alone)
     assert with_two.demonstrations is not None
     assert with_two.demonstrations.games == 2
     run_to_end(with_two)
     by_hand(120, every=20).save(plays / "late.json")
     newest = lookup.find_checkpoint("alone")
-    unchanged = Trainer(resume_config(newest), resume=newest)
+    unchanged = open_trainer(resume_config(newest), resume=newest)
     assert unchanged.demonstrations is not None
     assert unchanged.demonstrations.games == 2, "what is new in the folder is not taken without being named"
     assert unchanged.config.demonstrations == "plays"
     unchanged.close()
-    with_three = Trainer(resume_config(newest, {"demonstrations": "plays", "steps": 140}), resume=newest)
+    with_three = open_trainer(resume_config(newest, {"demonstrations": "plays", "steps": 140}), resume=newest)
     assert with_three.demonstrations is not None
     assert with_three.demonstrations.games == 3, "the two it has, once each, and the new one"
     run_to_end(with_three)
-    assert Trainer(resume_config(alone), resume=alone).demonstrations is None, "an earlier checkpoint has none"
+    assert open_trainer(resume_config(alone), resume=alone).demonstrations is None, "an earlier checkpoint has none"
 
 
 def test_flipped_bits_in_the_kept_games_are_found(small, plays: Path) -> None:
-    run_to_end(Trainer(small(steps=30, demonstrations="plays"), run="flipped"))
+    run_to_end(open_trainer(small(steps=30, demonstrations="plays"), run="flipped"))
     folder = lookup.find_checkpoint("flipped")
     path = folder / "demonstrations.json"
     path.write_text(path.read_text().replace("130", "128", 1))
     with pytest.raises(CheckpointError, match=r"demonstrations\.json"):
-        Trainer(resume_config(folder), resume=folder)
+        open_trainer(resume_config(folder), resume=folder)
 
 
 def test_what_cannot_be_used_is_one_line_and_leaves_no_run(small, plays: Path, home: Path) -> None:
@@ -218,12 +218,12 @@ def test_what_cannot_be_used_is_one_line_and_leaves_no_run(small, plays: Path, h
         ({"demonstrations": "no\0where"}, "no demonstrations at"),
     ):
         with pytest.raises(InputError, match=words) as caught:
-            Trainer(small(**settings), run="refused")
+            open_trainer(small(**settings), run="refused")
         assert "\n" not in str(caught.value)
         assert not paths.run_dir("refused").exists()
     (plays / "damaged.json").write_text("[]")
     with pytest.raises(InputError, match="it is not a JSON object"):
-        Trainer(small(demonstrations="plays"), run="refused")
+        open_trainer(small(demonstrations="plays"), run="refused")
 
 
 def test_a_session_tells_of_them(small, plays: Path) -> None:

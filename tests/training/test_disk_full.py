@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_fleet import FakeFleet
+from fake_collector import FakeVectorEnv, fake_trainer
 from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import NotSavedError, TrainingError
@@ -15,10 +15,9 @@ from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.history import read_metrics
 from mario_tui.store.line_file import LineFile
 from mario_tui.store.run import find_resumable
+from mario_tui.training.advice import file_warnings
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import Finished, Paused, Saved, Stepped, Warned
-from mario_tui.training.health import file_warnings
-from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
 
 SMALL_NETWORK = {"network": "small", "envs": 2, "replay_size": 200, "log_every": 1}
@@ -37,7 +36,7 @@ def small_disk(home: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-class ShortGames(FakeFleet):
+class ShortGames(FakeVectorEnv):
     """Whose lines soon take more than the room that is left in a file's last block."""
 
     end_chance = 1 / 5
@@ -56,9 +55,8 @@ def fill(disk: Path, leave: int = 0) -> Path:
     return path
 
 
-def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", ShortGames)
-    trainer = Trainer(small(steps=1200, **SMALL_NETWORK), run="full")
+def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path) -> None:
+    trainer = fake_trainer(small(steps=1200, **SMALL_NETWORK), run="full", games=ShortGames)
     run = paths.run_dir("full")
     seen: list[object] = []
     asked: set[int] = set()
@@ -80,10 +78,10 @@ def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path, monkey
             filler = fill(small_disk, leave=3 << 20)
             trainer.control.save()
         elif ask_once(400):
-            trainer._saver._thread.submit(int).result()  # the save is over
+            trainer.checkpointer.wait()  # the save is over
             filler = fill(small_disk)  # not even a line of the log has room now
         elif ask_once(1000):
-            assert trainer.problems()
+            assert trainer.checkpointer.problems()
             assert [info.path for info in catalog.scan().checkpoints if info.whole] == [first]
             assert find_resumable(run)[0] == first
             assert 100 <= load_policy(first).step < 110
@@ -97,7 +95,7 @@ def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path, monkey
     assert any(f"step {failing} could not be saved: No space left on device" in text for text in told), told
     assert any("metrics.csv cannot be written: No space left on device" in text for text in told), told
     assert [event.path for event in seen if isinstance(event, Saved)] == [first]
-    assert trainer.problems() == ()
+    assert trainer.checkpointer.problems() == ()
     assert finished.steps == trainer.step >= 1200
     checkpoint.verify(finished.checkpoint)
     episodes = [record.episode for record in read_metrics(run / "metrics.csv")]
@@ -105,15 +103,13 @@ def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path, monkey
     lines = (run / "log").read_text().splitlines()
     assert all(len(line) == len(lines[0]) for line in lines), "no line was cut off"
 
-    plain = Trainer(small(steps=1200, **SMALL_NETWORK), run="plain")  # with room
+    plain = fake_trainer(small(steps=1200, **SMALL_NETWORK), run="plain", games=ShortGames)  # with room
     run_to_end(plain)
     assert differences(full_state(plain), full_state(trainer)) == []
 
 
-def test_the_last_save_does_without_the_replay_where_that_has_no_room(
-    small, small_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class NoisyFleet(FakeFleet):
+def test_the_last_save_does_without_the_replay_where_that_has_no_room(small, small_disk: Path) -> None:
+    class NoisyGames(FakeVectorEnv):
         """Frames of noise: the replay takes more than all the rest."""
 
         def receive(self):  # type: ignore[no-untyped-def]
@@ -121,8 +117,7 @@ def test_the_last_save_does_without_the_replay_where_that_has_no_room(
             self.frames[:] = self._rng.integers(0, 256, self.frames.shape, dtype="uint8")
             return observed
 
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", NoisyFleet)
-    trainer = Trainer(small(steps=1500, **{**SMALL_NETWORK, "replay_size": 2000}), run="full")
+    trainer = fake_trainer(small(steps=1500, **{**SMALL_NETWORK, "replay_size": 2000}), run="full", games=NoisyGames)
     seen = []
     for event in trainer.run():
         seen.append(event)
@@ -138,9 +133,8 @@ def test_the_last_save_does_without_the_replay_where_that_has_no_room(
     assert load_policy(finished.checkpoint).step >= 1500
 
 
-def test_where_not_even_that_has_room_it_says_so(small, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
-    trainer = Trainer(small(steps=60, **SMALL_NETWORK), run="full")
+def test_where_not_even_that_has_room_it_says_so(small, small_disk: Path) -> None:
+    trainer = fake_trainer(small(steps=60, **SMALL_NETWORK), run="full")
     with pytest.raises(TrainingError, match=r"No space left on device.*make room") as caught:
         run_to_end(trainer, {40: lambda control: fill(small_disk) and None})
     assert "\n" not in str(caught.value)
@@ -149,12 +143,9 @@ def test_where_not_even_that_has_room_it_says_so(small, small_disk: Path, monkey
 
 
 @pytest.mark.parametrize("asked", ["stop", "limit"])
-def test_where_somebody_can_make_room_it_waits_for_them(
-    small, small_disk: Path, monkeypatch: pytest.MonkeyPatch, asked: str
-) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
+def test_where_somebody_can_make_room_it_waits_for_them(small, small_disk: Path, asked: str) -> None:
     control = TrainingControl(attended=True)
-    trainer = Trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
+    trainer = fake_trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
     filler = small_disk / "filler"
     reasons = []
     for event in trainer.run():
@@ -164,7 +155,7 @@ def test_where_somebody_can_make_room_it_waits_for_them(
                 control.stop()
         elif isinstance(event, Paused):
             reasons.append(event.reason)
-            assert control.held
+            assert control.awaiting_user
             assert not control.stopping
             if len(reasons) == 2:
                 filler.unlink()
@@ -179,17 +170,15 @@ def test_where_somebody_can_make_room_it_waits_for_them(
     assert trainer.step == (40 if asked == "stop" else 60)
 
 
-def test_in_a_hurry_it_does_not_wait(small, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
+def test_in_a_hurry_it_does_not_wait(small, small_disk: Path) -> None:
     control = TrainingControl(attended=True)
-    trainer = Trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
+    trainer = fake_trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
     with pytest.raises(NotSavedError):
         run_to_end(trainer, {40: lambda control: fill(small_disk) and control.stop(in_a_hurry=True)})
 
 
 def test_a_disk_about_to_be_full_is_told_before(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
-    trainer = Trainer(small(steps=400, **SMALL_NETWORK), run="short")
+    trainer = fake_trainer(small(steps=400, **SMALL_NETWORK), run="short")
     free = 10**12
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))
     told, asked = [], False

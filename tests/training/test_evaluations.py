@@ -11,25 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from fake_fleet import FakeFleet
+from fake_collector import fake_trainer
 from mario_tui import paths
 from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
 from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
-from mario_tui.training import trainer as trainer_module
 from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped
-from mario_tui.training.trainer import Trainer
 from runs import run_to_end
-
-EVALUATE = "mario_tui.training.trainer.evaluate"
-
-
-@pytest.fixture(autouse=True)
-def fake_games(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Games without an emulator, and results that are waited for 20 steps after an evaluation began."""
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
-    monkeypatch.setattr(trainer_module, "EVALUATION_STEPS", 20)
 
 
 def fingerprint(net: nn.Module) -> float:
@@ -54,7 +43,7 @@ def best_of(run: str) -> Path:
     return (paths.run_dir(run) / "best").resolve()
 
 
-def test_a_slow_evaluation_changes_nothing_but_how_long_is_waited(small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_evaluation_changes_nothing_but_how_long_is_waited(small) -> None:
     runs: list[list[Any]] = []
     for held_back in (False, True):
         release = threading.Event()
@@ -63,13 +52,14 @@ def test_a_slow_evaluation_changes_nothing_but_how_long_is_waited(small, monkeyp
             assert not held_back or release.wait(60)
             return outcome(reward=fingerprint(policy.net))
 
-        monkeypatch.setattr(EVALUATE, evaluate)
         weights, events = {}, []
-        trainer = Trainer(small(network="small", steps=130, eval_every=50), run=f"held-back-{held_back}")
+        trainer = fake_trainer(
+            small(network="small", steps=130, eval_every=50), run=f"held-back-{held_back}", evaluate=evaluate
+        )
         for event in trainer.run():
             events.append(told(event))
             if isinstance(event, Stepped):
-                weights[event.step] = fingerprint(trainer.mario.net)
+                weights[event.step] = fingerprint(trainer.agent.net)
                 release.clear() if event.step == 75 else None
                 release.set() if event.step in (69, 119) else None
         for step in (50, 100):
@@ -80,13 +70,16 @@ def test_a_slow_evaluation_changes_nothing_but_how_long_is_waited(small, monkeyp
     assert runs[0] == runs[1]
 
 
-def test_the_best_checkpoint_holds_the_weights_that_were_evaluated(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome(x={50: 500, 100: 700, 150: 600}[policy.step]))
-    trainer = Trainer(small(network="small", steps=180, eval_every=50, average_updates=20), run="best")
+def test_the_best_checkpoint_holds_the_weights_that_were_evaluated(small) -> None:
+    trainer = fake_trainer(
+        small(network="small", steps=180, eval_every=50, average_updates=20),
+        run="best",
+        evaluate=lambda policy, **_: outcome(x={50: 500, 100: 700, 150: 600}[policy.step]),
+    )
     weights: dict[int, dict[str, torch.Tensor]] = {}
     for event in trainer.run():
         if isinstance(event, Stepped) and event.step in (100, 120):
-            weights[event.step] = {name: value.clone() for name, value in trainer.mario.net.state_dict().items()}
+            weights[event.step] = {name: value.clone() for name, value in trainer.agent.net.state_dict().items()}
     folder = best_of("best")
     assert checkpoint.verify(folder).step == 100
     state = load_policy(folder).net.state_dict()
@@ -98,9 +91,7 @@ def test_the_best_checkpoint_holds_the_weights_that_were_evaluated(small, monkey
     ], "what is no better than the best so far is not kept"  # fmt: skip
 
 
-def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(
-    small, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(small) -> None:
     asked: list[tuple[int, Any]] = []
 
     def evaluate(policy: Policy, *, cancelled: Callable[[], bool], **settings: Any) -> Evaluation:
@@ -110,8 +101,11 @@ def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(
             return outcome({100: 5, 300: 9, 500: 2}[policy.step], episodes=settings["episodes"])
         return outcome(int(policy.step in (100, 150, 300, 500)), x=1000 - policy.step)
 
-    monkeypatch.setattr(EVALUATE, evaluate)
-    events = run_to_end(Trainer(small(network="small", steps=730, eval_every=50, robust_episodes=10), run="robust"))
+    events = run_to_end(
+        fake_trainer(
+            small(network="small", steps=730, eval_every=50, robust_episodes=10), run="robust", evaluate=evaluate
+        )
+    )
     protocol = {"episodes": 10, "sticky": ROBUST_STICKY, "noops": ROBUST_NOOPS}
     assert [step for step, settings in asked if not settings] == list(range(50, 730, 50))
     assert [one for one in asked if one[1]] == [(100, protocol), (300, protocol), (500, protocol)], "one at a time"
@@ -130,16 +124,17 @@ def test_the_robust_protocol_follows_a_greedy_clear_and_decides_what_is_best(
 
 
 @pytest.mark.parametrize("sticky", [0.0, 0.25])
-def test_where_games_are_sticky_the_robust_protocol_needs_no_greedy_clear(
-    small, monkeypatch: pytest.MonkeyPatch, sticky: float
-) -> None:
+def test_where_games_are_sticky_the_robust_protocol_needs_no_greedy_clear(small, sticky: float) -> None:
     def evaluate(policy: Policy, **settings: Any) -> Evaluation:
         if "episodes" in settings:
             return outcome({200: 0, 400: 4, 600: 3}.get(policy.step, 1), episodes=10)
         return outcome(x=1000 - policy.step)
 
-    monkeypatch.setattr(EVALUATE, evaluate)
-    trainer = Trainer(small(network="small", steps=830, eval_every=50, robust_episodes=10, sticky=sticky), run="none")
+    trainer = fake_trainer(
+        small(network="small", steps=830, eval_every=50, robust_episodes=10, sticky=sticky),
+        run="none",
+        evaluate=evaluate,
+    )
     events = []
     for event in trainer.run():
         events.append(event)
@@ -151,28 +146,28 @@ def test_where_games_are_sticky_the_robust_protocol_needs_no_greedy_clear(
     assert best == (400 if sticky else 50)
 
 
-def test_a_robust_rate_of_none_is_noted_and_no_better_than_a_greedy_clear(
-    small, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(EVALUATE, lambda policy, **settings: outcome(int("episodes" not in settings), episodes=10))
-    run_to_end(Trainer(small(network="small", steps=70, eval_every=50, robust_episodes=10), run="zero"))
+def test_a_robust_rate_of_none_is_noted_and_no_better_than_a_greedy_clear(small) -> None:
+    run_to_end(
+        fake_trainer(
+            small(network="small", steps=70, eval_every=50, robust_episodes=10),
+            run="zero",
+            evaluate=lambda policy, **settings: outcome(int("episodes" not in settings), episodes=10),
+        )
+    )
     (info,) = (info for info in catalog.scan().checkpoints if info.step == 50)
     assert (info.greedy_clear, info.robust_clear_rate) == (True, 0.0)
 
 
-def test_a_robust_evaluation_under_way_holds_up_neither_greedy_ones_nor_a_save(
-    small, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_robust_evaluation_under_way_holds_up_neither_greedy_ones_nor_a_save(small) -> None:
     release = threading.Event()
 
     def evaluate(policy: Policy, **settings: Any) -> Evaluation:
         assert "episodes" not in settings or release.wait(60)
         return outcome(10, episodes=10)
 
-    monkeypatch.setattr(EVALUATE, evaluate)
     config = small(network="small", steps=330, eval_every=50, save_every=150, robust_episodes=10)
     before: list[Any] = []
-    for event in Trainer(config, run="long").run():
+    for event in fake_trainer(config, run="long", evaluate=evaluate).run():
         before.append(event)
         if isinstance(event, Stepped) and event.step == 260:
             release.set()
@@ -182,16 +177,15 @@ def test_a_robust_evaluation_under_way_holds_up_neither_greedy_ones_nor_a_save(
     assert any(isinstance(event, Saved) for event in before[: robust[0]])
 
 
-def test_until_clear_stops_at_the_first_greedy_clear(small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_until_clear_stops_at_the_first_greedy_clear(small) -> None:
     asked = []
 
     def evaluate(policy: Policy, **settings: Any) -> Evaluation:
         asked.append(set(settings))
         return outcome(int(policy.step >= 100))
 
-    monkeypatch.setattr(EVALUATE, evaluate)
     config = small(network="small", steps=1000, eval_every=50, until_clear=True, robust_episodes=10)
-    finished = run_to_end(Trainer(config, run="until"))[-1]
+    finished = run_to_end(fake_trainer(config, run="until", evaluate=evaluate))[-1]
     assert isinstance(finished, Finished)
     assert finished.steps == 120
     assert finished.first_greedy_clear is not None
@@ -200,17 +194,23 @@ def test_until_clear_stops_at_the_first_greedy_clear(small, monkeypatch: pytest.
     assert read_manifest(best_of("until")).step == 100
 
 
-def test_what_is_under_way_at_the_last_step_is_waited_for(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome())
-    events = run_to_end(Trainer(small(network="small", steps=55, eval_every=50), run="last"))
+def test_what_is_under_way_at_the_last_step_is_waited_for(small) -> None:
+    events = run_to_end(
+        fake_trainer(
+            small(network="small", steps=55, eval_every=50), run="last", evaluate=lambda policy, **_: outcome()
+        )
+    )
     assert [(event.step, event.robust) for event in events if isinstance(event, Evaluated)] == [(50, False)]
 
 
-def test_a_robust_evaluation_that_the_last_greedy_one_calls_for_is_waited_for_too(
-    small, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(EVALUATE, lambda policy, **settings: outcome(settings.get("episodes", 1), episodes=10))
-    events = run_to_end(Trainer(small(network="small", steps=55, eval_every=50, robust_episodes=10), run="last"))
+def test_a_robust_evaluation_that_the_last_greedy_one_calls_for_is_waited_for_too(small) -> None:
+    events = run_to_end(
+        fake_trainer(
+            small(network="small", steps=55, eval_every=50, robust_episodes=10),
+            run="last",
+            evaluate=lambda policy, **settings: outcome(settings.get("episodes", 1), episodes=10),
+        )
+    )
     assert [(event.step, event.robust) for event in events if isinstance(event, Evaluated)] == [(50, False), (50, True)]
 
 
@@ -222,10 +222,9 @@ def test_an_agent_kept_late_is_not_the_newest_checkpoint(small, monkeypatch: pyt
         clears = {50: 5, 250: 9}[policy.step] if "episodes" in settings else 10
         return outcome(clears, episodes=10, x=900 - policy.step)
 
-    monkeypatch.setattr(EVALUATE, evaluate)
     config = small(network="small", steps=480, eval_every=50, save_every=160, robust_episodes=10)
     run = paths.run_dir("late")
-    for event in Trainer(config, run="late").run():
+    for event in fake_trainer(config, run="late", evaluate=evaluate).run():
         if isinstance(event, Evaluated) and event.robust and event.step == 250:
             # greedy play of step 250 was no better than that of 50, so that it is written now, after step 320
             assert best_of("late").name == "step-000000250"
@@ -236,24 +235,26 @@ def test_an_agent_kept_late_is_not_the_newest_checkpoint(small, monkeypatch: pyt
     raise AssertionError("the robust evaluation of step 250 was not taken")
 
 
-def test_a_run_taken_up_from_an_earlier_step_forgets_the_evaluations_after_it(
-    small, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome(x=900 - policy.step))
+def test_a_run_taken_up_from_an_earlier_step_forgets_the_evaluations_after_it(small) -> None:
     config = small(network="small", steps=140, eval_every=50, save_every=80)
-    run_to_end(Trainer(config, run="given-up"))
+    run_to_end(fake_trainer(config, run="given-up", evaluate=lambda policy, **_: outcome(x=900 - policy.step)))
     run = paths.run_dir("given-up")
     first = next(folder for folder in lookup.step_folders(run) if folder.name == "step-000000080")
-    trainer = Trainer(config, resume=first)
+    trainer = fake_trainer(config, resume=first, evaluate=lambda policy, **_: outcome(x=900 - policy.step))
     trainer.logger.begin()
     steps = [int(row["step"]) for row in csv.DictReader((run / "evaluations.csv").open(newline=""))]
     trainer.close()
     assert steps == [50]
 
 
-def test_a_checkpoint_knows_what_greedy_play_showed_before_it(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EVALUATE, lambda policy, **_: outcome(1))
-    events = run_to_end(Trainer(small(network="small", steps=70, eval_every=50, save_every=60), run="saved"))
+def test_a_checkpoint_knows_what_greedy_play_showed_before_it(small) -> None:
+    events = run_to_end(
+        fake_trainer(
+            small(network="small", steps=70, eval_every=50, save_every=60),
+            run="saved",
+            evaluate=lambda policy, **_: outcome(1),
+        )
+    )
     evaluated = next(at for at, event in enumerate(events) if isinstance(event, Evaluated))
     saved = next(event for event in events[evaluated:] if isinstance(event, Saved))
     assert [told(event) for event in (events[evaluated - 1], saved)] == [("Stepped", 60), ("Saved", 60)]
@@ -261,7 +262,7 @@ def test_a_checkpoint_knows_what_greedy_play_showed_before_it(small, monkeypatch
     assert [read_manifest(folder).greedy_clear for folder in folders] == [False, True, True]
 
 
-def test_an_evaluation_is_told_to_end_when_training_stops(small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_evaluation_is_told_to_end_when_training_stops(small) -> None:
     ended = []
 
     def evaluate(policy: Policy, *, cancelled: Callable[[], bool], **_: Any) -> Evaluation:
@@ -270,9 +271,9 @@ def test_an_evaluation_is_told_to_end_when_training_stops(small, monkeypatch: py
         ended.append(policy.step)
         return Evaluation(())
 
-    monkeypatch.setattr(EVALUATE, evaluate)
     events = run_to_end(
-        Trainer(small(network="small", eval_every=50), run="stop"), {60: lambda control: control.stop()}
+        fake_trainer(small(network="small", eval_every=50), run="stop", evaluate=evaluate),
+        {60: lambda control: control.stop()},
     )
     assert isinstance(events[-1], Finished)
     assert ended == [50]

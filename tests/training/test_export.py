@@ -6,24 +6,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fake_fleet import FakeFleet
+from fake_collector import fake_trainer
 from mario_tui import paths
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store import catalog, checkpoint, evaluations, lookup
-from mario_tui.training import trainer as trainer_module
 from mario_tui.training.export import export_policy
 from mario_tui.training.resume import resume_config
-from mario_tui.training.trainer import Trainer
 from runs import run_to_end
 
 
 @pytest.fixture
-def saved(small, monkeypatch: pytest.MonkeyPatch) -> Path:
+def saved(small) -> Path:
     """A checkpoint whose greedy network is not its online one."""
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     run_to_end(
-        Trainer(
+        fake_trainer(
             small(network="small", dueling=True, centered=True, show_buttons=True, average_updates=50, steps=150),
             run="a",
         )
@@ -54,7 +51,7 @@ def test_an_exported_agent_plays_as_its_checkpoint_does_and_is_small(saved: Path
 def test_an_exported_agent_cannot_be_trained_on(saved: Path) -> None:
     exported = export_policy(saved, "shared")
     with pytest.raises(CheckpointError, match="exported to play only"):
-        Trainer(resume_config(exported), resume=exported)
+        fake_trainer(resume_config(exported), resume=exported)
 
 
 def test_an_export_never_goes_into_a_run_that_exists(saved: Path) -> None:

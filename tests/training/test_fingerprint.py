@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fake_fleet import FakeFleet
+from fake_collector import fake_trainer
 from mario_tui.agent.policy import load_policy
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.cli import main
@@ -21,21 +21,14 @@ from mario_tui.store.history import read_metrics
 from mario_tui.store.manifest import read_manifest
 from mario_tui.training.events import Warned
 from mario_tui.training.resume import resume_config
-from mario_tui.training.trainer import Trainer
 from runs import run_to_end
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
 
 
-class RestorableFleet(FakeFleet):
-    def restore(self, state: dict[str, Any]) -> Any:
-        return self.receive()
-
-
 @pytest.fixture
-def saved(small: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", RestorableFleet)
-    trainer = Trainer(small(steps=40, network="small"), run="made")
+def saved(small: Any) -> Path:
+    trainer = fake_trainer(small(steps=40, network="small"), run="made")
     run_to_end(trainer)
     (folder,) = lookup.step_folders(trainer.run_dir)
     return folder
@@ -58,9 +51,8 @@ def test_a_manifest_says_what_it_was_made_for(saved: Path) -> None:
     assert manifest.stage == "1-1"
 
 
-def test_a_manifest_says_the_mean_reward_of_the_last_episodes(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
-    trainer = Trainer(small(network="small", steps=300, save_every=10, seed=1), run="means")
+def test_a_manifest_says_the_mean_reward_of_the_last_episodes(small: Any) -> None:
+    trainer = fake_trainer(small(network="small", steps=300, save_every=10, seed=1), run="means")
     run_to_end(trainer)
     records = read_metrics(trainer.run_dir / "metrics.csv")
     said = {
@@ -99,7 +91,7 @@ def test_what_differs_is_refused(saved: Path, changes: dict[str, Any], says: str
     """To continue it is refused in all cases; to watch it, where the agent would see or press something else."""
     say(saved, **changes)
     with pytest.raises(CheckpointError) as caught:
-        Trainer(resume_config(saved, {"steps": 50}), resume=saved)
+        fake_trainer(resume_config(saved, {"steps": 50}), resume=saved)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     if plays:
@@ -112,7 +104,7 @@ def test_what_differs_is_refused(saved: Path, changes: dict[str, Any], says: str
 def test_another_emulator_or_pytorch_is_told_and_does_no_harm(saved: Path) -> None:
     emulator = "gym-super-mario-bros 6.0.0, nes-py 7.0.0"
     say(saved, versions={"emulator": emulator, "torch": "2.0.0+cpu"})
-    trainer = Trainer(resume_config(saved, {"steps": 60}), resume=saved)
+    trainer = fake_trainer(resume_config(saved, {"steps": 60}), resume=saved)
     told = [event.text for event in run_to_end(trainer) if isinstance(event, Warned)]
     assert told[0].startswith(f"saved with {emulator}, goes on with {emulator_generation()}: the game is the same")
     assert told[1].startswith("saved with PyTorch 2.0.0+cpu")
@@ -136,7 +128,7 @@ def test_another_emulator_is_told_to_who_evaluates_or_watches(saved: Path, capsy
 
 def test_versions_that_are_not_said_are_no_reason_to_warn(saved: Path) -> None:
     say(saved, versions=None)
-    trainer = Trainer(resume_config(saved, {"steps": 60}), resume=saved)
+    trainer = fake_trainer(resume_config(saved, {"steps": 60}), resume=saved)
     assert [event for event in run_to_end(trainer) if isinstance(event, Warned)] == []
 
 

@@ -2,35 +2,39 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fake_collector import FakeVectorEnv, fake_factories
 from mario_tui import paths
-from mario_tui.errors import RecordingError
+from mario_tui.errors import InputError, RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.replaying import replay
 from mario_tui.play.evaluation import EpisodeResult, Evaluation
-from mario_tui.store.history import EpisodeRecord, read_metrics
+from mario_tui.store.history import EpisodeRecord
 from mario_tui.training import highlights
-from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import (
     EpisodeEnded,
     Evaluated,
+    Event,
     Finished,
     FinishingRecordings,
     NotRecorded,
     Recorded,
+    Started,
     Stepped,
 )
-from mario_tui.training.trainer import Trainer
+from mario_tui.training.highlights import Highlights
+from mario_tui.training.restore import Factories, open_trainer
 from mario_tui.video.background import Outcome
 from mario_tui.video.record import record_replay
+from runs import run_to_end
 
 GOT_FAR = Outcome(500, False)
-FINISHED = Finished(1, 1, 0, 1.0, 1.0, Path("step-1"), None)
 
 
 def log(number: int) -> ActionLog:
@@ -66,34 +70,6 @@ class FakeRecording:
         self.cancelled = True
 
 
-class FakeTrainer:
-    """Runs through the events it is given; a number among them is the time by then."""
-
-    def __init__(self, events: list[Any], *, clears: int = 0, resume: Path | None = None) -> None:
-        self.run_dir = paths.run_dir("run")
-        self.control = TrainingControl()
-        self.config = SimpleNamespace(record=True, frame_skip=4)
-        self.logger = SimpleNamespace(clears=clears, episodes=lambda: read_metrics(self.run_dir / "metrics.csv"))
-        self.last_checkpoint = resume
-        self.first_greedy_clear = None
-        self.seconds = 0.0
-        self.closed = False
-        self._events = events
-
-    def run(self) -> Iterator[Any]:
-        try:
-            for event in self._events:
-                if callable(event):
-                    event()
-                elif isinstance(event, int | float):
-                    self.seconds = event
-                else:
-                    yield event
-        finally:
-            self.closed = True
-            self.control.close()
-
-
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[FakeRecording]:
     monkeypatch.setattr(highlights, "BackgroundRecording", FakeRecording)
@@ -101,8 +77,36 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[FakeRecording]:
     return FakeRecording.begun
 
 
-def train(trainer: FakeTrainer, **settings: float) -> list[Any]:
-    return list(highlights.train(trainer, **settings))  # type: ignore[arg-type]
+class Training:
+    """Shows events to the recordings as a trainer does.
+
+    A number among them is the time by then, a function is called.
+    """
+
+    def __init__(self, events: list[Any], *, hurry: bool = False, **settings: Any) -> None:
+        self.events, self.hurry, self.seconds = events, hurry, 0.0
+        values: dict[str, Any] = {"frame_skip": 4, "seconds": lambda: self.seconds, **settings}
+        self.highlights = Highlights(paths.run_dir("run"), **values)
+
+    def run(self) -> Iterator[Event]:
+        try:
+            self.highlights.observe(Started(paths.run_dir("run"), 0))
+            for event in self.events:
+                if callable(event):
+                    event()
+                elif isinstance(event, int | float):
+                    self.seconds = event
+                elif isinstance(event, Stepped):
+                    yield from self.highlights.poll()
+                else:
+                    self.highlights.observe(event)
+            yield from self.highlights.finish(lambda: self.hurry)
+        finally:
+            self.highlights.close()
+
+
+def train(events: list[Any], **settings: Any) -> list[Event]:
+    return list(Training(events, **settings).run())
 
 
 def end(begun: list[FakeRecording], outcome: Outcome = GOT_FAR) -> Any:
@@ -115,19 +119,19 @@ def end(begun: list[FakeRecording], outcome: Outcome = GOT_FAR) -> Any:
 def test_the_newest_best_is_recorded_when_its_time_has_come(begun: list[FakeRecording]) -> None:
     events = [
         episode(0, 300), 10, episode(1, 500), 20, episode(2, 400), Stepped(1), 599, Stepped(2), 600, Stepped(3),
-        episode(3, 600), episode(4, 700), end(begun), Stepped(4), 1199, Stepped(5), 1200, Stepped(6), FINISHED,
+        episode(3, 600), episode(4, 700), end(begun), Stepped(4), 1199, Stepped(5), 1200, Stepped(6)
     ]  # fmt: skip
-    told = [event for event in train(FakeTrainer(events)) if not isinstance(event, Stepped | EpisodeEnded)]
+    told = [event for event in train(events) if not isinstance(event, Stepped | EpisodeEnded)]
     assert [recording.log for recording in begun] == [log(1), log(4)]
     assert {recording.output for recording in begun} == {paths.recordings_dir() / "run-best.mp4"}
-    assert [type(event) for event in told] == [Recorded, FinishingRecordings, Recorded, Finished]
+    assert [type(event) for event in told] == [Recorded, FinishingRecordings, Recorded]
     assert (told[0].what, told[0].max_x) == ("best", 500)
     assert not any(recording.cancelled for recording in begun)
 
 
 def test_hundreds_of_better_episodes_make_two_videos(begun: list[FakeRecording]) -> None:
     events = [event for number in range(500) for event in (number / 10, episode(number, number + 50), Stepped(1))]
-    train(FakeTrainer([*events, 600, Stepped(2), *events[-3:], FINISHED]))
+    train([*events, 600, Stepped(2), *events[-3:]])
     assert [recording.log for recording in begun] == [log(499)]
 
 
@@ -136,10 +140,10 @@ def test_one_at_a_time_and_the_first_clear_first(begun: list[FakeRecording]) -> 
     events = [
         episode(0, 300), 600, Stepped(1), episode(1, 800), 9000, Stepped(2), clear, Stepped(3),
         lambda: steps.append(len(begun)), end(begun), Stepped(4), lambda: steps.append(len(begun)),
-        episode(3, 3161, length=390, end="clear"), end(begun, Outcome(3161, True)), Stepped(5), FINISHED,
+        episode(3, 3161, length=390, end="clear"), end(begun, Outcome(3161, True)), Stepped(5)
     ]  # fmt: skip
     steps: list[int] = []
-    told = [event for event in train(FakeTrainer(events)) if isinstance(event, Recorded)]
+    told = [event for event in train(events) if isinstance(event, Recorded)]
     assert steps == [1, 2], "one at a time"
     assert [(recording.output.name, recording.log) for recording in begun] == [
         ("run-best.mp4", log(0)), ("run-first-clear-1-1.mp4", log(2)), ("run-best.mp4", log(3)),
@@ -151,46 +155,42 @@ def test_one_at_a_time_and_the_first_clear_first(begun: list[FakeRecording]) -> 
 
 def test_of_clears_the_quickest_is_the_best(begun: list[FakeRecording]) -> None:
     clears = [episode(n, 3161, length=length, end="clear") for n, length in enumerate((400, 500, 300, 350))]
-    train(FakeTrainer([*clears, episode(9, 9999), 600, FINISHED]))
+    train([*clears, episode(9, 9999), 600])
     assert [recording.log for recording in begun] == [log(0), log(2)]
 
 
 def test_a_greedy_clear_counts_too(begun: list[FakeRecording]) -> None:
     result = EpisodeResult(0, 0.0, 300, 3161, "clear", True, log(7))
-    train(FakeTrainer([Evaluated(1, Evaluation((result,))), Stepped(1), 600, FINISHED]))
+    train([Evaluated(1, Evaluation((result,))), Stepped(1), 600])
     assert [recording.log for recording in begun] == [log(7), log(7)]
 
 
 def test_a_short_sitting_records_a_clear_and_nothing_else(begun: list[FakeRecording]) -> None:
-    train(FakeTrainer([episode(0, 300), 59, Stepped(1), FINISHED]))
+    train([episode(0, 300), 59, Stepped(1)])
     assert begun == []
-    train(FakeTrainer([episode(0, 300, end="clear"), 59, Stepped(1), FINISHED]))
+    train([episode(0, 300, end="clear"), 59, Stepped(1)])
     assert [recording.output.name for recording in begun] == ["run-first-clear-1-1.mp4"]
 
 
-def test_a_run_that_goes_on_knows_what_it_had(begun: list[FakeRecording], home: Path) -> None:
-    folder = paths.run_dir("run")
-    folder.mkdir(parents=True)
-    (folder / "metrics.csv").write_text(
-        "episode,step,epsilon,stage,reward,length,loss,q,max_x,end,seconds\n0,1,1.0,1-1,0.0,400,0.0,0.0,3161,clear,1.0\n"
-    )
-    trainer = FakeTrainer([episode(1, 3161, length=410, end="clear"), 600, Stepped(1), FINISHED], clears=1)
-    assert train(trainer)[-1] is FINISHED
+def test_a_resumed_run_knows_what_it_had(begun: list[FakeRecording]) -> None:
+    earlier = [EpisodeRecord(0, 1, 1.0, "1-1", 0.0, 400, 0.0, 0.0, 3161, "clear", 1.0)]
+    events = [episode(1, 3161, length=410, end="clear"), 600, Stepped(1)]
+    assert train(events, cleared=True, earlier=earlier, is_new=False) == []
     assert begun == []
 
 
 def test_the_video_of_the_best_gives_way_to_a_better_one_only(begun: list[FakeRecording], home: Path) -> None:
     made = record_replay(ActionLog("1-1", 4, (130,) * 30), paths.recordings_dir() / "run-best.mp4", scale=1)
-    train(FakeTrainer([episode(0, made.max_x), 600, Stepped(1), FINISHED], resume=home))
+    train([episode(0, made.max_x), 600, Stepped(1)], is_new=False)
     assert begun == [], "the run was taken up from before that episode"
-    train(FakeTrainer([episode(0, made.max_x + 1), 600, Stepped(1), FINISHED], resume=home))
+    train([episode(0, made.max_x + 1), 600, Stepped(1)], is_new=False)
     assert [recording.output for recording in begun] == [made.path]
     assert names(made.path.parent) == ["run-best.json", "run-best.mp4"]
 
 
 def test_the_best_of_an_earlier_run_of_the_same_name_stays(begun: list[FakeRecording], home: Path) -> None:
     made = record_replay(ActionLog("1-1", 4, (130,) * 30), paths.recordings_dir() / "run-best.mp4", scale=1)
-    train(FakeTrainer([episode(0, made.max_x - 1), 600, Stepped(1), FINISHED]))
+    train([episode(0, made.max_x - 1), 600, Stepped(1)])
     assert [recording.output for recording in begun] == [made.path]
     assert names(made.path.parent) == ["run-best_2.json", "run-best_2.mp4"]
 
@@ -198,7 +198,7 @@ def test_the_best_of_an_earlier_run_of_the_same_name_stays(begun: list[FakeRecor
 def test_the_best_that_somebody_made_a_gif_of_stays(begun: list[FakeRecording], home: Path) -> None:
     made = record_replay(ActionLog("1-1", 4, (130,) * 30), paths.recordings_dir() / "run-best.mp4", scale=1)
     record_replay(ActionLog("1-1", 4, (130,) * 30), made.path.with_suffix(".gif"), scale=1)
-    train(FakeTrainer([episode(0, made.max_x + 1), 600, Stepped(1), FINISHED], resume=home))
+    train([episode(0, made.max_x + 1), 600, Stepped(1)], is_new=False)
     assert [recording.output for recording in begun] == [made.path]
     assert names(made.path.parent) == ["run-best_2.gif", "run-best_2.json", "run-best_2.mp4"]
 
@@ -211,37 +211,32 @@ def test_the_first_clear_of_a_part_that_was_given_up_is_kept(begun: list[FakeRec
     folder = paths.recordings_dir()
     folder.mkdir(parents=True)
     (folder / "run-first-clear-1-1.mp4").write_text("older")
-    train(FakeTrainer([episode(0, 300, end="clear"), Stepped(1), FINISHED]))
+    train([episode(0, 300, end="clear"), Stepped(1)])
     assert begun[0].output.name == "run-first-clear-1-1_2.mp4"
 
 
 def test_a_failure_is_told_and_training_goes_on(begun: list[FakeRecording], monkeypatch: pytest.MonkeyPatch) -> None:
     events = [episode(0, 300, end="clear"), Stepped(1), end(begun, Outcome(0, False, "the disk is full")), Stepped(2)]
-    told = train(FakeTrainer([*events, FINISHED]))
+    told = train([*events])
     (failed,) = [event for event in told if isinstance(event, NotRecorded)]
     assert str(failed) == "the first clear was not recorded: the disk is full"
-    assert told[-1] is FINISHED
     monkeypatch.setattr(FakeRecording, "problem_at_start", "no process")
-    told = train(FakeTrainer([episode(0, 300, end="clear"), Stepped(1), FINISHED]))
+    told = train([episode(0, 300, end="clear"), Stepped(1)])
     (failed,) = [event for event in told if isinstance(event, NotRecorded)]
     assert "no process" in str(failed)
-    assert told[-1] is FINISHED
 
 
 def test_in_a_hurry_nothing_is_waited_for(begun: list[FakeRecording]) -> None:
-    trainer = FakeTrainer([episode(0, 300, end="clear"), Stepped(1), FINISHED])
-    trainer.control.stop(in_a_hurry=True)
-    assert train(trainer)[-1] is FINISHED
+    train([episode(0, 300, end="clear"), Stepped(1)], hurry=True)
     assert begun[0].cancelled
 
 
 def test_asked_again_at_the_end_it_leaves(begun: list[FakeRecording]) -> None:
-    trainer = FakeTrainer([episode(0, 300, end="clear"), Stepped(1), FINISHED])
-    for event in highlights.train(trainer):  # type: ignore[arg-type]
+    training = Training([episode(0, 300, end="clear"), Stepped(1)])
+    for event in training.run():
         if isinstance(event, FinishingRecordings):
-            assert trainer.closed, "the games have ended by then"
-            assert not trainer.control.in_a_hurry
-            trainer.control.stop()
+            assert not begun[0].cancelled
+            training.hurry = True
     assert begun[0].cancelled
 
 
@@ -250,20 +245,45 @@ def test_a_training_that_fails_leaves_no_recording(begun: list[FakeRecording]) -
         raise RuntimeError("the game is gone")
 
     with pytest.raises(RuntimeError):
-        train(FakeTrainer([episode(0, 300, end="clear"), Stepped(1), fail]))
+        train([episode(0, 300, end="clear"), Stepped(1), fail])
     assert begun[0].cancelled
 
 
-def test_without_record_nothing_is(begun: list[FakeRecording]) -> None:
-    trainer = FakeTrainer([episode(0, 300, end="clear"), 600, Stepped(1), FINISHED])
-    trainer.config.record = False
-    assert train(trainer)[-1] is FINISHED
+class ReplayableGames(FakeVectorEnv):
+    def action_log(self, env: int) -> Any:
+        return log(env)
+
+
+SOON = partial(Highlights, best_every_seconds=0, shortest_seconds=0)
+
+
+def test_recordings_are_finished_when_the_run_is_free_and_come_before_the_end(
+    small, begun: list[FakeRecording]
+) -> None:
+    factories = replace(fake_factories(ReplayableGames), highlights=SOON)
+    trainer = open_trainer(small(steps=200, record=True), run="run", factories=factories)
+    kinds = []
+    for event in trainer.run():
+        kinds.append(type(event))
+        if isinstance(event, FinishingRecordings):
+            with pytest.raises(InputError, match="exists"):  # and is not said to be in use
+                open_trainer(small(), run="run")
+            assert not trainer.control.in_a_hurry
+            trainer.control.stop()
+            assert trainer.control.in_a_hurry
+    assert kinds[-2:] == [FinishingRecordings, Finished]
+    assert begun[-1].cancelled
+
+
+def test_without_record_nothing_is(small, begun: list[FakeRecording]) -> None:
+    factories = replace(fake_factories(ReplayableGames), highlights=SOON)
+    run_to_end(open_trainer(small(steps=200), run="run", factories=factories))
     assert begun == []
 
 
 def test_a_real_training_records_its_best_episode(small) -> None:
-    trainer = Trainer(small(episodes=3, sticky=0.25, noops=20, envs=2), run="real")
-    told = list(highlights.train(trainer, best_every_seconds=0, shortest_seconds=0))
+    config = small(episodes=3, sticky=0.25, noops=20, envs=2, record=True)
+    told = run_to_end(open_trainer(config, run="real", factories=Factories(highlights=SOON)))
     records = [event.record for event in told if isinstance(event, EpisodeEnded)]
     assert isinstance(told[-1], Finished)
     last = [event for event in told if isinstance(event, Recorded)][-1]
@@ -277,7 +297,7 @@ def test_a_real_training_records_its_best_episode(small) -> None:
 
 
 def test_every_episode_of_a_fleet_can_be_replayed(small) -> None:
-    trainer = Trainer(small(episodes=4, sticky=0.25, noops=30, envs=2), run="fleet")
+    trainer = open_trainer(small(episodes=4, sticky=0.25, noops=30, envs=2), run="games")
     steps_before = []
     for event in trainer.run():
         if isinstance(event, EpisodeEnded):

@@ -7,25 +7,22 @@ import psutil
 import pytest
 import torch
 
-from fake_fleet import FakeFleet
+from fake_collector import FakeVectorEnv, fake_trainer
 from mario_tui.agent.replay import Replay
-from mario_tui.training import trainer as trainer_module
 from mario_tui.training.events import Stepped
-from mario_tui.training.trainer import Trainer
 
 ENVS = 128
 
 
 def test_memory_does_not_grow_once_the_replay_is_full(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
-    monkeypatch.setattr(FakeFleet, "screen_shape", (1, 1, 3))
+    monkeypatch.setattr(FakeVectorEnv, "screen_shape", (1, 1, 3))
     frames = torch.zeros((ENVS, 84, 84), dtype=torch.uint8)
-    monkeypatch.setattr(trainer_module, "preprocess", lambda *_: frames.clone())
+    monkeypatch.setattr("mario_tui.training.collector.preprocess", lambda *_: frames.clone())
     config = small(
         steps=200_000, envs=ENVS, replay_size=2_000, learn_every=1_000, sync_every=10_000, log_every=10**6,
         network="small", n_steps=3, priority_exponent=0.5, average_updates=20, exploration_rate_min=1.0,
     )  # fmt: skip
-    trainer = Trainer(config, run="long")
+    trainer = fake_trainer(config, run="long")
     measured: list[tuple[int, int]] = []
     for event in trainer.run():
         if isinstance(event, Stepped) and event.step >= (40_000, 50_000, 199_000, 10**9)[len(measured)]:
@@ -34,27 +31,24 @@ def test_memory_does_not_grow_once_the_replay_is_full(small, monkeypatch: pytest
             gc.collect()
             measured.append((tracemalloc.get_traced_memory()[0], psutil.Process().memory_info().rss))
     tracemalloc.stop()
-    assert trainer.mario.updates > 150
-    assert trainer.mario.memory.transitions < 3_000
+    assert trainer.agent.updates > 150
+    assert trainer.agent.memory.transitions < 3_000
     (_, _), (objects, resident), (objects_later, resident_later) = measured
     assert objects_later - objects < 0.5e6, "objects and arrays"
     assert resident_later - resident < 30e6, "tensors too"
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_agent_as_it_is_now_is_a_copy_of_weights_alone(
-    small, monkeypatch: pytest.MonkeyPatch, precision: str
-) -> None:
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
+def test_the_agent_as_it_is_now_is_a_copy_of_weights_alone(small, precision: str) -> None:
 
     def replays() -> int:
         gc.collect()
         return sum(type(one) is Replay for one in gc.get_objects())
 
-    trainer = Trainer(small(precision=precision, steps=20), run="short")
+    trainer = fake_trainer(small(precision=precision, steps=20), run="short")
     for _ in trainer.run():
         pass
     before = replays()
-    policy, snapshot = trainer.live_policy(), trainer._snapshot(full=False)
+    policies = trainer.live_policy(), trainer.live_policy()
     assert replays() == before
-    assert policy.net is not snapshot.policy.net
+    assert policies[0].net is not policies[1].net

@@ -62,8 +62,9 @@ def test_a_resumed_run_knows_where_its_episodes_ended(tmp_path) -> None:
 
 def test_notes_stand_in_the_log_beneath_its_heading(tmp_path) -> None:
     logger = MetricLogger(tmp_path, "1-1", 1)
+    log_episodes(logger, "d")
     logger.note(1200, "now with\n a lower\tlearning rate")
-    logger.record(0, 0.5, 1300)
+    logger.log_means(step=1300, epsilon=0.5)
     heading, note, line = (tmp_path / "log").read_text().splitlines()
     assert heading.split()[:3] == ["Episode", "Step", "Epsilon"]
     assert note.startswith("# step 1200, ")

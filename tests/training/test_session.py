@@ -5,23 +5,26 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from fake_fleet import FakeFleet
+from fake_collector import fake_factories
 from mario_tui import paths
 from mario_tui.config import load_toml
-from mario_tui.errors import MarioTuiError
+from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.run import find_resumable
-from mario_tui.training import highlights
-from mario_tui.training import trainer as trainer_module
+from mario_tui.training.highlights import Highlights
+from mario_tui.training.restore import Factories, open_trainer
 from mario_tui.training.resume import resume_config
-from mario_tui.training.session import TrainingSession, TrainingSnapshot
-from mario_tui.training.trainer import Trainer
+from mario_tui.training.session import TrainingSession
+from mario_tui.training.snapshot import TrainingSnapshot
 from runs import run_to_end
+
+FILMED = Factories(highlights=partial(Highlights, best_every_seconds=0.0, shortest_seconds=0.0))
 
 
 def until(session: TrainingSession, condition: Callable[[TrainingSnapshot], object]) -> TrainingSnapshot:
@@ -78,9 +81,8 @@ def test_a_session_from_start_to_end(small) -> None:
     assert session.notices() == []
 
 
-def test_a_session_tells_of_its_recordings(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(highlights.train, "__kwdefaults__", {"best_every_seconds": 0.0, "shortest_seconds": 0.0})
-    session = TrainingSession(small(episodes=1), run="filmed")
+def test_a_session_tells_of_its_recordings(small) -> None:
+    session = TrainingSession(small(episodes=1, record=True), run="filmed", factories=FILMED)
     session.start()
     assert session.join(240)
     kinds = [notice.kind for notice in session.notices()]
@@ -92,9 +94,8 @@ def test_a_session_tells_of_its_recordings(small, monkeypatch: pytest.MonkeyPatc
 def test_a_recording_that_fails_is_a_notice_and_training_ends_well(
     small, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(highlights.train, "__kwdefaults__", {"best_every_seconds": 0.0, "shortest_seconds": 0.0})
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "missing"))
-    session = TrainingSession(small(episodes=1), run="filmed")
+    session = TrainingSession(small(episodes=1, record=True), run="filmed", factories=FILMED)
     session.start()
     assert session.join(240)
     told = {notice.kind: notice.text for notice in session.notices()}
@@ -123,7 +124,7 @@ def test_pauses_saves_and_looking_do_not_change_what_is_learned(small) -> None:
         steps=300, envs=2, workers=2, eval_every=100, n_steps=3, priority_exponent=0.5, sticky=0.25, noops=20,
         stall_steps=40, average_updates=20,
     )  # fmt: skip
-    plain = Trainer(config, run="plain")
+    plain = open_trainer(config, run="plain")
     run_to_end(plain)
 
     session = TrainingSession(config, run="disturbed")
@@ -177,10 +178,9 @@ def test_a_session_that_never_started_joins_at_once(small) -> None:
 
 
 @pytest.fixture
-def learning(small, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingSession]:
+def learning(small) -> Iterator[TrainingSession]:
     """A session with games without an emulator, two of them."""
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
-    session = TrainingSession(small(envs=2, learn_every=4, steps=10_000_000), run="live")
+    session = TrainingSession(small(envs=2, learn_every=4, steps=10_000_000), run="live", factories=fake_factories())
     session.start()
     until(session, lambda snapshot: snapshot.updates > 5)
     yield session
@@ -206,9 +206,11 @@ def test_live_weights_are_a_copy_that_training_does_not_change(learning: Trainin
 
 
 def test_changes_and_notes_are_kept_in_log_and_settings(learning: TrainingSession) -> None:
-    assert learning.turn("learning_rate", 0.04).result(60) == (0.00025, 1e-5)
-    epsilon, new = learning.turn("exploration_rate", 0.041).result(60)
-    assert new == pytest.approx(0.041 * epsilon, rel=0.05)
+    assert learning.adjust("learning_rate", lambda now: 1e-5).result(60) == (0.00025, 1e-5)
+    epsilon, new = learning.adjust("exploration_rate", lambda now: round(0.041 * now, 3)).result(60)
+    assert new == round(0.041 * epsilon, 3)
+    with pytest.raises(InputError, match="learning_rate"):
+        learning.adjust("learning_rate", lambda now: -now).result(60)
     learning.note("it   stumbles").result(60)
     now = until(learning, lambda snapshot: snapshot.epsilon <= new)
     assert now.learning_rate == 1e-5
@@ -241,20 +243,3 @@ def test_a_snapshot_has_all_games_where_they_are_asked_for(learning: TrainingSes
 def test_a_snapshot_says_where_episodes_ended(learning: TrainingSession) -> None:
     now = until(learning, lambda snapshot: snapshot.episode >= 5)
     assert now.ends.deaths.sum() + now.ends.clears.sum() == now.episode
-
-
-def test_a_window_can_show_the_training_and_pause_it(learning: TrainingSession) -> None:
-    first = learning.wait_for_frame(None, 10)
-    assert first is not None
-    second = learning.wait_for_frame(first, 10)
-    assert second is not first
-    assert "step" in learning.window_title()
-    pause = learning.window_keys()["p"]
-    pause(True)
-    pause(False)
-    until(learning, lambda snapshot: snapshot.status == "paused")
-    assert learning.window_title().endswith("paused")
-    frame = learning.snapshot.frame
-    assert learning.wait_for_frame(frame, 0.05) is frame
-    pause(True)
-    until(learning, lambda snapshot: snapshot.status == "running")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from fake_fleet import FakeFleet
+from fake_collector import FakeVectorEnv, fake_trainer
 from mario_tui import paths
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import load_policy
@@ -23,20 +23,20 @@ from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable, trash
 from mario_tui.store.untrusted import read_json
 from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Paused, Resumed, Saved, Started, Stepped
+from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
-from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
 
 
 def test_a_run_leaves_its_artefacts(small) -> None:
-    trainer = Trainer(small(episodes=3, log_every=2), run="first")
+    trainer = open_trainer(small(episodes=3, log_every=2), run="first")
     events = run_to_end(trainer)
     assert isinstance(events[0], Started)
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert finished.episodes == 3
     assert finished.steps == trainer.step > 60
-    assert trainer.mario.updates == finished.steps // 4 - 19 // 4 - (finished.steps % 4 == 0)  # the last is not learned
+    assert trainer.agent.updates == finished.steps // 4 - 19 // 4 - (finished.steps % 4 == 0)  # the last is not learned
 
     run = paths.run_dir("first")
     names = {path.name for path in run.iterdir()}
@@ -62,7 +62,7 @@ def test_a_run_leaves_its_artefacts(small) -> None:
 
 
 def test_the_last_episode_is_logged_when_it_is_not_due(small) -> None:
-    run_to_end(Trainer(small(episodes=2, log_every=20), run="log"))
+    run_to_end(open_trainer(small(episodes=2, log_every=20), run="log"))
     lines = (paths.run_dir("log") / "log").read_text().splitlines()[1:]
     assert [line.split()[0] for line in lines] == ["0", "1"]
 
@@ -70,9 +70,9 @@ def test_the_last_episode_is_logged_when_it_is_not_due(small) -> None:
 def test_the_number_of_worker_processes_changes_nothing(small) -> None:
     states = []
     for workers in (1, 2, 3):
-        trainer = Trainer(small(steps=240, envs=3, workers=workers, stall_steps=30), run=f"workers-{workers}")
+        trainer = open_trainer(small(steps=240, envs=3, workers=workers, stall_steps=30), run=f"workers-{workers}")
         run_to_end(trainer)
-        assert trainer.mario.updates > 40
+        assert trainer.agent.updates > 40
         states.append(full_state(trainer))
     assert differences(states[0], states[1]) == []
     assert differences(states[0], states[2]) == []
@@ -81,26 +81,25 @@ def test_the_number_of_worker_processes_changes_nothing(small) -> None:
 def test_another_seed_is_another_run(small) -> None:
     states = []
     for seed in (0, 1):
-        trainer = Trainer(small(steps=60, seed=seed), run=f"seed-{seed}")
+        trainer = open_trainer(small(steps=60, seed=seed), run=f"seed-{seed}")
         run_to_end(trainer)
         states.append(full_state(trainer))
     assert "net.online.0.weight" in differences(*states)
     assert "replay.action" in differences(*states)
 
 
-def test_the_replay_keeps_what_was_chosen_also_where_other_buttons_were_held(
-    small, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class StuckFleet(FakeFleet):
+def test_the_replay_keeps_what_was_chosen_also_where_other_buttons_were_held(small) -> None:
+    class StuckGames(FakeVectorEnv):
         def send(self, buttons: np.ndarray) -> None:
             super().send(np.full_like(buttons, 129))
 
     actions = []
-    for fleet in (FakeFleet, StuckFleet):
-        monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", fleet)
-        trainer = Trainer(small(steps=50, envs=2), run=fleet.__name__)  # with epsilon 1 chosen by the seed alone
+    for games in (FakeVectorEnv, StuckGames):
+        trainer = fake_trainer(
+            small(steps=50, envs=2), run=games.__name__, games=games
+        )  # with epsilon 1 chosen by the seed alone
         run_to_end(trainer)
-        memory = trainer.mario.memory
+        memory = trainer.agent.memory
         actions.append(memory.transitions_at(memory.sampleable()).action.tolist())
     assert actions[0] == actions[1]
     assert set(actions[0]) == {0, 1}
@@ -108,10 +107,10 @@ def test_the_replay_keeps_what_was_chosen_also_where_other_buttons_were_held(
 
 def test_a_run_that_was_paused_and_saved_equals_one_that_was_not(small) -> None:
     config = small(steps=200, envs=2)
-    plain = Trainer(config, run="plain")
+    plain = open_trainer(config, run="plain")
     run_to_end(plain)
 
-    disturbed = Trainer(config, run="disturbed")
+    disturbed = open_trainer(config, run="disturbed")
     control = disturbed.control
     seen, before = [], None
     for event in disturbed.run():
@@ -130,7 +129,7 @@ def test_a_run_that_was_paused_and_saved_equals_one_that_was_not(small) -> None:
 
 
 def test_another_thread_pauses_saves_and_stops(small) -> None:
-    trainer = Trainer(small(), run="threads")
+    trainer = open_trainer(small(), run="threads")
     control = trainer.control
     paused, saved = threading.Event(), threading.Event()
     events = []
@@ -161,16 +160,16 @@ def test_another_thread_pauses_saves_and_stops(small) -> None:
 @pytest.mark.parametrize("envs", [1, 3])
 def test_a_resumed_run_equals_the_one_that_went_on(small, envs: int) -> None:
     config = small(steps=400, envs=envs, stall_steps=25, replay_size=100)
-    whole = Trainer(config, run="whole")
+    whole = open_trainer(config, run="whole")
     run_to_end(whole, {200: lambda control: control.save()})
     saved = lookup.step_folders(paths.run_dir("whole"))[0]
     # its replay was dropped when the newest full checkpoint was written, so save it in a run of its own
-    part = Trainer(small(**{**config.model_dump(), "steps": 200}), run="part")
+    part = open_trainer(small(**{**config.model_dump(), "steps": 200}), run="part")
     run_to_end(part)
-    assert not part.mario.memory.missing_bytes, "the replay was full, and older transitions were written over"
+    assert not part.agent.memory.missing_bytes, "the replay was full, and older transitions were written over"
     first = lookup.step_folders(paths.run_dir("part"))[-1]
     assert first.name == saved.name
-    resumed = Trainer(resume_config(first, {"steps": 400}), resume=first)
+    resumed = open_trainer(resume_config(first, {"steps": 400}), resume=first)
     run_to_end(resumed)
     assert differences(full_state(whole), full_state(resumed)) == []
 
@@ -181,26 +180,26 @@ def test_a_resumed_run_with_everything_on_equals_the_one_that_went_on(small) -> 
         network="small", average_updates=20, sticky=0.25, noops=20, show_buttons=True, exploration_steps=150,
         exploration_ladder=3, action_gap=0.5, reward_scale=15, centered=True, precision="bfloat16",
     )  # fmt: skip
-    whole = Trainer(config, run="whole")
+    whole = open_trainer(config, run="whole")
     run_to_end(whole)
-    part = Trainer(config.replace(steps=180), run="part")
+    part = open_trainer(config.replace(steps=180), run="part")
     run_to_end(part)
-    assert not part.mario.memory.missing_bytes
+    assert not part.agent.memory.missing_bytes
     saved = lookup.step_folders(paths.run_dir("part"))[-1]
     games = json.loads((saved / "trainer.json").read_text())["games"]
     assert any(games["noop_steps"]), "saved in an episode that began with no button"
     assert any(games["frame_logs"]), "and in the middle of one"
-    resumed = Trainer(resume_config(saved, {"steps": 300}), resume=saved)
+    resumed = open_trainer(resume_config(saved, {"steps": 300}), resume=saved)
     run_to_end(resumed)
-    assert resumed.mario.updates > 50
+    assert resumed.agent.updates > 50
     assert differences(full_state(whole), full_state(resumed)) == []
 
 
 def test_resume_takes_up_the_log_and_sets_given_up_episodes_aside(small) -> None:
-    run_to_end(Trainer(small(episodes=4), run="again"), {60: lambda control: control.save()})
+    run_to_end(open_trainer(small(episodes=4), run="again"), {60: lambda control: control.save()})
     run = paths.run_dir("again")
     early = lookup.step_folders(run)[0]
-    resumed = Trainer(resume_config(early, {"episodes": 6}), resume=early)
+    resumed = open_trainer(resume_config(early, {"episodes": 6}), resume=early)
     events = run_to_end(resumed)
     assert isinstance(events[-1], Finished)
     assert events[-1].episodes == 6
@@ -211,21 +210,20 @@ def test_resume_takes_up_the_log_and_sets_given_up_episodes_aside(small) -> None
     assert len(aside[0].read_text().splitlines()) == 5
 
 
-def test_a_checkpoint_without_replay_waits_for_the_replay_to_fill(small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_without_replay_waits_for_the_replay_to_fill(small) -> None:
     result = Evaluation((EpisodeResult(0, 0.0, 1, 300, "death", False),))
-    monkeypatch.setattr("mario_tui.training.trainer.evaluate", lambda *args, **settings: result)
-    run_to_end(Trainer(small(steps=60, eval_every=50), run="light"))
+    run_to_end(fake_trainer(small(steps=60, eval_every=50), run="light", evaluate=lambda *args, **settings: result))
     light = paths.run_dir("light") / "best"
     assert "replay.frames" not in checkpoint.verify(light).parts
-    resumed = Trainer(resume_config(light.resolve(), {"steps": 80, "eval_every": 0}), resume=light.resolve())
+    resumed = open_trainer(resume_config(light.resolve(), {"steps": 80, "eval_every": 0}), resume=light.resolve())
     assert resumed.step == 50
-    updates = resumed.mario.updates
+    updates = resumed.agent.updates
     run_to_end(resumed)
-    assert resumed.mario.updates - updates == 80 // 4 - 69 // 4 - 1
+    assert resumed.agent.updates - updates == 80 // 4 - 69 // 4 - 1
 
 
 def test_a_checkpoint_that_was_taken_away_is_written_again_at_the_end(small) -> None:
-    trainer = Trainer(small(steps=40), run="taken")
+    trainer = open_trainer(small(steps=40), run="taken")
     running = trainer.run()
     for event in running:
         if isinstance(event, Stepped) and event.step == 40:
@@ -238,7 +236,7 @@ def test_a_checkpoint_that_was_taken_away_is_written_again_at_the_end(small) -> 
 
 
 def test_only_the_newest_full_checkpoint_keeps_the_replay(small) -> None:
-    run_to_end(Trainer(small(steps=90, save_every=30), run="rotate"))
+    run_to_end(open_trainer(small(steps=90, save_every=30), run="rotate"))
     folders = lookup.step_folders(paths.run_dir("rotate"))
     assert [folder.name for folder in folders] == ["step-000000030", "step-000000060", "step-000000090"]
     assert ["replay.frames" in checkpoint.verify(folder).parts for folder in folders] == [False, False, True]
@@ -246,9 +244,9 @@ def test_only_the_newest_full_checkpoint_keeps_the_replay(small) -> None:
 
 
 def test_greedy_evaluations_do_not_change_the_training(small) -> None:
-    plain = Trainer(small(steps=120), run="plain")
+    plain = open_trainer(small(steps=120), run="plain")
     run_to_end(plain)
-    evaluated = Trainer(small(steps=120, eval_every=50), run="evaluated")
+    evaluated = open_trainer(small(steps=120, eval_every=50), run="evaluated")
     events = run_to_end(evaluated)
     assert [event.step for event in events if isinstance(event, Evaluated)] == [50, 100]
     assert differences(full_state(plain), full_state(evaluated)) == []
@@ -261,11 +259,11 @@ def test_greedy_evaluations_do_not_change_the_training(small) -> None:
 def test_an_emulator_that_cannot_be_started_again_ends_training_with_a_checkpoint(
     small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = Trainer(small(steps=200), run="killed")
+    trainer = open_trainer(small(steps=200), run="killed")
 
     def kill(_: object) -> None:
         monkeypatch.setattr(sys, "executable", "/bin/false")
-        os.kill(trainer.fleet.pids[0], signal.SIGKILL)
+        os.kill(trainer.collector.games.pids[0], signal.SIGKILL)
 
     with pytest.raises(EmulatorError, match="ended with exit status 1"):
         run_to_end(trainer, {30: kill})
@@ -275,26 +273,26 @@ def test_an_emulator_that_cannot_be_started_again_ends_training_with_a_checkpoin
 
 
 def test_two_trainers_do_not_share_a_run(small) -> None:
-    trainer = Trainer(small(steps=30), run="shared")
+    trainer = open_trainer(small(steps=30), run="shared")
     running = trainer.run()
     next(running)
     with pytest.raises(InputError, match="another mario-tui"):
-        Trainer(small(), run="shared")
+        open_trainer(small(), run="shared")
     running.close()
-    run_to_end(Trainer(small(steps=30), run="shared"))  # nothing of the first was saved
+    run_to_end(open_trainer(small(steps=30), run="shared"))  # nothing of the first was saved
     with pytest.raises(InputError, match="exists"):
-        Trainer(small(), run="shared")
-    run_to_end(Trainer(small(steps=30), run="other"))
+        open_trainer(small(), run="shared")
+    run_to_end(open_trainer(small(steps=30), run="other"))
     first = lookup.step_folders(paths.run_dir("other"))[0]
-    one = Trainer(resume_config(first, {"steps": 60}), resume=first)
+    one = open_trainer(resume_config(first, {"steps": 60}), resume=first)
     with pytest.raises(InputError, match="another mario-tui"):
-        Trainer(resume_config(first, {"steps": 60}), resume=first)
+        open_trainer(resume_config(first, {"steps": 60}), resume=first)
     one.close()
-    Trainer(resume_config(first, {"steps": 60}), resume=first).close()
+    open_trainer(resume_config(first, {"steps": 60}), resume=first).close()
 
 
 def test_what_a_run_keeps_cannot_be_changed_on_resume(small) -> None:
-    run_to_end(Trainer(small(steps=30), run="fixed"))
+    run_to_end(open_trainer(small(steps=30), run="fixed"))
     folder = lookup.step_folders(paths.run_dir("fixed"))[0]
     with pytest.raises(InputError, match="envs cannot change"):
         resume_config(folder, {"envs": 2})
@@ -307,13 +305,13 @@ def test_what_a_run_keeps_cannot_be_changed_on_resume(small) -> None:
 
 @pytest.mark.parametrize("part", ["agent.safetensors", "trainer.json", "replay.frames"])
 def test_a_flipped_bit_is_found_before_training_goes_on(small, part: str) -> None:
-    run_to_end(Trainer(small(steps=30), run="flipped"))
+    run_to_end(open_trainer(small(steps=30), run="flipped"))
     folder = lookup.step_folders(paths.run_dir("flipped"))[0]
     content = bytearray((folder / part).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / part).write_bytes(content)
     with pytest.raises(CheckpointError, match=part):
-        Trainer(resume_config(folder), resume=folder)
+        open_trainer(resume_config(folder), resume=folder)
 
 
 def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Path) -> None:
@@ -325,12 +323,12 @@ def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Pa
     net = MarioNet(TUTORIAL)
     path = home / "mario_net_3.chkpt"
     torch.save({"model": net.state_dict(), "exploration_rate": 0.4}, path)
-    trainer = Trainer(small(steps=10), run="from-tutorial", resume=path)
-    assert torch.equal(trainer.mario.net.online[0].weight, net.online[0].weight)
-    assert trainer.mario.exploration_rate == 0.4
+    trainer = open_trainer(small(steps=10), run="from-tutorial", resume=path)
+    assert torch.equal(trainer.agent.net.online[0].weight, net.online[0].weight)
+    assert trainer.agent.exploration_rate == 0.4
     run_to_end(trainer)
     with pytest.raises(InputError, match="--action-set tutorial"):
-        Trainer(small(action_set="simple"), run="x", resume=path)
+        open_trainer(small(action_set="simple"), run="x", resume=path)
     for settings, flag in (
         ({"network": "small"}, "--network nature"),
         ({"dueling": True}, "--no-dueling"),
@@ -339,14 +337,14 @@ def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Pa
         ({"average_updates": 20}, "--average-updates 0"),
     ):
         with pytest.raises(InputError, match=f"add {flag}"):
-            Trainer(small(**settings), run="x", resume=path)
+            open_trainer(small(**settings), run="x", resume=path)
     assert "x" not in [run.name for run in lookup.runs()], "a start that failed leaves no run"
-    Trainer(small(steps=10), run="x", resume=path).close()
+    open_trainer(small(steps=10), run="x", resume=path).close()
 
 
 def test_tensorboard_events_are_written_where_asked_for(small) -> None:
     pytest.importorskip("tensorboard")
-    run_to_end(Trainer(small(episodes=1, tensorboard=True), run="board"))
+    run_to_end(open_trainer(small(episodes=1, tensorboard=True), run="board"))
     (events,) = (paths.run_dir("board") / "tensorboard").iterdir()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -356,12 +354,12 @@ def test_tensorboard_events_are_written_where_asked_for(small) -> None:
 
 
 def test_a_run_continued_from_an_earlier_checkpoint_goes_on_from_there(small) -> None:
-    run_to_end(Trainer(small(steps=60, save_every=30), run="branch"))
+    run_to_end(open_trainer(small(steps=60, save_every=30), run="branch"))
     for folder in lookup.step_folders(paths.run_dir("branch")):  # saved long ago, as far as the names of days tell
         manifest = folder / "manifest.json"
         manifest.write_text(manifest.read_text().replace('"created": "20', '"created": "19'))
     early = lookup.step_folders(paths.run_dir("branch"))[0]
-    run_to_end(Trainer(resume_config(early, {"steps": 40}), resume=early))
+    run_to_end(open_trainer(resume_config(early, {"steps": 40}), resume=early))
     newest = lookup.find_checkpoint("branch")
     assert read_manifest(newest).step == 40, "the last one saved, not the one with the most steps"
     assert find_resumable(newest.parent)[0] == newest
@@ -369,11 +367,11 @@ def test_a_run_continued_from_an_earlier_checkpoint_goes_on_from_there(small) ->
 
 
 def test_what_was_torn_off_the_metrics_is_brought_back_on_resume(small) -> None:
-    run_to_end(Trainer(small(episodes=2), run="torn"))
+    run_to_end(open_trainer(small(episodes=2), run="torn"))
     metrics = paths.run_dir("torn") / "metrics.csv"
     metrics.write_bytes(metrics.read_bytes()[:-20])
     newest = lookup.find_checkpoint("torn")
-    run_to_end(Trainer(resume_config(newest, {"episodes": 3}), resume=newest))
+    run_to_end(open_trainer(resume_config(newest, {"episodes": 3}), resume=newest))
     with metrics.open(newline="") as file:
         assert [row["episode"] for row in csv.DictReader(file)] == ["0", "1", "2"]
 
@@ -385,19 +383,18 @@ def test_a_run_ends_after_exactly_as_many_episodes_as_asked(
     """All three games end in the same tick here, as they are cut after the same number of steps."""
     monkeypatch.setattr(Mario, "act", lambda self, states: np.zeros(len(states), dtype=np.int64))
     config = small(envs=3, max_episode_steps=10, steps=0, episodes=episodes)
-    events = run_to_end(Trainer(config, run="episodes"))
+    events = run_to_end(open_trainer(config, run="episodes"))
     assert sum(isinstance(event, EpisodeEnded) for event in events) == episodes
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert finished.episodes == episodes
-    resumed = Trainer(resume_config(lookup.step_folders(paths.run_dir("episodes"))[-1], {"episodes": episodes + 3}),
-                      resume=lookup.step_folders(paths.run_dir("episodes"))[-1])  # fmt: skip
+    newest = lookup.step_folders(paths.run_dir("episodes"))[-1]
+    resumed = open_trainer(resume_config(newest, {"episodes": episodes + 3}), resume=newest)
     lengths = [event.record.length for event in run_to_end(resumed) if isinstance(event, EpisodeEnded)]
     assert lengths == [10, 10, 10], "what was not counted is not part of the next episode"
 
 
 def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     goes_on = threading.Event()
     fsync = checkpoint.fsync
 
@@ -406,12 +403,12 @@ def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytes
         fsync(path)
 
     monkeypatch.setattr(checkpoint, "fsync", held_up)
-    trainer = Trainer(small(steps=300, replay_size=100, envs=2), run="beside")
+    trainer = fake_trainer(small(steps=300, replay_size=100, envs=2), run="beside")
     begun, saved = 0, []
     for event in trainer.run():
         if isinstance(event, Stepped) and event.step >= 100 and not begun:
             begun = event.step
-            expected = {name: value.clone() for name, value in trainer.mario.net.state_dict().items()}
+            expected = {name: value.clone() for name, value in trainer.agent.net.state_dict().items()}
             trainer.control.save()
         elif isinstance(event, Stepped) and event.step >= 290:  # the whole replay was written over meanwhile
             assert begun
@@ -428,7 +425,6 @@ def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytes
 def test_a_checkpoint_under_way_is_told_during_the_pause_that_comes_after(
     small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mario_tui.training.trainer.VectorEnv", FakeFleet)
     paused = threading.Event()
     fsync = checkpoint.fsync
 
@@ -437,7 +433,7 @@ def test_a_checkpoint_under_way_is_told_during_the_pause_that_comes_after(
         fsync(path)
 
     monkeypatch.setattr(checkpoint, "fsync", held_up)
-    trainer = Trainer(small(steps=300), run="paused")
+    trainer = fake_trainer(small(steps=300), run="paused")
     told: list[Event] = []
     steps = 0
     for event in trainer.run():

@@ -17,7 +17,7 @@ import torch
 import warm
 
 from conftest import SMALL
-from fake_fleet import FakeFleet
+from fake_collector import FakeVectorEnv, fake_factories, fake_trainer
 from mario_tui import paths
 from mario_tui.agent.loss import LossResult, Transitions
 from mario_tui.agent.network import MarioNet
@@ -28,9 +28,9 @@ from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.system import free_memory
-from mario_tui.training import memory_watch
-from mario_tui.training import trainer as trainer_module
+from mario_tui.training import health
 from mario_tui.training.events import Finished, Paused, Restarted, Resumed, Saved, Stepped
+from mario_tui.training.restore import open_trainer
 from mario_tui.training.session import TrainingSession
 from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
@@ -38,7 +38,7 @@ from test_session import until
 
 
 def is_finite(trainer: Trainer) -> bool:
-    return all(torch.isfinite(value).all() for value in trainer.mario.net.state_dict().values())
+    return all(torch.isfinite(value).all() for value in trainer.agent.net.state_dict().values())
 
 
 # numbers that are not finite
@@ -56,7 +56,7 @@ def once(wrong: Callable[[torch.Tensor], torch.Tensor], calls: list[int]) -> Cal
 
 def spoil(trainer: Trainer, what: str, value: float) -> list[int]:
     """Puts a number that is not finite into the next update's loss, gradient or Q; returns what counts the calls."""
-    mario, calls = trainer.mario, list[int]()
+    mario, calls = trainer.agent, list[int]()
 
     def wrong(tensor: torch.Tensor) -> torch.Tensor:
         if what == "Q":
@@ -90,11 +90,10 @@ def spoil(trainer: Trainer, what: str, value: float) -> list[int]:
     [("loss", np.nan), ("first gradient", np.nan), ("last gradient", np.inf), ("Q", np.nan), ("Q", -np.inf)],
 )
 def test_an_update_that_is_not_finite_is_left_out_and_training_pauses(
-    small, monkeypatch: pytest.MonkeyPatch, what: str, value: float, precision: str
+    small, what: str, value: float, precision: str
 ) -> None:
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     config = small(steps=120, precision=precision, priority_exponent=0.5, average_updates=20)
-    trainer = Trainer(config, run="spoiled")
+    trainer = fake_trainer(config, run="spoiled")
     events, calls, before = [], [], {}
     for event in trainer.run():
         events.append(event)
@@ -113,23 +112,22 @@ def test_an_update_that_is_not_finite_is_left_out_and_training_pauses(
     assert len(calls) > 1, "it went on to learn"
     kinds = [type(event) for event in events if isinstance(event, Paused | Saved | Resumed | Finished)]
     assert kinds == [Saved, Paused, Resumed, Finished]
-    assert trainer.skipped_updates == 1
+    assert trainer.health.skipped_updates == 1
     assert is_finite(trainer)
-    assert np.isfinite(trainer.mario.memory.priorities.values).all()
+    assert np.isfinite(trainer.agent.memory.priorities.values).all()
     assert np.isfinite([trainer.logger.mean("loss"), trainer.logger.mean("q")]).all()
     for folder in lookup.step_folders(paths.run_dir("spoiled")):
         assert all(torch.isfinite(value).all() for value in load_policy(folder).net.state_dict().values())
     assert "not finite" in (paths.run_dir("spoiled") / "log").read_text()
 
 
-def test_an_update_that_was_left_out_leaves_no_trace(small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_that_was_left_out_leaves_no_trace(small) -> None:
     """The one after it is the update that would have been made without it."""
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
     states = []
     for name in ("plain", "spoiled"):
-        trainer = Trainer(small(steps=60), run=name)
+        trainer = fake_trainer(small(steps=60), run=name)
         run_to_end(trainer)
-        mario = trainer.mario
+        mario = trainer.agent
         batch = mario.memory.sample()
         if name == "spoiled":
             mario.optimizer.update(replace(batch, r_t=batch.r_t * np.nan).transitions)
@@ -138,16 +136,15 @@ def test_an_update_that_was_left_out_leaves_no_trace(small, monkeypatch: pytest.
     assert differences(*states) == []
 
 
-def test_a_reward_that_is_not_finite_is_not_learned_from(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    class BrokenFleet(FakeFleet):
+def test_a_reward_that_is_not_finite_is_not_learned_from(small) -> None:
+    class BrokenGames(FakeVectorEnv):
         def receive(self) -> VectorStep:
             step = super().receive()
             if self._steps[0] == 30:
                 step.reward[0] = np.nan
             return step
 
-    monkeypatch.setattr(trainer_module, "VectorEnv", BrokenFleet)
-    trainer = Trainer(small(steps=100), run="reward")
+    trainer = fake_trainer(small(steps=100), run="reward", games=BrokenGames)
     events = []
     for event in trainer.run():
         events.append(event)
@@ -155,18 +152,17 @@ def test_a_reward_that_is_not_finite_is_not_learned_from(small, monkeypatch: pyt
             assert event.reason.startswith("a reward was not finite")
             trainer.control.resume()
     assert any(isinstance(event, Paused) for event in events)
-    assert np.isfinite(trainer.mario.memory._reward).all()
+    assert np.isfinite(trainer.agent.memory._reward).all()
     assert is_finite(trainer)
-    assert trainer.skipped_updates == 0
+    assert trainer.health.skipped_updates == 0
 
 
-def test_a_network_that_is_not_finite_is_never_saved(small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
-    trainer = Trainer(small(steps=200, save_every=50, learn_every=1000), run="never")
+def test_a_network_that_is_not_finite_is_never_saved(small) -> None:
+    trainer = fake_trainer(small(steps=200, save_every=50, learn_every=1000), run="never")
 
     def spoil_weight(_: object) -> None:
         with torch.no_grad():
-            next(trainer.mario.net.target.parameters())[0] = np.nan
+            next(trainer.agent.net.target.parameters())[0] = np.nan
 
     with pytest.raises(TrainingError, match="not saved: go on from"):
         run_to_end(trainer, {60: spoil_weight})
@@ -178,21 +174,38 @@ def test_a_network_that_is_not_finite_is_never_saved(small, monkeypatch: pytest.
 # emulators that die or hang
 
 
+class ImpatientGames(VectorEnv):
+    """Waits four seconds for an answer."""
+
+    def receive(self, timeout_seconds: float = 4.0) -> VectorStep:
+        return super().receive(timeout_seconds)
+
+
+def impatient_games(config: TrainingConfig) -> VectorEnv:
+    return ImpatientGames(
+        config.stage,
+        envs=config.envs,
+        workers=config.workers,
+        frame_skip=config.frame_skip,
+        stall_steps=config.stall_steps,
+        max_steps=config.max_episode_steps,
+    )
+
+
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
-def test_an_emulator_that_dies_or_hangs_costs_its_episode_alone(
-    small, monkeypatch: pytest.MonkeyPatch, fault: int
-) -> None:
-    monkeypatch.setattr(VectorEnv.receive, "__defaults__", (4.0,))
-    trainer = Trainer(small(steps=240, envs=2, workers=2, max_episode_steps=40), run="restarted")
-    events = run_to_end(trainer, {100: lambda _: os.kill(trainer.fleet.pids[1], fault)})
+def test_an_emulator_that_dies_or_hangs_costs_its_episode_alone(small, fault: int) -> None:
+    trainer = fake_trainer(
+        small(steps=240, envs=2, workers=2, max_episode_steps=40), run="restarted", games=impatient_games
+    )
+    events = run_to_end(trainer, {100: lambda _: os.kill(trainer.collector.games.pids[1], fault)})
     (restarted,) = [event for event in events if isinstance(event, Restarted)]
-    assert restarted.dropped == trainer.dropped_episodes == 1
+    assert restarted.dropped == trainer.health.dropped_episodes == 1
     assert "emulator process 2 of 2" in restarted.problem
     assert isinstance(events[-1], Finished)
     assert events[-1].steps >= 240
     assert restarted.problem in (paths.run_dir("restarted") / "log").read_text()
 
-    memory_ = trainer.mario.memory
+    memory_ = trainer.agent.memory
     first, last = memory_._first[: memory_.tick], memory_._last[: memory_.tick]
     assert (last[:-1] == first[1:]).all(), "every episode's frames end with a final one, the lost one's too"
     lost = int(np.flatnonzero(last[:, 1] & ~last[:, 0])[0])
@@ -202,16 +215,16 @@ def test_an_emulator_that_dies_or_hangs_costs_its_episode_alone(
 
 def test_resume_after_a_restart_equals_the_run_that_went_on(small) -> None:
     config = small(steps=160, envs=2, workers=2, max_episode_steps=40, sticky=0.25, noops=20)
-    whole = Trainer(config, run="whole")
-    kill = {60: lambda _: os.kill(whole.fleet.pids[0], signal.SIGKILL), 80: lambda control: control.save()}
+    whole = open_trainer(config, run="whole")
+    kill = {60: lambda _: os.kill(whole.collector.games.pids[0], signal.SIGKILL), 80: lambda control: control.save()}
     events = run_to_end(whole, kill)
     saved = next(event.path for event in events if isinstance(event, Saved))
     assert any(isinstance(event, Restarted) for event in events)
     games = json.loads((saved / "trainer.json").read_text())["games"]
-    part = Trainer(config.replace(steps=saved_step(saved)), run="part")
-    run_to_end(part, {60: lambda _: os.kill(part.fleet.pids[0], signal.SIGKILL)})
+    part = open_trainer(config.replace(steps=saved_step(saved)), run="part")
+    run_to_end(part, {60: lambda _: os.kill(part.collector.games.pids[0], signal.SIGKILL)})
     assert json.loads((part.last_checkpoint / "trainer.json").read_text())["games"] == games
-    resumed = Trainer(config, resume=part.last_checkpoint)
+    resumed = open_trainer(config, resume=part.last_checkpoint)
     run_to_end(resumed)
     assert differences(full_state(whole), full_state(resumed)) == []
 
@@ -228,14 +241,12 @@ def free(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The free memory that training sees: the last of these, in bytes; it looks at every step."""
     values = [8e9]
     monkeypatch.setattr(free_memory, "free_bytes", lambda: int(values[-1]))
-    monkeypatch.setattr(memory_watch, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(trainer_module, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(trainer_module, "VectorEnv", FakeFleet)
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.0)
     return values
 
 
 def test_training_pauses_before_memory_runs_out_and_goes_on_when_there_is_some(small, free: list[float]) -> None:
-    trainer = Trainer(small(steps=100), run="short")
+    trainer = fake_trainer(small(steps=100), run="short")
     seen = []
     for event in trainer.run():
         if isinstance(event, Stepped) and event.step == 50:
@@ -250,13 +261,13 @@ def test_training_pauses_before_memory_runs_out_and_goes_on_when_there_is_some(s
             seen.append(type(event))
     assert seen == [Saved, Paused, Resumed, Finished]
     assert [saved_step(folder) for folder in lookup.step_folders(paths.run_dir("short"))] == [50, 100]
-    plain = Trainer(small(steps=100), run="plain")
+    plain = fake_trainer(small(steps=100), run="plain")
     run_to_end(plain)
     assert differences(full_state(plain), full_state(trainer)) == [], "the pause changed nothing"
 
 
 def test_a_person_may_go_on_without_memory_until_there_was_enough_again(small, free: list[float]) -> None:
-    trainer = Trainer(small(steps=100), run="overruled")
+    trainer = fake_trainer(small(steps=100), run="overruled")
     paused_at = []
     for event in trainer.run():
         if isinstance(event, Stepped):
@@ -268,7 +279,7 @@ def test_a_person_may_go_on_without_memory_until_there_was_enough_again(small, f
 
 
 def test_a_person_who_pauses_while_memory_is_short_is_obeyed(small, free: list[float]) -> None:
-    trainer = Trainer(small(steps=60), run="both")
+    trainer = fake_trainer(small(steps=60), run="both")
     control = trainer.control
     said: list[bool] = []
 
@@ -306,7 +317,7 @@ def test_what_a_control_group_leaves_is_what_is_free(tmp_path: Path, monkeypatch
 
 
 def test_a_session_shows_why_it_paused_and_what_was_lost(small, free: list[float]) -> None:
-    session = TrainingSession(small(steps=10_000_000), run="seen")
+    session = TrainingSession(small(steps=10_000_000), run="seen", factories=fake_factories())
     session.start()
     until(session, lambda snapshot: snapshot.updates > 5)
     free.append(2e8)
@@ -333,7 +344,8 @@ sys.exit(main(sys.argv[1:]))
 
 def start(patch: str, *arguments: str) -> Any:
     """`mario-tui train` in a process of its own, with a patch applied before."""
-    settings = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    flags = {name.replace("_", "-"): value for name, value in SMALL.items()}
+    settings = [f"--no-{flag}" if value is False else f"--{flag}={value}" for flag, value in flags.items()]
     program = _PATCHED.format(path=sys.path, patch=patch)
     return warm.Popen(
         [sys.executable, "-c", program, "train", "--json", *settings, *arguments],

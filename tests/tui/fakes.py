@@ -27,7 +27,8 @@ from mario_tui.play.rollout import Chances
 from mario_tui.store import evaluations
 from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
 from mario_tui.training.curves import Ends
-from mario_tui.training.session import Notice, TrainingSession, TrainingSnapshot
+from mario_tui.training.session import Notice, TrainingSession
+from mario_tui.training.snapshot import TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.services import Services, Verdict
@@ -118,7 +119,7 @@ class FakeSession(TrainingSession):
     """Stands for a TrainingSession: writes down its calls, and shows what the test gives it."""
 
     alive: bool = False
-    held: bool = False
+    awaiting_user: bool = False
     silent_seconds: float = 0.0
 
     def __init__(self, snapshot: TrainingSnapshot | None = None) -> None:
@@ -146,11 +147,11 @@ class FakeSession(TrainingSession):
         self.calls.append(f"note {text}")
         return self._future()
 
-    def turn(self, name: str, factor: float) -> Any:
-        self.calls.append(f"turn {name} {factor:.2g}")
+    def adjust(self, name: str, rule: Callable[[float], float]) -> Any:
         shown = {"learning_rate": "learning_rate", "exploration_rate": "epsilon"}[name]
         now = getattr(self.snapshot, shown)
-        changes: dict[str, Any] = {shown: float(f"{now * factor:.2g}")}
+        changes: dict[str, Any] = {shown: rule(now)}
+        self.calls.append(f"adjust {name} {now:.2g} {changes[shown]:.2g}")
         self.snapshot = replace(self.snapshot, **changes)
         return self._future((now, changes[shown]))
 

@@ -312,10 +312,10 @@ async def test_a_training_that_cannot_be_saved_is_not_left_without_asking(answer
     async with app.run_test() as pilot:
         await quit_while_training(app, world.session, pilot, "ctrl+q")
         world.session.snapshot = replace(world.session.snapshot, pause_reason="step 7 could not be saved: no room")
-        world.session.held = True
+        world.session.awaiting_user = True
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         assert "step 7 could not be saved: no room" in " ".join(str(one.content) for one in app.screen.query(Static))
-        world.session.held = False
+        world.session.awaiting_user = False
         await pilot.press(answer)
         await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
         if answer == "n":

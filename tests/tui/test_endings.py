@@ -179,7 +179,7 @@ def test_a_crash_leaves_a_terminal_that_can_be_used_and_a_log(home: Path, fault:
 
 
 def test_told_twice_it_leaves_without_the_save_that_hangs(home: Path) -> None:
-    patch = when(home / "now", "mario_tui.training.trainer.Trainer.save", "time.sleep(1e6)")
+    patch = when(home / "now", "mario_tui.training.checkpointing.Checkpointer.save", "time.sleep(1e6)")
     with App(home, patch) as app:
         (home / "now").touch()
         os.kill(app.terminal.process.pid, signal.SIGTERM)
@@ -196,7 +196,7 @@ def test_told_twice_it_leaves_without_the_save_that_hangs(home: Path) -> None:
 def test_a_terminal_that_closes_tells_more_than_once_and_it_is_saved(home: Path, names: str, code: int) -> None:
     """A shell and the system each send SIGHUP, and a machine that stops SIGTERM as well."""
     wait = f"while not os.path.exists({str(home / 'go on')!r}): time.sleep(0.02)"
-    patch = when(home / "now", "mario_tui.training.trainer.Trainer.save", f"\n        {wait}")
+    patch = when(home / "now", "mario_tui.training.checkpointing.Checkpointer.save", f"\n        {wait}")
     with App(home, patch) as app:
         (home / "now").touch()
         first, *others = names.split()
@@ -284,7 +284,7 @@ def test_the_third_ctrl_c_of_a_training_without_the_app(home: Path, writes: bool
         f"    open({str(home / 'held')!r}, 'w').close()\n"
         f"    while os.path.exists({str(home / 'hold')!r}): time.sleep(0.02)\n"
     )
-    where = ("mario_tui.training.saving", "_write") if writes else ("mario_tui.training.trainer", "Trainer.save")
+    where = ("mario_tui.training.checkpointing", "write_full" if writes else "Checkpointer.save")
     patch = f"{hold}import {where[0]} as module\nplain = module.{where[1]}\n" + (
         f"def patched(*a, **k):\n    hold()\n    return plain(*a, **k)\nmodule.{where[1]} = patched"
     )

@@ -356,10 +356,10 @@ async def test_plus_and_minus_turn_what_k_chose() -> None:
         await until(pilot, lambda: numbers.entries["epsilon"] == "0.9696 ±")
         await pilot.press("plus", "minus")
         assert world.session.calls[1:] == [
-            "turn learning_rate 1.5",
-            "turn learning_rate 0.67",
-            "turn exploration_rate 1.5",
-            "turn exploration_rate 0.67",
+            "adjust learning_rate 0.00025 0.00038",
+            "adjust learning_rate 0.00038 0.00025",
+            "adjust exploration_rate 0.97 1",
+            "adjust exploration_rate 1 0.67",
         ]
         said = " ".join(str(note.message) for note in app._notifications)
         assert "learning rate 0.00025 -> 0.00038" in said

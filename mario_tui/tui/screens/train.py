@@ -17,6 +17,7 @@ from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
+from mario_tui.tui.training_source import TrainingSource
 from mario_tui.tui.widgets.charts import CHARTS, TITLES, Charts
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Entry, Numbers
@@ -25,20 +26,23 @@ from mario_tui.tui.widgets.train_form import TrainForm
 from mario_tui.video.overlay import side_by_side
 
 if TYPE_CHECKING:
-    from mario_tui.training.session import TrainingSnapshot
+    from mario_tui.training.control import Rate
+    from mario_tui.training.snapshot import TrainingSnapshot
     from mario_tui.tui.services import Agent
 
 T = TypeVar("T")
 
 ENDED = ("finished", "failed")
 
-KNOB_NAMES = {"learning_rate": "learning rate", "exploration_rate": "epsilon"}
+KNOB_NAMES: dict[Rate, str] = {"learning_rate": "learning rate", "exploration_rate": "epsilon"}
 KNOBS = tuple(KNOB_NAMES)
 """What + and - change."""
 SILENT_SECONDS = 3.0
 """A step takes milliseconds: one that takes this long is mentioned."""
 TURN = 1.5
 """How many times as much one press of + makes it."""
+LOWEST: dict[Rate, float] = {"learning_rate": 1e-6, "exploration_rate": 1e-3}
+"""Where - ends."""
 CHART_IDS = {
     "reward": "train.chart-reward",
     "length": "train.chart-steps",
@@ -349,7 +353,7 @@ class TrainScreen(MarioScreen):
         session = self.app.session
         if session is not None:
             name = f"{session.snapshot.config.stage}  {session.snapshot.run}"
-            self.app.training_window.toggle(lambda: self.app.services.open_window(session, name))
+            self.app.training_window.toggle(lambda: self.app.services.open_window(TrainingSource(session), name))
 
     def action_note(self) -> None:
         self.app.push_screen(
@@ -369,10 +373,10 @@ class TrainScreen(MarioScreen):
         session = self.app.session
         if session is None or session.snapshot.status not in ("running", "paused"):
             return
-        name = KNOB_NAMES[self._knob]
+        knob = self._knob
         self._await(
-            session.turn(self._knob, TURN**direction),
-            lambda values: f"{name} {values[0]:.2g} -> {values[1]:.2g}, kept in the log",
+            session.adjust(knob, lambda now: turned(knob, now, direction)),
+            lambda values: f"{KNOB_NAMES[knob]} {values[0]:.2g} -> {values[1]:.2g}, kept in the log",
         )
 
     def _await(self, future: Future[T], done: Callable[[T], str]) -> None:
@@ -391,6 +395,11 @@ class TrainScreen(MarioScreen):
     def action_new(self) -> None:
         self._wants_form = True
         self.refresh_numbers()
+
+
+def turned(knob: Rate, now: float, direction: int) -> float:
+    """The value of a knob after a turn up (1) or down (-1), rounded to two digits."""
+    return min(1.0, max(float(f"{now * TURN**direction:.2g}"), LOWEST[knob]))
 
 
 def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:

@@ -6,7 +6,7 @@ import pytest
 
 from mario_tui.config import TrainingConfig
 from mario_tui.store.history import EpisodeRecord
-from mario_tui.training.health import warnings
+from mario_tui.training.advice import warnings
 
 
 def episode(number: int, **changes: Any) -> EpisodeRecord:

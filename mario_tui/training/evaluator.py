@@ -1,0 +1,174 @@
+"""Evaluations beside the training: when they begin, when their results count, and which agent is the best so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mario_tui.agent.policy import Policy
+from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
+from mario_tui.store.history import EvaluationRecord
+from mario_tui.training.checkpointing import Checkpointer, Snapshot
+from mario_tui.training.events import Evaluated, Event, FirstClear
+from mario_tui.training.metrics import MetricLogger
+from mario_tui.training.phases import RunClock
+from mario_tui.training.run_folder import RunFolder
+
+GREEDY_WAIT_STEPS = 2_000
+"""Steps from the beginning of a greedy evaluation to its result, which is waited for if it is not there yet: a fixed
+number, so that a run depends on its seed alone."""
+ROBUST_WAIT = 4
+"""Greedy evaluations from the beginning of a robust one, which takes a core a minute, to its result; one at a time."""
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """An evaluation under way, and the step at which its result is taken.
+
+    `greedy` is the result of the greedy play before a robust evaluation; None for greedy play itself.
+    """
+
+    snapshot: Snapshot
+    policy: Policy
+    greedy: Evaluation | None
+    result: Future[Evaluation]
+    due: int
+
+    @property
+    def robust(self) -> bool:
+        return self.greedy is not None
+
+
+class Evaluator:
+    """Evaluates the agent every `eval_every` steps, and has the best one so far saved.
+
+    Args:
+        run: whose settings say how often, and how many episodes.
+        checkpointer: writes the best agent so far.
+        logger: writes the results.
+        clock: the time trained, which the results are noted with.
+        evaluate: plays the episodes, see play.evaluation.
+        greedy_wait_steps: see GREEDY_WAIT_STEPS.
+
+    Attributes:
+        first_clear: when greedy play first cleared the stage.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        checkpointer: Checkpointer,
+        logger: MetricLogger,
+        clock: RunClock,
+        *,
+        evaluate: Callable[..., Evaluation] = evaluate,
+        greedy_wait_steps: int = GREEDY_WAIT_STEPS,
+    ) -> None:
+        self._run, self._checkpointer, self._logger, self._clock = run, checkpointer, logger, clock
+        self._evaluate, self._greedy_wait_steps = evaluate, greedy_wait_steps
+        self.first_clear: FirstClear | None = None
+        self._best: tuple[float, bool, int] = (0.0, False, -1)  # robust clear rate, greedy clear, greedy x
+        self._pending: list[_Pending] = []
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="evaluation")  # a greedy and a robust one
+        self._closed = False
+
+    def start(self, snapshot: Snapshot, policy: Policy) -> None:
+        """Begins greedy play with the agent of a step in a thread of its own; `results` has the result later."""
+        wait_steps = min(self._greedy_wait_steps, self._run.config.eval_every_steps)
+        self._submit(snapshot, policy, None, snapshot.step + wait_steps)
+
+    def _start_robust(self, greedy: _Pending, result: Evaluation, step: int) -> None:
+        due = step + ROBUST_WAIT * self._run.config.eval_every_steps
+        settings = {
+            "episodes": self._run.config.robust_episodes,
+            "sticky": ROBUST_STICKY,
+            "noops": ROBUST_NOOPS,
+        }
+        self._submit(greedy.snapshot, greedy.policy, result, due, **settings)
+
+    def _submit(self, snapshot: Snapshot, policy: Policy, greedy: Evaluation | None, due: int, **settings: Any) -> None:
+        result = self._pool.submit(self._evaluate, policy, cancelled=lambda: self._closed, **settings)
+        self._pending.append(_Pending(snapshot, policy, greedy, result, due))
+
+    def results(self, now: int, *, all_of_them: bool = False, robust: bool = True) -> Iterator[Event]:
+        """The results that are due at step `now`, or all of them; the best agent so far is saved, without a replay.
+
+        Without `robust` those of the robust protocol, which may take a minute, are left for later.
+        """
+
+        def next_due() -> _Pending | None:
+            for one in self._pending:
+                if (all_of_them or one.due <= now) and (robust or not one.robust):
+                    return one
+            return None
+
+        while pending := next_due():  # the result of one may begin another
+            self._pending.remove(pending)
+            evaluation, step = pending.result.result(), pending.snapshot.step
+            if pending.greedy is None:
+                merit = (0.0, evaluation.clears > 0, evaluation.max_x)
+                if evaluation.clears and self.first_clear is None:
+                    self.first_clear = FirstClear(step, round(self._clock.total, 3))
+                if self._robust_wanted(evaluation):
+                    self._start_robust(pending, evaluation, now)
+            else:
+                merit = (evaluation.clear_rate, pending.greedy.clears > 0, pending.greedy.max_x)
+            tie = merit == self._best and self._checkpointer.has_evaluated(step)
+            if merit > self._best or (tie and pending.robust):
+                self._best = merit
+                try:
+                    self._save_best(pending, evaluation)
+                except OSError as error:
+                    yield self._checkpointer.failed(step, error)
+            self._logger.log_evaluation(
+                EvaluationRecord(
+                    step=step,
+                    seconds=round(self._clock.total, 3),
+                    protocol="robust" if pending.robust else "greedy",
+                    episodes=evaluation.episodes,
+                    clears=evaluation.clears,
+                    mean_reward=evaluation.mean_reward,
+                    mean_x=evaluation.mean_x,
+                    max_x=evaluation.max_x,
+                )
+            )
+            yield Evaluated(step, evaluation, pending.robust)
+
+    def _robust_wanted(self, greedy: Evaluation) -> bool:
+        """Whether the robust protocol should follow this greedy play.
+
+        It should if there may be something for it to find. With sticky actions that may be so without a greedy clear,
+        as greedy play is only one way through the stage of many.
+        """
+        config = self._run.config
+        if config.until_clear or not config.robust_episodes or any(one.robust for one in self._pending):
+            return False
+        return greedy.clears > 0 or (config.sticky > 0 and self._logger.clears > 0)
+
+    def _save_best(self, pending: _Pending, evaluation: Evaluation) -> None:
+        """Saves the agent that was evaluated, with the results."""
+        folder, stage = self._checkpointer.save_evaluated(pending.snapshot), self._run.config.stage
+        note(folder, pending.policy, pending.greedy or evaluation, stage=stage, sticky=0, noops=0)
+        if pending.robust:
+            note(folder, pending.policy, evaluation, stage=stage, sticky=ROBUST_STICKY, noops=ROBUST_NOOPS)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best so far and the first clear, as JSON; evaluations under way are not part of it."""
+        return {
+            "best": list(self._best),
+            "first_greedy_clear": asdict(self.first_clear) if self.first_clear else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores `state_dict`; raises KeyError, TypeError or ValueError for anything else."""
+        rate, clear, x = state["best"]
+        self._best = (float(rate), bool(clear), int(x))
+        first = state["first_greedy_clear"]
+        self.first_clear = FirstClear(int(first["step"]), float(first["seconds"])) if first else None
+
+    def close(self) -> None:
+        """Ends the evaluations under way, whose results are lost."""
+        self._closed = True
+        self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,242 @@
+"""Where a trainer comes from: a new run, a run that is resumed, the weights of a tutorial checkpoint.
+
+Each builds the parts and puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from mario_tui.agent.mario import Mario, resolve_device
+from mario_tui.agent.policy import load_policy
+from mario_tui.agent.runtime import prepare_processor
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import CheckpointError, InputError, MarioTuiError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import REWARD_VERSION
+from mario_tui.store import checkpoint, lookup
+from mario_tui.store.manifest import Manifest, check_made_for
+from mario_tui.store.untrusted import one_line_error
+from mario_tui.training import state_files
+from mario_tui.training.checkpointing import Checkpointer
+from mario_tui.training.collector import Collector, LocalCollector
+from mario_tui.training.control import TrainingControl
+from mario_tui.training.demo_data import find_logs, play_again
+from mario_tui.training.evaluator import Evaluator
+from mario_tui.training.events import Observer
+from mario_tui.training.highlights import Highlights
+from mario_tui.training.metrics import MetricLogger
+from mario_tui.training.phases import RunClock
+from mario_tui.training.plots import CurvePlots
+from mario_tui.training.resume import resume_notes
+from mario_tui.training.run_folder import RunFolder
+from mario_tui.training.tensorboard import TensorBoardLog
+from mario_tui.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Factories:
+    """What makes the parts that reach outside: emulators, evaluations, videos. Other ones may take their places."""
+
+    collector: Callable[[TrainingConfig, torch.device], Collector] = LocalCollector
+    evaluator: Callable[[RunFolder, Checkpointer, MetricLogger, RunClock], Evaluator] = Evaluator
+    highlights: Callable[..., Observer] = Highlights
+
+
+@dataclass
+class _Shown:
+    """The demonstrations of a run, and how many logs of other stages were passed over."""
+
+    logs: tuple[ActionLog, ...] = ()
+    others: int = field(default=0)
+
+
+def open_trainer(
+    config: TrainingConfig,
+    *,
+    run: str | None = None,
+    resume: Path | None = None,
+    control: TrainingControl | None = None,
+    factories: Factories | None = None,
+) -> Trainer:
+    """A trainer for a new run; or with `resume` for the run of a checkpoint folder, or from a tutorial `.chkpt`.
+
+    Raises:
+        InputError: settings that cannot work here (replay too large, no GPU, no demonstrations at the place given, a
+            run of that name exists or is in use).
+        CheckpointError: the checkpoint to resume cannot be used.
+    """
+    control, factories = control or TrainingControl(), factories or Factories()
+    if resume is None:
+        return new_run(config, name=run, control=control, factories=factories)
+    if resume.is_dir():
+        return resumed(resume, config, control=control, factories=factories)
+    return from_tutorial(resume, config, name=run, control=control, factories=factories)
+
+
+def new_run(
+    config: TrainingConfig,
+    *,
+    name: str | None,
+    control: TrainingControl,
+    factories: Factories,
+    load: Callable[[Trainer], None] = lambda trainer: None,
+) -> Trainer:
+    """A trainer for a new run, whose name is made of stage and time if none is given; `load` changes it at last."""
+    agent = _new_agent(config)
+    shown = _Shown(*find_logs(config.demonstrations, config.stage)) if config.demonstrations else _Shown()
+    run = RunFolder.create(config, name)
+    try:
+        trainer = _assemble(run, agent, shown, control, factories)
+        load(trainer)
+        _add_observers(trainer, factories)
+        run.write_config(config)  # last, so that a start that fails leaves no run behind
+    except BaseException:
+        run.abandon()
+        raise
+    return trainer
+
+
+def from_tutorial(
+    path: Path, config: TrainingConfig, *, name: str | None, control: TrainingControl, factories: Factories
+) -> Trainer:
+    """A trainer for a new run that starts with the weights and epsilon of a tutorial checkpoint.
+
+    Raises InputError if the settings are of another network than the tutorial's.
+    """
+
+    def load(trainer: Trainer) -> None:
+        policy = load_policy(path)
+        spec = policy.spec.model_copy(update={"frame_skip": config.frame_skip})  # which the file does not say
+        for setting, value in spec.settings_to_change(config).items():
+            flag = setting.replace("_", "-")
+            flag = f"--no-{flag}" if value is False else f"--{flag} {value}"
+            raise InputError(f"{path} was trained with other inputs or layers: add {flag}")
+        trainer.agent.load_net(policy.net.state_dict())
+        rate = torch.load(path, map_location="cpu", weights_only=True).get("exploration_rate")
+        if isinstance(rate, float) and 0 <= rate <= 1:
+            trainer.agent.exploration.rate = rate
+
+    return new_run(config, name=name, control=control, factories=factories, load=load)
+
+
+def resumed(path: Path, config: TrainingConfig, *, control: TrainingControl, factories: Factories) -> Trainer:
+    """A trainer that continues the run of a checkpoint folder, from that checkpoint.
+
+    Demonstrations that `config` names are shown besides those that the checkpoint holds.
+    """
+    run = RunFolder.of_checkpoint(path, config)
+    try:
+        named = _Shown(*find_logs(config.demonstrations, config.stage)) if config.demonstrations else _Shown()
+        manifest, kept = read_checkpoint(path)
+        if kept and not config.demonstrations:  # where they came from stays in the settings
+            run.config = config.replace(demonstrations=manifest.config.get("demonstrations", ""))
+        shown = replace(named, logs=tuple(dict.fromkeys((*kept, *named.logs))))
+        trainer = _assemble(run, _new_agent(run.config), shown, control, factories)
+        load_checkpoint(trainer, path, manifest)
+        _add_resume_notes(trainer, path, manifest)
+        _add_observers(trainer, factories)
+        run.write_config(run.config)
+    except BaseException:
+        run.abandon()
+        raise
+    return trainer
+
+
+def read_checkpoint(path: Path) -> tuple[Manifest, tuple[ActionLog, ...]]:
+    """The manifest of a checkpoint that can be resumed here, and the demonstrations in it; raises CheckpointError."""
+    manifest = checkpoint.verify(path)
+    check_made_for(path, manifest, reward=REWARD_VERSION)
+    return manifest, state_files.read_demonstrations(path, manifest)
+
+
+def load_checkpoint(trainer: Trainer, path: Path, manifest: Manifest) -> None:
+    """Brings a trainer to the state of a verified checkpoint; raises CheckpointError or InputError."""
+    try:
+        _load_state(trainer, path, manifest)
+    except MarioTuiError:
+        raise
+    except Exception as error:  # the libraries raise errors of many kinds for a damaged file
+        raise CheckpointError(f"{path} cannot be continued by this version: {one_line_error(error)}") from None
+
+
+def _new_agent(config: TrainingConfig) -> Mario:
+    device = resolve_device(config.device)
+    prepare_processor(config.threads)
+    return Mario(config, device)
+
+
+def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingControl, factories: Factories) -> Trainer:
+    config, count = run.config, None
+    if shown.logs:
+        agent.demonstrations, count = play_again(shown.logs, config, agent.device)
+        count = replace(count, other_stages=shown.others)
+    run.prepare()
+    logger, clock = MetricLogger(run.path, config.stage, config.envs), RunClock()
+    checkpointer = Checkpointer(run, agent, logger, demonstrations=shown.logs)
+    return Trainer(
+        run=run,
+        agent=agent,
+        collector=factories.collector(config, agent.device),
+        logger=logger,
+        checkpointer=checkpointer,
+        evaluator=factories.evaluator(run, checkpointer, logger, clock),
+        clock=clock,
+        control=control,
+        demonstrations=count,
+    )
+
+
+def _add_observers(trainer: Trainer, factories: Factories) -> None:
+    config = trainer.config
+    trainer.observers.append(CurvePlots(trainer.run_dir, trainer.logger.curves, 10 * config.log_every))
+    if config.tensorboard:
+        trainer.observers.append(TensorBoardLog(trainer.run_dir))
+    if config.record:
+        logger = trainer.logger
+        trainer.observers.append(
+            factories.highlights(
+                trainer.run_dir,
+                frame_skip=config.frame_skip,
+                seconds=lambda: trainer.seconds,
+                earlier=logger.episodes(),
+                cleared=logger.clears > 0 or trainer.first_greedy_clear is not None,
+                is_new=trainer.last_checkpoint is None and logger.episode == 0,
+            )
+        )
+
+
+def _load_state(trainer: Trainer, path: Path, manifest: Manifest) -> None:
+    state, stacks = state_files.read(path, trainer.agent, manifest)
+    if trainer.step != manifest.step:
+        raise ValueError(f"it is of step {trainer.step:,}, and its manifest says {manifest.step:,}")
+    history = (path / "metrics.csv").read_text() if "metrics.csv" in manifest.parts else None
+    trainer.logger.load_state_dict(state["metrics"], history, trainer.step)
+    trainer.learn_due = int(state["learn_due"])
+    trainer.collector.load_state_dict(state["games"], stacks)
+    if not 0 <= trainer.learn_due <= trainer.config.envs or not 0 <= state["seconds"] < 1e12:
+        raise ValueError("its counters are out of range")
+    trainer.clock.before = float(state["seconds"])
+    trainer.evaluator.load_state_dict(state)
+
+
+def _add_resume_notes(trainer: Trainer, path: Path, manifest: Manifest) -> None:
+    notes: list[str] = []
+    for text in resume_notes(manifest):
+        notes.append(text)
+        trainer.note(text)
+    newest = lookup.step_folders(path.parent)[-1]
+    if newest.name != path.name:
+        notes.append(
+            f"{newest.name} was saved later; from the next save on the run goes on from here, with this replay"
+        )
+    trainer.checkpointer.set_newest(path, trainer.step)
+    if "replay.frames" in manifest.parts:
+        trainer.checkpointer.learn_size(path, trainer.agent.memory.transitions)
+    else:
+        notes.append("the replay was not kept with this checkpoint, and is filled anew")
+    trainer.resume_notes = notes
