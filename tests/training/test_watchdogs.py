@@ -360,8 +360,10 @@ def events_of(process: Any) -> Iterator[dict]:
 
 def test_without_the_app_a_number_that_is_not_finite_saves_and_ends_with_a_line() -> None:
     patch = (
-        "import torch\nfrom mario_tui.agent.mario import Mario\nplain = Mario.td_target\n"
-        "Mario.td_target = lambda self, *a: plain(self, *a) * (float('nan') if self.curr_step > 50 else 1)"
+        "from dataclasses import replace\nfrom mario_tui.agent.mario import Mario\nplain = Mario.recall\n"
+        "def recall(mario):\n    batch = plain(mario)\n"
+        "    return replace(batch, r_t=batch.r_t * float('nan')) if mario.curr_step > 50 else batch\n"
+        "Mario.recall = recall"
     )
     process = start(patch, "--name", "nan", "--steps", "2000")
     events = list(events_of(process))
