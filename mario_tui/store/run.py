@@ -36,7 +36,7 @@ def find_resumable(run: Path) -> tuple[Path, str]:
         except CheckpointError as error:
             why = why or str(error)
             continue
-        found = folder, f"{why}; going on from {folder.name} instead" if why else ""
+        found = folder, f"{why}; resuming from {folder.name} instead" if why else ""
         if evaluated is None and manifest.evaluated:
             evaluated = found
             why = why or f"{folder.name} was saved as the best so far, without the replay"
