@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -45,7 +46,7 @@ def main() -> None:
         log = ActionLog.load(arguments.log) if arguments.log else of_agent(arguments.agent, Path(folder, "agent.mp4"))
         frames = replay(log).frames  # also loads what the first game loads
         record(log, frames, Path(folder, "warm-up.mp4"), 1.0, overlay=arguments.overlay)
-        result = {"emulator_alone_times_real": emulator_alone(log, frames)}
+        result: dict[str, object] = {"emulator_alone_times_real": emulator_alone(log, frames)}
         result |= speed(log, frames, Path(folder, "speed.mp4"), arguments.seconds, overlay=arguments.overlay)
         if arguments.memory_seconds:
             result |= memory(log, frames, Path(folder, "memory.mp4"), arguments.memory_seconds)
@@ -67,7 +68,7 @@ def again_and_again(log: ActionLog, frames: int, seconds: float) -> Iterator[Epi
         yield from play_log(log)
 
 
-def record(log: ActionLog, frames: int, path: Path, seconds: float, **settings: object) -> float:
+def record(log: ActionLog, frames: int, path: Path, seconds: float, **settings: Any) -> float:
     """Seconds of play that were recorded."""
     clip = Clip(again_and_again(log, frames, seconds), log.stage, log.frame_skip)
     return record_episodes([clip], path, threads=1, **settings).seconds

@@ -109,7 +109,7 @@ def test_a_policy_that_is_stuck_is_cut() -> None:
 
 @pytest.mark.slow
 def test_seeds_decide_noops_sticky_actions_and_epsilon() -> None:
-    def actions(seed: int, **chances: float) -> list:
+    def actions(seed: int, **chances: Any) -> list:
         return [moment.action for moment in itertools.islice(rollout(make_policy(), seed=seed, **chances), 1, 60)]
 
     starts = {seed: actions(seed, noops=30).index(0) for seed in range(8)}
@@ -137,6 +137,7 @@ def test_sticky_buttons_are_taken_up_late(monkeypatch: pytest.MonkeyPatch) -> No
     assert [moment.buttons for moment in moments] == [held[-1] for held in steps], "what is held at the end"
     held_before, lates = 0, set()
     for moment, held in zip(moments, steps, strict=True):
+        assert moment.action is not None
         chosen = ACTION_SETS["tutorial"][moment.action]
         late = next((frame for frame, byte in enumerate(held) if byte == chosen), 4)
         assert list(held) == [held_before] * late + [chosen] * (4 - late)
@@ -160,7 +161,7 @@ def test_a_policy_that_always_jumps_right_clears_nothing_but_gets_on() -> None:
 
 @pytest.mark.slow
 def test_episodes_played_at_the_same_time_are_the_same() -> None:
-    chances = {"episodes": 4, "sticky": 0.25, "noops": 30}
+    chances: dict[str, Any] = {"episodes": 4, "sticky": 0.25, "noops": 30}
     heard: list[int] = []
     at_once = evaluate(make_policy(1), **chances, threads=3, on_episode=lambda result: heard.append(result.seed))
     assert at_once == evaluate(make_policy(1), **chances)
@@ -205,7 +206,7 @@ def test_results_are_noted_beside_the_checkpoint_and_move_best(home: Path) -> No
         ends = ["clear"] * clears + ["death"] * (episodes - clears)
         return Evaluation(tuple(EpisodeResult(0, 0.0, 1, 300, end, end == "clear") for end in ends))
 
-    robust = {"sticky": evaluation.ROBUST_STICKY, "noops": evaluation.ROBUST_NOOPS}
+    robust: dict[str, Any] = {"sticky": evaluation.ROBUST_STICKY, "noops": evaluation.ROBUST_NOOPS}
     evaluation.note(one, policy, outcome(1, 1), stage="1-1", sticky=0, noops=0)
     assert (run / "best").resolve() == one
     evaluation.note(other, policy, outcome(4, 10), stage="1-1", **robust)
@@ -382,12 +383,12 @@ def test_the_player_says_what_went_wrong() -> None:
 
 def test_the_players_speeds() -> None:
     player = AgentPlayer(make_policy)
-    for expected in (2, 4, 8, 8):
+    for faster in (2, 4, 8, 8):
         player.faster()
-        assert player.speed == expected
-    for expected in (4, 2, 1, 0.5, 0.25, 0.25):
+        assert player.speed == faster
+    for slower in (4, 2, 1, 0.5, 0.25, 0.25):
         player.slower()
-        assert player.speed == expected
+        assert player.speed == slower
     player.close()
 
 

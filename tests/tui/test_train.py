@@ -113,7 +113,7 @@ async def test_up_down_tab_and_enter_move_through_the_form() -> None:
         focused: list[Any] = []
         for key in ("down", "tab", "down", "enter", "up", "shift+tab"):
             await pilot.press(key)
-            focused.append(app.focused.parent.setting if app.focused else None)  # type: ignore[union-attr]
+            focused.append(app.focused.parent.setting if app.focused else None)
         assert focused == ["name", "stage", "envs", "steps", "envs", "stage"]
         await pilot.press("down")
         assert "1 to 256" in str(train_form.query_one("#focused-range", Static).content)

@@ -15,6 +15,7 @@ from mario_tui.cli import main
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.replaying import play_log, replay
+from mario_tui.play.rollout import rollout
 from mario_tui.video import grid
 from mario_tui.video.grid import GAP, LAST_PICTURE_FRAMES, record_grid
 from mario_tui.video.record import RecordingCancelledError
@@ -87,13 +88,10 @@ def test_one_agent_or_too_many_are_no_grid(home: Path, count: int) -> None:
 
 @pytest.mark.slow
 def test_a_gif_of_a_grid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid, "rollout", lambda policy, **more: itertools.islice(grid_rollout(policy, **more), 12))
+    monkeypatch.setattr(grid, "rollout", lambda policy, **more: itertools.islice(rollout(policy, **more), 12))
     made = record_grid([agent(0), agent(1)], home / "grid.gif")
     pictures = imageio.mimread(made.path, memtest=False)
     assert pictures[0].shape[:2] == (240 + LABEL, 512 + GAP)
-
-
-grid_rollout = grid.rollout
 
 
 def test_the_best_of_several_episodes_is_recorded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

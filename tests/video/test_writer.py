@@ -19,9 +19,8 @@ import pytest
 from PIL import Image
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.video import writer
 from mario_tui.video.writer import VideoWriter, check_video
-from videos import assert_looks_like, encoders, enlarged, files, picture, probe, write, write_all
+from videos import assert_looks_like, encoders, enlarged, files, opened_gif, picture, probe, write, write_all
 
 # --- MP4 --------------------------------------------------------------------------------------------------------
 
@@ -60,7 +59,7 @@ def test_a_gif_has_the_colours_the_time_and_no_end(
     path = tmp_path / "a.gif"
     write(path, 120, fps=fps)
     assert files(tmp_path) == ["a.gif"]
-    with Image.open(path) as gif:
+    with opened_gif(path) as gif:
         assert gif.info["loop"] == 0
         assert gif.size == (512, 480)
         assert gif.n_frames == 120 // every
@@ -91,7 +90,7 @@ def test_every_frame_of_a_gif_is_exact_when_colours_come_and_go(tmp_path: Path) 
 
 def test_equal_frames_stay_frames(tmp_path: Path) -> None:
     write_all(tmp_path / "a.gif", [picture(0)] * 20)
-    with Image.open(tmp_path / "a.gif") as gif:
+    with opened_gif(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 10
 
 
@@ -223,7 +222,7 @@ def test_an_encoder_killed_in_the_middle_is_noticed(tmp_path: Path, capfd: pytes
 
 
 def test_a_video_with_a_frame_too_few_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer.imageio_ffmpeg, "count_frames_and_secs", lambda path: (19, 0.3))
+    monkeypatch.setattr("imageio_ffmpeg.count_frames_and_secs", lambda path: (19, 0.3))
     with pytest.raises(RecordingError, match="19 of its 20 frames"):
         write(tmp_path / "a.mp4", 20)
     assert files(tmp_path) == []
@@ -336,7 +335,7 @@ def test_the_free_space_is_asked_only_about_the_folder(tmp_path: Path, monkeypat
         asked.append(path)
         return SimpleNamespace(free=10)
 
-    monkeypatch.setattr(writer.shutil, "disk_usage", usage)
+    monkeypatch.setattr("shutil.disk_usage", usage)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/bin/false")
     with pytest.raises(RecordingError, match="the disk is full"):
         write(tmp_path / "a.mp4", 20)
@@ -345,7 +344,7 @@ def test_the_free_space_is_asked_only_about_the_folder(tmp_path: Path, monkeypat
 
 
 def test_an_interruption_while_the_encoder_starts_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
+    class Interrupted(subprocess.Popen[bytes]):
         def __init__(self, *arguments: Any, **settings: Any) -> None:
             super().__init__(*arguments, **settings)
             os.kill(os.getpid(), signal.SIGINT)

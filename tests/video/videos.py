@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from mario_tui.video.writer import VideoWriter
 
@@ -31,6 +33,12 @@ def write_all(path: Path, frames: Iterable[np.ndarray], *, fps: int | None = Non
     with VideoWriter(path, fps=fps, scale=scale) as video:
         for frame in frames:
             video.add(frame)
+
+
+def opened_gif(path: Path) -> GifImageFile:
+    image = Image.open(path)
+    assert isinstance(image, GifImageFile)
+    return image
 
 
 def enlarged(frame: np.ndarray, scale: int) -> np.ndarray:
