@@ -26,7 +26,7 @@ from mario_tui.system.files import fsync, write_atomically
 _State: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
-def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], None]], header: Mapping[str, Any]) -> Path:
+def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], object]], header: Mapping[str, Any]) -> Path:
     """Writes a new checkpoint into a run's folder.
 
     It gets its name only after every file of it is on the disk: a program that is killed, or a disk that fills up,

@@ -57,7 +57,7 @@ def test_holds_every_usable_transition_to_the_last_and_no_other(seed, ticks, n_s
         return
     shown = Demonstrations(rows, share=0.5, n_steps=n_steps, gamma=GAMMA, alpha=alpha, batch_size=400)
     usable = np.flatnonzero(rows.usable)
-    whole = [naive.transition(naive.rows[0], tick, n_steps) for tick in usable]
+    whole = [naive.transition(naive.rows[0], tick, n_steps) for tick in usable.tolist()]
     index = shown.sampleable()
     assert index.tolist() == usable.tolist()
     assert as_tuples(shown.transitions_at(index)) == whole

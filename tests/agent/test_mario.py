@@ -47,7 +47,7 @@ def tutorial_loss(net: MarioNet, batch: Batch, gamma: float = 0.9):
     state, next_state, done = batch.s_tm1.float() / 255, batch.s_t.float() / 255, batch.discount_t == 0
     estimate = net(state, model="online")[np.arange(0, 32), batch.a_tm1]
     with torch.no_grad():
-        best_action = torch.argmax(net(next_state, model="online"), axis=1)
+        best_action = torch.argmax(net(next_state, model="online"), dim=1)
         next_q = net(next_state, model="target")[np.arange(0, 32), best_action]
         target = (batch.r_t + (1 - done.float()) * gamma * next_q).float()
     return estimate, target, torch.nn.SmoothL1Loss()(estimate, target)
@@ -187,7 +187,7 @@ def test_a_seed_fixes_the_first_weights_and_leaves_the_global_random_state_alone
     torch.manual_seed(5)
     one, other, third = (Mario(TrainingConfig(replay_size=100, seed=seed)) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(1), expected)
-    weights = [mario.net.online[0].weight for mario in (one, other, third)]
+    weights = [next(mario.net.online.parameters()) for mario in (one, other, third)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -236,7 +236,8 @@ def test_the_fused_optimizer_equals_plain_adam() -> None:
     assert (fused.net.online[0].weight - before).abs().max() > 1e-4
 
 
-def weights_of(network: torch.nn.Module) -> torch.Tensor:
+def weights_of(network: torch.nn.Module | None) -> torch.Tensor:
+    assert network is not None
     return torch.cat([parameter.detach().reshape(-1) for parameter in network.parameters()])
 
 

@@ -75,7 +75,7 @@ def _die_at(stage: int) -> None:
         advance()
         fsync(descriptor)
 
-    os.fsync = fsync
+    os.fsync = fsync  # type: ignore[assignment]
     sys.addaudithook(watch)
 
 

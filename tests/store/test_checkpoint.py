@@ -10,6 +10,7 @@ import pytest
 from mario_tui.errors import CheckpointError
 from mario_tui.store import checkpoint, evaluations, lookup
 from mario_tui.store.manifest import MANIFEST, read_manifest
+from mario_tui.system import files
 from saved import HEADER, write
 
 
@@ -97,7 +98,7 @@ def test_what_no_manifest_can_say_is_not_saved(run: Path) -> None:
 
 def test_what_cannot_be_flushed_to_the_disk_is_not_there(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full is found when a file is flushed, if not before."""
-    fsync = checkpoint.fsync
+    fsync = files.fsync
 
     def full(path: Path) -> None:
         if path.name == MANIFEST:

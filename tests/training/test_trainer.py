@@ -100,7 +100,7 @@ def test_the_replay_keeps_what_was_chosen_also_where_other_buttons_were_held(sma
         )  # with epsilon 1 chosen by the seed alone
         run_to_end(trainer)
         memory = trainer.agent.memory
-        actions.append(memory.transitions_at(memory.sampleable()).action.tolist())
+        actions.append(memory.transitions_at(memory.sampleable()).a_tm1.tolist())
     assert actions[0] == actions[1]
     assert set(actions[0]) == {0, 1}
 
