@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="PATH",
-        help="go on from a checkpoint, or from a run's newest; a tutorial .chkpt starts anew",
+        help="resume a checkpoint, or a run's newest; with a tutorial .chkpt a new run starts from its weights",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per event")
     groups: dict[str, Any] = {}

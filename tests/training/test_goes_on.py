@@ -25,7 +25,7 @@ def train(home: Path, *arguments: str, run: Any = warm.run) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["tutorial", "fast", "tutorial-3", "tutorial-8", "fast-5", "fast-12"])
 def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, name: str) -> None:
-    """From step 100 to 320: several games, and with `fast` priorities, n-step returns and sticky buttons, too.
+    """From step 100 to 320: several games, and with `fast` priorities, n-step returns and sticky actions, too.
 
     With a number, which is a seed, the settings are drawn at random.
     """

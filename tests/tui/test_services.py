@@ -60,7 +60,7 @@ def test_live_weights_are_evaluated_and_nothing_is_noted(home: Path, live: Polic
 
 
 def test_what_was_played_is_recorded_from_a_frame_on_and_made_again_as_a_gif(home: Path) -> None:
-    held = [130] * 20 + [130, 131, 131, 131] + [131] * 16  # as sticky buttons play it
+    held = [130] * 20 + [130, 131, 131, 131] + [131] * 16  # as sticky actions play it
     made = Services().record_play("play", "1-1", 4, held, 24, nothing, never)
     assert made.frames == 16
     log = ActionLog.load(made.action_log)

@@ -65,7 +65,7 @@ class CheckpointsScreen(ListScreen[Row]):
         "Every run and its saved agents. The right arrow opens a run with several of them, the left one closes it. On "
         "a run the keys mean its best checkpoint, 'continue' its newest, and 'delete' the whole run. 'greedy' says "
         "whether an agent clears the stage when it always takes the action with the highest Q value; 'robust' is its "
-        "clear rate over ten episodes with sticky buttons and random starts; e measures both. 'reward' is the mean "
+        "clear rate over ten episodes with sticky actions and no-op starts; e measures both. 'reward' is the mean "
         "reward of the last 100 training episodes before it was saved. A run has the best 'greedy' and 'robust' of its "
         "checkpoints, the size of all, and the rest of its newest. The star marks its best. Runs that are marked with "
         "space can be compared: their curves are drawn in one chart."

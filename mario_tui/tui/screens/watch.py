@@ -50,7 +50,7 @@ class WatchScreen(GameScreen):
         "The agent plays greedily: in each state it takes the action whose Q value, the reward it expects from there "
         "on, is highest. The bars compare the actions: the longest is the best in the agent's eyes, the gold one was "
         "taken. A step holds the same buttons for a few frames. What was played can be gone back to and on again. With "
-        "epsilon or sticky buttons chance disturbs the play, as it does in training and in the robust clear rate. In "
+        "epsilon or sticky actions chance disturbs the play, as it does in training and in the robust clear rate. In "
         "kitty and Ghostty one sees every pixel of the game, in other terminals as many as they have half cells."
     )
     BINDINGS = [
@@ -161,7 +161,7 @@ class WatchScreen(GameScreen):
             "Sticky",
             id="watch.sticky",
             show=False,
-            tooltip="Sticky buttons, taken up late by chance (0.25), as the robust clear rate has them",
+            tooltip="Sticky actions (the buttons before may stay, chance 0.25 a frame), as in robust episodes",
         ),
         Binding("escape,q", "back", "Back", id="watch.back", key_display="q", tooltip="Back to where you came from"),
         Binding(
