@@ -303,7 +303,8 @@ def test_more_workers_than_games_are_not_started() -> None:
 
 def test_close_ends_the_processes_and_can_be_called_again() -> None:
     vector_env = new_vector_env(envs=2, workers=2)
-    first_frames = vector_env.start() and vector_env.frames.copy()
+    vector_env.start()
+    first_frames = vector_env.frames.copy()
     vector_env.close()
     assert not any(is_running(pid) for pid in vector_env.pids)
     vector_env.close()

@@ -92,6 +92,7 @@ def test_the_screen_shown_is_the_game_s() -> None:
         until(lambda: step(player) == len(player.frame_buttons(100_000)))
         shown, held = player.latest_frame, player.frame_buttons(100_000)
         *_, last = play_log(ActionLog.of_frames("1-1", 1, held))
+    assert shown is not None
     np.testing.assert_array_equal(shown, last.frame)
 
 

@@ -324,6 +324,7 @@ def test_the_player_goes_back_and_on_again() -> None:
         assert player.newest_step == 6
         if step:
             assert np.array_equal(player.latest.frame, shown[step].frame)
+            assert player.latest_frame is not None
             assert np.array_equal(player.latest_frame, shown[step].frame)
             assert player.latest.q_values == shown[step].q_values
     assert player.frame_buttons(2) == [129] * 8

@@ -6,12 +6,25 @@ from typing import Any
 import torch
 
 from mario_tui.agent.replay import Replay
+from mario_tui.training.collector import LocalCollector
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import Event, Stepped
 from mario_tui.training.trainer import Trainer
 
+SMALL: dict[str, Any] = {
+    "network": "small",
+    "burn_in": 20,
+    "learn_every": 4,
+    "batch_size": 8,
+    "replay_size": 400,
+    "sync_every": 50,
+    "save_every": 0,
+    "threads": 1,
+    "record": False,
+}
 
-def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], None]] | None = None) -> list[Event]:
+
+def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], object]] | None = None) -> list[Event]:
     """All events of a run; `at` says what to ask of its control once a step is reached."""
     waiting = sorted((at or {}).items())
     events: list[Any] = []
@@ -21,6 +34,13 @@ def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], None]
             waiting.pop(0)[1](trainer.control)
     assert not waiting
     return events
+
+
+def emulator_pids(trainer: Trainer) -> tuple[int, ...]:
+    """The processes that play its games."""
+    assert isinstance(trainer.collector, LocalCollector)
+    assert trainer.collector.games is not None
+    return trainer.collector.games.pids
 
 
 def full_state(trainer: Trainer) -> dict[str, Any]:
@@ -37,7 +57,7 @@ def full_state(trainer: Trainer) -> dict[str, Any]:
     state["mario"] = mario.state_dict()
     state["metrics"] = trainer.logger.state_dict()
     state["stacks"] = trainer.collector.observations.clone()
-    state["games"] = trainer.collector.games.state_dict() if trainer.collector.games else None
+    state["games"] = trainer.collector.state_dict()
     state["curves"] = {name: curve.points() for name, curve in trainer.logger.curves.items()}
     return state
 

@@ -17,7 +17,7 @@ def episode(number: int, **changes: Any) -> EpisodeRecord:
     return EpisodeRecord(**{**values, **changes})
 
 
-def found(recent: list[EpisodeRecord], config: TrainingConfig | None = None, **memory: float) -> list[str]:
+def found(recent: list[EpisodeRecord], config: TrainingConfig | None = None, **memory: Any) -> list[str]:
     return list(warnings(config or TrainingConfig(), recent, **memory))
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ def test_the_share_of_demonstrations_in_what_is_learned_from(
 
 
 def test_with_a_share_of_none_a_run_is_the_one_without_demonstrations(small, plays: Path) -> None:
-    states = []
+    states: list[dict[str, Any]] = []
     for settings in ({}, {"demonstrations": "plays", "demonstration_share": 0.0}):
         trainer = open_trainer(small(steps=110, envs=2, **settings), run=f"run-{len(states)}")
         run_to_end(trainer)

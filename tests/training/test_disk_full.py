@@ -112,7 +112,7 @@ def test_the_last_save_does_without_the_replay_where_that_has_no_room(small, sma
     class NoisyGames(FakeVectorEnv):
         """Frames of noise: the replay takes more than all the rest."""
 
-        def receive(self):  # type: ignore[no-untyped-def]
+        def receive(self):
             observed = super().receive()
             self.frames[:] = self._rng.integers(0, 256, self.frames.shape, dtype="uint8")
             return observed
@@ -136,7 +136,7 @@ def test_the_last_save_does_without_the_replay_where_that_has_no_room(small, sma
 def test_where_not_even_that_has_room_it_says_so(small, small_disk: Path) -> None:
     trainer = fake_trainer(small(steps=60, **SMALL_NETWORK), run="full")
     with pytest.raises(TrainingError, match=r"No space left on device.*make room") as caught:
-        run_to_end(trainer, {40: lambda control: fill(small_disk) and None})
+        run_to_end(trainer, {40: lambda control: fill(small_disk)})
     assert "\n" not in str(caught.value)
     assert list(paths.run_dir("full").glob(".*.part")) == []
     assert lookup.step_folders(paths.run_dir("full")) == []
@@ -147,7 +147,7 @@ def test_where_somebody_can_make_room_it_waits_for_them(small, small_disk: Path,
     control = TrainingControl(attended=True)
     trainer = fake_trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
     filler = small_disk / "filler"
-    reasons = []
+    reasons: list[str] = []
     for event in trainer.run():
         if isinstance(event, Stepped) and event.step >= 40 and not reasons and not filler.exists():
             fill(small_disk)
@@ -173,8 +173,13 @@ def test_where_somebody_can_make_room_it_waits_for_them(small, small_disk: Path,
 def test_in_a_hurry_it_does_not_wait(small, small_disk: Path) -> None:
     control = TrainingControl(attended=True)
     trainer = fake_trainer(small(steps=60, **SMALL_NETWORK), run="full", control=control)
+
+    def full_and_stopped(control: TrainingControl) -> None:
+        fill(small_disk)
+        control.stop(in_a_hurry=True)
+
     with pytest.raises(NotSavedError):
-        run_to_end(trainer, {40: lambda control: fill(small_disk) and control.stop(in_a_hurry=True)})
+        run_to_end(trainer, {40: full_and_stopped})
 
 
 def test_a_disk_about_to_be_full_is_told_before(small, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,8 @@ class FakeRecording:
     def __init__(self, log: ActionLog, output: Path) -> None:
         if self.problem_at_start:
             raise RecordingError(self.problem_at_start)
-        self.log, self.output, self.done, self.cancelled = log, output, None, False
+        self.log, self.output, self.cancelled = log, output, False
+        self.done: Outcome | None = None
         self.begun.append(self)
 
     problem_at_start = ""
@@ -125,6 +126,7 @@ def test_the_newest_best_is_recorded_when_its_time_has_come(begun: list[FakeReco
     assert [recording.log for recording in begun] == [log(1), log(4)]
     assert {recording.output for recording in begun} == {paths.recordings_dir() / "run-best.mp4"}
     assert [type(event) for event in told] == [Recorded, FinishingRecordings, Recorded]
+    assert isinstance(told[0], Recorded)
     assert (told[0].what, told[0].max_x) == ("best", 500)
     assert not any(recording.cancelled for recording in begun)
 

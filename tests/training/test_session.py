@@ -61,6 +61,7 @@ def test_a_session_from_start_to_end(small) -> None:
     assert [x for x, _ in ended.curves["reward"]] == list(range(ended.episode))
     assert ended.mean_reward == pytest.approx(np.mean([y for _, y in ended.curves["reward"]]))
     assert ended.eta_seconds > 0
+    assert running.frame is not None
     assert np.array_equal(running.frame, frame), "a published frame is never written to"
 
     session.pause()
@@ -69,6 +70,7 @@ def test_a_session_from_start_to_end(small) -> None:
     saved = until(session, lambda snapshot: snapshot.last_checkpoint is not None)
     assert saved.status == "paused"
     assert saved.step == paused.step
+    assert saved.last_checkpoint is not None
     checkpoint.verify(saved.last_checkpoint)
     session.resume()
     until(session, lambda snapshot: snapshot.step > paused.step)

@@ -22,10 +22,11 @@ from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable, trash
 from mario_tui.store.untrusted import read_json
+from mario_tui.system import files
 from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Paused, Resumed, Saved, Started, Stepped
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
-from runs import differences, full_state, run_to_end
+from runs import differences, emulator_pids, full_state, run_to_end
 
 
 def test_a_run_leaves_its_artefacts(small) -> None:
@@ -121,6 +122,7 @@ def test_a_run_that_was_paused_and_saved_equals_one_that_was_not(small) -> None:
             before = full_state(disturbed)
             control.save()  # while paused
         elif isinstance(event, Saved) and control.paused:
+            assert before is not None
             assert differences(before, full_state(disturbed)) == []
             control.resume()
     kinds = [type(event) for event in seen if isinstance(event, Paused | Saved | Resumed)]
@@ -263,7 +265,7 @@ def test_an_emulator_that_cannot_be_started_again_ends_training_with_a_checkpoin
 
     def kill(_: object) -> None:
         monkeypatch.setattr(sys, "executable", "/bin/false")
-        os.kill(trainer.collector.games.pids[0], signal.SIGKILL)
+        os.kill(emulator_pids(trainer)[0], signal.SIGKILL)
 
     with pytest.raises(EmulatorError, match="ended with exit status 1"):
         run_to_end(trainer, {30: kill})
@@ -396,7 +398,7 @@ def test_a_run_ends_after_exactly_as_many_episodes_as_asked(
 
 def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on = threading.Event()
-    fsync = checkpoint.fsync
+    fsync = files.fsync
 
     def held_up(path: Path) -> None:
         assert not threading.current_thread().name.startswith("saving") or goes_on.wait(120)
@@ -404,7 +406,8 @@ def test_steps_are_taken_while_a_checkpoint_is_written(small, monkeypatch: pytes
 
     monkeypatch.setattr(checkpoint, "fsync", held_up)
     trainer = fake_trainer(small(steps=300, replay_size=100, envs=2), run="beside")
-    begun, saved = 0, []
+    begun = 0
+    saved: list[Saved] = []
     for event in trainer.run():
         if isinstance(event, Stepped) and event.step >= 100 and not begun:
             begun = event.step
@@ -426,7 +429,7 @@ def test_a_checkpoint_under_way_is_told_during_the_pause_that_comes_after(
     small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused = threading.Event()
-    fsync = checkpoint.fsync
+    fsync = files.fsync
 
     def held_up(path: Path) -> None:
         assert not threading.current_thread().name.startswith("saving") or paused.wait(120)

@@ -16,7 +16,6 @@ import pytest
 import torch
 import warm
 
-from conftest import SMALL
 from fake_collector import FakeVectorEnv, fake_factories, fake_trainer
 from mario_tui import paths
 from mario_tui.agent.loss import LossResult, Transitions
@@ -33,7 +32,7 @@ from mario_tui.training.events import Finished, Paused, Restarted, Resumed, Save
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.session import TrainingSession
 from mario_tui.training.trainer import Trainer
-from runs import differences, full_state, run_to_end
+from runs import SMALL, differences, emulator_pids, full_state, run_to_end
 from test_session import until
 
 
@@ -197,7 +196,7 @@ def test_an_emulator_that_dies_or_hangs_costs_its_episode_alone(small, fault: in
     trainer = fake_trainer(
         small(steps=240, envs=2, workers=2, max_episode_steps=40), run="restarted", games=impatient_games
     )
-    events = run_to_end(trainer, {100: lambda _: os.kill(trainer.collector.games.pids[1], fault)})
+    events = run_to_end(trainer, {100: lambda _: os.kill(emulator_pids(trainer)[1], fault)})
     (restarted,) = [event for event in events if isinstance(event, Restarted)]
     assert restarted.dropped == trainer.health.dropped_episodes == 1
     assert "emulator process 2 of 2" in restarted.problem
@@ -216,13 +215,13 @@ def test_an_emulator_that_dies_or_hangs_costs_its_episode_alone(small, fault: in
 def test_resume_after_a_restart_equals_the_run_that_went_on(small) -> None:
     config = small(steps=160, envs=2, workers=2, max_episode_steps=40, sticky=0.25, noops=20)
     whole = open_trainer(config, run="whole")
-    kill = {60: lambda _: os.kill(whole.collector.games.pids[0], signal.SIGKILL), 80: lambda control: control.save()}
+    kill = {60: lambda _: os.kill(emulator_pids(whole)[0], signal.SIGKILL), 80: lambda control: control.save()}
     events = run_to_end(whole, kill)
     saved = next(event.path for event in events if isinstance(event, Saved))
     assert any(isinstance(event, Restarted) for event in events)
     games = json.loads((saved / "trainer.json").read_text())["games"]
     part = open_trainer(config.replace(steps=saved_step(saved)), run="part")
-    run_to_end(part, {60: lambda _: os.kill(part.collector.games.pids[0], signal.SIGKILL)})
+    run_to_end(part, {60: lambda _: os.kill(emulator_pids(part)[0], signal.SIGKILL)})
     assert json.loads((part.last_checkpoint / "trainer.json").read_text())["games"] == games
     resumed = open_trainer(config, resume=part.last_checkpoint)
     run_to_end(resumed)

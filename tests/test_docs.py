@@ -1,0 +1,41 @@
+"""What docs/architecture.md names is there, and what is there it names."""
+
+import re
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+PACKAGE = REPOSITORY / "mario_tui"
+TEXT = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def modules() -> set[str]:
+    return {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+
+
+def test_every_file_has_its_line() -> None:
+    lines = re.findall(r"^\| `([\w/]+\.py)` \| \S.*\|$", TEXT, re.MULTILINE)
+    assert len(lines) == len(set(lines)), "one line each"
+    assert modules() - set(lines) == set(), "these have no line"
+    assert set(lines) - modules() == set(), "these are gone"
+
+
+def test_every_place_that_it_names_is_there() -> None:
+    named = set(re.findall(r"`((?:[\w.]+/)*\w+\.py)`", TEXT))
+    assert named
+    assert {name for name in named if not (PACKAGE / name).is_file()} == set()
+    others = set(re.findall(r"\b((?:tests|docs|benchmarks)/[\w./]+\.\w+)", TEXT))
+    others |= {f"docs/{link}" for link in re.findall(r"\]\(([^)#:]+)\)", TEXT)}
+    assert {name for name in others if not (REPOSITORY / name).exists()} == set()
+
+
+def test_every_name_that_it_gives_is_in_its_file() -> None:
+    """`Name` (`file.py`), and `file.py` (`Name`)."""
+    pairs = [(file, name) for name, file in re.findall(r"`([\w.]+)` \(`([\w/]+\.py)`\)", TEXT)]
+    pairs += re.findall(r"`([\w/]+\.py)` \(`([\w.]+)`\)", TEXT)
+    assert len(pairs) > 5
+    missing = [
+        (file, name)
+        for file, name in pairs
+        if not all(re.search(rf"\b{part}\b", (PACKAGE / file).read_text(encoding="utf-8")) for part in name.split("."))
+    ]
+    assert missing == []
