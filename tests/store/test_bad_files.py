@@ -32,6 +32,8 @@ from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.training.resume import resume_config
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
 
 EMPTY: list[Any] = []

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SETTING = """
 import json, os, shutil, sys
 from pathlib import Path
