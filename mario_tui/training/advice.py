@@ -39,11 +39,11 @@ def warnings(
         recent: the last 100 episodes, the newest last.
         free_bytes: of memory; None where it is not known.
         missing_bytes: what the replay will take besides, until it is full.
-        dropped_episodes: lost with emulator processes that died or hung, in this sitting.
-        skipped_updates: left out because loss or gradient were not finite, in this sitting.
+        dropped_episodes: lost with emulator processes that died or hung, since the start or resume.
+        skipped_updates: skipped since then because loss or gradient were not finite.
     """
     if skipped_updates:
-        yield f"{skipped_updates:,} updates were left out, not being finite; a lower learning rate may help"
+        yield f"{skipped_updates:,} updates were skipped, as they were not finite; a lower learning rate may help"
     if dropped_episodes:
         yield f"{dropped_episodes:,} episodes were dropped: their emulator died or hung, and was started again"
     if free_bytes is not None and free_bytes < SHORT_BYTES + missing_bytes:

@@ -93,7 +93,7 @@ class Checkpointer:
         if not agent.is_finite():
             raise TrainingError(
                 "the network holds numbers that are not finite, and was not saved: "
-                "go on from the run's last checkpoint, with a lower learning rate"
+                "resume the run's last checkpoint, with a lower learning rate"
             )
         parts = state_files.writers(
             agent, state, stacks, logger.history(), demonstrations=self._demonstrations, replay=full

@@ -35,7 +35,7 @@ from mario_tui.video.writer import EMULATOR_FPS
 BEST_EVERY_SECONDS = 600.0
 """Training time between two videos of the best episode."""
 SHORTEST_SECONDS = 60.0
-"""A sitting that was shorter than this records no best episode at its end."""
+"""Training that took less time than this, since it was started or resumed, records no best episode at its end."""
 _LOOK_SECONDS = 0.1
 
 

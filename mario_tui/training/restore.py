@@ -232,7 +232,7 @@ def _add_resume_notes(trainer: Trainer, path: Path, manifest: Manifest) -> None:
     newest = lookup.step_folders(path.parent)[-1]
     if newest.name != path.name:
         notes.append(
-            f"{newest.name} was saved later; from the next save on the run goes on from here, with this replay"
+            f"{newest.name} was saved later; from the next save on the run continues from here, with this replay"
         )
     trainer.checkpointer.set_newest(path, trainer.step)
     if "replay.frames" in manifest.parts:

@@ -41,9 +41,9 @@ class TrainingSnapshot:
         demonstrations: transitions of games that the agent is shown, besides those of its replay.
         floor_seconds: until epsilon is at its floor; None where it is there, or never will be.
         ends: where on the stage episodes ended.
-        warnings: what should be seen to, one line each.
-        pause_reason: why the training paused by itself, one line; "" where a person paused it.
-        seconds: trained in this sitting, pauses left out.
+        warnings: what needs attention, one line each.
+        pause_reason: why the training paused by itself, one line; "" if the user paused it.
+        seconds: trained since the start or resume, without pauses.
         eta_seconds: until the limit of steps or episodes; None where there is no limit or no speed yet.
         mean_reward, mean_length, mean_loss, mean_q: over the last 100 episodes.
         frame: (240, 256, 3) uint8, the game of the first actor; `frames`: those of all, where they were asked for.

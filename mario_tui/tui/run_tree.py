@@ -127,6 +127,6 @@ def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
     which = "its best" if best.best or best is not newest else "its newest"
     keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
     if (resumable := run.resumable) is not None and resumable is not best:
-        keys.append(f"c goes on from step {text.count(resumable.step)}")
+        keys.append(f"c continues from step {text.count(resumable.step)}")
     unread = f"{run.unread} is damaged: notes and clear rates in it are not shown" if run.unread else ""
     return "\n".join(filter(None, (place, "  ·  ".join(keys), unread, best.note))), bool(unread)

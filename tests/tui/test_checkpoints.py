@@ -153,7 +153,7 @@ async def test_on_a_run_the_keys_mean_its_best_checkpoint() -> None:
         assert row(rows, 0)[2:6] == ["40,000", "clears", "60 %", "900"]
         assert "→ shows its 4 checkpoints, 1 of them damaged" in told(app)
         assert "enter plays step 30,000, its best" in told(app)
-        assert "c goes on from step 40,000" in told(app)
+        assert "c continues from step 40,000" in told(app)
         await pilot.press("r", "g")
         await until(pilot, lambda: world.recorded == [(best, None, ".mp4"), (best, None, ".gif")])
         await pilot.press("e")

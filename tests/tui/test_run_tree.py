@@ -91,5 +91,5 @@ def test_a_run_says_what_its_keys_mean() -> None:
     assert not problem
     assert "→ shows its 3 checkpoints, 1 of them damaged" in text
     assert "enter plays step 20" in text
-    assert "c goes on from step 30" in text
+    assert "c continues from step 30" in text
     assert "← hides" in run_tree.describe(a, opened=True)[0]

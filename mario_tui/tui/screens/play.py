@@ -213,7 +213,7 @@ class PlayScreen(GameScreen):
                 (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"), (hint, "$foreground 60%")
             )
         if player.waits:
-            begins = "begins" if not moment.step else "goes on from here"
+            begins = "begins" if not moment.step else "continues from here"
             return Content.assemble(("ready", "bold $warning"), more, (f"\narrow or x: {begins}", "$foreground 60%"))
         kept = "\nk keeps this place" + (", l: back" if player.has_kept else "")
         speed = "" if player.speed == 1 else f"  {self.speed_words}"

@@ -301,7 +301,7 @@ class TrainScreen(MarioScreen):
         self.app.push_screen(
             ConfirmScreen(
                 "Stop training?",
-                "A checkpoint is saved first. You can go on from it later: c Checkpoints, then c.",
+                "A checkpoint is saved first. You can resume it later: c Checkpoints, then c.",
                 yes="stop and save",
                 no="go on training",
                 key="q",
