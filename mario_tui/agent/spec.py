@@ -83,11 +83,6 @@ class AgentSpec(BaseModel):
         """The number of actions."""
         return len(ACTION_SETS[self.action_set])
 
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(depth, height, width) of an observation."""
-        return (self.frame_stack, *FRAME_SHAPE)
-
     def settings_to_change(self, config: TrainingConfig) -> dict[str, Any]:
         """Name -> value of the settings that `config` must have instead, for its agent to be of this spec."""
         other = AgentSpec.from_config(config)

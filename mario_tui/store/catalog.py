@@ -140,20 +140,26 @@ class Catalog:
     def checkpoints(self) -> list[CheckpointInfo]:
         """Every checkpoint: the best of each stage first, then the newest."""
         first = self.best_of_stages
-        newest_first = sorted(self._infos(), key=lambda info: (info.created, info.sequence), reverse=True)
-        return [*first, *(info for info in newest_first if not any(info is one for one in first))]
+        return [*first, *(info for info in self._newest_first() if not any(info is one for one in first))]
 
     @property
     def best_of_stages(self) -> tuple[CheckpointInfo, ...]:
         """The best whole checkpoint of each stage, by stage; of equals the newest."""
         best: dict[str, CheckpointInfo] = {}
-        for info in sorted(self._infos(), key=lambda info: (*info.rank, info.created, info.sequence), reverse=True):
+        for info in sorted(self._newest_first(), key=lambda info: info.rank, reverse=True):
             if info.whole:
                 best.setdefault(info.stage, info)
         return tuple(best[stage] for stage in sorted(best))
 
-    def _infos(self) -> list[CheckpointInfo]:
-        return [info for run in self.runs for info in run.checkpoints]
+    def _newest_first(self) -> list[CheckpointInfo]:
+        """By time, but those of one run in the order of their saves, also if the clock was put back in between."""
+        times: list[tuple[tuple[str, int], CheckpointInfo]] = []
+        for run in self.runs:
+            latest = ""
+            for number, info in enumerate(reversed(run.checkpoints)):
+                latest = max(latest, info.created)
+                times.append(((latest, number), info))
+        return [info for _, info in sorted(times, key=lambda entry: entry[0], reverse=True)]
 
     @property
     def trained_runs(self) -> list[RunSummary]:

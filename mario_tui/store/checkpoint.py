@@ -17,10 +17,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pydantic import ValidationError
+
 from mario_tui import __version__, paths
 from mario_tui.errors import CheckpointError
 from mario_tui.store.lookup import next_sequence
 from mario_tui.store.manifest import MANIFEST, Manifest, Part, read_manifest
+from mario_tui.store.untrusted import one_line_error
 from mario_tui.system.files import fsync, write_atomically
 
 _State: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -44,6 +47,7 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], object]], h
 
     Raises:
         OSError: it cannot be written, e.g. since the disk is full.
+        CheckpointError: its manifest could not be read again.
     """
     run.mkdir(parents=True, exist_ok=True)
     temporary, final = _claim(run, step)
@@ -71,8 +75,10 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], object]], h
         state = _state_of(temporary)
         os.rename(temporary, final)
         fsync(run)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, ValidationError):  # e.g. of a number out of range in the manifest before it
+            raise CheckpointError(f"{final} could not be saved: {one_line_error(error)}") from None
         raise
     _found[final] = state, ""
     return final

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from mario_tui.errors import CheckpointError
 from mario_tui.store.untrusted import read_json, sanitize
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 _PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -71,7 +71,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
-    format: Annotated[int, Field(ge=1, le=FORMAT)] = FORMAT
+    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT
     program: Line = ""
     python: Line = ""
     created: Line
@@ -104,6 +104,10 @@ def read_manifest(folder: Path) -> Manifest:
     if number > FORMAT:
         raise CheckpointError(
             f"{folder} has format {str(number)[:20]}, made by a newer mario-tui: update this one (it reads {FORMAT})"
+        )
+    if number < FORMAT:
+        raise CheckpointError(
+            f"{folder} has format {str(number)[:20]}, made by an older mario-tui: use that one (this reads {FORMAT})"
         )
     try:
         return Manifest.model_validate(content)

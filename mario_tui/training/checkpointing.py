@@ -265,11 +265,6 @@ class Checkpointer:
         size, replay, then = self._last_size
         return size + round(replay * max(0.0, transitions / max(then, 1) - 1))
 
-    def wait(self) -> None:
-        """Waits until what is under way is written, or has failed; `end` reports it."""
-        if self._pending is not None:
-            self._pending[1].exception()
-
     def close(self) -> None:
         """Waits for what is under way."""
         self._thread.shutdown()

@@ -83,7 +83,10 @@ class TrainingControl:
         self._put(Resume())
 
     def save(self) -> None:
-        self._put(Save())
+        """Asks for a checkpoint; one that is asked for already is not written twice."""
+        with self._changed:
+            if not any(isinstance(command, Save) for command, _ in self._commands):
+                self._put(Save())
 
     def note(self, text: str) -> Future[None]:
         return self._ask(Note(text))
@@ -140,6 +143,8 @@ class TrainingControl:
     def pause_now(self, reason: str, *, cancel_stop: bool = False) -> None:
         """Pauses for a reason of the trainer's own; with `cancel_stop` instead of the end that was asked for."""
         with self._changed:
+            older = [entry for entry in self._commands if not isinstance(entry[0], Pause | Resume)]
+            self._commands = deque(older)  # what was asked for before does not end this pause, or change its reason
             self._paused, self._reason = True, reason
             self._stop = self._stop and not cancel_stop
 

@@ -244,7 +244,7 @@ class Observer:
     """Watches a training without being part of its loop, e.g. to draw it or to record videos."""
 
     def observe(self, event: Event) -> None:
-        """Is called with every event but `Stepped`."""
+        """Is called with every event but `Stepped` and those of observers."""
 
     def poll(self) -> Iterator[Event]:
         """What the observer itself has to report; is called after every tick."""

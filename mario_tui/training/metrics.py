@@ -34,7 +34,7 @@ class MetricLogger:
     """Statistics per episode, under the tutorial's names, for several games at once.
 
     Args:
-        folder: the run's folder; `metrics.csv` gets a line for every episode, `log` one for every `record`.
+        folder: the run's folder; `metrics.csv` gets a line for every episode, `log` one for every `log_means`.
         stage: the stage that is played.
         envs: games that run at the same time.
     """

@@ -54,9 +54,11 @@ def _carry_out_all(trainer: Trainer) -> Iterator[Event]:
             except Exception as error:
                 answer.set_exception(error)
                 continue
-            if isinstance(command, Adjust):
-                yield Adjusted(trainer.step)  # so that it is shown before it is answered
-            answer.set_result(result)
+            try:
+                if isinstance(command, Adjust):
+                    yield Adjusted(trainer.step)  # so that it is shown before it is answered
+            finally:
+                answer.set_result(result)
 
 
 def _carry_out(trainer: Trainer, command: Command) -> Any:

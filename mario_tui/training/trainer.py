@@ -157,9 +157,9 @@ class Trainer:
             raise
         finally:
             self.clock.pause()
-            for observer in self.observers:
-                observer.close()
-            self.close()
+            with contextlib.ExitStack() as ending:  # backwards, and a failure of one leaves none of the others out
+                for part in (*self.observers, self):
+                    ending.callback(part.close)
 
     def _observed(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
@@ -301,11 +301,9 @@ class Trainer:
 
     def close(self) -> None:
         """Ends the games and releases the run's folder; `run` does it itself."""
-        self.control.close()
-        self.evaluator.close()
-        self.checkpointer.close()
-        self.collector.close()
-        self.run_folder.close()
+        with contextlib.ExitStack() as ending:  # backwards: the lock is released last, whatever fails before
+            for part in (self.run_folder, self.collector, self.checkpointer, self.evaluator, self.control):
+                ending.callback(part.close)
 
     def note(self, text: str) -> None:
         """Puts a line into the run's log."""

@@ -17,9 +17,9 @@ CHANGED: dict[str, Any] = {
 
 def test_a_spec_says_what_the_settings_say() -> None:
     spec = AgentSpec.from_config(TrainingConfig(**CHANGED))
-    assert (spec.actions, spec.input_shape) == (7, (3, 84, 84))
+    assert (spec.actions, spec.frame_stack) == (7, 3)
     assert (spec.head, spec.averaged) == ("dueling", True)
-    assert (TUTORIAL.actions, TUTORIAL.input_shape, TUTORIAL.head) == (2, (4, 84, 84), "plain")
+    assert (TUTORIAL.actions, TUTORIAL.frame_stack, TUTORIAL.head) == (2, 4, "plain")
 
 
 @pytest.mark.parametrize("name", CHANGED)

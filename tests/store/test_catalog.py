@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store import catalog, checkpoint, evaluations, lookup, manifest
 from mario_tui.store.manifest import read_manifest
@@ -159,3 +160,15 @@ def test_runs_without_a_checkpoint_are_there_and_the_newest_comes_first(home: Pa
 )
 def test_items_are_taken_evenly_from_the_first_to_the_last(count: int, taken: list[int]) -> None:
     assert catalog.evenly_spaced(range(10), count) == taken
+
+
+def test_the_saves_of_a_run_stay_in_their_order_where_the_clock_was_put_back(home: Path) -> None:
+    run, other = paths.run_dir("run"), paths.run_dir("other")
+    saves = [(run, 100, "T10:00"), (run, 200, "T09:00"), (other, 300, "T09:30"), (other, 400, "T11:00")]
+    for folder, step, time in saves:
+        write(folder, step, created=f"2026-01-01{time}:00+00:00")
+        (folder / "config.toml").write_text("")
+    found = catalog.scan()
+    best = found.best_of_stages
+    assert [info.step for info in best] == [400]
+    assert [info.step for info in found.checkpoints] == [400, 200, 100, 300]

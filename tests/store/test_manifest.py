@@ -17,6 +17,7 @@ from saved import write
     ("change", "message"),
     [
         ({"format": 99}, "newer mario-tui"),
+        ({"format": 1}, "older mario-tui"),
         ({"format": "1"}, "no manifest"),
         ({"parts": []}, "'parts'"),
         ({"parts": {"../../etc/passwd": {"bytes": 1, "sha256": ""}}}, "outside its folder"),

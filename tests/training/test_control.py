@@ -47,6 +47,27 @@ def test_a_pause_of_the_users_takes_the_place_of_the_trainers() -> None:
     assert (control.paused, control.pause_reason, control.awaiting_user) == (True, "", False)
 
 
+@pytest.mark.parametrize("older", [["pause"], ["resume"], ["pause", "resume"]])
+def test_what_the_user_asked_for_before_leaves_a_pause_of_the_trainers_as_it_is(older: list[str]) -> None:
+    control = TrainingControl()
+    for command in older:
+        getattr(control, command)()
+    control.save()
+    control.pause_now("loss or gradient were not finite")
+    assert list(control.take()) == [(Save(), None)]
+    assert control.awaiting_user
+    assert control.pause_reason == "loss or gradient were not finite"
+
+
+def test_a_save_that_waits_already_is_asked_for_once() -> None:
+    control = TrainingControl()
+    for _ in range(5):
+        control.save()
+    assert list(control.take()) == [(Save(), None)]
+    control.save()
+    assert list(control.take()) == [(Save(), None)]
+
+
 def test_a_wait_ends_for_a_command() -> None:
     control = TrainingControl()
     control.pause_now("")

@@ -23,7 +23,18 @@ from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable, trash
 from mario_tui.store.untrusted import read_json
 from mario_tui.system import files
-from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Paused, Resumed, Saved, Started, Stepped
+from mario_tui.training.events import (
+    EpisodeEnded,
+    Evaluated,
+    Event,
+    Finished,
+    Observer,
+    Paused,
+    Resumed,
+    Saved,
+    Started,
+    Stepped,
+)
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
 from runs import differences, emulator_pids, full_state, run_to_end
@@ -453,3 +464,19 @@ def test_a_checkpoint_under_way_is_told_during_the_pause_that_comes_after(
         if isinstance(event, Paused | Saved | Resumed):
             told.append(event)
     assert [type(event) for event in told[:3]] == [Paused, Saved, Resumed]
+
+
+def test_an_observer_that_fails_at_the_end_keeps_neither_games_nor_run(small) -> None:
+    closed = []
+
+    class Failing(Observer):
+        def close(self) -> None:
+            closed.append(self)
+            raise OSError("the disk is full")
+
+    trainer = fake_trainer(small(steps=100), run="failing")
+    trainer.observers += [Failing(), Failing()]
+    with pytest.raises(OSError, match="full"):
+        list(trainer.run())
+    assert len(closed) == 2
+    fake_trainer(small(steps=200), resume=trainer.last_checkpoint).close()  # nobody holds the run
