@@ -146,7 +146,7 @@ def encoders_of(pid: int) -> list[psutil.Process]:
     found = []
     for child in psutil.Process(pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if child.cmdline()[-1:] and ".part." in child.cmdline()[-1]:
+            if child.cmdline()[-1:] and ".part/" in child.cmdline()[-1]:
                 found.append(child)
     return found
 
@@ -168,7 +168,7 @@ sys.exit(main(sys.argv[1:]))
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert any(name.startswith(".a.") and name.endswith(".part.mp4") for name in files(home))
+    assert any(name.startswith(".a.") and name.endswith(".part") for name in files(home))
     return process, encoders
 
 

@@ -119,7 +119,7 @@ async def test_a_key_can_be_another_one_also_in_help_and_footer() -> None:
         await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.has_class("-live"))
         await pilot.press("space", "p", "f9", "f8")
         assert world.session.calls[:3] == ["start", "pause", "resume"]
-        assert world.session.calls[3].startswith("turn")
+        assert world.session.calls[3].startswith("adjust learning_rate")
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         text = "\n".join(str(line.content) for line in app.screen.query(Static))
