@@ -1,6 +1,7 @@
-"""Heads: the layers that make action values of a network's features. Another head is one file and a line of HEADS."""
+"""Heads: the layers that make action values of a network's features.
 
-from collections.abc import Callable
+Another head is a file of its own, and a line of HEADS in network.py.
+"""
 
 from torch import Tensor, nn
 
@@ -56,14 +57,3 @@ def plain(features: int, hidden: int, actions: int) -> tuple[nn.Module, ...]:
 def dueling(features: int, hidden: int, actions: int) -> tuple[nn.Module, ...]:
     """A DuelingHead."""
     return (DuelingHead(features, hidden, actions),)
-
-
-HEADS: dict[str, Callable[[int, int, int], tuple[nn.Module, ...]]] = {"plain": plain, "dueling": dueling}
-"""Name in AgentSpec.head -> function of (features, hidden units, actions) that makes the layers, a Head the last."""
-
-
-def make_head(name: str, features: int, hidden: int, actions: int) -> tuple[nn.Module, ...]:
-    """The layers of a head; raises ValueError for a name that is not in HEADS."""
-    if name not in HEADS:
-        raise ValueError(f"no head {name[:80]!r}: there are {', '.join(HEADS)}")
-    return HEADS[name](features, hidden, actions)

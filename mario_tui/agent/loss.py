@@ -6,7 +6,7 @@ chooses the next action, the target network says what it is worth.
 Time is in the names: in s_tm1 the action a_tm1 was taken; r_t, discount_t and s_t are what came of it. With n-step
 returns r_t is the discounted sum of n rewards, and s_t the observation n steps later. B is the size of the batch.
 
-Another learning rule is one file with a function like `double_dqn`, and a line of LOSSES.
+Another learning rule is a function like `double_dqn` in a file of its own, and a line of LOSSES in mario.py.
 """
 
 from __future__ import annotations
@@ -89,5 +89,3 @@ def disadvantage(net: MarioNet, s_tm1: Tensor, a_tm1: Tensor) -> Tensor:
 
 
 LossFunction = Callable[[MarioNet, Transitions, TrainingConfig], LossResult]
-
-LOSSES: dict[str, LossFunction] = {"double_dqn": double_dqn}

@@ -28,6 +28,9 @@ from mario_tui.errors import InputError
 AVERAGE_EVERY = 10
 """Updates between two steps of the averaged network, whose cost they share."""
 
+LOSSES: dict[str, loss.LossFunction] = {"double_dqn": loss.double_dqn}
+"""The learning rules. They stand here, not in loss.py, so that the file of another one can import from there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -58,7 +61,7 @@ class Mario:
         config: the hyper-parameters.
         device: where its networks and its replay buffer are.
         spec: what fixes its network, by default what `config` says.
-        loss_name: its learning rule, a name in `loss.LOSSES`.
+        loss_name: its learning rule, a name in LOSSES.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class Mario:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seeds[0]))
             self.net = MarioNet(self.spec).to(self.device)
-        self.loss = loss.LOSSES[loss_name]
+        self.loss = LOSSES[loss_name]
         self.optimizer = NetworkOptimizer(
             self.net,
             lambda net, batch: self.loss(net, batch, self.config),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from mario_tui.agent.heads import Head, make_head
+from mario_tui.agent.heads import Head, dueling, plain
 from mario_tui.agent.spec import AgentSpec
 
 
@@ -33,9 +34,15 @@ TRUNKS = {
 """nature: Mnih et al. 2015 (Human-level control through deep reinforcement learning), as the tutorial; small: Mnih et
 al. 2013 (Playing Atari with Deep Reinforcement Learning), a third of the arithmetic."""
 
+HEADS: dict[str, Callable[[int, int, int], tuple[nn.Module, ...]]] = {"plain": plain, "dueling": dueling}
+"""Name in AgentSpec.head -> function of (features, hidden units, actions) that makes the layers, a Head the last.
+
+They stand here, not in heads.py, so that the file of another head can import from there.
+"""
+
 
 class MarioNet(nn.Module):
-    """A small CNN, twice: convolutions with ReLUs -> flatten -> head (see TRUNKS and heads.HEADS).
+    """A small CNN, twice: convolutions with ReLUs -> flatten -> head (see TRUNKS and HEADS).
 
     `online` is trained; `target` is a frozen copy, updated by `Mario.sync_q_target`; with `spec.averaged` there is a
     third copy, `average`: an exponential moving average of the online network (see `Mario.average`), which then plays
@@ -104,5 +111,7 @@ class MarioNet(nn.Module):
         for width, kernel, stride in trunk.convolutions:
             layers += [nn.Conv2d(channels, width, kernel_size=kernel, stride=stride), nn.ReLU()]
             channels = width
-        head = make_head(self.spec.head, trunk.features, trunk.hidden, self.spec.actions)
+        if self.spec.head not in HEADS:
+            raise ValueError(f"no head {self.spec.head[:80]!r}: there are {', '.join(HEADS)}")
+        head = HEADS[self.spec.head](trunk.features, trunk.hidden, self.spec.actions)
         return nn.Sequential(*layers, nn.Flatten(), *head)

@@ -20,12 +20,14 @@ PREPROCESSING_VERSION = "luminance, 84x84 bilinear with antialiasing, uint8"
 class AgentSpec(BaseModel):
     """Two agents of one spec can take each other's weights and place: they see, compute and press the same.
 
+    A new field needs a default, the one that older agents have: without it no older checkpoint can be read.
+
     Attributes:
         action_set: name of the button combinations that the network's outputs stand for.
         frame_skip: frames for which an action is held.
         frame_stack: frames in an observation.
         network: the convolutional layers, see `network.TRUNKS`.
-        head: the layers after them, see `heads.HEADS`.
+        head: the layers after them, see `network.HEADS`.
         centered: whether the network sees grey levels as -1..1, not as 0..1.
         averaged: whether an exponential moving average of the weights plays greedily, in place of the newest ones.
         show_buttons: whether frames show the pressed buttons.
@@ -84,8 +86,13 @@ class AgentSpec(BaseModel):
         return len(ACTION_SETS[self.action_set])
 
     def settings_to_change(self, config: TrainingConfig) -> dict[str, Any]:
-        """Name -> value of the settings that `config` must have instead, for its agent to be of this spec."""
+        """Name -> value of the settings that `config` must have instead, for its agent to be of this spec.
+
+        Raises InputError for a head that no setting chooses.
+        """
         other = AgentSpec.from_config(config)
+        if self.head not in ("plain", "dueling"):
+            raise InputError(f"no setting chooses the head {self.head!r}, which this agent has")
         names = {"head": "dueling", "averaged": "average_updates"}
         values = {"head": self.head == "dueling", "averaged": 1 if self.averaged else 0}
         differing = [name for name in type(self).model_fields if getattr(self, name) != getattr(other, name)]

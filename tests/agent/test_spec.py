@@ -8,6 +8,7 @@ import pytest
 
 from mario_tui.agent.spec import TUTORIAL, AgentSpec
 from mario_tui.config import TrainingConfig, fixed_settings
+from mario_tui.errors import InputError
 
 CHANGED: dict[str, Any] = {
     "action_set": "simple", "frame_skip": 2, "frame_stack": 3, "network": "small", "dueling": True, "centered": True,
@@ -29,6 +30,12 @@ def test_each_of_its_settings_makes_another_agent_and_cannot_change_on_resume(na
     assert TUTORIAL.settings_to_change(config) == {name: getattr(TrainingConfig(), name)}
     assert TUTORIAL.settings_to_change(TrainingConfig()) == {}
     assert name in fixed_settings()
+
+
+def test_a_head_that_no_setting_chooses_is_said() -> None:
+    spec = TUTORIAL.model_copy(update={"head": "quantile"})
+    with pytest.raises(InputError, match="no setting chooses the head 'quantile'"):
+        spec.settings_to_change(TrainingConfig())
 
 
 def test_every_field_comes_from_a_setting_or_is_the_programs() -> None:
