@@ -1,7 +1,8 @@
 """The training loop: a generator of events. Screens, progress bars and sessions watch it from outside.
 
-At each tick every game takes one step. While the emulators run it, the agent learns from the ticks before: it acts with
-the weights of before, so that a run depends on its seed alone, neither on timing nor on the number of processes.
+At each tick every game takes one step. While the emulators run it, the agent learns from the ticks before. The actions
+of a tick are chosen before its updates, so that a run depends on its seed alone, neither on timing nor on the number of
+processes.
 """
 
 from __future__ import annotations
@@ -158,8 +159,8 @@ class Trainer:
         finally:
             self.clock.pause()
             with contextlib.ExitStack() as ending:  # backwards, and a failure of one leaves none of the others out
-                for part in (*self.observers, self):
-                    ending.callback(part.close)
+                for close in (*(observer.close for observer in self.observers), self.close):
+                    ending.callback(close)
 
     def _observed(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
