@@ -27,7 +27,7 @@ PRESETS = ("tutorial", "fast")
 
 
 def _field(default: Any, description: str, *, group: str, unit: str = "", fixed: bool = False, **limits: Any) -> Any:
-    """A setting; a `fixed` one cannot change on resume: the replay, games or random states depend on it."""
+    """A setting; a `fixed` one cannot change on resume: the network, replay, games or random states depend on it."""
     extra: dict[str, Any] = {"group": group, "unit": unit, "fixed": fixed}
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
