@@ -6,8 +6,16 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+_RUN_MODULE = """\
+import sys
+del sys.path[0], sys.argv[0]
+import runpy
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+"""The program of `python -c` that runs a module: before anything is imported it drops the current folder."""
 
 
 def start_module(
@@ -17,7 +25,7 @@ def start_module(
     without_site: bool = False,
     **settings: Any,
 ) -> subprocess.Popen[bytes]:
-    """Starts `python -m module arguments...` with the import path of this process.
+    """Starts a module as a program with the import path of this process, whatever lies in the current folder.
 
     A plain subprocess, since multiprocessing would load the program's main module, torch and all, into the child, and
     start a resource tracker, which fails while a terminal app has replaced sys.stderr.
@@ -29,16 +37,28 @@ def start_module(
 
     Raises OSError if the process cannot be started.
     """
-    interpreter = [sys.executable, "-S"] if without_site else [sys.executable]
     return subprocess.Popen(
-        [*interpreter, "-m", module, *arguments],
-        env={**os.environ, **(environment or {}), "PYTHONPATH": _import_path(), "PYTHONSAFEPATH": "1"},
+        module_command(module, *arguments, options=["-S"] if without_site else []),
+        env={**os.environ, **(environment or {}), "PYTHONPATH": _import_path()},
         **{"stderr": subprocess.DEVNULL, **settings},
     )
 
 
+def module_command(
+    module: str, *arguments: str, options: Sequence[str] = (), has_safe_path: bool = sys.version_info >= (3, 11)
+) -> list[str]:
+    """The command line that runs a module, and does not import from the current folder as `python -m` does.
+
+    Args:
+        options: of the interpreter.
+        has_safe_path: whether the interpreter knows the option -P; Python 3.10 does not.
+    """
+    run = ["-P", "-m"] if has_safe_path else ["-c", _RUN_MODULE]
+    return [sys.executable, *options, *run, module, *arguments]
+
+
 def _import_path() -> str:
-    """This process's import path: "" there is the current folder, which PYTHONSAFEPATH leaves out otherwise."""
+    """This process's import path: "" there is the current folder, which `module_command` leaves out otherwise."""
     entries = [os.fspath(entry) for entry in sys.path]
     if "" in entries:
         with contextlib.suppress(OSError):  # the current folder was deleted
