@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mario_tui.commands.checkpoint_argument import checkpoint_of
-from mario_tui.errors import CheckpointError, InputError
+from mario_tui.errors import InputError
 
 if TYPE_CHECKING:
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
@@ -37,11 +37,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         threads=os.cpu_count() or 1,
         on_episode=None if arguments.json else _print_episode,
     )
-    try:
-        evaluation.note(path, policy, result, stage=stage, sticky=arguments.sticky, noops=arguments.noops)
-    except (OSError, CheckpointError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        print(f"mario-tui: the result is not kept with the checkpoint: {reason}", file=sys.stderr)
+    _warn(evaluation.note(path, policy, result, stage=stage, sticky=arguments.sticky, noops=arguments.noops))
     if arguments.json:
         print(json.dumps(result.as_json()))
     else:
@@ -61,12 +57,19 @@ def _verdict(arguments: argparse.Namespace) -> int:
 
     prepare_processor(1)
     verdict = Services().evaluate(path, (lambda _: None) if arguments.json else _print_episode, lambda: False)
+    _warn(verdict.problem)
     if arguments.json:
         print(json.dumps({"greedy": verdict.greedy.as_json(), "robust": verdict.robust.as_json()}))
     else:
         print(f"greedy: {_summary(verdict.greedy)}")
         print(f"robust (sticky actions, no-op starts): {_summary(verdict.robust)}")
     return 0
+
+
+def _warn(problem: str) -> None:
+    """Says why a result could not be stored; nothing if it was."""
+    if problem:
+        print(f"mario-tui: the result is not kept with the checkpoint: {problem}", file=sys.stderr)
 
 
 def _print_episode(result: EpisodeResult) -> None:

@@ -57,7 +57,11 @@ def recordings(arguments: argparse.Namespace) -> int:
         found = next((info.path for info in infos if path.name == info.path.name and _means(path, info.path)), None)
         if found is None:
             raise InputError(f"there is no recording {arguments.delete!r}: 'mario-tui recordings' lists them")
-        print(f"Moved {found} to {library.trash(found)}")
+        moved = library.trash(found)
+        if arguments.json:
+            print(json.dumps({"path": str(found), "moved_to": str(moved)}))
+        else:
+            print(f"Moved {found} to {moved}")
         return 0
     if arguments.json:
         print(json.dumps([info.as_json() for info in infos]))
@@ -74,4 +78,7 @@ def recordings(arguments: argparse.Namespace) -> int:
 
 def _means(path: Path, recording: Path) -> bool:
     """Whether a user who wrote `path` means this recording: its name alone, or a path to it."""
-    return path == Path(path.name) or path.expanduser().resolve() == recording.resolve()
+    try:
+        return path == Path(path.name) or path.expanduser().resolve() == recording.resolve()
+    except (OSError, RuntimeError, ValueError):  # a name that no file can have
+        return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mario_tui import paths
-from mario_tui.errors import InputError
+from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store import lookup
 from mario_tui.tui import text
 from mario_tui.tui.services import Services
@@ -29,7 +29,13 @@ def rename(arguments: argparse.Namespace) -> int:
 
 def delete(arguments: argparse.Namespace) -> int:
     """Moves a run or a checkpoint to the trash folder, without asking: it can be moved back."""
-    path = _find_run(arguments.path) or _checkpoint(arguments.path)
+    path = _find_run(arguments.path)
+    if path is None:
+        path = _checkpoint(arguments.path)
+        if path != lookup.find_path(arguments.path):
+            raise InputError(
+                f"{arguments.path!r} is neither a run nor a checkpoint: 'mario-tui checkpoints' lists those"
+            )
     moved = Services().trash(path)
     print(f"Moved {path} to {moved}")
     return 0
@@ -106,14 +112,14 @@ def _thinned(curve: Curve) -> Curve:
 def _find_run(name: str) -> Path | None:
     """The run that a user means by its name or the path of its folder; None if it is no run's."""
     runs = lookup.runs()
-    by_name = next((run for run in runs if run.name == name), None)
-    if by_name is not None or not name:
+    by_name = next((run for run in runs if run.name == name.rstrip("/")), None)
+    if by_name is not None:
         return by_name
     try:
-        path = Path(name).expanduser().resolve()
-        return next((run for run in runs if run.resolve() == path), None)
-    except (OSError, RuntimeError, ValueError):  # a name that no file can have
+        path = lookup.find_path(name)
+    except CheckpointError:
         return None
+    return next((run for run in runs if run.resolve() == path), None)
 
 
 def _run(name: str) -> Path:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from mario_tui.commands.checkpoint_argument import checkpoint_of
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import load_logs
+from mario_tui.store.manifest import MANIFEST
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    if arguments.checkpoint.endswith(".json"):
+    if _is_log(arguments.checkpoint):
         return _watch_recording(Path(arguments.checkpoint), arguments)
     path = checkpoint_of(arguments)
     if arguments.window:
@@ -23,6 +25,11 @@ def watch(arguments: argparse.Namespace) -> int:
             print(f"The episode ended by {last.end.value} at x {last.max_x}, reward {last.total_reward:.0f}.")
         return 0
     return _in_terminal(path, arguments.stage)
+
+
+def _is_log(name: str) -> bool:
+    """Whether a user means an action log: checkpoints have a .json file, too, and runs may be named like one."""
+    return name.endswith(".json") and os.path.isfile(name) and os.path.basename(name) != MANIFEST
 
 
 def _watch_recording(log: Path, arguments: argparse.Namespace) -> int:

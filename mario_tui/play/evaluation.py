@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mario_tui.agent.policy import Policy
-from mario_tui.errors import InputError
+from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.play.rollout import rollout
@@ -159,14 +159,22 @@ def evaluate(
     return Evaluation(tuple(results))
 
 
-def note(path: Path, policy: Policy, evaluation: Evaluation, *, stage: str, sticky: float, noops: int) -> None:
+def note(path: Path, policy: Policy, evaluation: Evaluation, *, stage: str, sticky: float, noops: int) -> str:
     """Stores a result with its checkpoint if it is one that the list of checkpoints shows.
 
     That is greedy play on the stage trained on, and the robust clear rate over at least ten episodes of its protocol.
+
+    Returns why it could not be stored, in a few words; otherwise an empty string.
     """
     if not path.is_dir() or stage != policy.stage or not evaluation.episodes:
-        return
-    if sticky == 0 and noops == 0:
-        evaluations.record(path, greedy_clear=evaluation.clears > 0, greedy_x=evaluation.max_x)
-    elif (sticky, noops) == (ROBUST_STICKY, ROBUST_NOOPS) and evaluation.episodes >= 10:
-        evaluations.record(path, robust_clear_rate=evaluation.clear_rate, robust_episodes=evaluation.episodes)
+        return ""
+    try:
+        if sticky == 0 and noops == 0:
+            evaluations.record(path, greedy_clear=evaluation.clears > 0, greedy_x=evaluation.max_x)
+        elif (sticky, noops) == (ROBUST_STICKY, ROBUST_NOOPS) and evaluation.episodes >= 10:
+            evaluations.record(path, robust_clear_rate=evaluation.clear_rate, robust_episodes=evaluation.episodes)
+    except OSError as error:
+        return error.strerror or str(error)
+    except CheckpointError as error:
+        return str(error)
+    return ""

@@ -79,7 +79,7 @@ def is_run(folder: Path) -> bool:
 
 def find_run(text: str | Path) -> Path | None:
     """The run folder that a user means by a path or a name, if it is one and has a checkpoint."""
-    path = _existing(text)
+    path = find_path(text)
     if not path.is_dir() or is_checkpoint(path):
         return None
     return path if step_folders(path) else None
@@ -93,7 +93,7 @@ def find_checkpoint(text: str | Path) -> Path:
 
     Returns an absolute path. Raises CheckpointError if there is none.
     """
-    path = _existing(text)
+    path = find_path(text)
     if path.is_file():
         if path.name == MANIFEST:
             return path.parent
@@ -108,8 +108,11 @@ def find_checkpoint(text: str | Path) -> Path:
     return folders[-1]
 
 
-def _existing(text: str | Path) -> Path:
-    """The file or folder at a path, or at that path in the folder of runs; links are followed."""
+def find_path(text: str | Path) -> Path:
+    """The file or folder at a path, or at that path in the folder of runs, absolute; links are followed.
+
+    Raises CheckpointError if there is none.
+    """
     missing = f"no checkpoint at {str(text)!r}: 'mario-tui checkpoints' lists the ones there are"
     if not str(text):
         raise CheckpointError("no checkpoint was named: 'mario-tui checkpoints' lists the ones there are")

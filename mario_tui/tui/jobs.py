@@ -108,7 +108,8 @@ class Jobs:
             verdict = self._app.services.evaluate(agent, on_episode, job.is_cancelled)
             greedy, robust = verdict.greedy, verdict.robust
             outcome = "clears the stage" if greedy.clears else f"gets to x {text.count(greedy.max_x)}"
-            return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared"
+            problem = f"; not kept with the checkpoint: {verdict.problem}" if verdict.problem else ""
+            return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared{problem}"
 
         self._start(Job("evaluating", short_name(agent)), work)
 

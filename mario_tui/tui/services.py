@@ -48,6 +48,8 @@ class Verdict:
 
     greedy: Evaluation
     robust: Evaluation
+    problem: str = ""
+    """Why it could not be stored with the checkpoint; empty otherwise."""
 
 
 class Services:
@@ -225,18 +227,20 @@ class Services:
         from mario_tui.play import evaluation
 
         policy = _policy(agent)
+        problems: list[str] = []
 
         def measure(episodes: int, sticky: float, noops: int) -> Evaluation:
             found = evaluation.evaluate(
                 policy, episodes=episodes, sticky=sticky, noops=noops, on_episode=on_episode, cancelled=cancelled
             )
             if found.episodes == episodes and isinstance(agent, Path):
-                evaluation.note(agent, policy, found, stage=policy.stage, sticky=sticky, noops=noops)
+                problems.append(evaluation.note(agent, policy, found, stage=policy.stage, sticky=sticky, noops=noops))
             return found
 
         return Verdict(
             greedy=measure(1, 0.0, 0),
             robust=measure(self.robust_episodes, evaluation.ROBUST_STICKY, evaluation.ROBUST_NOOPS),
+            problem=next(filter(None, problems), ""),
         )
 
     def record(
@@ -312,8 +316,8 @@ def _logs(path: Path) -> tuple[Sequence[ActionLog], int]:
     from mario_tui.game.action_log import load_logs
     from mario_tui.video import library
 
-    infos = {info.log: info for info in library.list_recordings()}
-    return load_logs(path), infos[path].first_frame if path in infos else 0
+    first_frames = {info.log.resolve(): info.first_frame for info in library.list_recordings() if info.log is not None}
+    return load_logs(path), first_frames.get(path.resolve(), 0)
 
 
 def _policy(agent: Agent) -> Policy:

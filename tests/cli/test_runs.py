@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -30,9 +31,19 @@ def test_a_run_gets_another_name(run: Path, capsys: pytest.CaptureFixture) -> No
     assert [one.run for one in catalog.scan().trained_runs] == ["yours"]
 
 
-@pytest.mark.parametrize("by", ["name", "path"])
-def test_a_run_is_deleted_into_the_trash(run: Path, capsys: pytest.CaptureFixture, by: str) -> None:
-    assert main(["runs", "delete", "mine" if by == "name" else str(run)]) == 0
+@pytest.mark.parametrize("name", ["mine/", "./mine"])
+def test_a_run_may_be_named_as_a_folder(run: Path, capsys: pytest.CaptureFixture, name: str) -> None:
+    assert main(["runs", "rename", name, "yours"]) == 0
+    assert capsys.readouterr().out == "mine is now yours\n"
+
+
+@pytest.mark.parametrize("name", ["mine", "mine/", "./mine", f"mine/{STEP}/..", "{}", "{}/"])
+@pytest.mark.parametrize("folder", [".", "checkpoints"])
+def test_a_run_is_deleted_into_the_trash(
+    run: Path, home: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str, folder: str
+) -> None:
+    monkeypatch.chdir(home / folder)
+    assert main(["runs", "delete", name.format(run)]) == 0
     assert not run.exists()
     (trashed,) = (run.parent / ".trash").iterdir()
     assert (trashed / STEP / "manifest.json").is_file()
@@ -81,6 +92,7 @@ def test_runs_are_compared(run: Path, capsys: pytest.CaptureFixture) -> None:
         (["delete", "none"], "no checkpoint at 'none'"),
         (["delete", ""], "no checkpoint was named"),
         (["delete", str(SHIPPED / STEP)], "belongs to no run in"),
+        (["delete", f"mine/{STEP}/manifest.json"], "neither a run nor a checkpoint"),
         (["note", "none", "text"], "no checkpoint at 'none'"),
         (["note", str(SHIPPED / STEP), "text"], "belongs to no run in"),
         (["compare", "mine"], "two different runs"),
@@ -113,6 +125,25 @@ def test_the_verdict_is_printed_and_kept(
     assert "robust_clear_rate" not in measured, "that takes ten episodes"
 
 
+def test_a_verdict_that_cannot_be_kept_is_printed_all_the_same(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(evaluations, "write_atomically", fail)
+    monkeypatch.setattr(Services, "robust_episodes", 2)
+    assert main(["eval", "mine", "--verdict", "--json"]) == 0
+    out, err = capsys.readouterr()
+    verdict = json.loads(out)
+    assert (verdict["greedy"]["episodes"], verdict["robust"]["episodes"]) == (1, 2)
+    assert err.splitlines()[-1] == "mario-tui: the result is not kept with the checkpoint: Read-only file system"
+    assert main(["eval", "mine", "--verdict"]) == 0
+    out, err = capsys.readouterr()
+    assert "robust (sticky actions, no-op starts): " in out
+    assert err.count("is not kept with the checkpoint") == 1
+
+
 def test_the_verdict_takes_no_episodes_of_another_kind(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["eval", "mine", "--verdict", "--episodes", "5"]) == 2
     assert "--verdict has episodes of its own" in capsys.readouterr().err
@@ -135,10 +166,20 @@ def test_a_recording_is_deleted_into_the_trash(recording: Path, capsys: pytest.C
     assert capsys.readouterr().out.startswith(f"Moved {recording} to ")
 
 
-@pytest.mark.parametrize("name", ["b.mp4", "/elsewhere/a.mp4", "", "a.json"])
+def test_where_a_deleted_recording_is_can_be_had_as_json(recording: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["recordings", "--delete", "a.mp4", "--json"]) == 0
+    moved = json.loads(capsys.readouterr().out)
+    assert moved.keys() == {"path", "moved_to"}
+    assert moved["path"] == str(recording)
+    assert Path(moved["moved_to"]).read_bytes() == b"a video"
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "/elsewhere/a.mp4", "", "a.json", "~nosuch/a.mp4", "\0/a.mp4"])
 def test_only_a_recording_is_deleted(recording: Path, capsys: pytest.CaptureFixture, name: str) -> None:
     assert main(["recordings", "--delete", name]) == 2
-    assert f"there is no recording {name!r}" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert f"there is no recording {name!r}" in err
+    assert err.count("\n") == 1
     assert recording.is_file()
 
 
@@ -161,7 +202,9 @@ def test_a_recording_is_watched_in_a_terminal_only(
     assert err.count("\n") == 1
 
 
-def test_a_recording_is_watched_on_the_watch_screen(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What the app was started with, in what seems to be a terminal."""
     shown: list[dict[str, object]] = []
 
     def run_app(**arguments: object) -> int:
@@ -171,5 +214,19 @@ def test_a_recording_is_watched_on_the_watch_screen(recording: Path, monkeypatch
     monkeypatch.setattr("mario_tui.tui.run.run_app", run_app)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    return shown
+
+
+@pytest.mark.parametrize("name", ["mine.json", f"mine.json/{STEP}/manifest.json"])
+def test_a_checkpoint_is_watched_though_its_name_ends_in_json(
+    run: Path, shown: list[dict[str, object]], name: str
+) -> None:
+    folder = run.rename(run.with_name("mine.json"))
+    assert main(["watch", str(run.parent / name)]) == 0
+    assert main(["watch", "mine.json"]) == 0
+    assert shown == [{"watch": folder / STEP, "stage": None}] * 2
+
+
+def test_a_recording_is_watched_on_the_watch_screen(recording: Path, shown: list[dict[str, object]]) -> None:
     assert main(["watch", str(recording.with_suffix(".json"))]) == 0
     assert shown == [{"watch": recording.with_suffix(".json"), "stage": None}]

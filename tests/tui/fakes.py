@@ -539,6 +539,7 @@ class World(Services):
         self.window_problem = ""
         self.start_problem = ""
         self.job_problem = ""
+        self.store_problem = ""
         self.trash_problem = ""
         self.free_bytes = 12_300_000_000
         self.free_disk = 34_000_000_000
@@ -669,7 +670,7 @@ class World(Services):
         ]
         greedy: Any = SimpleNamespace(clears=1, episodes=1, max_x=3161)
         robust: Any = SimpleNamespace(clears=4, episodes=10, max_x=3161)
-        return Verdict(greedy, robust)
+        return Verdict(greedy, robust, self.store_problem)
 
     def open_window(self, source: Any, name: str) -> Any:
         if self.window_problem:

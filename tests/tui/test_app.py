@@ -176,6 +176,18 @@ async def test_recording_and_its_failure_are_told() -> None:
         assert "ffmpeg is missing" in messages(app)
 
 
+async def test_a_verdict_that_could_not_be_stored_is_told_all_the_same() -> None:
+    world = World()
+    world.store_problem = "Read-only file system"
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.jobs.evaluate(Path("/checkpoints/run/step-000000001"))
+        await until(pilot, lambda: not app.jobs.running)
+        (message,) = messages(app)
+        assert "4 of 10 cleared" in message
+        assert message.endswith("not kept with the checkpoint: Read-only file system")
+
+
 async def test_the_work_begun_last_is_cancelled_by_a_key_and_another_goes_on() -> None:
     world = World()
     app = world.app()

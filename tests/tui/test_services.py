@@ -89,6 +89,18 @@ def test_a_player_plays_live_weights_and_recordings(home: Path, live: Policy, ki
     player.close()
 
 
+@pytest.mark.parametrize("kind", ["relative", "link"])
+def test_a_recording_plays_from_where_its_video_begins_however_its_folder_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    made = Services().record_play("play", "1-1", 4, [130] * 40, 24, nothing, never)
+    (home / "link").symlink_to(home)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("MARIO_TUI_HOME", "." if kind == "relative" else str(home / "link"))
+    again = Services().convert(made.action_log.resolve(), home / "again.gif", 1, nothing, never)
+    assert again.frames == 16
+
+
 def test_a_window_without_a_display_is_one_line(home: Path, live: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     player = Services().open_player(live, None)
