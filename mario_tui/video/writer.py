@@ -1,15 +1,18 @@
 """Writes MP4 and GIF files, frame by frame, through imageio-ffmpeg.
 
 imageio's own Pillow writer for GIFs holds every frame until the end, and its FFMPEG writer takes no GIFs; ffmpeg keeps
-nothing. Frames are piped at their own size, and ffmpeg enlarges them.
+nothing. Frames are piped at their own size, and ffmpeg enlarges them. The encoder's standard error is that of the
+program, as `write_frames` has no other choice; so ffmpeg is told to be quiet.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import os
 import shutil
+import subprocess
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +30,8 @@ FPS_CHOICES = {".mp4": (60, 30, 15), ".gif": (30, 15)}
 """Frames per second of each format, the default first. Browsers slow a GIF of 60 a second down to 10."""
 MAX_SCALE = 8
 _GIF_TRAILER = b";"
+_KILLED_SECONDS = 1.0
+"""How long to wait for the end of an encoder that was killed, which comes at once unless its disk hangs."""
 
 # imageio-ffmpeg logs to stderr, where the terminal's screen is; what went wrong is reported by our own errors.
 logging.getLogger("imageio_ffmpeg").addHandler(logging.NullHandler())
@@ -175,10 +180,14 @@ class VideoWriter:
             return
         self._closed = True
         if self._encoder is not None:
+            process = inspect.getgeneratorlocals(self._encoder).get("p")  # as write_frames calls it
             with contextlib.suppress(KeyboardInterrupt):
                 self._encoder.throw(
                     KeyboardInterrupt()
                 )  # write_frames kills its encoder then, and does not wait for it
+            if isinstance(process, subprocess.Popen):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_KILLED_SECONDS)
         for _ in range(3):  # a dying encoder may create its file once more meanwhile
             if self._folder.exists():
                 shutil.rmtree(self._folder, ignore_errors=True)

@@ -300,6 +300,15 @@ def test_abort_and_close_may_come_again(tmp_path: Path) -> None:
     assert files(tmp_path) == ["b.mp4"]
 
 
+def test_a_recording_given_up_leaves_no_process(tmp_path: Path) -> None:
+    for _ in range(8):  # an encoder may be gone before it is looked for
+        video = VideoWriter(tmp_path / "a.mp4")
+        video.add(picture(0))
+        assert encoders()
+        video.abort()
+        assert not encoders(), "nor a zombie"
+
+
 def test_nothing_is_left_when_the_work_inside_fails(tmp_path: Path) -> None:
     def frames() -> Iterator[np.ndarray]:
         yield picture(0)
