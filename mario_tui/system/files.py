@@ -50,14 +50,10 @@ def free_bytes(path: Path) -> int | None:
         return None
 
 
-def hidden_name(path: Path, *, keep_suffix: bool = False) -> Path:
-    """A hidden name beside a file or folder, under which only this thread writes it before it gets its own name.
-
-    With `keep_suffix` it keeps the file's ending, for programs that choose the format by it.
-    """
-    stem, suffix = (path.stem, path.suffix) if keep_suffix else (path.name, "")
+def hidden_name(path: Path) -> Path:
+    """A hidden name beside a file or folder, under which only this thread writes it before it gets its own name."""
     writer = f"mario-tui-{_MACHINE}-{os.getpid()}-{threading.get_ident()}"
-    return path.with_name(f".{stem}.{writer}.part{suffix}")
+    return path.with_name(f".{path.name}.{writer}.part")
 
 
 def sweep(folder: Path, *, at_start: bool = False) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
@@ -19,9 +18,6 @@ from mario_tui.tui.run_tree import BEST_FIRST, ORDERS, Row
 from mario_tui.tui.screens.compare import MOST_COMPARED, CompareScreen
 from mario_tui.tui.screens.dialogs import LineScreen
 from mario_tui.tui.screens.list import ListScreen, shortened
-
-if TYPE_CHECKING:
-    pass
 
 ROOMY_WIDTH = 110
 """From this width on all columns are shown."""

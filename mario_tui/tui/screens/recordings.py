@@ -18,8 +18,6 @@ from mario_tui.tui.screens.list import ListScreen, shortened
 if TYPE_CHECKING:
     from mario_tui.video.library import RecordingInfo
 
-LARGE_SCALE = 4
-
 
 class RecordingsScreen(ListScreen["RecordingInfo"]):
     """A table of all recordings, the newest first."""
