@@ -163,7 +163,7 @@ def test_a_network_that_is_not_finite_is_never_saved(small) -> None:
         with torch.no_grad():
             next(trainer.agent.net.target.parameters())[0] = np.nan
 
-    with pytest.raises(TrainingError, match="not saved: go on from"):
+    with pytest.raises(TrainingError, match="not saved: resume"):
         run_to_end(trainer, {60: spoil_weight})
     (folder,) = lookup.step_folders(paths.run_dir("never"))
     assert folder.name == "step-000000050"
