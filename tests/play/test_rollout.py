@@ -93,6 +93,7 @@ def test_a_rollout_sees_what_the_agent_saw_in_training(show_buttons: bool) -> No
             observed = vector_env.receive()
 
 
+@pytest.mark.slow
 def test_greedy_rollouts_are_all_the_same_and_their_action_log_replays() -> None:
     runs = [[moment.buttons for moment in rollout(make_policy(1))][1:] for _ in range(2)]
     assert runs[0] == runs[1]

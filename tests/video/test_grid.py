@@ -41,6 +41,7 @@ def frames_of(log: ActionLog) -> list[np.ndarray]:
     return [frame for step in play_log(log) for frame in step.frames]
 
 
+@pytest.mark.slow
 def test_each_panel_shows_its_own_game_and_stands_dimmed_when_it_is_over(home: Path) -> None:
     counts: list[int] = []
     made = record_grid(
@@ -94,6 +95,7 @@ def test_a_gif_of_a_grid(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pictures[0].shape[:2] == (240 + LABEL, 512 + GAP)
 
 
+@pytest.mark.slow
 def test_the_best_of_several_episodes_is_recorded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     best = record_agent(agent(0), home / "best.mp4", best_of=6, sticky=0.25, noops=30, seed=5, scale=1)
     alone = [
