@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from mario_tui import __version__
 from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.system import output
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -47,7 +48,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, help_text: str, run: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
+        command = commands.add_parser(name, help=help_text, description=_sentence(help_text))
         command.set_defaults(run=run)
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         return command
@@ -156,11 +157,16 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     return parser
 
 
+def _sentence(text: str) -> str:
+    """With a capital at the beginning; `str.capitalize` would take away the others, as in "MP4 or GIF"."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def _add_runs(runs: argparse.ArgumentParser) -> None:
     actions = runs.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
 
     def add(name: str, help_text: str) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        action = actions.add_parser(name, help=help_text, description=_sentence(help_text))
         action.set_defaults(run=f"runs.{name}")
         action.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         return action
@@ -245,9 +251,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def program() -> int:
     """`main` as a program of its own: Ctrl+C while it ends, e.g. once too often, ends it at once."""
-    code = main()
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
+    output.set_up()
+    try:
+        code = main()
+    except SystemExit as end:  # of --help and --version
+        code = end.code if isinstance(end.code, int) else 0
+    code = output.finish(code)
     signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # e.g. where a thread hangs
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     return code
@@ -276,8 +285,8 @@ def _run(arguments: argparse.Namespace) -> int:
     _sweep()
     if arguments.command is None:
         served = "TEXTUAL_DRIVER" in os.environ  # by `mario-tui serve`, to a browser
-        if not served and not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise InputError(
+        if not served:
+            output.check_full_screen(
                 "the app needs a terminal; without one use 'mario-tui train', 'eval', 'record', 'replay' "
                 "or 'checkpoints' ('mario-tui --help' explains)"
             )

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.store import catalog, checkpoint
+from mario_tui.system import output
 
 
 def checkpoints(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    with Console(stderr=True).status("Reading the checkpoints ..."):
+    waiting = Console(stderr=True).status("Reading the checkpoints ...", spinner="line")
+    with waiting if output.is_live(sys.stderr) else nullcontext():
         for info in catalog.scan().checkpoints:
             checkpoint.is_whole(info.path)  # which the list remembers
     infos = catalog.scan().checkpoints
@@ -42,9 +46,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
             f"{info.size_bytes / 1e6:.1f} MB",
             info.created.replace("T", " ")[:16],
         )
-    console = Console()
-    console.width = max(console.width, Console(width=1000).measure(table).maximum)  # a name cut off is of no use
-    console.print(table)
+    output.print_table(table)
     return 0
 
 

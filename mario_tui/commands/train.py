@@ -18,7 +18,7 @@ from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, l
 from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.store import lookup
 from mario_tui.store.run import find_resumable
-from mario_tui.system import crash, guard
+from mario_tui.system import crash, guard, output
 from mario_tui.training.events import Event, Paused
 from mario_tui.training.resume import resume_config
 
@@ -87,7 +87,7 @@ def train(arguments: argparse.Namespace) -> int:
     reporter: Reporter
     if arguments.json:
         reporter = JsonLines()
-    elif sys.stdout.isatty():
+    elif output.is_live(sys.stdout):
         reporter = ProgressBar(trainer)
     else:
         reporter = Lines(trainer)

@@ -42,6 +42,6 @@ def write_text(run: Path | None, text: str) -> Path | None:
         folder = run if run is not None and run.is_dir() else paths.logs_dir()
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"crash-{paths.timestamp()}-{os.getpid()}.log"
-        path.write_text(head + text, encoding="utf-8")
+        path.write_text(head + text, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
         return path
     return None

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mario_tui.system import output
+
 RESTORE = b"".join(
     (
         b"\x18\x1b\\",  # gives up a sequence that is half written
@@ -53,7 +55,7 @@ def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends after the program
         signal.signal(number, signal.SIG_IGN)
     run = checkpoint = ""
-    for line in sys.stdin:
+    for line in map(os.fsdecode, sys.stdin.buffer):
         if line.startswith(RUN):
             run, checkpoint = line.removeprefix(RUN).strip(), ""
         elif line.startswith(CHECKPOINT):
@@ -66,7 +68,7 @@ def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
         with contextlib.suppress(OSError):
             os.write(1, SHOW_CURSOR)
     with contextlib.suppress(OSError):
-        os.write(1, f"{_report(log, run, checkpoint, program)}\n".encode())
+        os.write(1, os.fsencode(f"{_report(log, run, checkpoint, program)}\n"))
 
 
 def _report(log: int, run: str, checkpoint: str, program: int) -> str:
@@ -102,8 +104,9 @@ class Guard:
         from mario_tui.system.processes import start_module
 
         self.attributes: list[Any] | None = None
-        with contextlib.suppress(OSError, termios.error):
-            self.attributes = termios.tcgetattr(2)
+        if full_screen or output.is_live(sys.stderr):  # elsewhere nothing was changed
+            with contextlib.suppress(OSError, termios.error):
+                self.attributes = termios.tcgetattr(2)
         self._full_screen = full_screen
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  it has no name, so that nothing is left of it
         self._process = start_module(
@@ -122,7 +125,7 @@ class Guard:
         stdin = self._process.stdin
         assert stdin is not None
         with contextlib.suppress(OSError, ValueError):
-            stdin.write(f"{line}\n".encode())
+            stdin.write(os.fsencode(f"{line}\n"))
             stdin.flush()
 
     def close(self) -> None:
