@@ -134,7 +134,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         help="the address to listen on (default localhost: this machine only)",
     )
     serve.add_argument("--port", type=int, default=8000, metavar="PORT", help="where (default 8000)")
-    serve.add_argument("--url", metavar="URL", help="how browsers reach it, where that is not the host and the port")
+    serve.add_argument(
+        "--url",
+        metavar="URL",
+        help="what browsers call it, to show, and for a reverse proxy that hides its name (any address works without)",
+    )
     add("keys", "list the app's keys, with the names by which a settings file changes them", "keys.keys")
     recordings = add("recordings", "list the recordings, the newest first, or delete one", "lists.recordings")
     recordings.add_argument(
