@@ -47,7 +47,7 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.")
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _check_port_is_free(host: str, port: int) -> None:

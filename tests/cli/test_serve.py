@@ -92,7 +92,7 @@ async def forwarded(address: str, prefix: str = "", certificate: Path | None = N
         prefix: a path that the browser asks for, and that the server does not see.
         certificate: for https.
 
-    Yields the address to open.
+    Yields the address to open, at a machine elsewhere.example.
     """
     host, _, port = address.partition(":")
 
@@ -106,7 +106,9 @@ async def forwarded(address: str, prefix: str = "", certificate: Path | None = N
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_connection(host, port)
         await asyncio.gather(
-            copy(reader, to_server, f"GET {prefix}".encode()), copy(from_server, writer, b"GET "), return_exceptions=True
+            copy(reader, to_server, f"GET {prefix}".encode()),
+            copy(from_server, writer, b"GET "),
+            return_exceptions=True,
         )
 
     context = None
@@ -119,7 +121,8 @@ async def forwarded(address: str, prefix: str = "", certificate: Path | None = N
 
 
 async def test_the_page_names_no_address_and_what_it_loads_is_there(server: tuple[str, psutil.Process]) -> None:
-    async with forwarded(server[0], "/some/where") as address, aiohttp.ClientSession() as session:
+    async with forwarded(server[0], "/some/where") as elsewhere, aiohttp.ClientSession() as session:
+        address = elsewhere.replace("elsewhere.example", "localhost")
         async with session.get(address, headers={"Host": "another.example"}) as response:
             page = await response.text()
         loaded = re.findall(r"(?:href=|src=|url\()\"([^\"]*)\"", page)
@@ -201,6 +204,7 @@ async def test_it_is_drawn_in_a_browser_and_takes_its_keys_at_another_address(
     chromium = subprocess.Popen(
         [
             name, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0",
+            f"--host-resolver-rules=MAP elsewhere.example 127.0.0.1, MAP {server[0]} ~NOTFOUND",
             "--ignore-certificate-errors", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,800", "about:blank",
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
