@@ -205,7 +205,8 @@ async def test_it_is_drawn_in_a_browser_and_takes_its_keys_at_another_address(
         [
             name, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0",
             f"--host-resolver-rules=MAP elsewhere.example 127.0.0.1, MAP {server[0]} ~NOTFOUND",
-            "--ignore-certificate-errors", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,800", "about:blank",
+            "--ignore-certificate-errors", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,800",
+            "about:blank",
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
