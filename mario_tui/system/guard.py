@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mario_tui.system import output
-
 RESTORE = b"".join(
     (
         b"\x18\x1b\\",  # gives up a sequence that is half written
@@ -31,7 +29,8 @@ RESTORE = b"".join(
 SHOW_CURSOR = b"\x1b[?25h\x1b[0m"
 
 RUN, CHECKPOINT, GOODBYE = "run ", "checkpoint ", "goodbye"
-"""The lines that come through the pipe: the run's folder, its last checkpoint, and that the program ends normally."""
+"""The lines that come through the pipe: the run's folder and its last checkpoint, each as a Python string in ASCII, and
+that the program ends normally."""
 
 
 def restore(descriptor: int, attributes: list[Any]) -> None:
@@ -55,11 +54,11 @@ def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends after the program
         signal.signal(number, signal.SIG_IGN)
     run = checkpoint = ""
-    for line in map(os.fsdecode, sys.stdin.buffer):
+    for line in sys.stdin:
         if line.startswith(RUN):
-            run, checkpoint = line.removeprefix(RUN).strip(), ""
+            run, checkpoint = ast.literal_eval(line.removeprefix(RUN)), ""
         elif line.startswith(CHECKPOINT):
-            checkpoint = line.removeprefix(CHECKPOINT).strip()
+            checkpoint = ast.literal_eval(line.removeprefix(CHECKPOINT))
         elif line.strip() == GOODBYE:
             return
     if attributes is not None and full_screen:
@@ -68,7 +67,7 @@ def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
         with contextlib.suppress(OSError):
             os.write(1, SHOW_CURSOR)
     with contextlib.suppress(OSError):
-        os.write(1, os.fsencode(f"{_report(log, run, checkpoint, program)}\n"))
+        os.write(1, f"{_report(log, run, checkpoint, program)}\n".encode())
 
 
 def _report(log: int, run: str, checkpoint: str, program: int) -> str:
@@ -104,9 +103,8 @@ class Guard:
         from mario_tui.system.processes import start_module
 
         self.attributes: list[Any] | None = None
-        if full_screen or output.is_live(sys.stderr):  # elsewhere nothing was changed
-            with contextlib.suppress(OSError, termios.error):
-                self.attributes = termios.tcgetattr(2)
+        with contextlib.suppress(OSError, termios.error):
+            self.attributes = termios.tcgetattr(2)
         self._full_screen = full_screen
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  it has no name, so that nothing is left of it
         self._process = start_module(
@@ -125,7 +123,7 @@ class Guard:
         stdin = self._process.stdin
         assert stdin is not None
         with contextlib.suppress(OSError, ValueError):
-            stdin.write(os.fsencode(f"{line}\n"))
+            stdin.write(f"{line}\n".encode())
             stdin.flush()
 
     def close(self) -> None:
@@ -163,13 +161,13 @@ def guarded(*, full_screen: bool) -> Iterator[None]:
 def set_run(run: Path) -> None:
     """Tells the guard, if there is one, which run is trained."""
     if _guard is not None:
-        _guard.send(f"{RUN}{run}")
+        _guard.send(f"{RUN}{str(run)!a}")
 
 
 def set_checkpoint(folder: Path | None) -> None:
     """Tells the guard, if there is one, where the run was saved last."""
     if _guard is not None and folder is not None:
-        _guard.send(f"{CHECKPOINT}{folder}")
+        _guard.send(f"{CHECKPOINT}{str(folder)!a}")
 
 
 if __name__ == "__main__":
