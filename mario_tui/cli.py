@@ -9,7 +9,6 @@ import argparse
 import atexit
 import contextlib
 import errno
-import itertools
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from typing import NoReturn
 
 from mario_tui import __version__
 from mario_tui.errors import InputError, MarioTuiError
-from mario_tui.printable import printable
+from mario_tui.system import output
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -49,7 +48,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, help_text: str, run: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
+        command = commands.add_parser(name, help=help_text, description=_sentence(help_text))
         command.set_defaults(run=run)
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         return command
@@ -135,7 +134,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         help="the address to listen on (default localhost: this machine only)",
     )
     serve.add_argument("--port", type=int, default=8000, metavar="PORT", help="where (default 8000)")
-    serve.add_argument("--url", metavar="URL", help="how browsers reach it, where that is not the host and the port")
+    serve.add_argument(
+        "--url",
+        metavar="URL",
+        help="what browsers call it, to show, and for a reverse proxy that hides its name (any address works without)",
+    )
     add("keys", "list the app's keys, with the names by which a settings file changes them", "keys.keys")
     recordings = add("recordings", "list the recordings, the newest first, or delete one", "lists.recordings")
     recordings.add_argument(
@@ -158,11 +161,16 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     return parser
 
 
+def _sentence(text: str) -> str:
+    """With a capital at the beginning; `str.capitalize` would take away the others, as in "MP4 or GIF"."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def _add_runs(runs: argparse.ArgumentParser) -> None:
     actions = runs.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
 
     def add(name: str, help_text: str) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        action = actions.add_parser(name, help=help_text, description=_sentence(help_text))
         action.set_defaults(run=f"runs.{name}")
         action.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         return action
@@ -218,7 +226,7 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0, 1 for a failure, 2 for bad input."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    debug = "--debug" in itertools.takewhile(lambda argument: argument != "--", argv)
+    debug = "--debug" in argv
     try:
         arguments = build_parser(argv).parse_args(argv)
         return _run(arguments)
@@ -236,20 +244,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if isinstance(error, OSError) and error.strerror:
-            where = f"{printable(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
+            where = f"{error.filename}: " if error.filename else ""
             more = "; make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
             print(f"mario-tui: {where}{error.strerror}{more}", file=sys.stderr)
             return 1
-        message = printable(" ".join(str(error).split()))
+        message = " ".join(str(error).split())
         print(f"mario-tui: {type(error).__name__}: {message} (add --debug for the traceback)", file=sys.stderr)
         return 1
 
 
 def program() -> int:
     """`main` as a program of its own: Ctrl+C while it ends, e.g. once too often, ends it at once."""
-    code = main()
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
+    output.set_up()
+    try:
+        code = main()
+    except SystemExit as end:  # of --help and --version
+        code = end.code if isinstance(end.code, int) else 0
+    code = output.finish(code)
     signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # e.g. where a thread hangs
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     return code
@@ -268,7 +279,6 @@ def _sweep() -> None:
             paths.settings_file().parent,
         ):
             files.sweep(folder, at_start=True)
-            files.sweep(folder / ".trash", at_start=True)
         if any(paths.checkpoints_dir().glob("*/.*.part")):  # seldom: checkpoints are slow to import
             from mario_tui.store.run import sweep_runs
 
@@ -279,8 +289,8 @@ def _run(arguments: argparse.Namespace) -> int:
     _sweep()
     if arguments.command is None:
         served = "TEXTUAL_DRIVER" in os.environ  # by `mario-tui serve`, to a browser
-        if not served and not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise InputError(
+        if not served:
+            output.check_full_screen(
                 "the app needs a terminal; without one use 'mario-tui train', 'eval', 'record', 'replay' "
                 "or 'checkpoints' ('mario-tui --help' explains)"
             )

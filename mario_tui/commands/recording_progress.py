@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mario_tui.game.replaying import ReplayResult
+from mario_tui.system import output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +29,7 @@ def recording_progress(quiet: bool) -> Iterator[Progress | None]:
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        if quiet or not sys.stderr.isatty():
+        if quiet or not output.is_live(sys.stderr):
             yield None
             return
         from rich.console import Console
@@ -47,7 +48,7 @@ def frames_bar(console: Console) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
 
     columns = (
-        SpinnerColumn(),
+        SpinnerColumn("line"),  # plain characters, which every terminal has
         BarColumn(bar_width=30),
         TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.printable import printable
 from mario_tui.store import lookup
+from mario_tui.system import output
 from mario_tui.tui import text
 from mario_tui.tui.services import Services
 
@@ -24,7 +26,7 @@ SPARKS = 24
 def rename(arguments: argparse.Namespace) -> int:
     run = _run(arguments.run_name)
     renamed = Services().rename_run(run, arguments.new_name)
-    print(printable(f"{run.name} is now {renamed.name}"))
+    print(f"{run.name} is now {renamed.name}")
     return 0
 
 
@@ -38,15 +40,15 @@ def delete(arguments: argparse.Namespace) -> int:
                 f"{arguments.path!r} is neither a run nor a checkpoint: 'mario-tui checkpoints' lists those"
             )
     moved = Services().trash(path)
-    print(printable(f"Moved {path} to {moved}"))
+    print(f"Moved {path} to {moved}")
     return 0
 
 
 def note(arguments: argparse.Namespace) -> int:
     path = _checkpoint(arguments.checkpoint)
-    Services().annotate(path, arguments.text)
-    done = "Wrote" if arguments.text.strip() else "Removed"
-    print(printable(f"{done} the note of {path.parent.name}/{path.name}"))
+    line = os.fsencode(arguments.text).decode(errors="replace")  # as it was typed, whatever the locale says
+    Services().annotate(path, line)
+    print(f"{'Wrote' if line.strip() else 'Removed'} the note of {path.parent.name}/{path.name}")
     return 0
 
 
@@ -76,7 +78,6 @@ def _as_json(run: str, curves: dict[str, Curve]) -> dict[str, Any]:
 
 
 def _print_table(curves: dict[str, dict[str, Curve]]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -87,16 +88,15 @@ def _print_table(curves: dict[str, dict[str, Curve]]) -> None:
     table.add_column("Run", no_wrap=True)
     for heading in ("Steps", *(name.capitalize() for name in names)):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(f"{names[0].capitalize()} over its steps", no_wrap=True)
+    if drawn := output.shows_all_text(sys.stdout):
+        table.add_column(f"{names[0].capitalize()} over its steps", no_wrap=True)
     for run, of_run in curves.items():
         first = of_run[names[0]]
         cells = [_last(name, of_run[name]) for name in names]
         steps = text.count(first[-1][0]) if first else "no episodes"
-        shape = text.sparkline([value for _, value in _thinned(first)])
-        table.add_row(escape(printable(run)), steps, *cells, shape)
-    console = Console()
-    console.width = max(console.width, Console(width=1000).measure(table).maximum)  # a name cut off is of no use
-    console.print(table)
+        shape = [text.sparkline([value for _, value in _thinned(first)])] if drawn else []
+        table.add_row(escape(run), steps, *cells, *shape)
+    output.print_table(table)
 
 
 def _last(name: str, curve: Curve) -> str:

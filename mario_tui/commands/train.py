@@ -16,10 +16,9 @@ from mario_tui import paths
 from mario_tui.commands.reporters import JsonLines, Lines, ProgressBar, Reporter
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
 from mario_tui.errors import CheckpointError, InputError, TrainingError
-from mario_tui.printable import printable
 from mario_tui.store import lookup
 from mario_tui.store.run import find_resumable
-from mario_tui.system import crash, guard
+from mario_tui.system import crash, guard, output
 from mario_tui.training.events import Event, Paused
 from mario_tui.training.resume import resume_config
 
@@ -88,7 +87,7 @@ def train(arguments: argparse.Namespace) -> int:
     reporter: Reporter
     if arguments.json:
         reporter = JsonLines()
-    elif sys.stdout.isatty():
+    elif output.is_live(sys.stdout):
         reporter = ProgressBar(trainer)
     else:
         reporter = Lines(trainer)
@@ -127,7 +126,7 @@ def _checkpoint_to_resume(text: str) -> Path:
         return found
     taken, why = find_resumable(found.parent)
     if why:
-        print(f"mario-tui: {printable(why)}", file=sys.stderr)
+        print(f"mario-tui: {why}", file=sys.stderr)
     return taken
 
 

@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from mario_tui.errors import CheckpointError
-from mario_tui.printable import printable
 from mario_tui.store import checkpoint, lookup
 
 
@@ -22,5 +21,5 @@ def verify(arguments: argparse.Namespace) -> int:
     except CheckpointError as error:
         print(f"mario-tui: {error}", file=sys.stderr)
         return 1
-    print(f"{printable(path)} is whole")
+    print(f"{path} is whole")
     return 0

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from mario_tui.commands.checkpoint_argument import checkpoint_of
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import load_logs
 from mario_tui.store.manifest import MANIFEST
+from mario_tui.system import output
+
+_WITHOUT_TERMINAL = "watching needs a terminal: use 'mario-tui record' to write a video instead"
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    if (log := _log_of(Path(arguments.checkpoint))) is not None:
-        return _watch_recording(log, arguments)
+    if _is_log(arguments.checkpoint):
+        return _watch_recording(Path(arguments.checkpoint), arguments)
+    if not arguments.window:
+        output.check_full_screen(_WITHOUT_TERMINAL)
     path = checkpoint_of(arguments)
     if arguments.window:
         from mario_tui.play.window_mirror import watch_in_window
@@ -24,24 +28,12 @@ def watch(arguments: argparse.Namespace) -> int:
         if last is not None and last.end is not None:
             print(f"The episode ended by {last.end.value} at x {last.max_x}, reward {last.total_reward:.0f}.")
         return 0
-    return _in_terminal(path, arguments.stage)
+    return _in_app(path, arguments.stage)
 
 
-def _log_of(path: Path) -> Path | None:
-    """The action log that a user means, or that lies beside the video meant; None if it is something else.
-
-    Checkpoints have a .json file, too, and runs may be named like one.
-    """
-    if path.suffix.lower() in (".mp4", ".gif") and os.path.isfile(path):
-        return path.with_suffix(".json")
-    if path.suffix != ".json" or not os.path.isfile(path):
-        return None
-    if path.name == MANIFEST:  # which an action log may be called, too
-        try:
-            load_logs(path)
-        except InputError:
-            return None
-    return path
+def _is_log(name: str) -> bool:
+    """Whether a user means an action log: checkpoints have a .json file, too, and runs may be named like one."""
+    return name.endswith(".json") and os.path.isfile(name) and os.path.basename(name) != MANIFEST
 
 
 def _watch_recording(log: Path, arguments: argparse.Namespace) -> int:
@@ -49,12 +41,11 @@ def _watch_recording(log: Path, arguments: argparse.Namespace) -> int:
     if arguments.window or arguments.stage is not None:
         raise InputError("a recording is watched in the terminal, on its own stage: leave out --window and --stage")
     load_logs(log)  # what is wrong with it is said without the app
-    return _in_terminal(log.resolve(), None)
+    output.check_full_screen(_WITHOUT_TERMINAL)
+    return _in_app(log.resolve(), None)
 
 
-def _in_terminal(path: Path, stage: str | None) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError("watching needs a terminal: use 'mario-tui record' to write a video instead")
+def _in_app(path: Path, stage: str | None) -> int:
     from mario_tui.tui.run import run_app
 
     return run_app(watch=path, stage=stage)

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mario_tui.system import output
+
 RESTORE = b"".join(
     (
         b"\x18\x1b\\",  # gives up a sequence that is half written
@@ -29,8 +31,7 @@ RESTORE = b"".join(
 SHOW_CURSOR = b"\x1b[?25h\x1b[0m"
 
 RUN, CHECKPOINT, GOODBYE = "run ", "checkpoint ", "goodbye"
-"""The lines that come through the pipe: the run's folder and its last checkpoint, each as a Python string in ASCII, and
-that the program ends normally."""
+"""The lines that come through the pipe: the run's folder, its last checkpoint, and that the program ends normally."""
 
 
 def restore(descriptor: int, attributes: list[Any]) -> None:
@@ -54,11 +55,11 @@ def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends after the program
         signal.signal(number, signal.SIG_IGN)
     run = checkpoint = ""
-    for line in sys.stdin:
+    for line in map(os.fsdecode, sys.stdin.buffer):
         if line.startswith(RUN):
-            run, checkpoint = ast.literal_eval(line.removeprefix(RUN)), ""
+            run, checkpoint = line.removeprefix(RUN).strip(), ""
         elif line.startswith(CHECKPOINT):
-            checkpoint = ast.literal_eval(line.removeprefix(CHECKPOINT))
+            checkpoint = line.removeprefix(CHECKPOINT).strip()
         elif line.strip() == GOODBYE:
             return
     if attributes is not None and full_screen:
@@ -67,7 +68,7 @@ def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
         with contextlib.suppress(OSError):
             os.write(1, SHOW_CURSOR)
     with contextlib.suppress(OSError):
-        os.write(1, f"{_report(log, run, checkpoint, program)}\n".encode())
+        os.write(1, os.fsencode(f"{_report(log, run, checkpoint, program)}\n"))
 
 
 def _report(log: int, run: str, checkpoint: str, program: int) -> str:
@@ -103,8 +104,9 @@ class Guard:
         from mario_tui.system.processes import start_module
 
         self.attributes: list[Any] | None = None
-        with contextlib.suppress(OSError, termios.error):
-            self.attributes = termios.tcgetattr(2)
+        if full_screen or output.is_live(sys.stderr):  # elsewhere nothing was changed
+            with contextlib.suppress(OSError, termios.error):
+                self.attributes = termios.tcgetattr(2)
         self._full_screen = full_screen
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  it has no name, so that nothing is left of it
         self._process = start_module(
@@ -123,7 +125,7 @@ class Guard:
         stdin = self._process.stdin
         assert stdin is not None
         with contextlib.suppress(OSError, ValueError):
-            stdin.write(f"{line}\n".encode())
+            stdin.write(os.fsencode(f"{line}\n"))
             stdin.flush()
 
     def close(self) -> None:
@@ -161,13 +163,13 @@ def guarded(*, full_screen: bool) -> Iterator[None]:
 def set_run(run: Path) -> None:
     """Tells the guard, if there is one, which run is trained."""
     if _guard is not None:
-        _guard.send(f"{RUN}{str(run)!a}")
+        _guard.send(f"{RUN}{run}")
 
 
 def set_checkpoint(folder: Path | None) -> None:
     """Tells the guard, if there is one, where the run was saved last."""
     if _guard is not None and folder is not None:
-        _guard.send(f"{CHECKPOINT}{str(folder)!a}")
+        _guard.send(f"{CHECKPOINT}{folder}")
 
 
 if __name__ == "__main__":

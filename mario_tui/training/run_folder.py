@@ -12,11 +12,7 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.run import run_lock, sweep_run
-from mario_tui.system.files import free_stems, write_atomically
-
-
-class RunExistsError(InputError):
-    """There is a run of that name, or a training is about to make it."""
+from mario_tui.system.files import write_atomically
 
 
 class RunFolder:
@@ -35,7 +31,7 @@ class RunFolder:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise RunExistsError(
+            raise InputError(
                 f"the run {path.name!r} is being trained by another mario-tui: stop that one first"
             ) from None
         except OSError as error:  # as on some network drives
@@ -50,21 +46,10 @@ class RunFolder:
 
         Raises InputError if a run of that name exists or is in use.
         """
-        if name is not None:
-            return cls._create(name, config)
-        for free in free_stems(paths.checkpoints_dir(), paths.new_run_name(config.stage), {""}):
-            with contextlib.suppress(RunExistsError):  # another training began in this second
-                return cls._create(free, config)
-        raise AssertionError("there is always another name")
-
-    @classmethod
-    def _create(cls, name: str, config: TrainingConfig) -> RunFolder:
-        run = cls(paths.run_dir(name), config)
+        run = cls(paths.run_dir(name or paths.new_run_name(config.stage)), config)
         if step_folders(run.path) or (run.path / "metrics.csv").exists():
             run.close()
-            raise RunExistsError(
-                f"a run named {run.path.name!r} exists: continue it with --resume, or choose another name"
-            )
+            raise InputError(f"a run named {run.path.name!r} exists: continue it with --resume, or choose another name")
         run._new = True
         return run
 
