@@ -9,6 +9,7 @@ import argparse
 import atexit
 import contextlib
 import errno
+import itertools
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from typing import NoReturn
 
 from mario_tui import __version__
 from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.system import output
 
 Command = Callable[[argparse.Namespace], int]
@@ -226,7 +228,7 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0, 1 for a failure, 2 for bad input."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    debug = "--debug" in argv
+    debug = "--debug" in itertools.takewhile(lambda argument: argument != "--", argv)
     try:
         arguments = build_parser(argv).parse_args(argv)
         return _run(arguments)
@@ -244,11 +246,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if isinstance(error, OSError) and error.strerror:
-            where = f"{error.filename}: " if error.filename else ""
+            where = f"{printable(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
             more = "; make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
             print(f"mario-tui: {where}{error.strerror}{more}", file=sys.stderr)
             return 1
-        message = " ".join(str(error).split())
+        message = printable(" ".join(str(error).split()))
         print(f"mario-tui: {type(error).__name__}: {message} (add --debug for the traceback)", file=sys.stderr)
         return 1
 
@@ -279,6 +281,7 @@ def _sweep() -> None:
             paths.settings_file().parent,
         ):
             files.sweep(folder, at_start=True)
+            files.sweep(folder / ".trash", at_start=True)
         if any(paths.checkpoints_dir().glob("*/.*.part")):  # seldom: checkpoints are slow to import
             from mario_tui.store.run import sweep_runs
 

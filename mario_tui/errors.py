@@ -1,10 +1,15 @@
 """The errors that this program raises on purpose: each message is one line that says what is wrong and what to do."""
 
+from mario_tui.printable import printable
+
 
 class MarioTuiError(Exception):
     """Something failed that the user should read about; the command line prints the message and exits with 1."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())  # it may hold the name of a file
 
 
 class InputError(MarioTuiError):

@@ -4,7 +4,6 @@ Runs and recordings sit under one home folder: the one named by the environment 
 folder that `mario-tui` was started in.
 """
 
-import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -14,8 +13,11 @@ from pathlib import Path
 import platformdirs
 
 from mario_tui.errors import InputError
+from mario_tui.system.files import Reservation, free_stems
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RUN_NAME_RULE = "up to 64 letters (a to z), digits, '.', '_' or '-', without a folder"
+_DEVICE_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
 STEP_FOLDER = re.compile(r"step-(\d{9,})(?:-(\d+))?")
 
 
@@ -58,44 +60,47 @@ def timestamp() -> str:
 
 
 def check_run_name(name: str) -> str:
-    """Returns the name if it can be a folder of its own; raises InputError otherwise."""
-    if not RUN_NAME.fullmatch(name) or name.endswith(".lock"):
-        raise InputError(
-            f"run name {name!r} cannot be used: take up to 64 letters, digits, '.', '_' or '-', without a folder"
-        )
+    """Returns the name if a new run can have it; raises InputError otherwise.
+
+    Not every name that a folder can have: it is typed into commands, begins the names of recordings, and should be
+    possible on any disk that the run is copied to. Runs that have another name are found and used all the same.
+    """
+    if not RUN_NAME.fullmatch(name) or name.endswith((".", ".lock")):
+        raise InputError(f"run name {name!r} cannot be used: take {RUN_NAME_RULE}")
+    if _DEVICE_OF_WINDOWS.match(name):
+        raise InputError(f"run name {name!r} cannot be used: no file can have it on Windows; choose another one")
     return name
 
 
 def new_run_name(stage: str) -> str:
-    """A name that no run has yet, made of the stage and the time."""
-    return unique_path(checkpoints_dir(), f"{stage}_{timestamp()}").name
+    """A name made of the stage and the time, which no run has unless it began in this second."""
+    return f"{stage}_{timestamp()}"
 
 
 def run_dir(name: str) -> Path:
     return checkpoints_dir() / check_run_name(name)
 
 
-def new_recording_path(stem: str, suffix: str) -> Path:
-    """A path in the recordings folder that no file has yet; `suffix` is e.g. `.mp4`."""
-    return unique_path(recordings_dir(), f"{stem}_{timestamp()}", suffix)
+def new_recording(stem: str, suffix: str) -> Reservation:
+    """A name in the recordings folder whose stem nobody else gets until it is released; `suffix` is e.g. `.mp4`."""
+    return Reservation(recordings_dir(), f"{stem}_{timestamp()}", suffix)
 
 
-def new_play_path(stage: str) -> Path:
-    """A path in the folder of plays that no file has yet."""
-    return unique_path(plays_dir(), f"{stage}_{timestamp()}", ".json")
+def new_play(stage: str) -> Reservation:
+    """A name in the folder of plays, which nobody else gets until it is released."""
+    return Reservation(plays_dir(), f"{stage}_{timestamp()}", ".json")
 
 
 def unique_path(folder: Path, stem: str, suffix: str = "", *, beside: Iterable[str] = (".json",)) -> Path:
     """A path in a folder that nothing has yet: `stem` with the suffix, or else `stem_2`, `stem_3` and so on.
 
+    It is for folders that have one writer, e.g. by a lock; another may take the name meanwhile: see Reservation.
+
     Args:
         suffix: the ending of the name, e.g. `.mp4`.
         beside: endings under which nothing may lie there either, such as a recording's action log.
     """
-    endings = {suffix, *beside}
-    names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
-    free = next(name for name in names if not any(os.path.lexists(folder / f"{name}{ending}") for ending in endings))
-    return folder / f"{free}{suffix}"
+    return folder / f"{next(free_stems(folder, stem, {suffix, *beside}))}{suffix}"
 
 
 def checkpoint_name(step: int, number: int = 1) -> str:

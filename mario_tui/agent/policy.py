@@ -19,6 +19,7 @@ from mario_tui.agent.spec import TUTORIAL, AgentSpec
 from mario_tui.buttons import ACTION_SETS, ActionSet
 from mario_tui.config import check_settings
 from mario_tui.errors import CheckpointError
+from mario_tui.printable import printable
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.untrusted import one_line_error
 
@@ -44,6 +45,9 @@ class Policy:
     stage: str
     step: int
     source: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", printable(self.source))
 
     @property
     def spec(self) -> AgentSpec:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mario_tui.errors import CheckpointError
 from mario_tui.game.stages import check_stage
+from mario_tui.printable import printable
 from mario_tui.store import lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.training.resume import emulator_note
@@ -24,5 +25,5 @@ def checkpoint_of(arguments: argparse.Namespace) -> Path:
     path = lookup.find_checkpoint(arguments.checkpoint)
     with contextlib.suppress(CheckpointError):  # which is said when it is loaded
         if path.is_dir() and (note := emulator_note(read_manifest(path))):
-            print(f"{path.name} was {note}", file=sys.stderr)
+            print(f"{printable(path.name)} was {note}", file=sys.stderr)
     return path

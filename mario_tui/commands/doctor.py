@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from mario_tui import paths
+from mario_tui.printable import printable
 
 Check = tuple[str, bool, str, str]
 
@@ -21,7 +22,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         print(json.dumps([dict(zip(("name", "ok", "found", "fix"), check, strict=True)) for check in checks], indent=1))
     else:
         for name, well, found, fix in checks:
-            print(f"{'ok  ' if well else 'NOTE'} {name:<10} {found}{'' if well else f'; {fix}'}")
+            print(f"{'ok  ' if well else 'NOTE'} {name:<10} {printable(found)}{'' if well else f'; {fix}'}")
     required = {"python", "torch", "emulator", "disk"}
     return int(any(not well for name, well, _, _ in checks if name in required))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mario_tui.commands.checkpoint_argument import checkpoint_of
 from mario_tui.errors import InputError
+from mario_tui.printable import printable
 
 if TYPE_CHECKING:
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
@@ -69,7 +70,7 @@ def _verdict(arguments: argparse.Namespace) -> int:
 def _warn(problem: str) -> None:
     """Says why a result could not be stored; nothing if it was."""
     if problem:
-        print(f"mario-tui: the result is not kept with the checkpoint: {problem}", file=sys.stderr)
+        print(f"mario-tui: the result is not kept with the checkpoint: {printable(problem)}", file=sys.stderr)
 
 
 def _print_episode(result: EpisodeResult) -> None:

@@ -7,6 +7,7 @@ import json
 
 from mario_tui import paths
 from mario_tui.errors import InputError
+from mario_tui.printable import printable
 from mario_tui.store import lookup
 
 
@@ -18,5 +19,5 @@ def export(arguments: argparse.Namespace) -> int:
     from mario_tui.training.export import export_policy
 
     folder = export_policy(path, arguments.name)
-    print(json.dumps({"checkpoint": str(folder)}) if arguments.json else f"Wrote {folder}")
+    print(json.dumps({"checkpoint": str(folder)}) if arguments.json else f"Wrote {printable(folder)}")
     return 0

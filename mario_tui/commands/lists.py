@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
+import unicodedata
+from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from mario_tui import paths
 from mario_tui.errors import InputError
+from mario_tui.printable import printable
 from mario_tui.store import catalog, checkpoint
 from mario_tui.system import output
 
@@ -26,7 +31,8 @@ def checkpoints(arguments: argparse.Namespace) -> int:
         print(json.dumps([info.as_json() for info in infos], indent=1))
         return 0
     if not infos:
-        print(f"No checkpoints in {paths.checkpoints_dir()} yet: 'mario-tui train' makes some, or t in the app.")
+        where = printable(paths.checkpoints_dir())
+        print(f"No checkpoints in {where} yet: 'mario-tui train' makes some, or t in the app.")
         return 0
     from rich.markup import escape
     from rich.table import Table
@@ -39,7 +45,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
         table.add_row(
             "best" if info.best else "",
             info.stage,
-            escape(f"{info.run}/{info.path.name}") + ("" if info.whole else " [red]damaged[/]"),
+            escape(printable(f"{info.run}/{info.path.name}")) + ("" if info.whole else " [red]damaged[/]"),
             greedy,
             "" if info.robust_clear_rate is None else f"{info.robust_clear_rate:.0%}",
             "" if info.mean_reward is None else f"{info.mean_reward:,.0f}",
@@ -55,32 +61,42 @@ def recordings(arguments: argparse.Namespace) -> int:
 
     infos = library.list_recordings()
     if arguments.delete is not None:
-        path = Path(arguments.delete)
-        found = next((info.path for info in infos if path.name == info.path.name and _means(path, info.path)), None)
+        found = _meant(Path(arguments.delete), [info.path for info in infos])
         if found is None:
             raise InputError(f"there is no recording {arguments.delete!r}: 'mario-tui recordings' lists them")
         moved = library.trash(found)
         if arguments.json:
             print(json.dumps({"path": str(found), "moved_to": str(moved)}))
         else:
-            print(f"Moved {found} to {moved}")
+            print(printable(f"Moved {found} to {moved}"))
         return 0
     if arguments.json:
         print(json.dumps([info.as_json() for info in infos]))
     elif not infos:
-        print(f"No recordings in {paths.recordings_dir()} yet: 'mario-tui record' makes one, or r in the app.")
+        where = printable(paths.recordings_dir())
+        print(f"No recordings in {where} yet: 'mario-tui record' makes one, or r in the app.")
     else:
         print(f"{'recording':<60}{'stage':<6}{'length':>8}  outcome")
         for info in infos:
             length = "-" if info.seconds is None else f"{info.seconds:.1f} s"
             outcome = "clears" if info.cleared else "-" if info.max_x is None else f"x {info.max_x}"
-            print(f"{info.path.name:<60}{info.stage:<6}{length:>8}  {outcome}")
+            print(f"{printable(info.path.name):<60}{info.stage:<6}{length:>8}  {outcome}")
     return 0
 
 
-def _means(path: Path, recording: Path) -> bool:
-    """Whether a user who wrote `path` means this recording: its name alone, or a path to it."""
-    try:
-        return path == Path(path.name) or path.expanduser().resolve() == recording.resolve()
-    except (OSError, RuntimeError, ValueError):  # a name that no file can have
+def _meant(path: Path, recordings: Sequence[Path]) -> Path | None:
+    """The recording that a user means by its name alone, or by a path to it; None if it is none of these.
+
+    Some file systems keep a name with accents in another form than it was typed in.
+    """
+
+    def means(recording: Path) -> bool:
+        with contextlib.suppress(OSError, RuntimeError, ValueError):  # a name that no file can have
+            return path == Path(path.name) or path.expanduser().resolve().parent == recording.resolve().parent
         return False
+
+    for form in (str, partial(unicodedata.normalize, "NFC")):
+        for recording in recordings:
+            if form(recording.name) == form(path.name) and means(recording):
+                return recording
+    return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from mario_tui.commands.recording_progress import outcome_of, recording_progress
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.stages import check_stage
+from mario_tui.printable import printable
 from mario_tui.system import output
 
 
@@ -56,9 +57,8 @@ def play(arguments: argparse.Namespace) -> int:
                 overlay=arguments.overlay,
                 progress=progress,
             )
-        print(
-            f"Wrote {recording.path} ({recording.seconds:.1f} s; {outcome_of(recording)}), the best of the games played"
-        )
+        how = f"{recording.seconds:.1f} s; {outcome_of(recording)}"
+        print(f"Wrote {printable(recording.path)} ({how}), the best of the games played")
     if player.logs:
-        print(f"Kept as {player.logs[-1]}; {HOW_TO_LEARN_FROM}")
+        print(f"Kept as {printable(player.logs[-1])}; {HOW_TO_LEARN_FROM}")
     return code

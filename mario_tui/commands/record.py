@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 from mario_tui.commands.recording_progress import outcome_of, recording_progress
 from mario_tui.errors import InputError
 from mario_tui.game.stages import check_stage
+from mario_tui.printable import printable
 from mario_tui.store import lookup
 from mario_tui.store.catalog import evenly_spaced
 
@@ -22,14 +24,17 @@ def record(arguments: argparse.Namespace) -> int:
         found = _spread(found[0], arguments.grid)
     if len(found) > 1 and len(stages) > 1:
         raise InputError("a video of agents side by side shows one stage: name one, or one agent for several stages")
-    from mario_tui.video.record_agent import default_output, record_agent
-    from mario_tui.video.writer import check_video
-
-    output = default_output(found[-1], ".mp4") if arguments.output is None else Path(arguments.output)
-    check_video(output, scale=arguments.scale, fps=arguments.fps)
     if len(found) > 1 and (arguments.overlay or arguments.best_of > 1):
         raise InputError("--overlay and --best-of are for the video of one agent")
-    with recording_progress(arguments.json) as progress:
+    from mario_tui.video.record_agent import new_output, record_agent
+    from mario_tui.video.writer import check_video
+
+    given = arguments.output
+    with (
+        recording_progress(arguments.json) as progress,
+        new_output(found[-1], ".mp4") if given is None else nullcontext(Path(given)) as output,
+    ):
+        check_video(output, scale=arguments.scale, fps=arguments.fps)
         if len(found) > 1:
             from mario_tui.agent.policy import load_policy
             from mario_tui.video.grid import record_grid
@@ -64,8 +69,8 @@ def record(arguments: argparse.Namespace) -> int:
         else:
             outcome = outcome_of(recording)
         print(
-            f"Wrote {recording.path} ({recording.frames:,} frames, {recording.seconds:.1f} s; {outcome}) "
-            f"and its action log {recording.action_log}"
+            f"Wrote {printable(recording.path)} ({recording.frames:,} frames, {recording.seconds:.1f} s; {outcome}) "
+            f"and its action log {printable(recording.action_log)}"
         )
     return 0
 

@@ -13,6 +13,7 @@ from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog, load_logs
 from mario_tui.game.replaying import ReplayResult
 from mario_tui.game.replaying import replay as replay_log
+from mario_tui.printable import printable
 
 
 def replay(arguments: argparse.Namespace) -> int:
@@ -40,7 +41,7 @@ def replay(arguments: argparse.Namespace) -> int:
             shown = {name: value for name, value in content.items() if len(logs) > 1 or name in _REPLAY_KEYS}
             print("\n".join(f"{name:<13}{value}" for name, value in shown.items() if name != "matches"))
         if output is not None:
-            print(f"Wrote {output}")
+            print(f"Wrote {printable(output)}")
     if differing:
         raise MarioTuiError(
             f"{arguments.log} played differently from when it was recorded: its checksums on {', '.join(differing)} "

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from mario_tui.printable import printable
 from mario_tui.system import crash, files
 from mario_tui.training.events import EpisodeEnded, Event, Finished, FinishingRecordings, Started, Stepped
 from mario_tui.training.sizes import disk_need
@@ -70,7 +71,7 @@ class Lines:
                     self._print(text)
 
     def _print(self, text: str) -> None:
-        print(text, flush=True)
+        print(printable(text), flush=True)
 
 
 _BAR_WIDTH = 15
@@ -127,7 +128,7 @@ class ProgressBar:
         self._progress.start()
         # without markup, as a folder's name may look like it
         for line in (f"Training {self._trainer.run_dir}; Ctrl+C saves and stops.", _checkpoints(self._trainer)):
-            self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._progress.console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -158,7 +159,7 @@ class ProgressBar:
                 self._task, completed=done, figures=as_many_as_fit(figures, self._progress.console.width - others)
             )
         if text := _describe(event):
-            self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._progress.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def _checkpoints(trainer: Trainer) -> str:

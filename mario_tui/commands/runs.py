@@ -12,6 +12,7 @@ from typing import Any
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.printable import printable
 from mario_tui.store import lookup
 from mario_tui.system import output
 from mario_tui.tui import text
@@ -26,7 +27,7 @@ SPARKS = 24
 def rename(arguments: argparse.Namespace) -> int:
     run = _run(arguments.run_name)
     renamed = Services().rename_run(run, arguments.new_name)
-    print(f"{run.name} is now {renamed.name}")
+    print(printable(f"{run.name} is now {renamed.name}"))
     return 0
 
 
@@ -40,7 +41,7 @@ def delete(arguments: argparse.Namespace) -> int:
                 f"{arguments.path!r} is neither a run nor a checkpoint: 'mario-tui checkpoints' lists those"
             )
     moved = Services().trash(path)
-    print(f"Moved {path} to {moved}")
+    print(printable(f"Moved {path} to {moved}"))
     return 0
 
 
@@ -48,7 +49,8 @@ def note(arguments: argparse.Namespace) -> int:
     path = _checkpoint(arguments.checkpoint)
     line = os.fsencode(arguments.text).decode(errors="replace")  # as it was typed, whatever the locale says
     Services().annotate(path, line)
-    print(f"{'Wrote' if line.strip() else 'Removed'} the note of {path.parent.name}/{path.name}")
+    done = "Wrote" if line.strip() else "Removed"
+    print(printable(f"{done} the note of {path.parent.name}/{path.name}"))
     return 0
 
 
@@ -95,7 +97,7 @@ def _print_table(curves: dict[str, dict[str, Curve]]) -> None:
         cells = [_last(name, of_run[name]) for name in names]
         steps = text.count(first[-1][0]) if first else "no episodes"
         shape = [text.sparkline([value for _, value in _thinned(first)])] if drawn else []
-        table.add_row(escape(run), steps, *cells, *shape)
+        table.add_row(escape(printable(run)), steps, *cells, *shape)
     output.print_table(table)
 
 

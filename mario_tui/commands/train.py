@@ -16,6 +16,7 @@ from mario_tui import paths
 from mario_tui.commands.reporters import JsonLines, Lines, ProgressBar, Reporter
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
 from mario_tui.errors import CheckpointError, InputError, TrainingError
+from mario_tui.printable import printable
 from mario_tui.store import lookup
 from mario_tui.store.run import find_resumable
 from mario_tui.system import crash, guard, output
@@ -126,7 +127,7 @@ def _checkpoint_to_resume(text: str) -> Path:
         return found
     taken, why = find_resumable(found.parent)
     if why:
-        print(f"mario-tui: {why}", file=sys.stderr)
+        print(f"mario-tui: {printable(why)}", file=sys.stderr)
     return taken
 
 

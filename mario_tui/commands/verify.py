@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from mario_tui.errors import CheckpointError
+from mario_tui.printable import printable
 from mario_tui.store import checkpoint, lookup
 
 
@@ -21,5 +22,5 @@ def verify(arguments: argparse.Namespace) -> int:
     except CheckpointError as error:
         print(f"mario-tui: {error}", file=sys.stderr)
         return 1
-    print(f"{path} is whole")
+    print(f"{printable(path)} is whole")
     return 0

@@ -16,8 +16,8 @@ _WITHOUT_TERMINAL = "watching needs a terminal: use 'mario-tui record' to write 
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    if _is_log(arguments.checkpoint):
-        return _watch_recording(Path(arguments.checkpoint), arguments)
+    if (log := _log_of(Path(arguments.checkpoint))) is not None:
+        return _watch_recording(log, arguments)
     if not arguments.window:
         output.check_full_screen(_WITHOUT_TERMINAL)
     path = checkpoint_of(arguments)
@@ -31,9 +31,21 @@ def watch(arguments: argparse.Namespace) -> int:
     return _in_app(path, arguments.stage)
 
 
-def _is_log(name: str) -> bool:
-    """Whether a user means an action log: checkpoints have a .json file, too, and runs may be named like one."""
-    return name.endswith(".json") and os.path.isfile(name) and os.path.basename(name) != MANIFEST
+def _log_of(path: Path) -> Path | None:
+    """The action log that a user means, or that lies beside the video meant; None if it is something else.
+
+    Checkpoints have a .json file, too, and runs may be named like one.
+    """
+    if path.suffix.lower() in (".mp4", ".gif") and os.path.isfile(path):
+        return path.with_suffix(".json")
+    if path.suffix != ".json" or not os.path.isfile(path):
+        return None
+    if path.name == MANIFEST:  # which an action log may be called, too
+        try:
+            load_logs(path)
+        except InputError:
+            return None
+    return path
 
 
 def _watch_recording(log: Path, arguments: argparse.Namespace) -> int:

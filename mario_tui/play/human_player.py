@@ -171,10 +171,10 @@ class HumanPlayer(ClockedPlayer):
         best = self.best
         if best is None or (game.cleared, game.max_x) > (best.cleared, best.max_x):
             self.best = game
-        path = paths.new_play_path(self.stage)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            game.log.save(path, played_by="hand", max_x=game.max_x, cleared=game.cleared)
+            with paths.new_play(self.stage) as path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                game.log.save(path, played_by="hand", max_x=game.max_x, cleared=game.cleared)
             self.logs.append(path)
         except (OSError, MarioTuiError) as error:
             self.problem = f"the game's log cannot be kept: {error}"

@@ -63,7 +63,7 @@ def runs() -> list[Path]:
     folder = checkpoints_dir()
     if not folder.is_dir():
         return []
-    names = (path for path in folder.iterdir() if not path.name.startswith(".") and path.name.isprintable())
+    names = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(path for path in names if path.is_dir() and (path / "config.toml").is_file())
 
 

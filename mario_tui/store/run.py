@@ -21,6 +21,9 @@ from mario_tui.store.manifest import Manifest
 from mario_tui.system import files
 from mario_tui.system.files import hidden_name, write_atomically
 
+MOST_RUN_NAME_BYTES = 200
+"""So much of a run's name is in that of its lock: a run may have the longest name that a folder can have."""
+
 
 def find_resumable(run: Path) -> tuple[Path, str]:
     """The checkpoint from which training resumes, and a line that says why that is not the newest one; "" if it is.
@@ -50,7 +53,7 @@ def find_resumable(run: Path) -> tuple[Path, str]:
 def run_lock(run: Path) -> Path:
     """The file that is locked while a run is trained; the same one through whatever link the run was found."""
     run = run.resolve()
-    return run.with_name(f".{run.name}.lock")
+    return run.with_name(f".{files.cut(run.name, MOST_RUN_NAME_BYTES)}.lock")
 
 
 @contextmanager
@@ -87,20 +90,21 @@ def trash(path: Path) -> Path:
     """
     whole_run = path.parent.resolve() == paths.checkpoints_dir().resolve()
     name = path.name if whole_run else f"{path.parent.name}_{path.name}"
-    folder = paths.unique_path(paths.checkpoints_dir() / ".trash", f"{paths.timestamp()}_{name}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if whole_run:
-        with locked(path):
+    trash = paths.checkpoints_dir() / ".trash"
+    trash.mkdir(parents=True, exist_ok=True)
+    with files.Reservation(trash, f"{paths.timestamp()}_{name}") as folder:
+        if whole_run:
+            with locked(path):
+                os.rename(path, folder)
+            return folder
+        run = path.parent
+        with evaluations.lock(run):
+            if measured := evaluations.read(run).get(path.name):
+                write_atomically(path / evaluations.TRASHED, json.dumps(measured, indent=1) + "\n")
             os.rename(path, folder)
+            if measured:
+                evaluations.forget(run, path.name)
         return folder
-    run = path.parent
-    with evaluations.lock(run):
-        if measured := evaluations.read(run).get(path.name):
-            write_atomically(path / evaluations.TRASHED, json.dumps(measured, indent=1) + "\n")
-        os.rename(path, folder)
-        if measured:
-            evaluations.forget(run, path.name)
-    return folder
 
 
 def rotate(run: Path, newest: Path) -> None:

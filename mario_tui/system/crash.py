@@ -5,22 +5,34 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shlex
 import sys
 import traceback
 from pathlib import Path
 
 from mario_tui import __version__, paths
+from mario_tui.printable import printable
 
 
 def shown(path: Path) -> str:
     """A path as one would write it in the current folder."""
     relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
+    return printable(path if relative.startswith("..") else relative)
 
 
 def go_on(checkpoint: Path) -> str:
     """Where a run was saved last, and the command that goes on with it."""
-    return f"saved {shown(checkpoint)}; go on with: mario-tui train --resume {checkpoint.parent.name}"
+    name = checkpoint.parent.name
+    resume = f"--resume{'=' if name.startswith('-') else ' '}{_as_argument(name)}"
+    return f"saved {shown(checkpoint)}; go on with: mario-tui train {resume}"
+
+
+def _as_argument(name: str) -> str:
+    """A name as it is typed in a shell; one that cannot be typed as bash, zsh and others read it after a dollar."""
+    if name.isprintable():
+        return shlex.quote(name)
+    escaped = printable(name.replace("\\", "\\\\").replace("'", "\\'"))
+    return f"$'{escaped}'"
 
 
 def write_log(run: Path | None, error: BaseException, details: str = "") -> Path | None:
@@ -41,7 +53,10 @@ def write_text(run: Path | None, text: str) -> Path | None:
     with contextlib.suppress(OSError):
         folder = run if run is not None and run.is_dir() else paths.logs_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"crash-{paths.timestamp()}-{os.getpid()}.log"
-        path.write_text(head + text, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
-        return path
+        name = f"crash-{paths.timestamp()}-{os.getpid()}"
+        while True:
+            path = paths.unique_path(folder, name, ".log")
+            with contextlib.suppress(FileExistsError), path.open("xb") as log:
+                log.write((head + text).encode(errors="backslashreplace"))
+                return path
     return None

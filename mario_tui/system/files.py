@@ -1,21 +1,32 @@
-"""Writing files so that they are there whole or not at all, and removing what killed programs left half-written."""
+"""Files that are there whole or not at all, names that no two writers take, and what killed programs left of both."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
 import threading
 import time
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
 
 _MACHINE = re.sub(r"[^A-Za-z0-9]", "-", os.uname().nodename)[:40]
 with contextlib.suppress(OSError):  # in a container, process numbers mean other processes
     if (_namespace := os.stat("/proc/self/ns/pid").st_ino) != 0xEFFFFFFC:  # the initial namespace of any Linux
         _MACHINE += f"-{_namespace}"
-_HIDDEN = re.compile(r"\..+\.mario-tui-([A-Za-z0-9-]*)-(\d{1,9})-\d+\.part(\.\w+)?")
+_HIDDEN = re.compile(r"\..+\.mario-tui-([A-Za-z0-9-]*)-(\d{1,9})-\d+\.part(\.\w+)?", re.DOTALL)
+_TAKEN = ".mario-tui-taken"
 _ABANDONED_SECONDS = 86_400.0
+MOST_NAME_BYTES = 255
+"""How long the name of a file may be, on nearly every file system."""
+_SHOWN_BYTES = 40
+"""How much of a name a hidden one shows: with the rest of it, there is room on any file system."""
+_ENDING_BYTES = 10
+"""What may come after a stem: `_123` and the longest ending."""
 
 
 def fsync(path: Path) -> None:
@@ -53,7 +64,81 @@ def free_bytes(path: Path) -> int | None:
 def hidden_name(path: Path) -> Path:
     """A hidden name beside a file or folder, under which only this thread writes it before it gets its own name."""
     writer = f"mario-tui-{_MACHINE}-{os.getpid()}-{threading.get_ident()}"
-    return path.with_name(f".{path.name}.{writer}.part")
+    return path.with_name(f".{cut(path.name, _SHOWN_BYTES)}.{writer}.part")
+
+
+def cut(name: str, most: int) -> str:
+    """A name, or the beginning of one that takes more bytes than that on the disk, with a checksum of the whole."""
+    data = os.fsencode(name)
+    if len(data) <= most:
+        return name
+    ending = f"-{zlib.crc32(data):08x}"
+    kept = name[:most]
+    while len(os.fsencode(kept)) + len(ending) > most:
+        kept = kept[:-1]
+    return kept + ending
+
+
+class Reservation:
+    """A path in a folder that nothing has, and that no other writer gets until `release`: `stem` or `stem_2`, ...
+
+    A context manager, which gives the path, and releases it at the end: by then a file has the name, or none needs it.
+    A hidden folder stands for the name meanwhile, as `mkdir` is one step on every file system; `sweep` removes those of
+    killed programs. Where none can be made, whoever writes the file will say why.
+
+    Args:
+        suffix: the ending of the name, e.g. `.mp4`.
+        beside: endings under which nothing may lie there either, such as a recording's action log.
+    """
+
+    def __init__(self, folder: Path, stem: str, suffix: str = "", *, beside: Iterable[str] = (".json",)) -> None:
+        for free in free_stems(folder, stem, {suffix, *beside}):
+            self.path = folder / f"{free}{suffix}"
+            self._owner = hidden_name(folder / f".{cut(free, _SHOWN_BYTES)}{_TAKEN}" / "owner")
+            try:
+                if not self._take():
+                    continue
+            except OSError:
+                return
+            if free == next(free_stems(folder, free, {suffix, *beside})):  # nobody has made it before it was taken
+                return
+            self.release()
+
+    def _take(self) -> bool:
+        """Whether it was taken; False if somebody else has it."""
+        while True:
+            try:
+                self._owner.parent.mkdir(parents=True)
+            except FileExistsError:
+                return False
+            with contextlib.suppress(FileNotFoundError):  # swept, as it belonged to nobody for a moment
+                self._owner.touch(exist_ok=False)
+                return True
+
+    def release(self) -> None:
+        """Lets others have the name, unless a file has it."""
+        with contextlib.suppress(OSError):
+            self._owner.unlink(missing_ok=True)
+            self._owner.parent.rmdir()
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def free_stems(folder: Path, stem: str, endings: Iterable[str]) -> Iterator[str]:
+    """The stem, `stem_2`, `stem_3` and so on, without those that something in the folder has with one of the endings.
+
+    One that would be too long for a file is cut.
+    """
+    stem = cut(stem, MOST_NAME_BYTES - _ENDING_BYTES)
+    for name in itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2))):
+        if not any(os.path.lexists(folder / f"{name}{ending}") for ending in endings):
+            yield name
 
 
 def sweep(folder: Path, *, at_start: bool = False) -> None:
@@ -74,6 +159,11 @@ def sweep(folder: Path, *, at_start: bool = False) -> None:
         else:
             with contextlib.suppress(OSError):
                 leftover.unlink()
+    for taken in folder.glob(f".*{_TAKEN}"):
+        if not taken.is_symlink():
+            sweep(taken, at_start=at_start)
+            with contextlib.suppress(OSError):  # its owner still runs
+                taken.rmdir()
 
 
 def _may_be_written(path: Path, machine: str, process: int) -> bool:

@@ -31,7 +31,8 @@ RESTORE = b"".join(
 SHOW_CURSOR = b"\x1b[?25h\x1b[0m"
 
 RUN, CHECKPOINT, GOODBYE = "run ", "checkpoint ", "goodbye"
-"""The lines that come through the pipe: the run's folder, its last checkpoint, and that the program ends normally."""
+"""The lines that come through the pipe: the run's folder and its last checkpoint, each as a Python string in ASCII, and
+that the program ends normally."""
 
 
 def restore(descriptor: int, attributes: list[Any]) -> None:
@@ -57,9 +58,9 @@ def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
     run = checkpoint = ""
     for line in map(os.fsdecode, sys.stdin.buffer):
         if line.startswith(RUN):
-            run, checkpoint = line.removeprefix(RUN).strip(), ""
+            run, checkpoint = ast.literal_eval(line.removeprefix(RUN)), ""
         elif line.startswith(CHECKPOINT):
-            checkpoint = line.removeprefix(CHECKPOINT).strip()
+            checkpoint = ast.literal_eval(line.removeprefix(CHECKPOINT))
         elif line.strip() == GOODBYE:
             return
     if attributes is not None and full_screen:
@@ -163,13 +164,13 @@ def guarded(*, full_screen: bool) -> Iterator[None]:
 def set_run(run: Path) -> None:
     """Tells the guard, if there is one, which run is trained."""
     if _guard is not None:
-        _guard.send(f"{RUN}{run}")
+        _guard.send(f"{RUN}{str(run)!a}")
 
 
 def set_checkpoint(folder: Path | None) -> None:
     """Tells the guard, if there is one, where the run was saved last."""
     if _guard is not None and folder is not None:
-        _guard.send(f"{CHECKPOINT}{folder}")
+        _guard.send(f"{CHECKPOINT}{str(folder)!a}")
 
 
 if __name__ == "__main__":

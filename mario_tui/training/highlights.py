@@ -16,7 +16,9 @@ from mario_tui import paths
 from mario_tui.errors import RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.play.evaluation import merit
+from mario_tui.printable import printable
 from mario_tui.store.history import EpisodeRecord
+from mario_tui.system.files import Reservation
 from mario_tui.training.events import (
     EpisodeEnded,
     Evaluated,
@@ -75,7 +77,7 @@ class Highlights(Observer):
         self._every, self._shortest = best_every_seconds, shortest_seconds
         self._best_at = 0.0
         self._waiting: dict[What, _Candidate] = {}
-        self._now: tuple[_Candidate, BackgroundRecording] | None = None
+        self._now: tuple[_Candidate, BackgroundRecording, Reservation | None] | None = None
         self._cleared = cleared
         merits = [merit(cleared=one.end == "clear", length=one.length, max_x=one.max_x) for one in earlier]
         self._best = max(merits, default=(False, 0))
@@ -142,21 +144,26 @@ class Highlights(Observer):
     def _continue(self, *, ending: bool = False) -> Iterator[Event]:
         """Reports what is done and starts what is due; at the end that is all, and for a moment it waits."""
         if self._now is not None:
-            candidate, recording = self._now
+            candidate, recording, name = self._now
             outcome = recording.wait(_LOOK_SECONDS) if ending else recording.outcome()
             if outcome is None:
                 return
             self._now = None
+            if name is not None:
+                name.release()
             if outcome.problem:
                 yield NotRecorded(candidate.what, outcome.problem)
             else:
                 stage = candidate.log.stage
                 yield Recorded(candidate.what, recording.output, stage, outcome.max_x, outcome.cleared)
         if due := self._take_due(ending):
+            name = None if due.what == "best" else self._new_name(due)
             try:
-                self._now = due, BackgroundRecording(due.log, self._path(due))
+                self._now = due, BackgroundRecording(due.log, name.path if name else self._make_way_for_best()), name
             except (RecordingError, OSError) as error:
-                yield NotRecorded(due.what, str(error))
+                if name is not None:
+                    name.release()
+                yield NotRecorded(due.what, printable(error))
 
     def _take_due(self, ending: bool) -> _Candidate | None:
         if first := self._waiting.pop("first-clear", None):
@@ -167,17 +174,20 @@ class Highlights(Observer):
             return self._waiting.pop("best")
         return None
 
-    def _path(self, candidate: _Candidate) -> Path:
-        if candidate.what == "best":
-            if not self._best_path.exists() or self._best_path.with_suffix(".gif").exists():  # the log is of another
-                library.set_aside(self._best_path)
-            return self._best_path
+    def _make_way_for_best(self) -> Path:
+        if not self._best_path.exists() or self._best_path.with_suffix(".gif").exists():  # the log is of another
+            library.set_aside(self._best_path)
+        return self._best_path
+
+    def _new_name(self, candidate: _Candidate) -> Reservation:
         stem = f"{self._run.name}-first-clear-{candidate.log.stage}"
-        return paths.unique_path(paths.recordings_dir(), stem, ".mp4")  # one may be of a part of the run given up
+        return Reservation(paths.recordings_dir(), stem, ".mp4")  # there may be one of a part of the run given up
 
     def close(self) -> None:
         self._waiting.clear()
         if self._now is not None:
-            _, recording = self._now
+            _, recording, name = self._now
             self._now = None
             recording.cancel()
+            if name is not None:
+                name.release()

@@ -151,7 +151,8 @@ class MetricLogger:
             content, older = self._due[path]
             try:
                 if older:
-                    write_atomically(path.with_name(f"{path.stem}.until-{paths.timestamp()}.csv"), path.read_bytes())
+                    aside = paths.unique_path(path.parent, f"{path.stem}.until-{paths.timestamp()}", ".csv", beside=())
+                    write_atomically(aside, path.read_bytes())
                 write_atomically(path, content)
             except OSError as error:
                 raise TrainingError(f"{path} cannot be written: {error.strerror}; make room, and begin again") from None

@@ -12,7 +12,11 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.run import run_lock, sweep_run
-from mario_tui.system.files import write_atomically
+from mario_tui.system.files import free_stems, write_atomically
+
+
+class RunExistsError(InputError):
+    """There is a run of that name, or a training is about to make it."""
 
 
 class RunFolder:
@@ -31,7 +35,7 @@ class RunFolder:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise InputError(
+            raise RunExistsError(
                 f"the run {path.name!r} is being trained by another mario-tui: stop that one first"
             ) from None
         except OSError as error:  # as on some network drives
@@ -46,10 +50,21 @@ class RunFolder:
 
         Raises InputError if a run of that name exists or is in use.
         """
-        run = cls(paths.run_dir(name or paths.new_run_name(config.stage)), config)
+        if name is not None:
+            return cls._create(name, config)
+        for free in free_stems(paths.checkpoints_dir(), paths.new_run_name(config.stage), {""}):
+            with contextlib.suppress(RunExistsError):  # another training began in this second
+                return cls._create(free, config)
+        raise AssertionError("there is always another name")
+
+    @classmethod
+    def _create(cls, name: str, config: TrainingConfig) -> RunFolder:
+        run = cls(paths.run_dir(name), config)
         if step_folders(run.path) or (run.path / "metrics.csv").exists():
             run.close()
-            raise InputError(f"a run named {run.path.name!r} exists: continue it with --resume, or choose another name")
+            raise RunExistsError(
+                f"a run named {run.path.name!r} exists: continue it with --resume, or choose another name"
+            )
         run._new = True
         return run
 

@@ -6,12 +6,13 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.tui import kitty_graphics, text
 from mario_tui.tui.jobs import Jobs
 from mario_tui.tui.keyboard import KeyReleased
@@ -226,14 +227,16 @@ class MarioTuiApp(App[int]):
         if self.is_web:
             self.deliver_screenshot()
             return
-        path = self.services.new_recording_path("screenshot", ".svg")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.export_screenshot(), encoding="utf-8")
+            path = self.services.save_screenshot(self.export_screenshot())
         except OSError as error:
-            self.notify(f"no picture can be kept in {path.parent}: {error.strerror}", severity="error", markup=False)
+            folder = self.services.recordings_dir()
+            self.notify(f"no picture can be kept in {folder}: {error.strerror}", severity="error", markup=False)
         else:
             self.notify(f"saved {path}", title="Screenshot", markup=False)
+
+    def notify(self, message: str, **options: Any) -> None:
+        super().notify(text.printable_lines(message), **options)
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         if self.graphics is None:
@@ -285,7 +288,7 @@ class MarioTuiApp(App[int]):
         except MarioTuiError as error:
             self.start_problem = str(error)
         except Exception as error:
-            self.start_problem = f"training could not start: {type(error).__name__}: {error}"
+            self.start_problem = printable(f"training could not start: {type(error).__name__}: {error}")
         finally:
             self.session_is_loading = False
         if self.start_problem:
@@ -308,7 +311,7 @@ class MarioTuiApp(App[int]):
             )
             if not self.leaving.begun and not seen:
                 timeout = 15 if notice.kind in ("failed", "warning", "not_recorded") else 5
-                self.notify(notice.text, severity=severity, timeout=timeout, markup=False)  # type: ignore[arg-type]
+                self.notify(notice.text, severity=severity, timeout=timeout, markup=False)
 
     def training_line(self) -> tuple[str, tuple[str, ...]]:
         """Status and details for the line at the top of every screen."""
@@ -320,7 +323,7 @@ class MarioTuiApp(App[int]):
         return snapshot.status, (
             f"stage {snapshot.config.stage}",
             f"step {text.count(snapshot.step)}",
-            snapshot.run,
+            printable(snapshot.run),
             snapshot.device,
         )
 

@@ -89,10 +89,11 @@ class Jobs:
         log = info.log
         if log is None:
             return
-        output = self._app.services.new_recording_path(info.path.stem, suffix)
         self._record(
             Job(f"recording {suffix[1:].upper()}", info.path.name),
-            lambda progress, cancelled: self._app.services.convert(log, output, scale, progress, cancelled),
+            lambda progress, cancelled: self._app.services.convert(
+                log, info.path.stem, suffix, scale, progress, cancelled
+            ),
         )
 
     def evaluate(self, agent: Agent) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui import paths
+from mario_tui.printable import printable
 from mario_tui.store import lookup
 from mario_tui.system import crash, guard
 from mario_tui.tui.app import MarioTuiApp
@@ -78,10 +79,13 @@ def _say_goodbye(app: MarioTuiApp) -> None:
     if session is not None and run is not None:
         snapshot = session.snapshot
         if snapshot.status == "failed":
-            name = f" {snapshot.run}" if snapshot.run else ""
-            print(f"mario-tui: the training{name} failed: {snapshot.problem}", file=sys.stderr)
+            name = f" {printable(snapshot.run)}" if snapshot.run else ""
+            print(f"mario-tui: the training{name} failed: {printable(snapshot.problem)}", file=sys.stderr)
         elif app.leaving.abandoned and session.alive:
-            print(f"mario-tui: left at step {snapshot.step:,} of {snapshot.run} without saving", file=sys.stderr)
+            print(
+                f"mario-tui: left at step {snapshot.step:,} of {printable(snapshot.run)} without saving",
+                file=sys.stderr,
+            )
         steps = lookup.step_folders(run)
         if steps:
             print(crash.go_on(steps[-1]))

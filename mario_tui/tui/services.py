@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mario_tui.config import TrainingConfig
 from mario_tui.tui.preferences import Preferences
@@ -40,6 +40,11 @@ def short_name(agent: Agent) -> str:
     if not isinstance(agent, Path):
         return agent.source
     return f"{agent.parent.name}/{agent.name}" if not agent.suffix else agent.name
+
+
+def is_log(agent: Agent) -> TypeGuard[Path]:
+    """Whether it is no agent, but the action log of a recording."""
+    return isinstance(agent, Path) and agent.suffix == ".json" and not agent.is_dir()
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Services:
         from mario_tui.play.agent_player import AgentPlayer
         from mario_tui.play.log_player import LogPlayer
 
-        if isinstance(agent, Path) and agent.suffix == ".json":
+        if is_log(agent):
             return LogPlayer(lambda: _logs(agent))
         return AgentPlayer(lambda: _policy(agent), stage=stage)
 
@@ -129,8 +134,8 @@ class Services:
         from mario_tui.video.record import record_replay
 
         log = ActionLog.of_frames(stage, frame_skip, held)
-        output = paths.new_recording_path(name, ".mp4")
-        return record_replay(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
+        with paths.new_recording(name, ".mp4") as output:
+            return record_replay(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
 
     def list_recordings(self) -> Sequence[RecordingInfo]:
         from mario_tui.video import library
@@ -142,10 +147,14 @@ class Services:
 
         return paths.recordings_dir()
 
-    def new_recording_path(self, stem: str, suffix: str) -> Path:
+    def save_screenshot(self, picture: str) -> Path:
+        """Keeps an SVG beside the recordings, as many a machine has no folder of downloads."""
         from mario_tui import paths
+        from mario_tui.system.files import write_atomically
 
-        return paths.new_recording_path(stem, suffix)
+        with paths.new_recording("screenshot", ".svg") as path:
+            write_atomically(path, picture)
+            return path
 
     def trash_recording(self, path: Path) -> None:
         from mario_tui.video import library
@@ -155,16 +164,20 @@ class Services:
     def convert(
         self,
         log_path: Path,
-        output: Path,
+        stem: str,
+        suffix: str,
         scale: int,
         progress: Progress,
         cancelled: Callable[[], bool],
     ) -> Recording:
-        """Makes a video of a recording's action log again, in another format or size."""
+        """Makes a video of a recording's action log again, in another format or size, under a new name."""
+        from mario_tui import paths
         from mario_tui.video.record import record_replay
 
         logs, first_frame = _logs(log_path)
-        return record_replay(logs, output, scale=scale, first_frame=first_frame, progress=progress, cancelled=cancelled)
+        more: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
+        with paths.new_recording(stem, suffix) as output:
+            return record_replay(logs, output, scale=scale, first_frame=first_frame, **more)
 
     def catalog(self) -> Catalog:
         """All runs and checkpoints, from one look at the disk."""
@@ -254,9 +267,9 @@ class Services:
         """Records the greedy episode of an agent under a new name in the recordings folder."""
         from mario_tui.video import record_agent
 
-        output = record_agent.default_output(agent, suffix)
         stages = () if stage is None else (stage,)
-        return record_agent.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
+        with record_agent.new_output(agent, suffix) as output:
+            return record_agent.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
 
     def record_grid(self, run: RunSummary, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
         """Records up to six whole checkpoints of a run side by side, from its first to its newest."""
@@ -267,8 +280,8 @@ class Services:
 
         whole = sorted((info for info in run.checkpoints if info.whole), key=lambda info: info.step)
         policies = [load_policy(info.path) for info in evenly_spaced(whole, GRID_PANELS)]
-        output = paths.new_recording_path(f"{run.run}_grid", ".mp4")
-        return record_grid(policies, output, progress=progress, cancelled=cancelled)
+        with paths.new_recording(f"{run.run}_grid", ".mp4") as output:
+            return record_grid(policies, output, progress=progress, cancelled=cancelled)
 
     def free_memory_bytes(self) -> int:
         from mario_tui.system import free_memory

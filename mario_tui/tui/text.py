@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from mario_tui.printable import printable
+
 HOW_TO_LEARN_FROM = "an agent learns from it with 'mario-tui train --demonstrations plays/'"
 """What follows where a game played by hand was kept."""
 
@@ -72,6 +74,11 @@ def size(number_bytes: float) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:,.1f} TB"
+
+
+def printable_lines(text: str) -> str:
+    """Each line as it can be shown, see `printable`."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def age(created: str, now: datetime) -> str:

@@ -13,6 +13,8 @@ from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import load_logs
 from mario_tui.store.untrusted import read_json
+from mario_tui.system.files import Reservation
+from mario_tui.video.log_beside import is_video, other_videos
 from mario_tui.video.writer import EMULATOR_FPS, FPS_CHOICES
 
 
@@ -48,17 +50,14 @@ class RecordingInfo:
 
 
 def list_recordings() -> list[RecordingInfo]:
-    """Every video in the recordings folder, the newest first."""
+    """Every video in the recordings folder, the newest first; a hidden one only if there is an action log to it."""
     folder = paths.recordings_dir()
     if not folder.is_dir():
         return []
-    videos = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in FPS_CHOICES and not path.name.startswith(".")
-        if path.name.isprintable() and path.is_file()
-    ]
-    return sorted(map(describe, videos), key=lambda info: (info.created, info.path.name), reverse=True)
+    infos = [describe(path) for path in folder.iterdir() if is_video(path)]
+    # A hidden one without a log is none of ours, e.g. ._a.mp4, as macOS makes them.
+    ours = [info for info in infos if info.log is not None or not info.path.name.startswith(".")]
+    return sorted(ours, key=lambda info: (info.created, info.path.name), reverse=True)
 
 
 def describe(path: Path) -> RecordingInfo:
@@ -112,20 +111,21 @@ def best_path(run: Path) -> Path:
 def set_aside(video: Path) -> None:
     """Gives a recording another name: its videos of every kind and its action log, as far as they exist."""
     kinds = (*FPS_CHOICES, ".json")
-    new = paths.unique_path(video.parent, video.stem, video.suffix, beside=kinds)
-    for kind in kinds:
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(video.with_suffix(kind), new.with_suffix(kind))
+    if not any(os.path.lexists(video.with_suffix(kind)) for kind in kinds):
+        return
+    with Reservation(video.parent, video.stem, video.suffix, beside=kinds) as new:
+        for kind in kinds:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(video.with_suffix(kind), new.with_suffix(kind))
 
 
 def trash(path: Path) -> Path:
     """Moves a video and its action log into the trash folder beside the recordings; returns where the video is now."""
     folder = paths.recordings_dir() / ".trash"
     folder.mkdir(parents=True, exist_ok=True)
-    moved = paths.unique_path(folder, f"{paths.timestamp()}_{path.stem}", path.suffix)
     log = path.with_suffix(".json")
-    others = [other for other in FPS_CHOICES if other != path.suffix and path.with_suffix(other).exists()]
-    if log.exists() and not others:  # an MP4 and a GIF of one play share its log
-        os.rename(log, moved.with_suffix(".json"))
-    os.rename(path, moved)
+    with Reservation(folder, f"{paths.timestamp()}_{path.stem}", path.suffix) as moved:
+        if log.exists() and not other_videos(path):  # an MP4 and a GIF of one play share its log
+            os.rename(log, moved.with_suffix(".json"))
+        os.rename(path, moved)
     return moved

@@ -35,6 +35,19 @@ def log_path_of(video: str | Path, logs: Sequence[ActionLog] = ()) -> Path:
     return path
 
 
+def other_videos(video: Path) -> list[Path]:
+    """The videos that have the same action log, as a GIF has that was made of an MP4."""
+    if not video.parent.is_dir():
+        return []
+    others = (path for path in video.parent.iterdir() if path.stem == video.stem and path.name != video.name)
+    return list(filter(is_video, others))
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is one, by its ending."""
+    return path.suffix.lower() in FPS_CHOICES and path.is_file()
+
+
 def _same_play(found: Sequence[ActionLog], logs: Sequence[ActionLog]) -> bool:
     """Whether a log begins with a play, as one does of which a part is recorded."""
     return len(found) == len(logs) and all(map(ActionLog.begins_with, found, logs))
@@ -42,8 +55,7 @@ def _same_play(found: Sequence[ActionLog], logs: Sequence[ActionLog]) -> bool:
 
 def _goes_with(log: Path, video: Path) -> bool:
     """Whether an action log is an older video's alone: not of one of another kind, nor of a game played by hand."""
-    others = [video.with_suffix(suffix) for suffix in FPS_CHOICES if suffix != video.suffix.lower()]
-    if not video.exists() or any(other.exists() for other in others):
+    if not video.exists() or other_videos(video):
         return False
     content = json.loads(log.read_bytes())  # an action log has been read from it
     return not (isinstance(content, dict) and content.get("played_by"))

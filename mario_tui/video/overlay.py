@@ -94,7 +94,7 @@ def label(left: str, right: str, *, bright: bool = False) -> np.ndarray:
     image, font = Image.new("RGB", (WIDTH, HEADER_HEIGHT), BACKGROUND), _font()
     draw = ImageDraw.Draw(image)
     draw.fontmode = "1"
-    draw.text((4, 2), left, TEXT, font)
+    draw.text((4, 2), left.encode("latin-1", "replace").decode("latin-1"), TEXT, font)  # the font has no other letters
     draw.text((WIDTH - 4 - font.getlength(right), 2), right, GOLD if bright else BRIGHT, font)
     return np.asarray(image)
 

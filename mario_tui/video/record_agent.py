@@ -11,17 +11,18 @@ from mario_tui.buttons import action_names
 from mario_tui.game.stages import check_stage
 from mario_tui.play.evaluation import check_protocol, evaluate
 from mario_tui.play.rollout import rollout
+from mario_tui.system.files import Reservation
 from mario_tui.video.record import Clip, Progress, Recording, RecordingCancelledError, record_episodes
 from mario_tui.video.writer import check_video
 
 
-def default_output(agent: Path | Policy, suffix: str) -> Path:
-    """A new file in the recordings folder, named after run, step and time."""
+def new_output(agent: Path | Policy, suffix: str) -> Reservation:
+    """A new name in the recordings folder, made of run, step and time."""
     if not isinstance(agent, Path):
         stem = f"{agent.source.partition(',')[0]}_step-{agent.step:09d}"
     else:
         stem = agent.stem if agent.suffix == ".chkpt" else f"{agent.parent.name}_{agent.name}"
-    return paths.new_recording_path(stem, suffix)
+    return paths.new_recording(stem, suffix)
 
 
 def record_agent(

@@ -23,7 +23,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.system.files import hidden_name, sweep
+from mario_tui.system.files import MOST_NAME_BYTES, hidden_name, sweep
 
 EMULATOR_FPS = 60
 FPS_CHOICES = {".mp4": (60, 30, 15), ".gif": (30, 15)}
@@ -48,8 +48,19 @@ def check_video(path: str | Path, *, scale: int, fps: int | None = None) -> int:
     path = Path(path)
     choices = FPS_CHOICES.get(path.suffix.lower())
     if choices is None:
-        raise InputError(f"{path} cannot be recorded to: the name must end in .mp4 or .gif")
-    if path.is_dir():
+        raise InputError(f"{path} cannot be recorded to: it must be a name and then .mp4 or .gif")
+    log = path.with_suffix(".json")
+    if (length := len(os.fsencode(log.name))) > MOST_NAME_BYTES:
+        raise InputError(
+            f"{path.name[:40]}... cannot be recorded to: the name is too long, as that of the action log beside it "
+            f"would have {length} bytes of {MOST_NAME_BYTES} at most"
+        )
+    try:
+        is_folder = path.is_dir()
+        log.exists()
+    except OSError as error:
+        raise InputError(f"{str(path)[:80]}... cannot be recorded to: {error.strerror}") from None
+    if is_folder:
         raise InputError(f"{path} cannot be recorded to: it is a folder")
     if not 1 <= scale <= MAX_SCALE:
         raise InputError(f"scale {scale} cannot be recorded: take a whole number from 1 to {MAX_SCALE}")
@@ -89,7 +100,8 @@ class VideoWriter:
         self._closed = False
         # A folder, since an encoder that is killed at its start may still create its file, but no folder for it.
         self._folder = hidden_name(self.path)
-        self._partial = self._folder / self.path.name
+        # Under names of our own: ffmpeg would take a colon for the end of a protocol. An absolute path has none.
+        self._partial = self._folder.absolute() / f"video{self.path.suffix.lower()}"
         self._beside: tuple[Path, Path] | None = None  # a text's name until the end, and its own
         self.replaces = self.path.exists()
         """Whether there was a file of that name at the beginning, which this one will replace."""
@@ -141,7 +153,7 @@ class VideoWriter:
 
     def put_beside(self, path: Path, text: str) -> None:
         """Makes a text file get its name together with the video, or not at all; RecordingError if it cannot."""
-        partial = self._folder / path.name
+        partial = self._folder / "beside"
         self._beside = partial, path
         try:
             with partial.open("w", encoding="utf-8") as file:
@@ -254,21 +266,22 @@ class VideoWriter:
 
 
 def _count_frames(video: Path) -> int:
-    """How many frames imageio reads from a file: ffmpeg's decoder for MP4, Pillow's for GIF.
+    """How many frames are read from a file: by ffmpeg's decoder for MP4, by Pillow's for GIF.
+
+    imageio itself is not asked, since it looks for addresses and archives in the path.
 
     Raises ValueError for a GIF without its last byte, which Pillow reads as if it were whole.
     """
-    import imageio.v2
-    import imageio.v3
+    from PIL import Image
 
     if video.suffix.lower() == ".gif":
         with video.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             if file.read() != _GIF_TRAILER:
                 raise ValueError("the GIF was cut off")
-        return int(imageio.v3.improps(video, plugin="pillow", index=...).n_images)
-    with imageio.v2.get_reader(video, format="FFMPEG") as reader:
-        return int(reader.count_frames())
+        with Image.open(video) as image:
+            return int(getattr(image, "n_frames", 1))
+    return int(imageio_ffmpeg.count_frames_and_secs(video)[0])
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -81,3 +81,71 @@ def test_free_bytes_of_what_cannot_be_looked_at(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "exists", refuse)
     assert files.free_bytes(tmp_path) is None
+
+
+def reserved(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith(".mario-tui-taken"))
+
+
+def test_a_name_is_given_once_until_it_is_released(tmp_path: Path) -> None:
+    first = files.Reservation(tmp_path, "a", ".mp4")
+    second = files.Reservation(tmp_path, "a", ".gif")
+    assert (first.path.name, second.path.name) == ("a.mp4", "a_2.gif")
+    first.release()
+    with files.Reservation(tmp_path, "a", ".mp4") as again:
+        assert again.name == "a.mp4"
+        again.touch()
+    second.release()
+    assert reserved(tmp_path) == []
+    with files.Reservation(tmp_path, "a", ".mp4") as third:
+        assert third.name == "a_2.mp4"
+
+
+def test_a_name_is_taken_by_what_lies_beside(tmp_path: Path) -> None:
+    (tmp_path / "a.json").touch()
+    with files.Reservation(tmp_path, "a", ".mp4") as path:
+        assert path.name == "a_2.mp4"
+
+
+def test_a_reservation_of_the_dead_is_swept_and_one_of_the_living_is_not(tmp_path: Path, ended: int) -> None:
+    reservation = files.Reservation(tmp_path, "alive", ".mp4")
+    for name, process in (("dead", ended), ("parents", os.getppid())):
+        taken = tmp_path / f".{name}.mario-tui-taken"
+        taken.mkdir()
+        left_by(process, taken)
+    (tmp_path / ".nobodys.mario-tui-taken").mkdir()
+    files.sweep(tmp_path)
+    assert reserved(tmp_path) == [".alive.mario-tui-taken", ".parents.mario-tui-taken"]
+    reservation.release()
+    assert reserved(tmp_path) == [".parents.mario-tui-taken"]
+
+
+def test_many_processes_get_a_name_each(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from mario_tui.system.files import Reservation\n"
+        "names = [Reservation(Path(sys.argv[1]), 'a', '.mp4').path.name for _ in range(20)]\n"
+        "print(*names, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program}", str(tmp_path)]
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    names = [name for process in started if process.stdout for name in process.stdout.readline().split()]
+    assert len(names) == len(set(names)) == 80
+    for process in started:
+        process.kill()
+        process.communicate()
+    files.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 127, "\udcff" * 255, "a\nb", "x"])
+def test_there_is_room_for_a_hidden_name_beside_any_name(tmp_path: Path, name: str, ended: int) -> None:
+    files.write_atomically(tmp_path / name, "whole")
+    hidden = files.hidden_name(tmp_path / name)
+    assert hidden != files.hidden_name(tmp_path / f"{name[:-1]}y")
+    hidden.touch()
+    with files.Reservation(tmp_path, name, ".mp4") as path:
+        path.with_suffix(".json").touch()
+    assert path.stem.startswith(name[:50])
+    path.with_suffix(".json").unlink()
+    files.sweep(tmp_path, at_start=True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

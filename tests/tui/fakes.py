@@ -560,9 +560,6 @@ class World(Services):
     def recordings_dir(self) -> Path:
         return Path("/recordings")
 
-    def new_recording_path(self, stem: str, suffix: str) -> Path:
-        return Path(f"/recordings/{stem}_new{suffix}")
-
     def preferences(self) -> Preferences:
         return self.user_preferences
 
@@ -646,9 +643,10 @@ class World(Services):
         self.trashed.append(path)
         self.recordings = [info for info in self.recordings if info.path != path]
 
-    def convert(self, log_path: Path, output: Path, scale: int, progress: Any, cancelled: Any) -> Any:
+    def convert(self, log_path: Path, stem: str, suffix: str, scale: int, progress: Any, cancelled: Any) -> Any:
         if self.job_problem:
             raise MarioTuiError(self.job_problem)
+        output = Path(f"/recordings/{stem}_new{suffix}")
         self.converted.append((log_path, output, scale))
         self.recordings.insert(0, recording(output.name))
         return SimpleNamespace(path=output, seconds=4.0, cleared=False, max_x=722)

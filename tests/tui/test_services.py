@@ -65,9 +65,10 @@ def test_what_was_played_is_recorded_from_a_frame_on_and_made_again_as_a_gif(hom
     assert made.frames == 16
     log = ActionLog.load(made.action_log)
     assert (log.frame_skip, len(log.buttons)) == (1, 40)
-    gif = Services().new_recording_path("again", ".gif")
-    again = Services().convert(made.action_log, gif, 1, nothing, never)
-    assert (again.frames, again.path) == (16, gif)
+    again = Services().convert(made.action_log, "again", ".gif", 1, nothing, never)
+    assert again.frames == 16
+    assert (again.path.parent, again.path.suffix) == (paths.recordings_dir(), ".gif")
+    assert again.path.name.startswith("again_")
     assert replay(ActionLog.load(again.action_log)).ram_crc32 == replay(log).ram_crc32
 
 
@@ -97,7 +98,7 @@ def test_a_recording_plays_from_where_its_video_begins_however_its_folder_is_nam
     (home / "link").symlink_to(home)
     monkeypatch.chdir(home)
     monkeypatch.setenv("MARIO_TUI_HOME", "." if kind == "relative" else str(home / "link"))
-    again = Services().convert(made.action_log.resolve(), home / "again.gif", 1, nothing, never)
+    again = Services().convert(made.action_log.resolve(), "again", ".gif", 1, nothing, never)
     assert again.frames == 16
 
 

@@ -13,6 +13,8 @@ from textual.content import Content
 from textual.markup import escape
 from textual.widgets import DataTable, Static
 
+from mario_tui.paths import RUN_NAME_RULE
+from mario_tui.printable import printable
 from mario_tui.tui import run_tree, text
 from mario_tui.tui.run_tree import BEST_FIRST, ORDERS, Row
 from mario_tui.tui.screens.compare import MOST_COMPARED, CompareScreen
@@ -411,7 +413,7 @@ class CheckpointsScreen(ListScreen[Row]):
             if line is not None:
                 self.do(lambda: self.app.services.annotate(info.path, line))
 
-        question = f"A line to keep with {info.run}, step {text.count(info.step)}."
+        question = f"A line to keep with {printable(info.run)}, step {text.count(info.step)}."
         self.app.push_screen(LineScreen("Note", question, value=info.note, yes="keep it"), accept)
 
     def action_rename(self) -> None:
@@ -427,15 +429,16 @@ class CheckpointsScreen(ListScreen[Row]):
             self._open |= {renamed} if run.path in self._open else set()
 
         def accept(name: str | None) -> None:
-            if name and name != run.run:
-                self.do(lambda: rename(name), f"{run.run} is now {name}")
+            if name and name != before:
+                self.do(lambda: rename(name), f"{before} is now {name}")
 
-        question = "Another name for this run and all its checkpoints: letters, digits, '.', '_' and '-'."
+        before = printable(run.run)
+        question = f"Another name for this run and all its checkpoints: {RUN_NAME_RULE}."
 
         def problem_of(name: str) -> str:
-            return "" if name == run.run else self.app.services.run_name_problem(name)
+            return "" if name == before else self.app.services.run_name_problem(name)
 
-        screen = LineScreen("Rename run", question, value=run.run, yes="rename", problem_of=problem_of)
+        screen = LineScreen("Rename run", question, value=before, yes="rename", problem_of=problem_of)
         self.app.push_screen(screen, accept)
 
     def action_export(self) -> None:
@@ -449,7 +452,7 @@ class CheckpointsScreen(ListScreen[Row]):
 
         question = f"A name for a copy of step {text.count(info.step)}: what plays, a few MB, not what training needs."
         name_problem = self.app.services.run_name_problem
-        value = f"{info.run}-agent"
+        value = f"{printable(info.run)}-agent"
         self.app.push_screen(LineScreen("Export", question, value=value, yes="export", problem_of=name_problem), accept)
 
     def action_trash(self) -> None:

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.store.history import COMPARED
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
@@ -85,7 +86,7 @@ class CompareScreen(MarioScreen):
         lengths = [f" to step {text.compact(line[-1][0])}" if line else " no episodes" for line in lines]
         return Content.assemble(
             *(
-                (f"━━ {run.name}{lengths[number] if lengths else ''}   ", COLOURS[number])
+                (f"━━ {printable(run.name)}{lengths[number] if lengths else ''}   ", COLOURS[number])
                 for number, run in enumerate(self._runs)
             )
         )

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.list import shortened
@@ -169,7 +170,7 @@ class HomeScreen(MarioScreen):
         with app.batch_update():
             last = "last training" if snapshot.status in ("finished", "failed") else "training now"
             self.query_one("#training").border_title = last.capitalize()
-            line = Content.assemble((snapshot.run, "bold"), f"  stage {snapshot.config.stage}  ")
+            line = Content.assemble((printable(snapshot.run), "bold"), f"  stage {snapshot.config.stage}  ")
             hint = ("press [b]t[/b] to see it", f"[b]{snapshot.status}[/b]")
             self.query_one("#training-line", Static).update(
                 line + Content.from_markup(f"[$foreground 60%]{hint[1]} · {hint[0]}[/]")

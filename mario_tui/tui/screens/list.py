@@ -16,6 +16,8 @@ from textual.events import Click
 from textual.widgets import DataTable, Static
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.printable import printable
+from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen
 
@@ -50,7 +52,8 @@ class Table(DataTable[Text], inherit_bindings=False):
 
 
 def shortened(name: str, width: int) -> str:
-    """A name that is too long with its middle left out, since names differ at their ends."""
+    """A name as it can be shown; of one that is too long the middle is left out, since names differ at their ends."""
+    name = printable(name)
     if len(name) <= width:
         return name
     tail = (width - 1) // 2
@@ -204,7 +207,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         info = self.selected
         line, problem = ("", False) if info is None else self.describe(info)
         widget = self.query_one("#selected", Static)
-        widget.update(Content(line))
+        widget.update(Content(text.printable_lines(line)))
         widget.set_class(problem, "-problem")
 
     def do(self, work: Callable[[], object], done: str = "") -> None:
@@ -228,7 +231,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.app.push_screen(
             ConfirmScreen(
                 f"Delete {what}?",
-                f"{name} moves to {self.TRASH}, where it can be taken back.",
+                f"{printable(name)} moves to {self.TRASH}, where it can be taken back.",
                 yes="move to trash",
                 no="keep",
                 key="d",

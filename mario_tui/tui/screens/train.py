@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
@@ -352,7 +353,7 @@ class TrainScreen(MarioScreen):
     def action_window(self) -> None:
         session = self.app.session
         if session is not None:
-            name = f"{session.snapshot.config.stage}  {session.snapshot.run}"
+            name = f"{session.snapshot.config.stage}  {printable(session.snapshot.run)}"
             self.app.training_window.toggle(lambda: self.app.services.open_window(TrainingSource(session), name))
 
     def action_note(self) -> None:
@@ -470,7 +471,7 @@ def warnings_of(snapshot: TrainingSnapshot, silent_seconds: float = 0.0) -> Cont
 def summary_of(snapshot: TrainingSnapshot) -> Content:
     """What a training that has ended came to, and what to press next."""
     if snapshot.status == "failed":
-        head = Content.assemble(("Training failed. ", "bold $error"), snapshot.problem)
+        head = Content.assemble(("Training failed. ", "bold $error"), printable(snapshot.problem))
     else:
         head = Content.assemble(
             ("Training has ended: ", "bold $success"),

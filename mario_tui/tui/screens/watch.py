@@ -13,9 +13,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.screens.game_screen import ENDS, GameScreen
-from mario_tui.tui.services import short_name
+from mario_tui.tui.services import is_log, short_name
 from mario_tui.tui.widgets.game_view import GameView, rgb
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.pad import Pad
@@ -200,8 +201,8 @@ class WatchScreen(GameScreen):
     @property
     def who(self) -> str:
         if self._player is not None and self._player.policy is not None:
-            return self._player.policy.source
-        return self._agent.name if isinstance(self._agent, Path) else self._agent.source
+            return printable(self._player.policy.source)
+        return printable(self._agent.name if isinstance(self._agent, Path) else self._agent.source)
 
     @property
     def controls(self) -> Controls | None:
@@ -220,7 +221,7 @@ class WatchScreen(GameScreen):
     @property
     def _is_log(self) -> bool:
         """Whether this is a recording, which is replayed without an agent."""
-        return isinstance(self._agent, Path) and self._agent.suffix == ".json"
+        return is_log(self._agent)
 
     def compose_body(self) -> ComposeResult:
         yield GameView("loading PyTorch and the game ...", graphics=self.app.graphics, id="game")
@@ -246,7 +247,7 @@ class WatchScreen(GameScreen):
         except MarioTuiError as error:
             self._problem = str(error)
         except Exception as error:
-            self._problem = f"{self.who} cannot be played: {type(error).__name__}: {error}"
+            self._problem = printable(f"{self.who} cannot be played: {type(error).__name__}: {error}")
         else:
             if self._gone:
                 return
