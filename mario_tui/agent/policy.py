@@ -20,7 +20,7 @@ from mario_tui.buttons import ACTION_SETS, ActionSet
 from mario_tui.config import check_settings
 from mario_tui.errors import CheckpointError
 from mario_tui.printable import printable
-from mario_tui.store import checkpoint, lookup
+from mario_tui.store import checkpoint, named
 from mario_tui.store.untrusted import one_line_error
 
 _TUTORIAL_SETS: tuple[ActionSet, ...] = ("tutorial", "right_only", "simple", "complex")
@@ -77,7 +77,7 @@ def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
 
     Raises CheckpointError if there is none, or if it is damaged, foreign or of another format.
     """
-    found = lookup.find_checkpoint(path)
+    found = named.find_checkpoint(path)
     return _from_tutorial(found, device) if found.is_file() else _from_folder(found, device)
 
 

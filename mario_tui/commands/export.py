@@ -8,11 +8,11 @@ import json
 from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.printable import printable
-from mario_tui.store import lookup
+from mario_tui.store import named
 
 
 def export(arguments: argparse.Namespace) -> int:
-    path = lookup.find_checkpoint(arguments.checkpoint)
+    path = named.find_checkpoint(arguments.checkpoint)
     if not path.is_dir():
         raise InputError(f"{path} is no checkpoint folder: only one of those can be exported")
     paths.check_run_name(arguments.name)

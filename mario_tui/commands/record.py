@@ -11,13 +11,13 @@ from mario_tui.commands.recording_progress import outcome_of, recording_progress
 from mario_tui.errors import InputError
 from mario_tui.game.stages import check_stage
 from mario_tui.printable import printable
-from mario_tui.store import lookup
+from mario_tui.store import lookup, named
 from mario_tui.store.catalog import evenly_spaced
 
 
 def record(arguments: argparse.Namespace) -> int:
     stages = [check_stage(stage) for stage in arguments.stage or ()]
-    found = [lookup.find_checkpoint(text) for text in arguments.checkpoint]
+    found = [named.find_checkpoint(text) for text in arguments.checkpoint]
     if arguments.grid is not None:
         if len(found) > 1:
             raise InputError("--grid takes checkpoints of one run: name one, or all checkpoints without --grid")

@@ -13,7 +13,7 @@ from typing import Any
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.printable import printable
-from mario_tui.store import lookup
+from mario_tui.store import lookup, named
 from mario_tui.system import output
 from mario_tui.tui import text
 from mario_tui.tui.services import Services
@@ -36,7 +36,7 @@ def delete(arguments: argparse.Namespace) -> int:
     path = _find_run(arguments.path)
     if path is None:
         path = _checkpoint(arguments.path)
-        if path != lookup.find_path(arguments.path):
+        if path != named.find_path(arguments.path):
             raise InputError(
                 f"{arguments.path!r} is neither a run nor a checkpoint: 'mario-tui checkpoints' lists those"
             )
@@ -120,7 +120,7 @@ def _find_run(name: str) -> Path | None:
     if by_name is not None:
         return by_name
     try:
-        path = lookup.find_path(name)
+        path = named.find_path(name)
     except CheckpointError:
         return None
     return next((run for run in runs if run.resolve() == path), None)
@@ -135,7 +135,7 @@ def _run(name: str) -> Path:
 
 def _checkpoint(name: str) -> Path:
     """The checkpoint folder that a user means, in a run of the folder of runs; of a run its newest."""
-    path = lookup.find_checkpoint(name)
+    path = named.find_checkpoint(name)
     if not path.is_dir():
         raise InputError(f"{path} is a file of the tutorial: name a checkpoint of a run")
     if path.parent not in [run.resolve() for run in lookup.runs()]:

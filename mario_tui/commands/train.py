@@ -17,7 +17,7 @@ from mario_tui.commands.reporters import JsonLines, Lines, ProgressBar, Reporter
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
 from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.printable import printable
-from mario_tui.store import lookup
+from mario_tui.store import named
 from mario_tui.store.run import find_resumable
 from mario_tui.system import crash, guard, output
 from mario_tui.training.events import Event, Paused
@@ -122,8 +122,8 @@ def _trouble(event: Event) -> str:
 
 def _checkpoint_to_resume(text: str) -> Path:
     """The checkpoint meant; of a run the one to continue, and where that is not the newest, it is said."""
-    found = lookup.find_checkpoint(text)
-    if lookup.find_run(text) is None:
+    found = named.find_checkpoint(text)
+    if named.find_run(text) is None:
         return found
     taken, why = find_resumable(found.parent)
     if why:

@@ -7,11 +7,11 @@ import sys
 
 from mario_tui.errors import CheckpointError
 from mario_tui.printable import printable
-from mario_tui.store import checkpoint, lookup
+from mario_tui.store import checkpoint, named
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    path = lookup.find_checkpoint(arguments.path)
+    path = named.find_checkpoint(arguments.path)
     try:
         if path.is_file():
             from mario_tui.agent.policy import load_policy

@@ -28,7 +28,7 @@ class CheckpointInfo:
         whole: whether nothing wrong was found: all parts are there and have their sizes.
         verified: whether it was also read through, and is as it was saved.
         problem: what is wrong with one that is not whole.
-        best: whether the run's link `best` leads to it.
+        best: whether it was measured to be the best of its run, see `evaluations.best`.
         greedy_clear, robust_clear_rate: as they were measured; None if they were not.
         robust_episodes: over how many episodes the robust clear rate was measured; 0 if it was not, or is not known.
         rank: orders checkpoints by what was measured of them, see `evaluations.rank`.
@@ -179,10 +179,11 @@ def scan() -> Catalog:
 
 
 def _summary(run: Path) -> RunSummary:
-    known, best = evaluations.load(run), evaluations.linked_best(run)
+    known, manifests = evaluations.load(run), lookup.read_manifests(run)
+    best = evaluations.best_of(list(manifests), known.entries)
     infos = [
         _info(folder, manifest, known.entries.get(folder.name, {}), folder.name == best)
-        for folder, manifest in reversed(lookup.read_manifests(run).items())
+        for folder, manifest in reversed(manifests.items())
     ]
     infos = [info for info in infos if info.path.is_dir()]  # a training may have replaced some meanwhile
     return RunSummary(

@@ -1,7 +1,8 @@
 """What was measured of a run's checkpoints, and what the user wrote about them.
 
-A checkpoint itself never changes: `evaluations.json` in its run's folder keeps what is known of it, and the link `best`
-leads to the best one. Both are replaced atomically.
+A checkpoint itself never changes: `evaluations.json` in its run's folder keeps what is known of it, and is replaced
+atomically. Which one is the best always follows from that file (`best`). The link of that name is for people in
+a shell, where the file system can have one: exFAT, network drives and wheels have none.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import BaseFileLock
 
 from mario_tui.errors import CheckpointError
 from mario_tui.paths import unique_path
@@ -23,8 +24,11 @@ from mario_tui.store.checkpoint import gone_error
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.untrusted import finite_number, read_json, sanitize
 from mario_tui.system.files import hidden_name, write_atomically
+from mario_tui.system.locks import file_lock
 
 EVALUATIONS = "evaluations.json"
+BEST = "best"
+"""How a user names the best checkpoint of a run, e.g. `my-run/best`; the name of the link to it."""
 DAMAGED = "evaluations.damaged"
 """How the name begins that a damaged evaluations.json gets before a new one is written; it ends with `.json`."""
 TRASHED = "measured.json"
@@ -103,14 +107,14 @@ def forget(run: Path, name: str) -> None:
     _link_best(run)
 
 
-def lock(run: Path) -> FileLock:
+def lock(run: Path) -> BaseFileLock:
     """To be held while the file changes: a training and an evaluation may write at the same time.
 
     Raises CheckpointError if the run's folder has been renamed or deleted: the lock would make it anew.
     """
     if not run.is_dir():
         raise gone_error(run)
-    return FileLock(run / ".evaluations.lock")
+    return file_lock(run / ".evaluations.lock")
 
 
 def _read_file(run: Path) -> dict[str, Any] | None:
@@ -153,29 +157,43 @@ def rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
     )
 
 
-def best_of(run: Path, content: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The name of the best checkpoint, of equals the newest; None if nothing was measured."""
-    measured = {name: entry for name, entry in content.items() if entry.keys() - {"note"}}
-    names = [folder.name for folder in step_folders(run) if folder.name in measured]
+def best(run: Path) -> Path | None:
+    """The folder of a run's best checkpoint by what was measured, see `best_of`; needs no link, and writes nothing."""
+    folders = step_folders(run)
+    name = best_of(folders, read(run))
+    return next((folder for folder in folders if folder.name == name), None)
+
+
+def best_of(folders: Sequence[Path], entries: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The name of the best of a run's checkpoints, of equals the newest; None if nothing was measured.
+
+    Args:
+        folders: the checkpoints in the order in which they were saved.
+        entries: what is known of them, see `Evaluations`.
+    """
+    measured = {name: entry for name, entry in entries.items() if entry.keys() - {"note"}}
+    names = [folder.name for folder in folders if folder.name in measured]
     return max(reversed(names), key=lambda name: rank(measured[name]), default=None)
 
 
 def linked_best(run: Path) -> str | None:
     """The name of the checkpoint that the link `best` leads to; None if there is no such link."""
     try:
-        return Path(os.readlink(run / "best")).name
+        return Path(os.readlink(run / BEST)).name
     except OSError:
         return None
 
 
 def _link_best(run: Path) -> None:
-    best, link = best_of(run, read(run)), run / "best"
+    """Moves the link; without one where none can be made, and a user's own file of that name is left alone."""
+    found, link = best_of(step_folders(run), read(run)), run / BEST
     if link.exists() and not link.is_symlink():
-        return  # a user's own file
-    if best is None:
-        link.unlink(missing_ok=True)
         return
     temporary = hidden_name(link)
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(best)
-    os.replace(temporary, link)
+    with contextlib.suppress(OSError, NotImplementedError):
+        if found is None:
+            link.unlink(missing_ok=True)
+            return
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(found)
+        os.replace(temporary, link)

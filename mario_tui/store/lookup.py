@@ -1,4 +1,4 @@
-"""Which runs and checkpoints there are, and which one a path or a name means."""
+"""Which runs and checkpoints there are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from mario_tui.config import load_toml
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.paths import STEP_FOLDER, checkpoints_dir
-from mario_tui.store.manifest import MANIFEST, Manifest, read_manifest
+from mario_tui.store.manifest import Manifest, read_manifest
 
 
 def step_folders(run: Path) -> list[Path]:
@@ -75,58 +75,3 @@ def is_run(folder: Path) -> bool:
         return (folder / "config.toml").is_file() and bool(load_toml(folder / "config.toml"))
     except InputError:
         return False
-
-
-def find_run(text: str | Path) -> Path | None:
-    """The run folder that a user means by a path or a name, if it is one and has a checkpoint."""
-    path = find_path(text)
-    if not path.is_dir() or is_checkpoint(path):
-        return None
-    return path if step_folders(path) else None
-
-
-def find_checkpoint(text: str | Path) -> Path:
-    """The checkpoint that a user means by a path or a name.
-
-    Accepts a checkpoint folder, a run folder (its newest checkpoint, which may be damaged), `best` inside a run, each
-    also as seen from the folder of runs, e.g. `my-run` or `my-run/best`; or a tutorial checkpoint (a `.chkpt` file).
-
-    Returns an absolute path. Raises CheckpointError if there is none.
-    """
-    path = find_path(text)
-    if path.is_file():
-        if path.name == MANIFEST:
-            return path.parent
-        if path.suffix == ".chkpt":
-            return path
-        raise CheckpointError(f"{path} is no checkpoint: name a folder step-*, a run, or a tutorial .chkpt file")
-    if is_checkpoint(path):
-        return path
-    folders = step_folders(path)
-    if not folders:
-        raise CheckpointError(f"{path} holds no checkpoint yet: train and save first, or name another folder")
-    return folders[-1]
-
-
-def find_path(text: str | Path) -> Path:
-    """The file or folder at a path, or at that path in the folder of runs, absolute; links are followed.
-
-    Raises CheckpointError if there is none.
-    """
-    missing = f"no checkpoint at {str(text)!r}: 'mario-tui checkpoints' lists the ones there are"
-    if not str(text):
-        raise CheckpointError("no checkpoint was named: 'mario-tui checkpoints' lists the ones there are")
-    try:
-        path = Path(text).expanduser()
-        if not path.exists():
-            path = checkpoints_dir() / path
-        if path.exists():
-            return path.resolve()
-    except (OSError, RuntimeError, ValueError):  # a name that no file can have
-        pass
-    raise CheckpointError(missing)
-
-
-def is_checkpoint(path: Path) -> bool:
-    """Whether a folder is a checkpoint, by its manifest or its name."""
-    return (path / MANIFEST).is_file() or bool(STEP_FOLDER.fullmatch(path.name))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
@@ -20,6 +20,7 @@ from mario_tui.store.lookup import step_folders
 from mario_tui.store.manifest import Manifest
 from mario_tui.system import files
 from mario_tui.system.files import hidden_name, write_atomically
+from mario_tui.system.locks import file_lock, marker
 
 MOST_RUN_NAME_BYTES = 200
 """So much of a run's name is in that of its lock: a run may have the longest name that a folder can have."""
@@ -59,11 +60,11 @@ def run_lock(run: Path) -> Path:
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
     """Holds a run's lock; raises InputError if a training holds it."""
-    lock = FileLock(run_lock(run))
+    lock = file_lock(run_lock(run))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise InputError(f"the run {run.name!r} is being trained: stop that first") from None
+        raise InputError(f"the run {run.name!r} is being trained: stop that first{marker(lock)}") from None
     try:
         yield
     finally:
@@ -130,7 +131,7 @@ def rotate(run: Path, newest: Path) -> None:
         if known.unreadable:  # which ones have a note cannot be known
             return
         measured = known.entries
-        best = {evaluations.best_of(run, measured), evaluations.linked_best(run)}
+        best = {evaluations.best_of(folders, measured), evaluations.linked_best(run)}
         for folder in replaced:
             if measured.get(folder.name, {}).get("note") or folder.name in best or folder.is_symlink():
                 continue

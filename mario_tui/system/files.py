@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import re
@@ -21,6 +22,7 @@ with contextlib.suppress(OSError):  # in a container, process numbers mean other
 _HIDDEN = re.compile(r"\..+\.mario-tui-([A-Za-z0-9-]*)-(\d{1,9})-\d+\.part(\.\w+)?", re.DOTALL)
 _TAKEN = ".mario-tui-taken"
 _ABANDONED_SECONDS = 86_400.0
+_NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM}
 MOST_NAME_BYTES = 255
 """How long the name of a file may be, on nearly every file system."""
 _SHOWN_BYTES = 40
@@ -30,10 +32,16 @@ _ENDING_BYTES = 10
 
 
 def fsync(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, is on the disk."""
+    """Waits until a file, or a folder's list of names, is on the disk.
+
+    Some network drives can do that with files only: there a folder's list of names is left to them.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FSYNC or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 

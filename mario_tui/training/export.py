@@ -48,7 +48,7 @@ def export_policy(source: Path, name: str) -> Path:
         for pattern in ("config.toml", "metrics.csv", "evaluations.csv", "log", "*_plot.png"):
             for file in source.parent.glob(pattern) if lookup.is_run(source.parent) else ():
                 if file.is_file() and not file.is_symlink():  # a link may lead to what is private
-                    shutil.copy2(file, run / file.name)
+                    shutil.copyfile(file, run / file.name)  # without modes, which not every file system has
                     files.fsync(run / file.name)
         if not (run / "config.toml").exists():  # which makes it a run
             files.write_atomically(run / "config.toml", _config_of(manifest).to_toml())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from mario_tui import paths
 from mario_tui.config import TrainingConfig
@@ -13,6 +13,7 @@ from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.run import run_lock, sweep_run
 from mario_tui.system.files import free_stems, write_atomically
+from mario_tui.system.locks import file_lock, marker
 
 
 class RunExistsError(InputError):
@@ -31,12 +32,12 @@ class RunFolder:
         self.path, self.config = path, config
         self._new = False
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(run_lock(path))
+        self._lock = file_lock(run_lock(path))
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RunExistsError(
-                f"the run {path.name!r} is being trained by another mario-tui: stop that one first"
+                f"the run {path.name!r} is being trained by another mario-tui: stop that one first{marker(self._lock)}"
             ) from None
         except OSError as error:  # as on some network drives
             raise InputError(

@@ -70,13 +70,13 @@ class Services:
 
     def resume_session(self, path: Path) -> TrainingSession:
         """A session with the settings of its run, resumed from a checkpoint, or from a run's newest intact one."""
-        from mario_tui.store import lookup
+        from mario_tui.store import named
         from mario_tui.store.run import find_resumable
         from mario_tui.training.resume import resume_config
         from mario_tui.training.session import TrainingSession
 
         warning = ""
-        if lookup.find_run(path):
+        if named.find_run(path):
             path, warning = find_resumable(path)
         config = resume_config(path) if path.is_dir() else TrainingConfig()
         return TrainingSession(config, resume=path, warning=warning)

@@ -7,7 +7,7 @@ import pytest
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store import evaluations, lookup
+from mario_tui.store import evaluations, lookup, named
 from mario_tui.store.manifest import MANIFEST, Manifest
 from saved import write
 
@@ -20,31 +20,31 @@ def test_names_with_path_parts_are_refused(name: str) -> None:
 
 def test_checkpoints_are_found_by_folder_run_name_and_link(run: Path) -> None:
     one, other = write(run, 1), write(run, 2)
-    assert lookup.find_checkpoint(one) == one
-    assert lookup.find_checkpoint(one / "manifest.json") == one
-    assert lookup.find_checkpoint(run) == other
-    assert lookup.find_checkpoint("a-run") == other
-    assert lookup.find_checkpoint("a-run/step-000000001") == one
+    assert named.find_checkpoint(one) == one
+    assert named.find_checkpoint(one / "manifest.json") == one
+    assert named.find_checkpoint(run) == other
+    assert named.find_checkpoint("a-run") == other
+    assert named.find_checkpoint("a-run/step-000000001") == one
     evaluations.record(one, greedy_clear=True)
-    assert lookup.find_checkpoint(run / "best") == one
+    assert named.find_checkpoint(run / "best") == one
     for missing in ("nothing", run / "step-000000009", run / "config.toml"):
         with pytest.raises(CheckpointError):
-            lookup.find_checkpoint(missing)
+            named.find_checkpoint(missing)
 
 
 def test_a_run_is_told_from_a_checkpoint(run: Path) -> None:
     folder = write(run)
     evaluations.record(folder, greedy_clear=True)
-    assert lookup.find_run("a-run") == run
-    assert lookup.find_run(run) == run
+    assert named.find_run("a-run") == run
+    assert named.find_run(run) == run
     for one in (folder, run / "best", "a-run/best", folder / "manifest.json"):
-        assert lookup.find_run(one) is None
+        assert named.find_run(one) is None
 
 
 @pytest.mark.parametrize("name", ["", "x" * 300, "~nobody-of-this-name/x", "a\0b"])
 def test_names_that_no_file_can_have_are_one_line(name: str) -> None:
     with pytest.raises(CheckpointError) as caught:
-        lookup.find_checkpoint(name)
+        named.find_checkpoint(name)
     assert "\n" not in str(caught.value)
 
 

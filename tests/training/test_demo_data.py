@@ -19,7 +19,7 @@ from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
-from mario_tui.store import checkpoint, lookup
+from mario_tui.store import checkpoint, lookup, named
 from mario_tui.training.events import Started
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
@@ -114,7 +114,7 @@ def test_what_is_used_and_what_not_is_counted_and_told(small, plays: Path) -> No
     assert f"2 games, {count.transitions} steps to learn from" in line
     assert f"{count.left_out} left out" in line
     assert "1 of other stages passed over" in line
-    state = json.loads((lookup.find_checkpoint("counted") / "trainer.json").read_text())
+    state = json.loads((named.find_checkpoint("counted") / "trainer.json").read_text())
     assert state["demonstrations"] == count.as_json()
 
 
@@ -172,13 +172,13 @@ def test_a_resumed_run_equals_the_one_that_went_on_also_without_the_files(small,
 
 def test_more_demonstrations_can_be_added_when_a_run_goes_on(small, plays: Path) -> None:
     run_to_end(open_trainer(small(steps=60), run="alone"))
-    alone = lookup.find_checkpoint("alone")
+    alone = named.find_checkpoint("alone")
     with_two = open_trainer(resume_config(alone, {"steps": 100, "demonstrations": "plays"}), resume=alone)
     assert with_two.demonstrations is not None
     assert with_two.demonstrations.games == 2
     run_to_end(with_two)
     by_hand(120, every=20).save(plays / "late.json")
-    newest = lookup.find_checkpoint("alone")
+    newest = named.find_checkpoint("alone")
     unchanged = open_trainer(resume_config(newest), resume=newest)
     assert unchanged.demonstrations is not None
     assert unchanged.demonstrations.games == 2, "what is new in the folder is not taken without being named"
@@ -193,7 +193,7 @@ def test_more_demonstrations_can_be_added_when_a_run_goes_on(small, plays: Path)
 
 def test_flipped_bits_in_the_kept_games_are_found(small, plays: Path) -> None:
     run_to_end(open_trainer(small(steps=30, demonstrations="plays"), run="flipped"))
-    folder = lookup.find_checkpoint("flipped")
+    folder = named.find_checkpoint("flipped")
     path = folder / "demonstrations.json"
     path.write_text(path.read_text().replace("130", "128", 1))
     with pytest.raises(CheckpointError, match=r"demonstrations\.json"):

@@ -18,7 +18,7 @@ from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import load_policy
 from mario_tui.errors import CheckpointError, EmulatorError, InputError
 from mario_tui.play.evaluation import EpisodeResult, Evaluation
-from mario_tui.store import catalog, checkpoint, lookup
+from mario_tui.store import catalog, checkpoint, lookup, named
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable, trash
 from mario_tui.store.untrusted import read_json
@@ -373,7 +373,7 @@ def test_a_run_continued_from_an_earlier_checkpoint_goes_on_from_there(small) ->
         manifest.write_text(manifest.read_text().replace('"created": "20', '"created": "19'))
     early = lookup.step_folders(paths.run_dir("branch"))[0]
     run_to_end(open_trainer(resume_config(early, {"steps": 40}), resume=early))
-    newest = lookup.find_checkpoint("branch")
+    newest = named.find_checkpoint("branch")
     assert read_manifest(newest).step == 40, "the last one saved, not the one with the most steps"
     assert find_resumable(newest.parent)[0] == newest
     assert (newest / "replay.frames").exists()
@@ -383,7 +383,7 @@ def test_what_was_torn_off_the_metrics_is_brought_back_on_resume(small) -> None:
     run_to_end(open_trainer(small(episodes=2), run="torn"))
     metrics = paths.run_dir("torn") / "metrics.csv"
     metrics.write_bytes(metrics.read_bytes()[:-20])
-    newest = lookup.find_checkpoint("torn")
+    newest = named.find_checkpoint("torn")
     run_to_end(open_trainer(resume_config(newest, {"episodes": 3}), resume=newest))
     with metrics.open(newline="") as file:
         assert [row["episode"] for row in csv.DictReader(file)] == ["0", "1", "2"]
