@@ -16,7 +16,7 @@ from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.printable import printable
 from mario_tui.store import catalog, checkpoint
-from mario_tui.system import output
+from mario_tui.system import output, times
 
 
 def checkpoints(arguments: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
             "" if info.robust_clear_rate is None else f"{info.robust_clear_rate:.0%}",
             "" if info.mean_reward is None else f"{info.mean_reward:,.0f}",
             f"{info.size_bytes / 1e6:.1f} MB",
-            info.created.replace("T", " ")[:16],
+            times.local(info.created),
         )
     output.print_table(table)
     return 0

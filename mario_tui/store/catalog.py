@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from mario_tui.store import evaluations, lookup
 from mario_tui.store.checkpoint import check_sizes, last_verdict
 from mario_tui.store.manifest import Manifest
 from mario_tui.store.untrusted import sanitize
+from mario_tui.system import times
 
 T = TypeVar("T")
 
@@ -153,13 +154,13 @@ class Catalog:
 
     def _newest_first(self) -> list[CheckpointInfo]:
         """By time, but those of one run in the order of their saves, also if the clock was put back in between."""
-        times: list[tuple[tuple[str, int], CheckpointInfo]] = []
+        places: list[tuple[tuple[float, int], CheckpointInfo]] = []
         for run in self.runs:
-            latest = ""
+            latest = -math.inf
             for number, info in enumerate(reversed(run.checkpoints)):
-                latest = max(latest, info.created)
-                times.append(((latest, number), info))
-        return [info for _, info in sorted(times, key=lambda entry: entry[0], reverse=True)]
+                latest = max(latest, times.order(info.created))
+                places.append(((latest, number), info))
+        return [info for _, info in sorted(places, key=lambda entry: entry[0], reverse=True)]
 
     @property
     def trained_runs(self) -> list[RunSummary]:
@@ -175,7 +176,7 @@ class Catalog:
 def scan() -> Catalog:
     """Looks at the folder of runs: every manifest and every file of evaluations is read once."""
     runs = [_summary(run) for run in lookup.runs()]
-    return Catalog(tuple(sorted(runs, key=lambda run: run.created, reverse=True)))
+    return Catalog(tuple(sorted(runs, key=lambda run: times.order(run.created), reverse=True)))
 
 
 def _summary(run: Path) -> RunSummary:
@@ -190,7 +191,7 @@ def _summary(run: Path) -> RunSummary:
         run=run.name,
         path=run,
         stage=next((info.stage for info in infos if info.whole), "?"),
-        created=max((info.created for info in infos), default="") or _time_of(run / "config.toml"),
+        created=max((info.created for info in infos), key=times.order, default="") or _time_of(run / "config.toml"),
         size_bytes=sum(info.size_bytes for info in infos),
         checkpoints=infos,
         unread=known.unreadable,
@@ -253,7 +254,7 @@ def _size_of(folder: Path) -> int:
 def _time_of(path: Path) -> str:
     """When a file was written last; empty if it is not there, e.g. since its run was renamed just now."""
     try:
-        return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
+        return times.of_timestamp(path.stat().st_mtime)
     except OSError:
         return ""
 

@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +23,7 @@ from mario_tui.errors import CheckpointError
 from mario_tui.store.lookup import next_sequence
 from mario_tui.store.manifest import MANIFEST, Manifest, Part, read_manifest
 from mario_tui.store.untrusted import one_line_error
+from mario_tui.system import times
 from mario_tui.system.files import fsync, write_atomically
 
 _State: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -62,7 +62,7 @@ def write(run: Path, step: int, parts: Mapping[str, Callable[[Path], object]], h
             {
                 "program": f"mario-tui {__version__}",
                 "python": ".".join(map(str, sys.version_info[:3])),
-                "created": now(),
+                "created": times.now(),
                 "sequence": header["sequence"] if "sequence" in header else next_sequence(run),
                 "step": step,
                 **header,
@@ -227,8 +227,3 @@ def _sha256(path: Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def now() -> str:
-    """The time, as manifests state it."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -22,7 +22,7 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import REWARD_VERSION, emulator_generation
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.run import rotate
-from mario_tui.system import files, guard
+from mario_tui.system import files, guard, times
 from mario_tui.training import state_files
 from mario_tui.training.advice import file_warnings
 from mario_tui.training.events import Event, Saved, Warned
@@ -99,7 +99,7 @@ class Checkpointer:
             agent, state, stacks, logger.history(), demonstrations=self._demonstrations, replay=full
         )
         header = {
-            "created": checkpoint.now(),  # not when it is written, which for an evaluated agent is later
+            "created": times.now(),  # not when it is written, which for an evaluated agent is later
             "sequence": self._sequence,
             "stage": config.stage,
             "agent": agent.spec.model_dump(),

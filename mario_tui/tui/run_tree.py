@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mario_tui.system import times
 from mario_tui.tui import text
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ BEST_FIRST = "best"
 """The order in which runs are listed: those with the best checkpoint of a stage first, then the newest."""
 
 ORDERS: Mapping[str, Callable[[RunSummary | CheckpointInfo, CheckpointInfo], Any]] = {
-    "age": lambda _, newest: newest.created,
+    "age": lambda _, newest: times.order(newest.created),
     "steps": lambda _, newest: newest.step,
     "clear rate": lambda one, newest: (one.robust_clear_rate or 0.0, one.greedy_clear is True, newest.step),
     "mean reward": lambda _, newest: float("-inf") if newest.mean_reward is None else newest.mean_reward,

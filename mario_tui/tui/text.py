@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mario_tui.printable import printable
+from mario_tui.system import times
 
 HOW_TO_LEARN_FROM = "an agent learns from it with 'mario-tui train --demonstrations plays/'"
 """What follows where a game played by hand was kept."""
@@ -83,12 +84,9 @@ def printable_lines(text: str) -> str:
 
 def age(created: str, now: datetime) -> str:
     """How long ago an ISO time was: `now`, `5 min`, `3 h`, `2 d`, `4 mo`; `?` where the time cannot be read."""
-    try:
-        then = datetime.fromisoformat(created.replace("Z", "+00:00"))
-    except ValueError:
+    then = times.parse(created)
+    if then is None:
         return "?"
-    if then.tzinfo is None:
-        then = then.astimezone()
     seconds = (now.astimezone() - then).total_seconds()
     for limit, divisor, unit in ((90, 0, ""), (5400, 60, "min"), (129_600, 3600, "h"), (5_184_000, 86_400, "d")):
         if seconds < limit:

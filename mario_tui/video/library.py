@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import load_logs
 from mario_tui.store.untrusted import read_json
+from mario_tui.system import times
 from mario_tui.system.files import Reservation
 from mario_tui.video.log_beside import is_video, other_videos
 from mario_tui.video.writer import EMULATOR_FPS, FPS_CHOICES
@@ -84,7 +84,7 @@ def describe(path: Path) -> RecordingInfo:
         cleared=video.get("cleared"),
         first_frame=video.get("first_frame", 0),
         size_bytes=status.st_size,
-        created=datetime.fromtimestamp(status.st_mtime, timezone.utc).isoformat(timespec="seconds"),
+        created=times.of_timestamp(status.st_mtime),
         problem=problem,
     )
 

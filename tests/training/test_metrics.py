@@ -132,6 +132,20 @@ def test_files_change_when_a_run_goes_on_and_what_is_given_up_is_set_aside(tmp_p
     assert (tmp_path / "evaluations.csv").read_text().count("greedy") == 1
 
 
+def test_what_was_set_aside_before_stays_when_its_hour_comes_again(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mario_tui.paths.timestamp", lambda: "2026-10-25T02-30-00")
+    given_up = []
+    for ends in ("dc", "cc"):
+        logger = MetricLogger(tmp_path, "1-1", 1)
+        state, history = logger.state_dict(), logger.history()
+        log_episodes(logger, ends)
+        given_up.append((tmp_path / "metrics.csv").read_bytes())
+        again = MetricLogger(tmp_path, "1-1", 1)
+        again.load_state_dict(state, history, step=0)
+        again.begin()
+    assert sorted(path.read_bytes() for path in tmp_path.glob("metrics.until-*")) == sorted(given_up)
+
+
 def test_where_there_is_no_room_to_set_it_aside_that_is_said(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     logger = MetricLogger(tmp_path, "1-1", 1)
     log_episodes(logger, "c")
