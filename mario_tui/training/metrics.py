@@ -56,6 +56,7 @@ class MetricLogger:
         self._evaluations = LineFile(folder / "evaluations.csv", csv_heading(EvaluationRecord))
         self._log = LineFile(folder / "log", _LOG_HEADING)
         self._due: dict[Path, tuple[str, bool]] = {}  # what a file is to say, and whether it says more now
+        self._resumed_at = 0
 
     @property
     def problem(self) -> str:
@@ -145,8 +146,9 @@ class MetricLogger:
         """Has the files say what was loaded, before the first line is added; does nothing the second time.
 
         What is no longer theirs, e.g. later episodes of a continuation that is now given up, is set aside in a file
-        beside each. Raises TrainingError where that cannot be written.
+        beside each. The log keeps its lines, and says so. Raises TrainingError where that cannot be written.
         """
+        given_up = any(older for _, older in self._due.values())
         for path in list(self._due):
             content, older = self._due[path]
             try:
@@ -157,6 +159,8 @@ class MetricLogger:
             except OSError as error:
                 raise TrainingError(f"{path} cannot be written: {error.strerror}; make room, and begin again") from None
             del self._due[path]
+        if given_up:
+            self.note(self._resumed_at, "goes on from here: what is above of later steps was given up")
 
     def log_evaluation(self, record: EvaluationRecord) -> None:
         """Appends a line to evaluations.csv."""
@@ -196,6 +200,7 @@ class MetricLogger:
         if kept != records or (path.is_file() and not path.read_bytes().endswith(b"\n")):
             content = csv_heading(EpisodeRecord) + "".join(map(csv_line, kept))
             self._due[path] = content, bool(set(records) - set(kept))
+        self._resumed_at = step if step is not None else max((record.step for record in kept), default=0)
         if step is not None:
             self._forget_evaluations_after(step)
         for record in kept:

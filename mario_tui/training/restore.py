@@ -195,7 +195,7 @@ def _add_observers(trainer: Trainer, factories: Factories) -> None:
     config = trainer.config
     trainer.observers.append(CurvePlots(trainer.run_dir, trainer.logger.curves, 10 * config.log_every))
     if config.tensorboard:
-        trainer.observers.append(TensorBoardLog(trainer.run_dir))
+        trainer.observers.append(TensorBoardLog(trainer.run_dir, trainer.logger.recent))
     if config.record:
         logger = trainer.logger
         trainer.observers.append(
