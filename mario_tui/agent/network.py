@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -115,3 +115,29 @@ class MarioNet(nn.Module):
             raise ValueError(f"no head {self.spec.head[:80]!r}: there are {', '.join(HEADS)}")
         head = HEADS[self.spec.head](trunk.features, trunk.hidden, self.spec.actions)
         return nn.Sequential(*layers, nn.Flatten(), *head)
+
+
+def load_weights(net: MarioNet, weights: Mapping[str, Tensor]) -> None:
+    """Puts a state dict into a network; without its target network that becomes a copy of the online one.
+
+    Raises ValueError as `check_weights`.
+    """
+    if not any(name.startswith("target.") for name in weights):  # exported to play only
+        online = {name: tensor for name, tensor in weights.items() if name.startswith("online.")}
+        weights = {**weights, **{name.replace("online.", "target.", 1): tensor for name, tensor in online.items()}}
+    check_weights(net, weights)
+    net.load_state_dict(weights)
+
+
+def check_weights(net: MarioNet, weights: Mapping[str, Tensor]) -> None:
+    """Raises ValueError for tensors that are not this network's weights: names, shapes, kinds and values."""
+    expected = net.state_dict()
+    if weights.keys() != expected.keys():
+        raise ValueError(f"its layers are others: {', '.join(sorted(weights.keys() ^ expected.keys()))[:100]}")
+    for name, tensor in weights.items():
+        if tensor.shape != expected[name].shape:
+            raise ValueError(f"{name} has the shape {tuple(tensor.shape)}, not {tuple(expected[name].shape)}")
+        if not tensor.is_floating_point():
+            raise ValueError(f"{name} holds {str(tensor.dtype).removeprefix('torch.')} numbers, not floats")
+        if not torch.isfinite(tensor.to(expected[name].dtype)).all():
+            raise ValueError("its weights are not all finite")

@@ -11,12 +11,16 @@ from mario_tui.store import checkpoint, named
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    path = named.find_checkpoint(arguments.path)
+    path = named.find_path(arguments.path)
     try:
+        path = named.find_checkpoint(path)
         if path.is_file():
-            from mario_tui.agent.policy import load_policy
+            from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
 
-            load_policy(path)
+            found = read_tutorial_checkpoint(path)
+            for note in (found.no_epsilon, found.ignored and f"not read: {found.ignored}"):
+                if note:
+                    print(printable(f"{path.name}: {note}"), file=sys.stderr)
         else:
             checkpoint.verify(path)
     except CheckpointError as error:

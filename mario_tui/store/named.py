@@ -23,7 +23,8 @@ def find_checkpoint(text: str | Path) -> Path:
     """The checkpoint that a user means by a path or a name.
 
     Accepts a checkpoint folder, a run folder (its newest checkpoint, which may be damaged), `best` inside a run, each
-    also as seen from the folder of runs, e.g. `my-run` or `my-run/best`; or a tutorial checkpoint (a `.chkpt` file).
+    also as seen from the folder of runs, e.g. `my-run` or `my-run/best`; or a tutorial checkpoint, which is a file, of
+    any name.
 
     Returns an absolute path. Raises CheckpointError if there is none.
     """
@@ -31,7 +32,7 @@ def find_checkpoint(text: str | Path) -> Path:
     if path.is_file():
         if path.name == MANIFEST:
             return path.parent
-        if path.suffix == ".chkpt":
+        if _may_be_saved_by_pytorch(path):
             return path
         raise CheckpointError(f"{path} is no checkpoint: name a folder step-*, a run, or a tutorial .chkpt file")
     if is_checkpoint(path):
@@ -40,6 +41,18 @@ def find_checkpoint(text: str | Path) -> Path:
     if not folders:
         raise CheckpointError(f"{path} holds no checkpoint yet: train and save first, or name another folder")
     return folders[-1]
+
+
+def _may_be_saved_by_pytorch(path: Path) -> bool:
+    """Whether a file is a zip archive or a pickle, by its first bytes; raises CheckpointError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+    if not start:
+        raise CheckpointError(f"{path} is no checkpoint: it is empty")
+    return start.startswith((b"PK\x03\x04", b"\x80"))
 
 
 def find_path(text: str | Path) -> Path:

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from mario_tui.agent.mario import Mario, resolve_device
-from mario_tui.agent.policy import load_policy
 from mario_tui.agent.runtime import prepare_processor
+from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
@@ -63,7 +63,8 @@ def open_trainer(
     control: TrainingControl | None = None,
     factories: Factories | None = None,
 ) -> Trainer:
-    """A trainer for a new run; or with `resume` for the run of a checkpoint folder, or from a tutorial `.chkpt`.
+    """A trainer for a new run; or with `resume` for the run of a checkpoint folder, or from a file that the
+    tutorial saved.
 
     Raises:
         InputError: settings that cannot work here (replay too large, no GPU, no demonstrations at the place given, a
@@ -110,16 +111,21 @@ def from_tutorial(
     """
 
     def load(trainer: Trainer) -> None:
-        policy = load_policy(path)
-        spec = policy.spec.model_copy(update={"frame_skip": config.frame_skip})  # which the file does not say
+        found = read_tutorial_checkpoint(path)
+        spec = found.net.spec.model_copy(update={"frame_skip": config.frame_skip})  # which the file does not say
         for setting, value in spec.settings_to_change(config).items():
             flag = setting.replace("_", "-")
             flag = f"--no-{flag}" if value is False else f"--{flag} {value}"
             raise InputError(f"{path} was trained with other inputs or layers: add {flag}")
-        trainer.agent.load_net(policy.net.state_dict())
-        rate = torch.load(path, map_location="cpu", weights_only=True).get("exploration_rate")
-        if isinstance(rate, float) and 0 <= rate <= 1:
-            trainer.agent.exploration.rate = rate
+        trainer.agent.load_net(found.net.state_dict())
+        if found.epsilon is not None:
+            trainer.agent.exploration.rate = found.epsilon
+        else:
+            trainer.resume_notes.append(
+                f"{path.name}: {found.no_epsilon}, so epsilon starts at {trainer.epsilon:g}, as in a new run"
+            )
+        if found.ignored:
+            trainer.resume_notes.append(f"{path.name}: weights and epsilon are taken over, not {found.ignored}")
 
     return new_run(config, name=name, control=control, factories=factories, load=load)
 

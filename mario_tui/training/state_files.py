@@ -25,7 +25,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mario_tui.agent.mario import Mario
-from mario_tui.agent.policy import check_weights, save_tensors
+from mario_tui.agent.network import check_weights
+from mario_tui.agent.policy import save_tensors
 from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import CheckpointError, InputError

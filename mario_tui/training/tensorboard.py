@@ -64,7 +64,7 @@ class TensorBoardLog(Observer):
                 path.rename(path.with_name(path.name.replace(_EVENTS, f"until-{paths.timestamp()}")))
             return SummaryWriter(str(self._folder))
         step = self._last[-1].step if there else None
-        writer = SummaryWriter(str(self._folder), purge_step=step)
+        writer: Any = SummaryWriter(str(self._folder), purge_step=step)
         if step is not None:
             # TensorBoard has three loaders: one obeys the mark that `purge_step` makes, and one only if there was
             # another before, which is why there is a second. The one that it prefers knows no marks: a point takes the

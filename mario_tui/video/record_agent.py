@@ -21,7 +21,7 @@ def new_output(agent: Path | Policy, suffix: str) -> Reservation:
     if not isinstance(agent, Path):
         stem = f"{agent.source.partition(',')[0]}_step-{agent.step:09d}"
     else:
-        stem = agent.stem if agent.suffix == ".chkpt" else f"{agent.parent.name}_{agent.name}"
+        stem = agent.stem if agent.is_file() else f"{agent.parent.name}_{agent.name}"
     return paths.new_recording(stem, suffix)
 
 

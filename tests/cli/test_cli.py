@@ -201,6 +201,37 @@ def test_bad_input_is_one_line_and_exit_2(arguments: tuple, odd_files: Path, cap
     assert left == before
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("noise.chkpt", bytes(range(256)) * 20),
+        ("empty.pt", b""),
+        ("picture.jpg", b"\xff\xd8\xff\xe0"),
+        ("cut.pth", b"PK\x03\x04" + bytes(500)),
+        ("old", b"\x80\x02" + bytes(500)),
+        ("folder", None),
+    ],
+)
+def test_verify_says_in_one_line_what_is_no_checkpoint(
+    name: str, content: bytes | None, home: Path, capfd: pytest.CaptureFixture
+) -> None:
+    if content is None:
+        (home / name).mkdir()
+    else:
+        (home / name).write_bytes(content)
+    assert main(["verify", str(home / name)]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(rf"mario-tui: [^\n]*{name}[^\n]+\n", err)
+    assert not re.search("torch|Error|weights_only", err, re.IGNORECASE)
+
+
+def test_a_tutorial_checkpoint_of_any_name_is_whole(chkpt: Path, capfd: pytest.CaptureFixture) -> None:
+    other = chkpt.rename(chkpt.with_name("mine.pth"))
+    assert main(["verify", str(other)]) == 0
+    assert capfd.readouterr() == (f"{other} is whole\n", "")
+
+
 def test_an_unexpected_error_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     def fail() -> list:
         raise RuntimeError("two\nlines")

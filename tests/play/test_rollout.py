@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mario_tui.agent.network import MarioNet
-from mario_tui.agent.policy import Policy, load_policy
+from mario_tui.agent.policy import Policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.buttons import ACTION_SETS
@@ -217,62 +217,6 @@ def test_results_are_noted_beside_the_checkpoint_and_move_best(home: Path) -> No
     infos = {info.step: info for info in catalog.scan().checkpoints}
     assert (infos[10].greedy_clear, infos[10].robust_clear_rate, infos[10].best) == (True, None, False)
     assert (infos[20].greedy_clear, infos[20].robust_clear_rate, infos[20].best) == (None, 0.4, True)
-
-
-# Tutorial checkpoints.
-
-
-def save_tutorial(path: Path, action_set: str = "tutorial") -> Path:
-    net = MarioNet(TUTORIAL.model_copy(update={"action_set": action_set}))
-    torch.save({"model": net.state_dict(), "exploration_rate": 0.5}, path)
-    return path
-
-
-@pytest.mark.parametrize("action_set", ["tutorial", "right_only", "simple", "complex"])
-def test_a_tutorial_checkpoint_opens(home: Path, action_set: str) -> None:
-    policy = load_policy(save_tutorial(home / "mario_net_1.chkpt", action_set))
-    assert policy.spec.action_set == action_set
-    assert (policy.spec.frame_skip, policy.spec.frame_stack, policy.stage) == (4, 4, "1-1")
-
-
-class Harmful:
-    def __reduce__(self):
-        return Path.touch, (Path("harm-was-done"),)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"model": Harmful()}, "not a safe one"),
-        ({"weights": {}}, "'model'"),
-        ({"model": {"online.0.weight": torch.zeros(1)}}, "not a tutorial checkpoint"),
-        ([1, 2], "not a tutorial checkpoint"),
-    ],
-)
-def test_what_is_no_tutorial_checkpoint_is_refused_and_runs_nothing(
-    home: Path, monkeypatch: pytest.MonkeyPatch, content: object, message: str
-) -> None:
-    monkeypatch.chdir(home)
-    torch.save(content, home / "odd.chkpt")
-    with pytest.raises(CheckpointError, match=message) as caught:
-        load_policy(home / "odd.chkpt")
-    assert "\n" not in str(caught.value)
-    assert not (home / "harm-was-done").exists()
-
-
-def test_a_text_file_is_no_checkpoint(home: Path) -> None:
-    (home / "notes.chkpt").write_text("hello")
-    with pytest.raises(CheckpointError, match="not a tutorial checkpoint"):
-        load_policy(home / "notes.chkpt")
-
-
-def test_weights_that_are_not_finite_are_refused(home: Path) -> None:
-    net = MarioNet(TUTORIAL)
-    with torch.no_grad():
-        net.online[0].weight[0, 0, 0, 0] = float("nan")
-    torch.save({"model": net.state_dict()}, home / "nan.chkpt")
-    with pytest.raises(CheckpointError, match="finite"):
-        load_policy(home / "nan.chkpt")
 
 
 # The player, in a real thread: each condition is waited for, however long it takes.

@@ -355,6 +355,25 @@ def test_a_tutorial_checkpoint_starts_a_new_run_with_its_weights(small, home: Pa
     open_trainer(small(steps=10, network="nature"), run="x", resume=path).close()
 
 
+def test_what_a_tutorial_checkpoint_does_not_say_is_said_at_the_start(small, home: Path) -> None:
+    import torch
+
+    from mario_tui.agent.network import MarioNet
+    from mario_tui.agent.spec import TUTORIAL
+
+    weights = MarioNet(TUTORIAL).state_dict()
+    torch.save(weights, home / "bare.pt")
+    torch.save({"model": weights, "exploration_rate": 0.5, "memory": [1]}, home / "more.pth")
+    for name, epsilon, note in (
+        ("bare.pt", 1.0, "bare.pt: it holds weights only, so epsilon starts at 1, as in a new run"),
+        ("more.pth", 0.5, "more.pth: weights and epsilon are taken over, not memory"),
+    ):
+        trainer = open_trainer(small(network="nature"), run=name.replace(".", "-"), resume=home / name)
+        assert trainer.agent.exploration_rate == epsilon
+        assert trainer.resume_notes == [note]
+        trainer.close()
+
+
 def test_tensorboard_events_are_written_where_asked_for(small) -> None:
     pytest.importorskip("tensorboard")
     run_to_end(open_trainer(small(episodes=1, tensorboard=True), run="board"))
