@@ -25,8 +25,10 @@ Command = Callable[[argparse.Namespace], int]
 
 _EPILOG = """\
 `mario-tui` alone opens the app: train, pause, watch, record, all by key.
-`mario-tui COMMAND --help` explains a command. Runs go to checkpoints/ and videos to recordings/ in the current
-folder, or in the one that the environment variable MARIO_TUI_HOME names.
+`mario-tui COMMAND --help` explains a command. Runs go to checkpoints/ and videos to recordings/ in the folder that the
+environment variable MARIO_TUI_HOME names, or the line home = "..." in the settings file. Without either it is the
+current folder if mario-tui runs from a clone or the folder holds runs already, and otherwise your data folder:
+`mario-tui doctor` says which.
 """
 
 
@@ -37,6 +39,22 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message} ('{self.prog} --help' explains)")
 
 
+class _Version(argparse.Action):
+    """Prints the versions of what decides how a run goes, none of which is imported."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib import metadata
+
+        print(f"mario-tui {__version__}")
+        print(f"Python {'.'.join(map(str, sys.version_info[:3]))}, {sys.platform}")
+        for name in ("torch", "torchrl", "textual", "gym-super-mario-bros", "nes-py"):
+            try:
+                print(name, metadata.version(name))
+            except metadata.PackageNotFoundError:
+                print(name, "is not installed")
+        parser.exit()
+
+
 def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all commands; the training settings are only added where `argv` asks for them."""
     parser = _Parser(
@@ -45,7 +63,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"mario-tui {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the versions of this program and its parts")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 

@@ -1,11 +1,12 @@
 """Where runs, recordings and settings live.
 
-Runs and recordings sit under one home folder: the one named by the environment variable `MARIO_TUI_HOME`, otherwise the
-folder that `mario-tui` was started in.
+Runs and recordings sit under one home folder, which `home` chooses.
 """
 
+import functools
 import os
 import re
+import sys
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import platformdirs
 
 from mario_tui.errors import InputError
+from mario_tui.system import installation
 from mario_tui.system.files import Reservation, free_stems
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -22,11 +24,67 @@ STEP_FOLDER = re.compile(r"step-(\d{9,})(?:-(\d+))?")
 
 
 def home() -> Path:
-    """The folder that holds everything; raises InputError if MARIO_TUI_HOME names a file."""
-    folder = Path(os.environ.get("MARIO_TUI_HOME") or Path.cwd())
+    """The folder that holds everything; raises InputError if the one that is named cannot be used."""
+    return chosen_home()[0]
+
+
+def chosen_home() -> tuple[Path, str]:
+    """The folder that holds everything, and why it is this one, in a few words.
+
+    The one that MARIO_TUI_HOME or the settings file names. Without either, from a clone, the current folder; otherwise
+    the current folder if it holds runs already, and if not the folder where the system keeps a user's data.
+
+    Raises InputError if the folder that is named is none.
+    """
+    if named := os.environ.get("MARIO_TUI_HOME"):
+        return _named_folder(Path(named), f"MARIO_TUI_HOME = {named!r}"), "named by MARIO_TUI_HOME"
+    settings = settings_file()
+    if named := _home_in(settings):
+        folder = _named_folder(Path(named).expanduser(), f"home = {named!r} in {settings}")
+        if not folder.is_absolute():
+            raise InputError(f"home = {named!r} in {settings} cannot be used: it should begin with / or ~")
+        return folder, f"named in {settings}"
+    here = Path.cwd()
+    if installation.clone():
+        return here, "the current folder, since mario-tui runs from a clone"
+    if any(here.glob("checkpoints/*/config.toml")):
+        return here, "the current folder, which holds runs"
+    return platformdirs.user_data_path("mario-tui"), "your data folder, since the current one holds no runs"
+
+
+def _named_folder(folder: Path, where: str) -> Path:
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"MARIO_TUI_HOME = {str(folder)!r} cannot be used: it is no folder")
+        raise InputError(f"{where} cannot be used: it is no folder")
     return folder
+
+
+def _home_in(settings: Path) -> str:
+    """The folder that the settings file names for everything; "" if it names none."""
+    try:
+        return _read_home(settings, settings.stat().st_mtime_ns)
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(maxsize=8)
+def _read_home(settings: Path, _changed: int) -> str:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    text = settings.read_text(encoding="utf-8", errors="replace")
+    if not re.search(r"^\s*[\"']?home\b", text, re.MULTILINE):
+        return ""
+    try:
+        named = tomllib.loads(text).get("home", "")
+    except ValueError as error:  # runs must not seem to be gone
+        raise InputError(
+            f"{settings}, which says where runs are, cannot be read: {' '.join(str(error).split())}"
+        ) from None
+    if not isinstance(named, str):
+        raise InputError(f'{settings}: home should be a folder, as in home = "~/mario"')
+    return named
 
 
 def checkpoints_dir() -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mario_tui import paths
 from mario_tui.printable import printable
+from mario_tui.system import installation
 
 Check = tuple[str, bool, str, str]
 
@@ -33,7 +34,7 @@ def _python() -> Check:
 
 
 def _torch() -> Check:
-    fix = "run 'make setup'; torch and torchvision must come from the same index"
+    fix = f"{installation.repair()}; torch and torchvision must come from the same index"
     try:
         import torch
         import torchvision
@@ -52,7 +53,7 @@ def _emulator() -> Check:
             emulator.frame(0)
         return "emulator", True, emulator_generation(), ""
     except MarioTuiError as error:
-        return "emulator", False, str(error), "run 'make setup'"
+        return "emulator", False, str(error), installation.repair()
 
 
 def _display() -> Check:
@@ -69,12 +70,14 @@ def _ffmpeg() -> Check:
         found = f"{importlib.metadata.version('imageio-ffmpeg')}, {Path(imageio_ffmpeg.get_ffmpeg_exe()).name}"
         return "ffmpeg", True, f"imageio-ffmpeg {found}", ""
     except (ImportError, RuntimeError) as error:
-        return "ffmpeg", False, str(error).splitlines()[0], "pip install imageio-ffmpeg: recordings need it"
+        return "ffmpeg", False, str(error).splitlines()[0], f"{installation.repair()}: recordings need it"
 
 
 def _disk() -> Check:
-    folder = paths.home()
+    home, why = paths.chosen_home()
+    folder = home
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    return "disk", free > 2e9, f"{free / 1e9:.1f} GB free at {folder}", "a run needs about 1 GB: make room"
+    found = f"{free / 1e9:.1f} GB free for runs and recordings, which go to {home}: {why}"
+    return "disk", free > 2e9, found, "a run needs about 1 GB: make room"

@@ -45,7 +45,9 @@ def checkpoints(arguments: argparse.Namespace) -> int:
         table.add_row(
             "best" if info.best else "",
             info.stage,
-            escape(printable(f"{info.run}/{info.path.name}")) + ("" if info.whole else " [red]damaged[/]"),
+            escape(printable(f"{info.run}/{info.path.name}"))
+            + ("" if info.whole else " [red]damaged[/]")
+            + (" [dim]shipped[/]" if info.shipped else ""),
             greedy,
             "" if info.robust_clear_rate is None else f"{info.robust_clear_rate:.0%}",
             "" if info.mean_reward is None else f"{info.mean_reward:,.0f}",

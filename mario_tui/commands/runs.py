@@ -115,7 +115,7 @@ def _thinned(curve: Curve) -> Curve:
 
 def _find_run(name: str) -> Path | None:
     """The run that a user means by its name or the path of its folder; None if it is no run's."""
-    runs = lookup.runs()
+    runs = lookup.all_runs()
     by_name = next((run for run in runs if run.name == name.rstrip("/")), None)
     if by_name is not None:
         return by_name
@@ -138,6 +138,6 @@ def _checkpoint(name: str) -> Path:
     path = named.find_checkpoint(name)
     if not path.is_dir():
         raise InputError(f"{path} is a file of the tutorial: name a checkpoint of a run")
-    if path.parent not in [run.resolve() for run in lookup.runs()]:
+    if path.parent not in [run.resolve() for run in lookup.all_runs()]:
         raise InputError(f"{path} belongs to no run in {paths.checkpoints_dir()}: 'mario-tui checkpoints' lists those")
     return path

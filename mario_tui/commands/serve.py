@@ -11,6 +11,7 @@ import sys
 from urllib.parse import urlsplit
 
 from mario_tui.errors import InputError
+from mario_tui.system import installation
 
 ANY_ADDRESS = ("0.0.0.0", "::", "")
 
@@ -20,7 +21,7 @@ def serve(arguments: argparse.Namespace) -> int:
     try:
         from mario_tui.commands.web_server import WebServer
     except ImportError:
-        raise InputError("serving needs the extra 'web': pip install 'mario-tui[web]'") from None
+        raise InputError(f"serving needs the extra 'web': {installation.with_extra('web')}") from None
     host, port, url = arguments.host.strip("[]"), arguments.port, arguments.url
     if not 0 < port < 65536:
         raise InputError(f"port {port} cannot be used: it should be 1 to 65535")

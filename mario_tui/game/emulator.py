@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mario_tui.errors import EmulatorError
 from mario_tui.game.nes_py_emulator import NesPyEmulator
+from mario_tui.system import installation
 
 REWARD_VERSION = "7.4.0"
 """The reward that agents here learn from is that of this version of gym-super-mario-bros; a checkpoint names it."""
@@ -100,4 +101,4 @@ def emulator_generation() -> str:
     try:
         return ", ".join(f"{name} {metadata.version(name)}" for name in ("gym-super-mario-bros", "nes-py"))
     except metadata.PackageNotFoundError as error:
-        raise EmulatorError(f"{error.name} is not installed: run 'make setup'") from error
+        raise EmulatorError(f"{error.name} is not installed: {installation.repair()}") from error

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mario_tui.errors import EmulatorError
 from mario_tui.game.stages import check_stage
+from mario_tui.system import installation
 
 # Addresses in the NES's RAM.
 _PLAYER_STATE = 0x000E
@@ -145,7 +146,7 @@ def _environment_class() -> Any:
         from gym_super_mario_bros import SuperMarioBrosEnv
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise EmulatorError(f"the game cannot be loaded ({reason}): run 'make setup' again") from error
+        raise EmulatorError(f"the game cannot be loaded ({reason}): {installation.repair()}") from error
     _silence_game_packages()  # again, as gym puts filters of its own before ours
     return SuperMarioBrosEnv
 

@@ -22,6 +22,7 @@ from typing import IO
 import numpy as np
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.system import installation
 from mario_tui.system.processes import start_module
 
 IN_THE_TERMINAL = "watch in the terminal instead"
@@ -41,7 +42,7 @@ class WindowError(MarioTuiError):
 def display_problem() -> str | None:
     """One line that says why no window can be opened here, or None if nothing is known to prevent it."""
     if importlib.util.find_spec("pyglet") is None:
-        return f"no window can be opened: pyglet is not installed; run 'make setup' again, or {IN_THE_TERMINAL}"
+        return f"no window can be opened: pyglet is not installed; {installation.repair()}, or {IN_THE_TERMINAL}"
     if not sys.platform.startswith("linux"):
         return None
     display = os.environ.get("DISPLAY", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mario_tui.errors import CheckpointError
-from mario_tui.store import evaluations, lookup
+from mario_tui.store import evaluations, lookup, shipped
 from mario_tui.store.checkpoint import check_sizes, last_verdict
 from mario_tui.store.manifest import Manifest
 from mario_tui.store.untrusted import sanitize
@@ -34,6 +34,7 @@ class CheckpointInfo:
         robust_episodes: over how many episodes the robust clear rate was measured; 0 if it was not, or is not known.
         rank: orders checkpoints by what was measured of them, see `evaluations.rank`.
         note: the user's own line.
+        shipped: whether it comes with the program, and stays as it is.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class CheckpointInfo:
     verified: bool = False
     sequence: int = 0
     rank: tuple[float, bool, float] = (0.0, False, -1.0)
+    shipped: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui checkpoints --json` promises."""
@@ -86,6 +88,8 @@ class RunSummary:
     checkpoints: list[CheckpointInfo] = field(default_factory=list)
     unread: str = ""
     """The name of a file with notes and measurements that cannot be read."""
+    shipped: bool = False
+    """Whether it comes with the program, and stays as it is."""
 
     @property
     def newest(self) -> CheckpointInfo | None:
@@ -174,8 +178,8 @@ class Catalog:
 
 
 def scan() -> Catalog:
-    """Looks at the folder of runs: every manifest and every file of evaluations is read once."""
-    runs = [_summary(run) for run in lookup.runs()]
+    """Looks at all runs, the shipped ones too: every manifest and every file of evaluations is read once."""
+    runs = [_summary(run) for run in lookup.all_runs()]
     return Catalog(tuple(sorted(runs, key=lambda run: times.order(run.created), reverse=True)))
 
 
@@ -195,6 +199,7 @@ def _summary(run: Path) -> RunSummary:
         size_bytes=sum(info.size_bytes for info in infos),
         checkpoints=infos,
         unread=known.unreadable,
+        shipped=shipped.is_shipped(run),
     )
 
 
@@ -235,6 +240,7 @@ def _info(
         robust_episodes=evaluations.robust_episodes(measured),
         rank=evaluations.rank(measured),
         problem=problem,
+        shipped=shipped.is_shipped(folder),
         verified=verified,
         note=sanitize(note, evaluations.MAX_NOTE) if isinstance(note, str) else "",
         **said,

@@ -20,6 +20,7 @@ from filelock import BaseFileLock
 
 from mario_tui.errors import CheckpointError
 from mario_tui.paths import unique_path
+from mario_tui.store import shipped
 from mario_tui.store.checkpoint import gone_error
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.untrusted import finite_number, read_json, sanitize
@@ -110,8 +111,10 @@ def forget(run: Path, name: str) -> None:
 def lock(run: Path) -> BaseFileLock:
     """To be held while the file changes: a training and an evaluation may write at the same time.
 
-    Raises CheckpointError if the run's folder has been renamed or deleted: the lock would make it anew.
+    Raises CheckpointError if the run is shipped, or if its folder has been renamed or deleted: the lock would make it
+    anew.
     """
+    shipped.protect(run)
     if not run.is_dir():
         raise gone_error(run)
     return file_lock(run / ".evaluations.lock")

@@ -8,6 +8,7 @@ from pathlib import Path
 from mario_tui.config import load_toml
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.paths import STEP_FOLDER, checkpoints_dir
+from mario_tui.store import shipped
 from mario_tui.store.manifest import Manifest, read_manifest
 
 
@@ -59,12 +60,18 @@ def place(folder: Path) -> tuple[int, int]:
 
 
 def runs() -> list[Path]:
-    """The folders that hold a training run, in alphabetical order."""
+    """The folders that hold a training run of the user, in alphabetical order."""
     folder = checkpoints_dir()
     if not folder.is_dir():
         return []
     names = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(path for path in names if path.is_dir() and (path / "config.toml").is_file())
+
+
+def all_runs() -> list[Path]:
+    """The user's runs and the shipped ones, in alphabetical order; a user's run takes the place of one of its name."""
+    by_name = {run.name: run for run in (*shipped.runs(), *runs())}
+    return [by_name[name] for name in sorted(by_name)]
 
 
 def is_run(folder: Path) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mario_tui.errors import CheckpointError
 from mario_tui.paths import STEP_FOLDER, checkpoints_dir
-from mario_tui.store import evaluations
+from mario_tui.store import evaluations, shipped
 from mario_tui.store.lookup import step_folders
 from mario_tui.store.manifest import MANIFEST
 
@@ -56,7 +56,7 @@ def _may_be_saved_by_pytorch(path: Path) -> bool:
 
 
 def find_path(text: str | Path) -> Path:
-    """The file or folder at a path, or at that path in the folder of runs, absolute; links are followed.
+    """The file or folder at a path, at that path in the folder of runs, or a shipped one, absolute; links are followed.
 
     `best` inside a run is the checkpoint that was measured to be the best, whether or not there is a link of that name.
 
@@ -67,7 +67,7 @@ def find_path(text: str | Path) -> Path:
         raise CheckpointError("no checkpoint was named: 'mario-tui checkpoints' lists the ones there are")
     try:
         written = Path(text).expanduser()
-        for path in (written, checkpoints_dir() / written):
+        for path in filter(None, (written, checkpoints_dir() / written, shipped.find(written))):
             if path.name == evaluations.BEST and (best := evaluations.best(path.parent)) is not None:
                 return best.resolve()
             if path.exists():

@@ -14,7 +14,7 @@ from filelock import Timeout
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store import evaluations, lookup
+from mario_tui.store import evaluations, lookup, shipped
 from mario_tui.store.checkpoint import check_sizes, verify
 from mario_tui.store.lookup import step_folders
 from mario_tui.store.manifest import Manifest
@@ -74,8 +74,9 @@ def locked(run: Path) -> Iterator[None]:
 def rename_run(run: Path, name: str) -> Path:
     """Gives a run another name; returns its new folder.
 
-    Raises InputError for a name that cannot be used or is taken, and for a run that is being trained.
+    Raises InputError for a name that cannot be used or is taken, and for a run that is being trained or is shipped.
     """
+    shipped.protect(run)
     folder = paths.run_dir(name)
     if folder.exists():
         raise InputError(f"a run named {name!r} exists: choose another name")
@@ -87,8 +88,9 @@ def rename_run(run: Path, name: str) -> Path:
 def trash(path: Path) -> Path:
     """Moves a checkpoint or a run into the trash folder beside the runs; returns where it is now.
 
-    Raises InputError for a run that is being trained.
+    Raises InputError for a run that is being trained, and for what is shipped.
     """
+    shipped.protect(path)
     whole_run = path.parent.resolve() == paths.checkpoints_dir().resolve()
     name = path.name if whole_run else f"{path.parent.name}_{path.name}"
     trash = paths.checkpoints_dir() / ".trash"

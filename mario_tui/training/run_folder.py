@@ -10,6 +10,7 @@ from filelock import Timeout
 from mario_tui import paths
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.store import shipped
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.run import run_lock, sweep_run
 from mario_tui.system.files import free_stems, write_atomically
@@ -71,7 +72,8 @@ class RunFolder:
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path, config: TrainingConfig) -> RunFolder:
-        """The folder of an existing run; raises CheckpointError if the checkpoint is not in a run's folder."""
+        """The folder of an existing run; raises CheckpointError if the checkpoint is in none, or is shipped."""
+        shipped.protect(checkpoint)
         if not is_run(checkpoint.parent):
             raise CheckpointError(
                 f"{checkpoint.parent} is no run's folder, and training would write into it: "

@@ -10,6 +10,7 @@ from typing import Any
 from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.store.history import EpisodeRecord
+from mario_tui.system import installation
 from mario_tui.training.events import EpisodeEnded, Event, Observer, Warned
 from mario_tui.training.metrics import METRICS
 
@@ -35,7 +36,7 @@ class TensorBoardLog(Observer):
             from torch.utils import tensorboard  # noqa: F401
         except ImportError:
             raise InputError(
-                "tensorboard = true needs the extra 'tensorboard': pip install 'mario-tui[tensorboard]'"
+                f"tensorboard = true needs the extra 'tensorboard': {installation.with_extra('tensorboard')}"
             ) from None
         self._folder = folder / "tensorboard"
         # Those of the newest step: they are written again, see `_open`.

@@ -1,7 +1,8 @@
-"""The user's preferences: the app's theme, how it shows the game, other keys. They stand in a TOML file:
+"""The user's preferences: the app's theme, how it shows the game, where runs go, other keys. They stand in a TOML file:
 
     theme = "mario-light"
     graphics = "blocks"
+    home = "~/mario"
 
     [keys]
     "train.pause" = "p"
@@ -37,6 +38,8 @@ class Preferences(BaseModel):
     theme: str = ""
     graphics: Literal["auto", "kitty", "blocks"] = "auto"
     """How the game is shown: as the terminal can, as pictures in any case, or with half-blocks in any case."""
+    home: str = ""
+    """The folder for runs and recordings, see `paths.chosen_home`, which reads it; "" where the system keeps data."""
     keys: dict[str, Key] = {}
     """Id of a binding -> the keys that it gets, with commas between."""
     problems: tuple[str, ...] = Field(default=(), exclude=True)
@@ -45,6 +48,7 @@ class Preferences(BaseModel):
 _EXPECTED = {
     "theme": "theme should be the name of one",
     "graphics": 'graphics should be one of "auto", "kitty", "blocks"',
+    "home": 'home should be a folder, as in home = "~/mario"',
     "keys": '[keys] should have lines like "train.pause" = "p"',
 }
 

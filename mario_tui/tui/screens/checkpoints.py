@@ -233,11 +233,11 @@ class CheckpointsScreen(ListScreen[Row]):
         greedy = {True: Text("clears", good), False: Text("no", ""), None: Text("-", dim)}[measured.greedy_clear]
         robust = text.percent(measured.robust_clear_rate)
         reward = "-" if subject.mean_reward is None else text.count(subject.mean_reward)
-        state = run_tree.state_of(info)
+        state, kind = run_tree.state_of(info), "shipped" if info.run.shipped else ""
         step = text.count(subject.step)
         size = Text(text.size(measured.size_bytes), dim, justify="right")
         return (
-            self._first_cell(info, "" if self._roomy else state, wide),
+            self._first_cell(info, *(("", "") if self._roomy else (state, kind)), wide),
             Text("" if below else info.run.stage),
             Text(step if self._roomy or len(step) <= 10 else text.compact(subject.step), justify="right"),
             greedy,
@@ -245,10 +245,10 @@ class CheckpointsScreen(ListScreen[Row]):
             Text(reward, dim if subject.mean_reward is None else "", justify="right"),
             *((size,) if self._roomy else ()),
             Text(text.age(subject.created, now), dim, justify="right"),
-            *((Text(state or "whole" * info.subject.verified, bad if state else dim),) if self._roomy else ()),
+            *((Text(state or kind or "whole" * info.subject.verified, bad if state else dim),) if self._roomy else ()),
         )
 
-    def _first_cell(self, row: Row, state: str, wide: int) -> Text:
+    def _first_cell(self, row: Row, state: str, kind: str, wide: int) -> Text:
         """The first column: where the row stands in the tree, its name or note, how many are below it."""
         gold, bad = self.colour("secondary", "yellow"), self.colour("error", "red")
         if row.checkpoint is not None:
@@ -261,7 +261,7 @@ class CheckpointsScreen(ListScreen[Row]):
         click = Style.from_meta({"@click": f"screen.open_or_close({row.run.run!r})"}) if row.several else ""
         start.append(("▾ " if row.path in self._open else "▸ ") if row.several else "  ", click)
         count = Text(f" ({len(row.run.checkpoints)})" if row.several and not state else "", "dim")
-        end = Text(f" {state}" if state else "", bad)
+        end = Text.assemble((f" {state}" if state else "", bad), (f" {kind}" if kind else "", "dim"))
         name = shortened(row.run.run, max(6, wide - len(start) - len(count) - len(end)))
         return Text.assemble(start, (name, "bold" if row.agent else "dim"), count, end)
 
@@ -404,8 +404,14 @@ class CheckpointsScreen(ListScreen[Row]):
     def action_compare(self) -> None:
         self.app.push_screen(CompareScreen(self._compared()))
 
+    def _may_change(self, row: Row) -> bool:
+        """Whether a row is the user's to change; says so if it is not."""
+        if row.run.shipped:
+            self.notify(f"{row.run.run} is shipped with mario-tui and stays as it is: x makes a copy of your own")
+        return not row.run.shipped
+
     def action_note(self) -> None:
-        if self.selected is None:
+        if self.selected is None or not self._may_change(self.selected):
             return
         info = self.selected.agent or self.selected.subject
 
@@ -417,7 +423,7 @@ class CheckpointsScreen(ListScreen[Row]):
         self.app.push_screen(LineScreen("Note", question, value=info.note, yes="keep it"), accept)
 
     def action_rename(self) -> None:
-        if self.selected is None:
+        if self.selected is None or not self._may_change(self.selected):
             return
         run = self.selected.run
 
@@ -457,7 +463,7 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def action_trash(self) -> None:
         row = self.selected
-        if row is None:
+        if row is None or not self._may_change(row):
             return
         if row.checkpoint is not None:
             what, name = "checkpoint", f"{row.run.run}, step {text.count(row.checkpoint.step)}"
