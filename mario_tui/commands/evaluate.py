@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mario_tui.commands.checkpoint_argument import checkpoint_of
 from mario_tui.errors import InputError
+from mario_tui.game.stages import stage_warning
 from mario_tui.printable import printable
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     prepare_processor(1)
     policy = load_policy(path)
     stage = arguments.stage or policy.stage
+    if warning := stage_warning(stage):
+        print(f"mario-tui: {warning}", file=sys.stderr)
 
     result = evaluation.evaluate(
         policy,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from mario_tui.config import TrainingConfig
+from mario_tui.game.stages import MAZES
 from mario_tui.store.history import EpisodeRecord
 
 STUCK_EPISODES = 50
@@ -16,6 +17,10 @@ STUCK_PIXELS = 48
 
 EXPLODED = 5.0
 """A loss that is this many times what it was before."""
+
+LED_BACK_PIXELS = 500
+"""An episode in a maze was led back if its reward, a pixel each, is so much more than how far it got. One way back is
+some 1,020 pixels long."""
 
 SHORT_BYTES = 500e6
 """Free memory below which the system may begin to end programs."""
@@ -53,6 +58,7 @@ def warnings(
         yield f"it ends at step {config.steps:,} and learns from step {config.burn_in:,} only: nothing will be learned"
     yield from _exploding(recent)
     yield from _stuck(recent)
+    yield from _led_back(recent)
 
 
 def file_warnings(problems: Iterable[str], *, free_bytes: int | None, needed_bytes: int) -> Iterator[str]:
@@ -89,3 +95,13 @@ def _stuck(recent: Sequence[EpisodeRecord]) -> Iterator[str]:
     share = near[place].sum() / len(newest)
     if share > STUCK_SHARE:
         yield f"{near[place].sum()} of the last {len(newest)} episodes ended near x {x[place]:,}"
+
+
+def _led_back(recent: Sequence[EpisodeRecord]) -> Iterator[str]:
+    mazes = [record for record in recent if record.stage in MAZES]
+    back = sum(record.reward > record.max_x + LED_BACK_PIXELS for record in mazes)
+    if back:
+        yield (
+            f"{back} of the last {len(mazes)} episodes got more reward than their distance: the maze led them back, "
+            "and the same pixels count again"
+        )

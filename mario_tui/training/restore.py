@@ -18,6 +18,7 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import REWARD_VERSION
+from mario_tui.game.stages import stage_warning
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.untrusted import one_line_error
@@ -94,7 +95,7 @@ def new_run(
     try:
         trainer = _assemble(run, agent, shown, control, factories)
         load(trainer)
-        _add_observers(trainer, factories)
+        _add_notes_and_observers(trainer, factories)
         run.write_config(config)  # last, so that a start that fails leaves no run behind
     except BaseException:
         run.abandon()
@@ -145,7 +146,7 @@ def resumed(path: Path, config: TrainingConfig, *, control: TrainingControl, fac
         trainer = _assemble(run, _new_agent(run.config), shown, control, factories)
         load_checkpoint(trainer, path, manifest)
         _add_resume_notes(trainer, path, manifest)
-        _add_observers(trainer, factories)
+        _add_notes_and_observers(trainer, factories)
         run.write_config(run.config)
     except BaseException:
         run.abandon()
@@ -197,8 +198,10 @@ def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingCont
     )
 
 
-def _add_observers(trainer: Trainer, factories: Factories) -> None:
+def _add_notes_and_observers(trainer: Trainer, factories: Factories) -> None:
     config = trainer.config
+    if warning := stage_warning(config.stage):
+        trainer.resume_notes.append(warning)
     trainer.observers.append(CurvePlots(trainer.run_dir, trainer.logger.curves, 10 * config.log_every))
     if config.tensorboard:
         trainer.observers.append(TensorBoardLog(trainer.run_dir, trainer.logger.recent))
@@ -245,4 +248,4 @@ def _add_resume_notes(trainer: Trainer, path: Path, manifest: Manifest) -> None:
         trainer.checkpointer.learn_size(path, trainer.agent.memory.transitions)
     else:
         notes.append("the replay was not kept with this checkpoint, and is filled anew")
-    trainer.resume_notes = notes
+    trainer.resume_notes += notes

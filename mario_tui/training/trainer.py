@@ -54,7 +54,7 @@ class Trainer:
         demonstrations: what the agent is shown besides its own games.
 
     Attributes:
-        resume_notes: what the user should know of the checkpoint that was resumed, one line each.
+        resume_notes: what the user should know at the start, e.g. of the checkpoint that was resumed, one line each.
         learn_due: steps that were taken and not yet learned from.
     """
 

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from mario_tui.errors import InputError
-from mario_tui.game.stages import STAGES, check_stage, next_stage
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.replaying import play_log
+from mario_tui.game.stages import MAZES, STAGES, check_stage, next_stage, stage_warning
 
 
 def test_there_are_32_stages_in_the_order_of_the_game() -> None:
@@ -22,3 +26,20 @@ def test_next_stage() -> None:
     assert next_stage("8-4") is None
     with pytest.raises(InputError):
         next_stage("9-9")
+
+
+def test_a_maze_leads_back_and_its_reward_counts_the_same_pixels_again() -> None:
+    """What `stage_warning` says, in the real game: a walk in 7-4 that takes a wrong way once."""
+    log = ActionLog.load(Path(__file__).parent / "7-4-led-back.json")
+    steps = list(play_log(log, all_frames=False))
+    (back,) = [n for n in range(1, len(steps)) if steps[n].x < steps[n - 1].x - 500]
+    assert steps[back - 1].x - steps[back].x > 1_000
+    assert steps[-1].max_x == steps[back].max_x, "the stall is counted from here, until Mario is farther than that"
+    gained = steps[-1].total_reward - steps[back].total_reward
+    assert gained > 100
+    assert abs(gained - (steps[-1].x - steps[back].x)) < 10
+    assert stage_warning(log.stage)
+
+
+def test_only_mazes_are_warned_of() -> None:
+    assert [stage for stage in STAGES if stage_warning(stage)] == list(MAZES) == ["4-4", "7-4", "8-4"]

@@ -34,6 +34,7 @@ from mario_tui.training.events import (
     Saved,
     Started,
     Stepped,
+    Warned,
 )
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
@@ -372,6 +373,13 @@ def test_what_a_tutorial_checkpoint_does_not_say_is_said_at_the_start(small, hom
         assert trainer.agent.exploration_rate == epsilon
         assert trainer.resume_notes == [note]
         trainer.close()
+
+
+@pytest.mark.parametrize(("stage", "told"), [("4-4", True), ("1-1", False)])
+def test_a_training_in_a_maze_says_so_at_its_start(small, stage: str, told: bool) -> None:
+    config = small(stage=stage, steps=4, network="small")
+    warned = [event.text for event in run_to_end(fake_trainer(config, run="maze")) if isinstance(event, Warned)]
+    assert any(text.startswith(f"{stage} is a maze") for text in warned) is told
 
 
 def test_tensorboard_events_are_written_where_asked_for(small) -> None:

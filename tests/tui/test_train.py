@@ -73,6 +73,16 @@ async def test_the_form_has_every_setting_with_help_and_range() -> None:
         assert train_form.check() == preset("tutorial")
 
 
+async def test_a_maze_is_warned_of_at_its_line() -> None:
+    async with form(World()) as (_, pilot, train_form):
+        row = train_form.rows()["stage"]
+        assert row.warning == ""
+        row.set_value("7-4")
+        await until(pilot, lambda: "a maze" in str(row.query_one(".help", Static).content))
+        row.set_value("7-3")
+        await until(pilot, lambda: "a maze" not in str(row.query_one(".help", Static).content))
+
+
 async def test_a_preset_sets_every_setting_but_the_stage() -> None:
     async with form(World()) as (_, pilot, train_form):
         train_form.rows()["stage"].set_value("4-2")

@@ -18,6 +18,7 @@ from textual.widgets import Button, Collapsible, Input, OptionList, Static
 from mario_tui import paths
 from mario_tui.config import PRESETS, TrainingConfig, field_help, preset, problems
 from mario_tui.errors import InputError
+from mario_tui.game.stages import MAZES
 from mario_tui.training.sizes import disk_need, replay_memory
 from mario_tui.tui import text
 from mario_tui.tui.widgets.setting_row import Choice, FormRow, SettingRow
@@ -135,6 +136,7 @@ class TrainForm(Vertical):
             errors = problems(problem)
         for name, row in rows.items():
             row.error = errors.get(name, "")
+        rows["stage"].warning = "a maze: reward is no progress here" if rows["stage"].value in MAZES else ""
         self._check_memory(rows["replay_size"])
         self._check_disk(rows["save_every"], config)
         return config if self._check_name() is None else None
