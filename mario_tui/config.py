@@ -395,15 +395,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"no settings file at {path}: check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a settings file: {error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} cannot be read as a settings file: save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as a settings file: {error.strerror}") from None
     return parse_toml(text, path)
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
     """The content of a TOML file's text; raises InputError, naming the file, if it is not TOML."""
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))  # which some editors put before UTF-8
     except (ValueError, RecursionError) as error:  # also of a number with thousands of digits, or too deep a nesting
         raise InputError(f"{path} is no TOML: {str(error)[:200]}") from None
 

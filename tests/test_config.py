@@ -73,3 +73,11 @@ def test_greedy_evaluations_are_on_where_a_clear_is_waited_for() -> None:
     assert TrainingConfig().eval_every_steps == 0
     assert TrainingConfig(until_clear=True).eval_every_steps == 20_000
     assert TrainingConfig(until_clear=True, eval_every=5_000).eval_every_steps == 5_000
+
+
+def test_a_settings_file_may_come_from_another_system(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b'\xef\xbb\xbfsteps = 5\r\nstage = "4-2"\r\n')
+    assert load_toml(tmp_path / "config.toml") == {"steps": 5, "stage": "4-2"}
+    (tmp_path / "config.toml").write_bytes("steps = 5\n".encode("utf-16"))
+    with pytest.raises(InputError, match=r"config.toml cannot be read as a settings file: save it as UTF-8$"):
+        load_toml(tmp_path / "config.toml")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mario_tui.buttons import ACTION_SETS, ActionSet
 from mario_tui.config import TrainingConfig, check_settings
 from mario_tui.errors import InputError
+from mario_tui.store.untrusted import sanitize
 
 FRAME_SHAPE = (84, 84)
 """Height and width of the frames that the network sees."""
@@ -68,6 +69,9 @@ class AgentSpec(BaseModel):
             spec = cls.model_validate(stored)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
+            if first["type"] == "extra_forbidden":
+                name = sanitize(first["loc"][-1], 40)
+                raise ValueError(f"it has {name!r}, which a newer mario-tui has added: update this one") from None
             raise ValueError(f"agent.{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]) from None
         try:
             check_settings({"frame_skip": spec.frame_skip, "frame_stack": spec.frame_stack})

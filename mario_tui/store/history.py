@@ -74,7 +74,7 @@ def read_metrics(path: Path) -> list[EpisodeRecord]:
     """The episodes in a metrics.csv; a last line that was cut off is left out."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:  # a spreadsheet may have saved it
         return parse_records(line for line in file if line.endswith("\n"))
 
 

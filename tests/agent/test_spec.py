@@ -59,3 +59,8 @@ def test_what_is_no_spec_is_one_line(stored: object) -> None:
 def test_it_needs_no_torch() -> None:
     code = "import sys, mario_tui.agent.spec, mario_tui.training.sizes; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_newer_version_has_added_is_said_in_our_own_words() -> None:
+    with pytest.raises(ValueError, match=r"^it has 'noisy', which a newer mario-tui has added: update this one$"):
+        AgentSpec.parse({**TUTORIAL.model_dump(), "noisy": True})

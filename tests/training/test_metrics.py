@@ -173,3 +173,11 @@ def test_a_line_that_is_no_number_is_left_out(tmp_path) -> None:
     text = (tmp_path / "metrics.csv").read_bytes()
     (tmp_path / "metrics.csv").write_bytes(text + text.splitlines()[-1].replace(b",1.0,", b",nan,") + b"\r\n")
     assert len(read_metrics(tmp_path / "metrics.csv")) == 2
+
+
+def test_metrics_that_a_spreadsheet_has_saved_are_read(tmp_path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_episodes(logger, "cd")
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_metrics(path) == list(logger.recent)
