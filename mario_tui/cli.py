@@ -19,7 +19,7 @@ from typing import NoReturn
 from mario_tui import __version__
 from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.printable import printable
-from mario_tui.system import output
+from mario_tui.system import output, platforms
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -248,6 +248,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     debug = "--debug" in itertools.takewhile(lambda argument: argument != "--", argv)
     try:
+        if sys.platform == "win32":  # before anything is imported that Windows lacks
+            raise InputError(platforms.ON_WINDOWS)
         arguments = build_parser(argv).parse_args(argv)
         return _run(arguments)
     except MarioTuiError as error:

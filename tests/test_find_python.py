@@ -31,8 +31,8 @@ class Machine:
         file.chmod(0o755)
         return file
 
-    def python(self, path: str | Path, version: str, lacks: str = "", level: str = "final") -> Path:
-        """This interpreter, which takes itself for another version."""
+    def python(self, path: str | Path, version: str, lacks: str = "", level: str = "final", then: str = "") -> Path:
+        """This interpreter, which takes itself for another version; `then`: on another system."""
         major, minor = version.split(".")
         program = (
             f"import sys; from types import SimpleNamespace\nclass Version(tuple): releaselevel = {level!r}\n"
@@ -40,7 +40,9 @@ class Machine:
             + (f"sys.modules[{lacks!r}] = None\n" if lacks else "")
             + "if sys.argv[1] == '-V': print('Python "
             + version
-            + ".0')\nelse: exec(sys.argv[2])"
+            + ".0')\nelif sys.argv[1] == '-c': exec(sys.argv[2])\n"
+            + f"else:\n    import runpy, sysconfig; sysconfig.get_config_vars()\n    {then or 'pass'}\n"
+            + "    runpy.run_path(sys.argv[1], run_name='__main__')"
         )
         file = self.folder / f"{len(list(self.folder.iterdir()))}.py"
         file.write_text(program)
@@ -124,6 +126,30 @@ def test_a_release_candidate_is_left_out(machine: Machine) -> None:
     found, said = machine.find()
     assert found == str(older)
     assert "not a final release" in said
+
+
+INTEL = "import platform; sys.platform = 'darwin'; platform.machine = lambda: 'x86_64'"
+APPLE = (
+    "import platform; sys.platform = 'darwin'; platform.machine = lambda: 'arm64'; platform.mac_ver = lambda: ('15.1',)"
+)
+
+
+def test_one_for_another_system_is_left_out_with_a_line(machine: Machine) -> None:
+    machine.python("python3.14", "3.14", then=INTEL)
+    found, said = machine.find(code=1)
+    assert not found
+    assert "python3.14: it is for Intel Macs, for which PyTorch has no packages" in said
+    assert len(said.splitlines()) == 2
+    arm = machine.python("python3.13", "3.13", then=APPLE)
+    assert machine.find()[0] == str(arm)
+
+
+def test_the_python_of_macos_alone_is_one_line(machine: Machine) -> None:
+    machine.python("python3", "3.9", then=APPLE)
+    found, said = machine.find(code=1)
+    assert not found
+    assert said.startswith("mario-tui needs Python 3.10 to 3.14: none of 3.14, 3.13, 3.12, 3.11, 3.10 works here.")
+    assert len(said.splitlines()) == 1
 
 
 def test_older_versions_need_a_compiler(machine: Machine) -> None:

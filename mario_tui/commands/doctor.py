@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mario_tui import paths
 from mario_tui.printable import printable
-from mario_tui.system import installation
+from mario_tui.system import installation, platforms
 
 Check = tuple[str, bool, str, str]
 
@@ -29,8 +29,10 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 
 def _python() -> Check:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return "python", (3, 10) <= sys.version_info[:2] < (3, 15), version, "use Python 3.10 to 3.14"
+    found, fix = ".".join(map(str, sys.version_info[:3])), "use Python 3.10 to 3.14"
+    if unsupported := platforms.why_unsupported():
+        return "python", False, f"{found} {unsupported}", "docs/install.md has the systems it runs on"
+    return "python", (3, 10) <= sys.version_info[:2] < (3, 15), found, fix
 
 
 def _torch() -> Check:

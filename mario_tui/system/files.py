@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import itertools
 import os
 import re
@@ -38,6 +39,10 @@ def fsync(path: Path) -> None:
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        if hasattr(fcntl, "F_FULLFSYNC"):  # on macOS fsync alone leaves it in the disk's own memory
+            with contextlib.suppress(OSError):  # e.g. on a network's disk
+                fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+                return
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in _NO_FSYNC or not path.is_dir():

@@ -99,7 +99,8 @@ class TerminalDriver(LinuxDriver):
         """Textual's, with a parser of ours."""
         parser = KeyParser(self._debug)
         decode = getincrementaldecoder("utf-8")(errors="replace").decode
-        with contextlib.suppress(OSError), selectors.DefaultSelector() as selector:
+        # not the default: macOS's kqueue does not watch every terminal
+        with contextlib.suppress(OSError), selectors.SelectSelector() as selector:
             # an error: no keys come from a terminal that is gone; SIGHUP says what to do
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():

@@ -23,7 +23,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.system.files import MOST_NAME_BYTES, hidden_name, sweep
+from mario_tui.system.files import MOST_NAME_BYTES, fsync, hidden_name, sweep
 
 EMULATOR_FPS = 60
 FPS_CHOICES = {".mp4": (60, 30, 15), ".gif": (30, 15)}
@@ -158,8 +158,7 @@ class VideoWriter:
         try:
             with partial.open("w", encoding="utf-8") as file:
                 file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            fsync(partial)
         except OSError as error:
             raise self._failure(f"its action log cannot be written ({error.strerror})") from error
 
@@ -172,8 +171,7 @@ class VideoWriter:
                 raise RecordingError(f"{self.path} was not written: there was no frame to record")
             self._encoder.close()
             self._verify()
-            with self._partial.open("rb") as file:
-                os.fsync(file.fileno())
+            fsync(self._partial)
             if self.path.exists() and not self.replaces:
                 raise RecordingError(f"{self.path} was not written: another program made it meanwhile; record again")
             if self._beside is not None:  # killed between these, it leaves a video without its log, not with another's
