@@ -145,10 +145,13 @@ class Replay:
         self.tick = 0  # ticks added so far
         self.transitions = 0  # rows in the storage that begin a transition
         self._generator = torch.Generator().manual_seed(seed)
+        # compilable: not shared with other processes. Otherwise its counters would be semaphores of the system, which
+        # need /dev/shm, and some containers have none.
         self._buffer = TensorDictReplayBuffer(
-            storage=LazyTensorStorage(self.rows, device=self.device),
+            storage=LazyTensorStorage(self.rows, device=self.device, compilable=True),
             sampler=TransitionSampler(self),
             batch_size=batch_size,
+            compilable=True,
         )
         # columns of the storage again, by tick
         self._first = np.zeros((self.ticks, envs), dtype=bool)

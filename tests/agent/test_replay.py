@@ -1,5 +1,6 @@
 """The replay gives the same transitions as a plain list that stores each one whole."""
 
+import _multiprocessing
 from collections import deque
 from typing import NamedTuple
 
@@ -270,3 +271,18 @@ def test_a_snapshot_that_was_dropped_keeps_nothing() -> None:
     for _ in range(250):
         replay.add(torch.zeros((1, 84, 84), dtype=torch.uint8), np.zeros(1, dtype=int), np.zeros(1), *[nobody] * 3)
     assert not frames._preserved
+
+
+def test_it_needs_no_semaphore_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_dev_shm(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(_multiprocessing, "SemLock", no_dev_shm)
+    replay = Replay(6, envs=2, alpha=0.5)
+    row = np.zeros(2, dtype=bool)
+    for _ in range(20):
+        replay.add(torch.zeros((2, 84, 84), dtype=torch.uint8), row, row, row, row, row)
+    replay.sample()
+    other = Replay(6, envs=2, alpha=0.5)
+    other.load_state_dict(replay.state_dict())
+    assert len(other) == len(replay) >= 6

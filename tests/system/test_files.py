@@ -1,5 +1,7 @@
 """What killed programs leave is swept by the next one, and nothing else is."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -149,3 +151,21 @@ def test_there_is_room_for_a_hidden_name_beside_any_name(tmp_path: Path, name: s
     path.with_suffix(".json").unlink()
     files.sweep(tmp_path, at_start=True)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_on_macos_a_file_is_flushed_out_of_the_disks_own_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int | str] = []
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", lambda _, command: calls.append(command))
+    monkeypatch.setattr(os, "fsync", lambda _: calls.append("fsync"))
+    files.write_atomically(tmp_path / "file", "text")
+    assert calls == [51, 51], "the file, and the name in its folder"
+
+    def refuse(_: int, command: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    files.fsync(tmp_path / "file")
+    assert calls[2:] == ["fsync"], "a disk that cannot, e.g. a network's, is flushed as elsewhere"

@@ -3,10 +3,16 @@
 import io
 import os
 import pty
+import selectors
 import subprocess
 import sys
+import threading
+from typing import Any
 
-from mario_tui.tui.terminal import _Droppable
+import pytest
+from textual.events import Key
+
+from mario_tui.tui.terminal import TerminalDriver, _Droppable
 
 
 class Breaking(io.StringIO):
@@ -67,4 +73,30 @@ def test_a_terminal_is_kept_while_it_lives_and_replaced_when_it_is_gone() -> Non
     assert child.wait(30) == 0
     assert os.read(ready, 10) == b"yes"
     for descriptor in (ready, wait, go_on):
+        os.close(descriptor)
+
+
+def test_keys_come_where_the_systems_own_selector_takes_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kqueue(selectors.SelectSelector):
+        def register(self, *_: Any, **__: Any) -> selectors.SelectorKey:
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Kqueue)
+    master, slave = pty.openpty()
+    driver = TerminalDriver.__new__(TerminalDriver)
+    keys = []
+
+    def process(message: object) -> None:
+        if isinstance(message, Key):
+            keys.append(message.key)
+            driver.exit_event.set()
+
+    driver.fileno, driver.exit_event, driver._debug = slave, threading.Event(), False
+    monkeypatch.setattr(driver, "process_message", process)
+    os.write(master, b"x\n")
+    reader = threading.Thread(target=driver.run_input_thread, daemon=True)
+    reader.start()
+    reader.join(60)
+    assert keys[:1] == ["x"]
+    for descriptor in (master, slave):
         os.close(descriptor)
