@@ -14,7 +14,7 @@ VERSION = -c 'import sys; print(sys.version_info[:2])'
 
 # An environment is made anew only where another version of Python is named than the one it has.
 ifneq ($(PYTHON),)
-ANEW = $(shell [ "$$($(BIN)/python $(VERSION) 2>&1)" = "$$($$(scripts/find-python $(PYTHON) 2>/dev/null) $(VERSION) 2>&1)" ] || echo anew)
+ANEW = $(shell [ "$$($(BIN)/python $(VERSION) 2>&1)" = "$$("$$(scripts/find-python "$(PYTHON)" 2>/dev/null)" $(VERSION) 2>&1)" ] || echo anew)
 endif
 
 .PHONY: setup run test quick check coverage clean anew
@@ -25,7 +25,7 @@ $(READY): pyproject.toml $(ANEW)
 	@if [ -z "$(ANEW)" ] && $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	  echo "updating $(VENV) ($$($(BIN)/python -V); to change it: make setup PYTHON=...)"; \
 	else \
-	  python=$$(scripts/find-python $(PYTHON)) && "$$python" -m venv --clear $(VENV); \
+	  python=$$(scripts/find-python $(if $(PYTHON),"$(PYTHON)")) && "$$python" -m venv --clear $(VENV); \
 	fi
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(if $(TORCH_BACKEND),$(BIN)/python -m pip install --quiet uv && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --torch-backend=$(TORCH_BACKEND) -e '.[dev]',$(BIN)/python -m pip install --quiet -e '.[dev]')
