@@ -1,6 +1,5 @@
 """The replay gives the same transitions as a plain list that stores each one whole."""
 
-import _multiprocessing
 from collections import deque
 from typing import NamedTuple
 
@@ -277,7 +276,7 @@ def test_it_needs_no_semaphore_of_the_system(monkeypatch: pytest.MonkeyPatch) ->
     def no_dev_shm(*_: object) -> None:
         raise FileNotFoundError(2, "No such file or directory")
 
-    monkeypatch.setattr(_multiprocessing, "SemLock", no_dev_shm)
+    monkeypatch.setattr("_multiprocessing.SemLock", no_dev_shm)
     replay = Replay(6, envs=2, alpha=0.5)
     row = np.zeros(2, dtype=bool)
     for _ in range(20):
