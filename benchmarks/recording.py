@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--overlay", action="store_true")
     parser.add_argument("--core", type=int, default=0)
     arguments = parser.parse_args()
-    os.sched_setaffinity(0, {arguments.core})
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {arguments.core})
     with tempfile.TemporaryDirectory() as folder:
         log = ActionLog.load(arguments.log) if arguments.log else of_agent(arguments.agent, Path(folder, "agent.mp4"))
         frames = replay(log).frames  # also loads what the first game loads

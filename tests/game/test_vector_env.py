@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from mario_tui.errors import EmulatorError, InputError
@@ -585,11 +586,9 @@ def test_the_shared_memory_where_there_is_no_memfd(monkeypatch: pytest.MonkeyPat
 def is_running(pid: int) -> bool:
     """Whether the process is there, and no zombie that waits for its parent."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

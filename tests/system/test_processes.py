@@ -12,7 +12,7 @@ from mario_tui.system.processes import module_command, start_module
 PROBE = """
 import random, sys
 import mario_tui.errors
-print(__name__, sys.argv[1:], open("/proc/self/cmdline").read().count("probe"))
+print(__name__, sys.argv[1:], str(sys.orig_argv).count("probe"))
 """
 
 
