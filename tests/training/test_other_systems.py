@@ -44,8 +44,8 @@ multiprocessing.set_start_method("spawn")
 NO_SEMAPHORES = """
 import _multiprocessing
 
-class SemLock:
-    def __init__(self, *_):
+class SemLock(_multiprocessing.SemLock):
+    def __new__(cls, *_, **__):
         raise FileNotFoundError(2, "No such file or directory")  # what sem_open says without /dev/shm
 
 _multiprocessing.SemLock = SemLock
