@@ -68,6 +68,13 @@ _LOOK_SECONDS = 0.004
 # Those that pyglet names otherwise than terminals do.
 _KEY_NAMES = {"equal": "plus", "num_add": "plus", "num_subtract": "minus", "period": "full_stop", "return": "enter"}
 
+_LETTERS_BY_PLACE = {
+    first + place: letter
+    for first, row in ((24, "qwertyuiop"), (38, "asdfghjkl"), (52, "zxcvbnm"))
+    for place, letter in enumerate(row)
+}
+"""X11's number of a key -> its letter on an American keyboard, for layouts without Latin letters."""
+
 
 def _draw_frames(inbox: _Inbox, scale: int, send: Callable[..., None]) -> str:
     """Shows what comes in until the window or the inbox is closed; returns why, if the user should read it."""
@@ -88,6 +95,9 @@ def _draw_frames(inbox: _Inbox, scale: int, send: Callable[..., None]) -> str:
     send("open")
 
     def key_name(symbol: int) -> str:
+        number = symbol >> 32  # of a key that pyglet has no name for, as those of a Russian keyboard
+        if number and sys.platform.startswith("linux"):
+            return _LETTERS_BY_PLACE.get(number, "")
         name = pyglet.window.key.symbol_string(symbol).lower().lstrip("_")
         return _KEY_NAMES.get(name, name)
 

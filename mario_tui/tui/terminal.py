@@ -16,10 +16,11 @@ from codecs import getincrementaldecoder
 from fcntl import ioctl
 from typing import Any, TextIO, cast
 
+from textual import constants
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from mario_tui.tui.keyboard import ASK_FOR_RELEASES, NO_MORE_RELEASES, KeyParser
+from mario_tui.tui.keyboard import ASK_FOR_PLACES, ASK_FOR_RELEASES, NO_MORE_RELEASES, KeyParser
 from mario_tui.tui.kitty_graphics import KittyGraphics
 
 
@@ -62,6 +63,9 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         super().start_application_mode()
+        if not constants.DISABLE_KITTY_KEY:
+            self.write(ASK_FOR_PLACES)
+            self.flush()
         self._is_started = True
 
     def stop_application_mode(self) -> None:

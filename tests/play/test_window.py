@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import ImageGrab
+from tui.real_kitty import keyboard_layout
 
 from mario_tui.play.window import GameWindow, WindowError, display_problem
 
@@ -173,6 +174,21 @@ def test_it_tells_of_keys_that_are_pressed_and_let_go(display: str) -> None:
     assert eventually(lambda: ("", False) in told), "nothing is held in a window without the focus"
     subprocess.run(["xdotool", "keyup", "z"], check=True)
     game.close()
+
+
+def test_on_a_russian_keyboard_keys_go_by_their_place(display: str) -> None:
+    told: list[tuple[str, bool]] = []
+    game = GameWindow("keys", on_key=lambda name, pressed: told.append((name, pressed)))
+    with keyboard_layout(display, "ru"):
+        game.open()
+        assert game.wait_until_open(WAIT_SECONDS), game.problem
+        assert eventually(titles)
+        (number,) = titles()
+        send_keys(number, "keydown 53", "key 52", "keyup 53", "key 24", "key 113")  # x, z, q, left
+        assert eventually(lambda: len(told) == 8)
+        assert [name for name, pressed in told if pressed] == ["x", "z", "q", "left"]
+        assert told[-5] == ("x", False)
+        game.close()
 
 
 @pytest.mark.parametrize("way", ["killed", "thrown out by the display"])

@@ -59,6 +59,18 @@ def keyboard(display: str, *commands: str) -> None:
     subprocess.run(["xdotool", "windowfocus", found.stdout.split()[-1], *words], env=environment, check=True)
 
 
+@contextmanager
+def keyboard_layout(display: str, layout: str) -> Iterator[None]:
+    """Another keyboard on this display, e.g. `ru`; keys are then to be given by number, as 52 for the American z."""
+    if shutil.which("setxkbmap") is None:
+        pytest.skip("setxkbmap is not installed: no other keyboard is tried")
+    subprocess.run(["setxkbmap", "-display", display, layout], check=True, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        subprocess.run(["setxkbmap", "-display", display, "us"], check=True, stderr=subprocess.DEVNULL)
+
+
 def eventually(condition: Callable[[], object]) -> bool:
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():

@@ -1,14 +1,22 @@
 """The parser of held keys, fed with what terminals send."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from textual import events
+from textual.widgets import DataTable, Input
 
 from mario_tui.tui.keyboard import KeyParser, KeyReleased, ReleasesReported
-from tui.real_kitty import eventually, keyboard, kitty
+from mario_tui.tui.preferences import Preferences
+from mario_tui.tui.screens.checkpoints import CheckpointsScreen
+from mario_tui.tui.screens.dialogs import LineScreen
+from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.recordings import RecordingsScreen
+from tui.fakes import World, typical_checkpoints, until
+from tui.real_kitty import eventually, keyboard, keyboard_layout, kitty
 
 
 def parsed(text: str, parser: KeyParser | None = None) -> list[str]:
@@ -53,6 +61,34 @@ def parsed(text: str, parser: KeyParser | None = None) -> list[str]:
         ("\x1b[?27ux", ["!", "x"]),
         ("\x1b[99999999999;1:3ux", ["x"]),  # no key has that number
         ("xz", ["x", "z"]),
+        # with the key's place
+        ("\x1b[1103::122;;1103u", ["z"]),  # Russian
+        ("\x1b[1103:1071:122;2;1071u", ["Z"]),
+        ("\x1b[1103::122;1:3u", ["-z"]),
+        ("\x1b[1103:1071:122;2:3u", ["-z"]),
+        ("\x1b[1103::122;65;1071u", ["Z"]),  # with caps lock
+        ("\x1b[1103:1071:122;66;1103u", ["z"]),  # and shift
+        ("\x1b[1103::122;u\x1b[1103:1071:122;2u", ["z", "Z"]),  # kitty may leave out the text
+        ("\x1b[1089::99;5u", ["ctrl+c"]),
+        ("\x1b[1081::113;5:1u\x1b[1081::113;5:3u", ["ctrl+q", "-q"]),
+        ("\x1b[1103::122;3u", ["alt+z"]),
+        ("\x1b[1093::91;;1093u", ["left_square_bracket"]),
+        ("\x1b[1093:1061:91;2;1061u", ["left_curly_bracket"]),
+        ("\x1b[46:44:47;;46u", ["full_stop"]),  # signs are as they are typed
+        ("\x1b[55:63;2;63u", ["question_mark"]),
+        ("\x1b[1632::48;;1632u", ["0"]),  # an Arabic digit
+        ("\x1b[1510::109;;1510u\x1b[47::113;;47u", ["m", "q"]),  # Hebrew: / at Q
+        ("\x1b[945::97;;945u\x1b[59:58:113;;59u\x1b[59:58:113;2;58u", ["a", "q", "Q"]),  # Greek: ; at Q
+        ("\x1b[97::113;;97u", ["a"]),  # AZERTY
+        ("\x1b[97:65:113;2;65u", ["A"]),
+        ("\x1b[233:50:50;;233u", ["é"]),
+        ("\x1b[44:60:119;;44u\x1b[97;;97u\x1b[39::113;;39u", ["comma", "a", "apostrophe"]),  # Dvorak
+        ("\x1b[945::97;;945u\x1b[110::108;;110u\x1b[39::113;;39u", ["a", "n", "apostrophe"]),  # from Greek to Dvorak
+        ("\x1b[186:170:96;;186u", ["º"]),  # Spanish
+        ("\x1b[116;;116u", ["t"]),
+        ("\x1b[116:84;2;84u", ["T"]),
+        ("\x1b[1103;;1103u", ["я"]),  # a terminal that does not tell places
+        ("\x1b[99999999999::122;;99999999999ux", ["x"]),
     ],
 )
 def test_what_terminals_send(text: str, keys: list[str]) -> None:
@@ -69,6 +105,77 @@ def test_no_input_stops_it(text: str) -> None:
     assert parsed("\x1b[120;1:3u", parser)[-1:] == ["-x"]
 
 
+def typed(text: str) -> list[str | None]:
+    return [message.character for message in KeyParser(False).feed(text) if isinstance(message, events.Key)]
+
+
+def test_what_a_key_types_stays() -> None:
+    assert typed("\x1b[1103::122;;1103u\x1b[1103:1071:122;2;1071u\x1b[1089::99;5u") == ["я", "Я", None]
+    assert typed("\x1b[945::97;;945u\x1b[59:58:113;;59u") == ["α", ";"]
+    assert typed("яЯ") == ["я", "Я"]
+    assert typed("\x1b[1103::122;u\x1b[1103:1071:122;2u\x1b[1103::122;65u") == ["я", "Я", "Я"]  # as kitty may tell it
+    assert typed("\x1b[1103::122;3u\x1b[1103::122;9u") == [None, None]  # with alt, with super
+
+
+RUSSIAN = dict(zip("йцукенгшщзфывапролдячсмить", "qwertyuiopasdfghjklzxcvbnm", strict=True))
+"""A letter of the Russian keyboard -> the American one at its place."""
+
+
+async def test_a_russian_keyboard_works_the_app_and_writes_russian_notes() -> None:
+    world = World(typical_checkpoints())
+    app = world.app()
+    parser = KeyParser(False)
+
+    def press(keys: str, modifiers: str = "") -> None:
+        """As kitty reports them; `modifiers`: 5 is ctrl."""
+        for key in keys:
+            place = RUSSIAN.get(key.lower(), "")
+            code = f"{ord(key.lower())}::{ord(place)}" if place else str(ord(key))
+            text = "" if modifiers else f";{ord(key)}"
+            shift = "2" if key.isupper() else ""
+            for message in parser.feed(f"\x1b[{code};{modifiers or shift}{text}u"):
+                assert app._driver is not None
+                app._driver.process_message(message)
+
+    async with app.run_test() as pilot:
+        press("с")  # where an American keyboard has c
+        await until(
+            pilot, lambda: isinstance(app.screen, CheckpointsScreen) and app.screen.query_one(DataTable).row_count
+        )
+        press("т")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        press("Прыгает ")
+        await until(pilot, lambda: app.screen.query_one(Input).value == "Прыгает ")
+        press("г", modifiers="5")  # u
+        await until(pilot, lambda: app.screen.query_one(Input).value == "")
+        press("хорошо\r")
+        await until(pilot, lambda: world.checkpoints[0].note == "хорошо")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        screen: Any = app.screen
+        while not screen.selected.several:
+            await pilot.press("down")
+        press("П")  # G: the whole run side by side
+        await until(pilot, lambda: world.played == [("grid", screen.selected.run.run)])
+        press("й")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await app.workers.wait_for_complete()
+
+
+async def test_a_settings_file_can_name_letters_of_any_script() -> None:
+    """For terminals that do not tell the places of keys."""
+    world = World()
+    world.user_preferences = Preferences(keys={"app.checkpoints": "c,с", "app.recordings": "v,М"})
+    app = world.app()
+    async with app.run_test() as pilot:
+        assert not app._notifications
+        for letter, screen in (("с", CheckpointsScreen), ("М", RecordingsScreen)):
+            for message in KeyParser(False).feed(letter):
+                assert app._driver is not None
+                app._driver.process_message(message)
+            await until(pilot, lambda screen=screen: isinstance(app.screen, screen))
+            await app.workers.wait_for_complete()
+
+
 REAL_APP = """
     import sys
     from pathlib import Path
@@ -79,8 +186,8 @@ REAL_APP = """
         def __init__(self):
             super().__init__(driver_class=TerminalDriver)
 
-        def tell(self, text):
-            with (Path(__file__).parent / "keys").open("a") as file:
+        def tell(self, text, name="keys"):
+            with (Path(__file__).parent / name).open("a", encoding="utf-8") as file:
                 file.write(text + "\\n")
 
         def on_mount(self):
@@ -88,6 +195,8 @@ REAL_APP = """
 
         def on_key(self, event):
             self.tell(event.key)
+            if event.is_printable:
+                self.tell(event.character, "typed")
             if event.key == "o":
                 self._driver.report_releases(False)
             if event.key == "q":
@@ -123,3 +232,21 @@ def test_a_real_kitty_tells_of_releases_until_it_is_told_not_to(virtual_display:
         assert eventually((tmp_path / "code").exists)
         assert [key for key in told()[7:] if key != "-o"] == ["o", "x", "q"]
         assert (tmp_path / "code").read_text() == "0\n"
+
+
+def test_a_real_kitty_with_a_russian_keyboard_has_the_keys_of_the_app(virtual_display: str, tmp_path: Path) -> None:
+    keys, typed = tmp_path / "keys", tmp_path / "typed"
+
+    def told(path: Path) -> list[str]:
+        return path.read_text(encoding="utf-8").split() if path.exists() else []
+
+    with keyboard_layout(virtual_display, "ru"), kitty(virtual_display, tmp_path, REAL_APP):
+        assert eventually(lambda: told(keys) == ["!"])
+        keyboard(virtual_display, "key 52", "key 53", "keydown 50", "key 28", "keyup 50")  # z, x, shift+t
+        assert eventually(lambda: told(keys)[-1:] == ["-left_shift"]), told(keys)
+        assert [key for key in told(keys) if "shift" not in key] == ["!", "z", "-z", "x", "-x", "T", "-t"]
+        assert told(typed) == ["я", "ч", "Е"]
+        keyboard(virtual_display, "keydown 37", "key 54", "keyup 37")  # ctrl+c
+        assert eventually(lambda: "ctrl+c" in told(keys))
+        keyboard(virtual_display, "key 24")  # q
+        assert eventually((tmp_path / "code").exists)
