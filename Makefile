@@ -3,7 +3,7 @@
 #   make setup                    a virtual environment in .venv with everything, of the newest Python that works here
 #   make setup PYTHON=3.11        the same with a Python of your choice: a version, a name or a path
 #   make setup TORCH_BACKEND=cpu  the same without CUDA (through uv; other values: auto, cu126, ...)
-#   make run / test / quick / check / coverage / clean
+#   make run / test / quick / check / coverage / wheel / clean
 
 PYTHON ?=
 VENV ?= .venv
@@ -17,7 +17,7 @@ ifneq ($(PYTHON),)
 ANEW = $(shell [ "$$($(BIN)/python $(VERSION) 2>&1)" = "$$("$$(scripts/find-python "$(PYTHON)" 2>/dev/null)" $(VERSION) 2>&1)" ] || echo anew)
 endif
 
-.PHONY: setup run test quick check coverage clean anew
+.PHONY: setup run test quick check coverage wheel clean anew
 
 setup: $(READY)
 
@@ -56,6 +56,11 @@ check: setup
 
 coverage: setup
 	COLD_START=1 $(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+# dist/ has the wheel and the source archive that it was built from; tests/test_wheel.py installs and tries one.
+wheel: setup
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* htmlcov

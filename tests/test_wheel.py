@@ -70,8 +70,8 @@ class Installed:
         environment, self.here, self.user = (folder / name for name in ("environment", "here", "user"))
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
         self.python = environment / "bin" / "python"
-        install = [sys.executable, "-m", "pip", "--python", self.python, "install", "-q", "--no-deps", "--no-index"]
-        subprocess.run([*install, wheel], check=True)
+        install = ["-m", "pip", "--python", str(self.python), "install", "-q", "--no-deps", "--no-index", str(wheel)]
+        subprocess.run([sys.executable, *install], check=True)
         (site,) = environment.glob("lib/python3*/site-packages")
         (site / "others.pth").write_text(sysconfig.get_path("purelib"))
         self.package = site / "mario_tui"

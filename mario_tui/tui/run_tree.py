@@ -116,8 +116,8 @@ def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
             return f"{one.problem}. It cannot be used; d moves it to the trash.", True
         robust = text.percent(one.robust_clear_rate)
         measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
-        kind = "  ·  shipped with mario-tui" if one.shipped else ""
-        place = f"{one.path}  ·  {text.size(one.size_bytes)}{', whole' * one.verified}{measured}{kind}"
+        where = "shipped with mario-tui" if one.shipped else one.path
+        place = f"{where}  ·  {text.size(one.size_bytes)}{', whole' * one.verified}{measured}"
         return place + (f"\n{one.note}" if one.note else "  ·  ? shows all that can be done with it"), False
     run, best, newest = row.run, row.run.best, row.run.newest
     place = f"{run.path}  ·  {text.size(run.size_bytes)}"

@@ -505,6 +505,7 @@ def summaries(infos: Sequence[CheckpointInfo]) -> list[RunSummary]:
             created=listed[0].created,
             size_bytes=sum(info.size_bytes for info in listed),
             checkpoints=listed,
+            shipped=listed[0].shipped,
         )
         for run, listed in by_run.items()
     ]

@@ -588,3 +588,18 @@ async def test_checkpoints_are_read_through_before_they_are_called_whole() -> No
         await until(pilot, lambda: "replay.safetensors is damaged" in told(app))
         await pilot.press("down")
         await until(pilot, lambda: ", whole" in told(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_shipped_run_is_marked_and_stays_as_it_is(size: tuple[int, int]) -> None:
+    world = World([checkpoint(1_040_000, run="world-1-1", shipped=True)])
+    async with table(world, size=size) as (app, pilot, rows):
+        assert "shipped" in " ".join(row(rows, 0))
+        await until(pilot, lambda: told(app).startswith("shipped with mario-tui"))
+        for key in ("d", "n", "f2", "c"):
+            await pilot.press(key)
+            await until(pilot, lambda: "world-1-1 is shipped with mario-tui and stays as it is" in said(app))
+            assert isinstance(app.screen, CheckpointsScreen), f"{key} asks nothing"
+            app.clear_notifications()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen))

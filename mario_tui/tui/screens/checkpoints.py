@@ -338,7 +338,7 @@ class CheckpointsScreen(ListScreen[Row]):
             self.refresh_list()
 
     def action_continue(self) -> None:
-        if self.selected is not None and self.selected.resumable is not None:
+        if self.selected is not None and self.selected.resumable is not None and self._may_change(self.selected):
             self.app.continue_training(self.selected.path)
 
     # damage

@@ -255,7 +255,8 @@ class HomeScreen(MarioScreen):
         lines = [Content.styled(f"{'run':<{room}}{gap}  stage     step    age", "$foreground 60%")]
         for summary in runs[: max(1, self._rows("#runs-box") - 1)]:
             step = max((info.step for info in summary.checkpoints), default=0)
-            name = shortened(summary.run, room - 10) + " (shipped)" if summary.shipped else shortened(summary.run, room)
+            marked = f"{summary.run} (shipped)"
+            name = marked if summary.shipped and len(marked) <= room else shortened(summary.run, room)
             spark = "  " + text.sparkline(self._progress.get(summary.run, ())).ljust(sparks) if sparks else ""
             line = f"  {summary.stage:<5}{text.compact(step):>9}{text.age(summary.created, now):>7}"
             lines.append(Content.assemble(f"{name:<{room}}", (spark, "$secondary"), (line, "$foreground 60%")))
