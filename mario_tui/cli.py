@@ -129,7 +129,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     watch.add_argument(
         "checkpoint",
         metavar="CKPT",
-        help="a checkpoint folder, a run or its name (its newest), a tutorial .chkpt, or the .json beside a recording",
+        help="a checkpoint folder, a run or its name (its newest), a tutorial .chkpt, or a recording or its action log",
     )
     _add_stage(watch)
     where = watch.add_mutually_exclusive_group()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from mario_tui.agent.network import MarioNet, load_weights
@@ -65,6 +65,14 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors in a safetensors file, on the CPU; its path need not be UTF-8, as safetensors itself wants it.
+
+    Raises OSError, SafetensorError.
+    """
+    return load(path.read_bytes())
+
+
 def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
     """The policy in a checkpoint folder, a run (its newest checkpoint) or a file that the tutorial saved.
 
@@ -78,7 +86,7 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
     manifest = checkpoint.verify(folder)
     try:
         net = MarioNet(AgentSpec.parse(manifest.agent))
-        load_weights(net, load_file(folder / "agent.safetensors", device="cpu"))
+        load_weights(net, load_tensors(folder / "agent.safetensors"))
         check_settings({"stage": manifest.stage})
         source = f"{folder.parent.name}, step {manifest.step:,}"
         return Policy(net.to(device).eval(), manifest.stage, manifest.step, source)

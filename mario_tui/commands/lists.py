@@ -78,11 +78,15 @@ def recordings(arguments: argparse.Namespace) -> int:
         where = printable(paths.recordings_dir())
         print(f"No recordings in {where} yet: 'mario-tui record' makes one, or r in the app.")
     else:
+        from rich.cells import cell_len
+
         print(f"{'recording':<60}{'stage':<6}{'length':>8}  outcome")
         for info in infos:
+            name = printable(info.path.name)
+            name += " " * (60 - cell_len(name))
             length = "-" if info.seconds is None else f"{info.seconds:.1f} s"
             outcome = "clears" if info.cleared else "-" if info.max_x is None else f"x {info.max_x}"
-            print(f"{printable(info.path.name):<60}{info.stage:<6}{length:>8}  {outcome}")
+            print(f"{name}{info.stage:<6}{length:>8}  {outcome}")
     return 0
 
 

@@ -22,6 +22,7 @@ from typing import IO
 import numpy as np
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.system import installation
 from mario_tui.system.processes import start_module
 
@@ -164,7 +165,7 @@ class GameWindow:
                     title, self._title = self._title, None
                     frame, self._frame = self._frame, None
                 if title is not None:
-                    text = title.encode()[:1000]
+                    text = printable(title).encode()[:1000]
                     _write(pipe, HEADER.pack(TITLE, 0, len(text)) + text)
                 if frame is not None:
                     height, width = frame.shape[:2]

@@ -14,6 +14,7 @@ import numpy as np
 
 from mario_tui import paths
 from mario_tui.errors import TrainingError
+from mario_tui.printable import printable
 from mario_tui.store.history import (
     WINDOW,
     EpisodeRecord,
@@ -129,7 +130,7 @@ class MetricLogger:
 
     def note(self, step: int, text: str) -> None:
         """Appends a line to the log that begins with #: something that happened at this step, in words."""
-        words = " ".join(text.split())
+        words = printable(" ".join(text.split()))
         self._log.add(f"# step {step}, {datetime.now().strftime('%Y-%m-%dT%H:%M:%S')}: {words}\n")
 
     def log_means(self, *, step: int, epsilon: float) -> None:

@@ -96,7 +96,7 @@ def new_run(
         trainer = _assemble(run, agent, shown, control, factories)
         load(trainer)
         _add_notes_and_observers(trainer, factories)
-        run.write_config(config)  # last, so that a start that fails leaves no run behind
+        run.write_config(run.config)  # last, so that a start that fails leaves no run behind
     except BaseException:
         run.abandon()
         raise

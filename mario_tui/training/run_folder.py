@@ -10,6 +10,7 @@ from filelock import Timeout
 from mario_tui import paths
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.printable import printable
 from mario_tui.store import shipped
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.run import run_lock, sweep_run
@@ -21,6 +22,15 @@ class RunExistsError(InputError):
     """There is a run of that name, or a training is about to make it."""
 
 
+def _as_text(config: TrainingConfig) -> TrainingConfig:
+    """Settings that a file can hold: the path of demonstrations need not be text, as the name of a file need not."""
+    try:
+        config.demonstrations.encode()
+    except UnicodeEncodeError:
+        return config.replace(demonstrations=printable(config.demonstrations))
+    return config
+
+
 class RunFolder:
     """A run's folder, locked until `close`.
 
@@ -30,7 +40,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, config: TrainingConfig) -> None:
-        self.path, self.config = path, config
+        self.path, self.config = path, _as_text(config)
         self._new = False
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = file_lock(run_lock(path))

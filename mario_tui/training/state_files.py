@@ -21,12 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.network import check_weights
-from mario_tui.agent.policy import save_tensors
+from mario_tui.agent.policy import load_tensors, save_tensors
 from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import CheckpointError, InputError
@@ -95,14 +94,14 @@ def read(folder: Path, mario: Mario, manifest: Manifest) -> tuple[dict[str, Any]
     """
     if "optimizer.safetensors" not in manifest.parts:
         raise CheckpointError(f"{folder} was exported to play only and cannot be trained on: resume another checkpoint")
-    weights = load_file(folder / "agent.safetensors")
+    weights = load_tensors(folder / "agent.safetensors")
     check_weights(mario.net, weights)
     mario.load_net(weights)
-    _load_optimizer(mario, load_file(folder / "optimizer.safetensors"))
+    _load_optimizer(mario, load_tensors(folder / "optimizer.safetensors"))
     state = read_json(folder / "trainer.json")
     mario.load_state_dict(state["mario"])
     if "replay.frames" in manifest.parts:
-        rows = load_file(folder / "replay.safetensors")
+        rows = load_tensors(folder / "replay.safetensors")
         if len(rows.get("action", ())) > mario.memory.rows:
             raise InputError("the saved replay is of another size: resume with the settings it was made with")
         if len(rows.get("action", ())) and rows["action"].max() >= mario.spec.actions:
@@ -112,10 +111,10 @@ def read(folder: Path, mario: Mario, manifest: Manifest) -> tuple[dict[str, Any]
     else:
         mario.burn_in_until = mario.curr_step + mario.config.burn_in
     if mario.demonstrations is not None and "demonstrations.safetensors" in manifest.parts:
-        sampling = load_file(folder / "demonstrations.safetensors")
+        sampling = load_tensors(folder / "demonstrations.safetensors")
         if int(sampling["tick"]) == mario.demonstrations.tick:
             mario.demonstrations.load_state_dict(sampling)
-    return state, load_file(folder / "actors.safetensors")["stacks"]
+    return state, load_tensors(folder / "actors.safetensors")["stacks"]
 
 
 def check_games(games: Any, envs: int) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.services import short_name
 
@@ -122,7 +123,7 @@ class Jobs:
 
             made = record(progress, job.is_cancelled)
             outcome = "cleared" if made.cleared else f"got to x {text.count(made.max_x)}"
-            return f"{made.seconds:.0f} s, {outcome}: {made.path.parent.name}/{made.path.name}"
+            return f"{made.seconds:.0f} s, {outcome}: {printable(f'{made.path.parent.name}/{made.path.name}')}"
 
         self._start(job, work)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mario_tui.printable import printable
 from mario_tui.system import times
 from mario_tui.tui import text
 
@@ -113,14 +114,14 @@ def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
     one = row.checkpoint or (None if row.several else row.subject)
     if one is not None:
         if not one.whole:
-            return f"{one.problem}. It cannot be used; d moves it to the trash.", True
+            return f"{printable(one.problem)}. It cannot be used; d moves it to the trash.", True
         robust = text.percent(one.robust_clear_rate)
         measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
-        where = "shipped with mario-tui" if one.shipped else one.path
+        where = "shipped with mario-tui" if one.shipped else printable(one.path)
         place = f"{where}  ·  {text.size(one.size_bytes)}{', whole' * one.verified}{measured}"
         return place + (f"\n{one.note}" if one.note else "  ·  ? shows all that can be done with it"), False
     run, best, newest = row.run, row.run.best, row.run.newest
-    place = f"{run.path}  ·  {text.size(run.size_bytes)}"
+    place = f"{printable(run.path)}  ·  {text.size(run.size_bytes)}"
     damaged = f", {run.damaged} of them damaged" if run.damaged else ""
     shows = "← hides" if opened else "→ shows"
     below = f"{shows} its {len(run.checkpoints)} checkpoints{damaged}"

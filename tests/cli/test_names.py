@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from mario_tui.config import make_config
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog, load_logs
 from mario_tui.printable import printable
+from mario_tui.store import lookup
 from mario_tui.store import run as runs
 from mario_tui.system import crash
 from mario_tui.training.run_folder import RunFolder
+from mario_tui.tui.services import Services
 from mario_tui.video import library
 from mario_tui.video.writer import VideoWriter, check_video
 
@@ -187,6 +190,9 @@ def odd_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+STRANGE_RUN = "-o \udcff:%s[b]\n\x1b[2J"
+
+
 @pytest.mark.slow
 def test_commands_end_to_end_with_odd_names(odd_home: Path) -> None:
     """Real processes: one line at a time is printed, and the files have the names that were asked for."""
@@ -226,6 +232,12 @@ def test_commands_end_to_end_with_odd_names(odd_home: Path) -> None:
     assert "is no" in command("recordings", "--delete", "\x1b[2J\udcff", code=2)
     command("recordings")
     command("checkpoints")
+    quick = ("--steps", "8", "--burn-in", "1000", "--envs", "1", "--replay-size", "2000", "--no-record")
+    command("train", "--name", "run", "--demonstrations", str(odd_home / "\udcff[/].json"), *quick)
+    os.rename(paths.checkpoints_dir() / "run", paths.checkpoints_dir() / STRANGE_RUN)
+    command("train", f"--resume={STRANGE_RUN}", "--steps", "16")
+    command("verify", "--", STRANGE_RUN)
+    assert [each.name for each in lookup.step_folders(paths.checkpoints_dir() / STRANGE_RUN)][-1] == "step-000000016"
     assert [each for each in names_in(odd_home) if "part" in each or "taken" in each] == []
 
 
@@ -241,3 +253,75 @@ def test_what_cannot_be_printed_is_shown_as_it_would_be_typed() -> None:
     assert printable("plain Ж 马 [b]%") == "plain Ж 马 [b]%"
     assert printable("a\nb\x1b[2J\udcff\u202e\ud800") == "a\\nb\\x1b[2J\\xff\\u202e\\ud800"
     assert str(InputError("a\nb")) == "a\\nb"
+
+
+@pytest.fixture
+def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still, as far as the names of files tell."""
+    monkeypatch.setattr(paths, "timestamp", lambda: "2026-11-22T08-30-00")
+
+
+def never() -> bool:
+    return False
+
+
+def test_recordings_of_one_second_have_a_name_each(home: Path, one_second: None) -> None:
+    """As r and v in Watch, and g and m in Recordings, make them: at the same time, each in a thread."""
+    log = paths.recordings_dir() / "x.json"
+    log.parent.mkdir()
+    LOG.save(log)
+
+    def make(number: int) -> Path:
+        if number % 3:
+            return Services().convert(log, "x", (".mp4", ".gif")[number % 2], 1, lambda *_: None, never).path
+        held = [130] * 20 + [number] * 20  # another play
+        return Services().record_play("x", "1-1", 4, held, 0, lambda *_: None, never).path
+
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(make, range(6)))
+    assert len({path.stem for path in made}) == 6
+    assert len(list_of_whole := library.list_recordings()) == 6
+    assert all(info.log and not info.problem for info in list_of_whole)
+    assert [name for name in names_in(paths.recordings_dir()) if "part" in name or "taken" in name] == []
+
+
+def test_whatever_gets_an_automatic_name_in_one_second_gets_one_of_its_own(home: Path, one_second: None) -> None:
+    first, second = RunFolder.create(make_config()), RunFolder.create(make_config())
+    assert first.path != second.path
+    first.prepare()
+    (first.path / "metrics.csv").touch()
+    first.close()  # it was over within the second
+    third = RunFolder.create(make_config())
+    assert third.path not in (first.path, second.path)
+    run = first.path
+    logs = [crash.write_text(run, f"crash {number}") for number in range(3)]
+    assert len(set(logs)) == 3
+    assert all(path is not None and path.read_text().endswith(f"crash {n}") for n, path in enumerate(logs))
+    with paths.new_play("1-1") as one, paths.new_play("1-1") as other:
+        assert one != other
+    trashed = []
+    for number in range(2):
+        video = paths.recordings_dir() / "x.mp4"
+        video.parent.mkdir(exist_ok=True)
+        video.write_text(str(number))
+        LOG.save(video.with_suffix(".json"))
+        trashed.append(library.trash(video))
+        (paths.checkpoints_dir() / "gone").mkdir()
+        trashed.append(runs.trash(paths.checkpoints_dir() / "gone"))
+    assert len(set(trashed)) == 4
+    assert [trashed[0].read_text(), trashed[2].read_text()] == ["0", "1"]
+    assert all(path.exists() for path in trashed)
+    assert Services().save_screenshot("<svg/>") != Services().save_screenshot("<svg/>")
+
+
+def test_watch_takes_a_video_for_its_action_log(
+    home: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = paths.recordings_dir() / "12:30 [b].mp4"
+    video.parent.mkdir()
+    video.touch()
+    assert main(["watch", str(video)]) == 2
+    assert "12:30 [b].json is no action log" in capsys.readouterr().err
+    LOG.save(video.with_suffix(".json"))
+    assert main(["watch", str(video)]) == 2
+    assert "terminal" in capsys.readouterr().err

@@ -146,6 +146,22 @@ def test_what_was_set_aside_before_stays_when_its_hour_comes_again(tmp_path, mon
     assert sorted(path.read_bytes() for path in tmp_path.glob("metrics.until-*")) == sorted(given_up)
 
 
+def test_what_is_set_aside_twice_in_one_second_is_there_twice(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mario_tui.paths.timestamp", lambda: "2026-11-22T08-30-00")
+    given_up = []
+    for _ in range(2):
+        logger = MetricLogger(tmp_path, "1-1", 1)
+        log_episodes(logger, "c")
+        state, history = logger.state_dict(), logger.history()
+        log_episodes(logger, "d")
+        given_up.append((tmp_path / "metrics.csv").read_bytes())
+        again = MetricLogger(tmp_path, "1-1", 1)
+        again.load_state_dict(state, history)
+        again.begin()
+    kept = [path.read_bytes() for path in sorted(tmp_path.glob("metrics.until-*.csv"))]
+    assert sorted(kept) == sorted(given_up)
+
+
 def test_where_there_is_no_room_to_set_it_aside_that_is_said(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     logger = MetricLogger(tmp_path, "1-1", 1)
     log_episodes(logger, "c")

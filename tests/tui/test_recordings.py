@@ -4,20 +4,23 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Static
+from textual.widgets.data_table import ColumnKey
 
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.home import HomeScreen
-from mario_tui.tui.screens.list import Table
+from mario_tui.tui.screens.list import Table, shortened
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.watch import WatchScreen
-from tui.fakes import World, typical_recordings, until
+from tui.fakes import World, recording, typical_recordings, until
 
 
 @asynccontextmanager
@@ -122,3 +125,45 @@ async def test_o_opens_the_folder_or_says_where_it_is(monkeypatch: pytest.Monkey
         monkeypatch.setattr(subprocess, "Popen", fail)
         await pilot.press("o")
         await until(pilot, lambda: "the recordings are in /recordings" in said(app))
+
+
+STRANGE = (
+    "[b]x.mp4",
+    "[red]y[%].gif",
+    "a\nb\x1b[2J.mp4",
+    "\udcffz.mp4",
+    "马里奥" * 20 + ".mp4",
+    "$x {y} [@click=quit].mp4",
+)
+
+
+async def test_any_name_is_shown_and_none_is_taken_for_markup_or_for_an_escape_sequence() -> None:
+    world = World()
+    world.recordings = [recording(name) for name in STRANGE]
+    async with table(world) as (_, app, pilot, rows):
+        names = [str(rows.get_row_at(number)[1]) for number in range(len(STRANGE))]
+        assert all(map(str.isprintable, names))
+        assert names[:4] == ["[b]x", "[red]y[%]", "a\\nb\\x1b[2J", "\\xffz"]
+        assert cell_len(names[4]) <= rows.columns[ColumnKey("1")].width
+        assert names[5] == "$x {y} [@click=quit]"
+
+        def has_rows(number: int) -> bool:
+            return rows.row_count == number
+
+        for number in reversed(range(len(STRANGE))):
+            line = str(app.screen.query_one("#selected", Static).content)
+            assert all(map(str.isprintable, line.split("\n")))
+            await pilot.press("d")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            assert str(app.screen.query_one(".about", Static).content).isprintable()
+            await pilot.press("d")
+            await until(pilot, partial(has_rows, number))
+        assert [path.name for path in world.trashed] == list(STRANGE)
+        assert all(map(str.isprintable, said(app).split("\n")))
+
+
+def test_a_name_is_shortened_to_the_cells_that_there_are() -> None:
+    for name in ("马里奥" * 9, "a" * 40, "é" * 30, "\x1b" * 12, "short"):
+        assert cell_len(shortened(name, 20)) <= 20
+        assert shortened(name, 20).isprintable()
+    assert shortened("short", 20) == "short"

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from mario_tui.buttons import DOWN, LEFT, RIGHT, SELECT, START, UP, A, B, action_names
-from mario_tui.video.overlay import BAR_LEFT, BUTTON_BOXES, GOLD, HEADER_HEIGHT, LIT, ROW_HEIGHT, UNLIT, draw_overlay
+from mario_tui.video.overlay import (
+    BAR_LEFT,
+    BUTTON_BOXES,
+    GOLD,
+    HEADER_HEIGHT,
+    LIT,
+    ROW_HEIGHT,
+    UNLIT,
+    draw_overlay,
+    label,
+)
 
 FRAME = np.random.default_rng(0).integers(0, 256, (240, 256, 3), np.uint8)
 
@@ -89,3 +99,9 @@ def test_values_that_are_no_numbers_do_not_end_a_recording() -> None:
 def test_it_takes_few_colours() -> None:
     picture = draw(255, q_values=(1.0, 2.0))
     assert len(np.unique(picture[240:].reshape(-1, 3), axis=0)) <= 10
+
+
+def test_a_label_has_a_place_for_letters_that_the_font_does_not_have() -> None:
+    assert label("Ж马.chkpt", "x 1").shape == (14, 256, 3)
+    assert np.array_equal(label("Ж", "x 1"), label("?", "x 1"))
+    assert not np.array_equal(label("é", "x 1"), label("?", "x 1"))

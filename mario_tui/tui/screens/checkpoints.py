@@ -466,9 +466,9 @@ class CheckpointsScreen(ListScreen[Row]):
         if row is None or not self._may_change(row):
             return
         if row.checkpoint is not None:
-            what, name = "checkpoint", f"{row.run.run}, step {text.count(row.checkpoint.step)}"
+            what, name = "checkpoint", f"{printable(row.run.run)}, step {text.count(row.checkpoint.step)}"
         else:
             count = len(row.run.checkpoints)
             all_of_it = f"all of its {count} checkpoints" if count > 1 else "its checkpoint"
-            what, name = "run", f"{row.run.run} with {all_of_it}, its log and its curves"
+            what, name = "run", f"{printable(row.run.run)} with {all_of_it}, its log and its curves"
         self.ask_to_trash(what, name, lambda: self.app.services.trash(row.path))

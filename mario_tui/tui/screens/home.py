@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import set_cell_size
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -259,7 +260,7 @@ class HomeScreen(MarioScreen):
             name = marked if summary.shipped and len(marked) <= room else shortened(summary.run, room)
             spark = "  " + text.sparkline(self._progress.get(summary.run, ())).ljust(sparks) if sparks else ""
             line = f"  {summary.stage:<5}{text.compact(step):>9}{text.age(summary.created, now):>7}"
-            lines.append(Content.assemble(f"{name:<{room}}", (spark, "$secondary"), (line, "$foreground 60%")))
+            lines.append(Content.assemble(set_cell_size(name, room), (spark, "$secondary"), (line, "$foreground 60%")))
         return Content("\n").join(lines)
 
     def _recordings_table(self, recordings: Sequence[RecordingInfo]) -> Content:
@@ -275,7 +276,7 @@ class HomeScreen(MarioScreen):
             line = f"{length:>7}{text.age(info.created, now):>7}"
             lines.append(
                 Content.assemble(
-                    f"{name:<{room}}",
+                    set_cell_size(name, room),
                     (f"  {outcome:<8}", "$success" if info.cleared else ""),
                     (line, "$foreground 60%"),
                 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -52,12 +53,17 @@ class Table(DataTable[Text], inherit_bindings=False):
 
 
 def shortened(name: str, width: int) -> str:
-    """A name as it can be shown; of one that is too long the middle is left out, since names differ at their ends."""
+    """A name as it can be shown in so many cells; a longer one without its middle, since names differ at their ends."""
     name = printable(name)
-    if len(name) <= width:
+    if cell_len(name) <= width:
         return name
     tail = (width - 1) // 2
-    return f"{name[: width - 1 - tail]}…{name[len(name) - tail :]}"
+    head, end = name[: width - 1 - tail], name[len(name) - tail :]
+    while cell_len(head) > width - 1 - tail:  # some letters take two cells
+        head = head[:-1]
+    while cell_len(end) > tail:
+        end = end[1:]
+    return f"{head}…{end}"
 
 
 class ListScreen(MarioScreen, Generic[Row]):
@@ -231,7 +237,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.app.push_screen(
             ConfirmScreen(
                 f"Delete {what}?",
-                f"{printable(name)} moves to {self.TRASH}, where it can be taken back.",
+                f"{name} moves to {self.TRASH}, where it can be taken back.",
                 yes="move to trash",
                 no="keep",
                 key="d",

@@ -12,6 +12,7 @@ from rich.text import Text
 from textual.binding import Binding
 from textual.widgets import DataTable
 
+from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.screens.list import ListScreen, shortened
 
@@ -99,9 +100,9 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
 
     def describe(self, info: RecordingInfo) -> tuple[str, bool]:
         if info.log is None:
-            return f"{info.path}: {info.problem}, so it can be shown by a video player only", True
+            return f"{printable(info.path)}: {info.problem}, so it can be shown by a video player only", True
         stages = f"  ·  {info.stage.replace(',', ', ')}" if "," in info.stage else ""
-        return f"{info.path}{stages}  ·  l makes a large MP4", False
+        return f"{printable(info.path)}{stages}  ·  l makes a large MP4", False
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("play", "convert"):
@@ -139,9 +140,11 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
                 start_new_session=True,
             )
         except OSError:
-            self.notify(f"no file manager can be opened here; the recordings are in {folder}", markup=False)
+            self.notify(f"no file manager can be opened here; the recordings are in {printable(folder)}", markup=False)
 
     def action_trash(self) -> None:
         info = self.selected
         if info is not None:
-            self.ask_to_trash("recording", info.path.name, lambda: self.app.services.trash_recording(info.path))
+            self.ask_to_trash(
+                "recording", printable(info.path.name), lambda: self.app.services.trash_recording(info.path)
+            )
