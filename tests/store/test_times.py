@@ -90,12 +90,3 @@ def test_names_of_one_moment_replace_nothing(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(paths, "timestamp", lambda: "2026-10-25T02-30-00")
     logs = [crash.write_text(None, text) for text in ("one", "two")]
     assert [log.read_text().splitlines()[-1] for log in logs if log] == ["one", "two"]
-    for make in (
-        lambda: paths.new_recording_path("x", ".mp4"),
-        lambda: paths.new_play_path("1-1"),
-        lambda: paths.run_dir(paths.new_run_name("1-1")),
-    ):
-        first = make()
-        first.parent.mkdir(parents=True, exist_ok=True)
-        first.touch()
-        assert make() != first
