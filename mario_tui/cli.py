@@ -266,13 +266,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if isinstance(error, OSError) and error.strerror:
-            where = f"{printable(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
-            more = "; make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            print(f"mario-tui: {where}{error.strerror}{more}", file=sys.stderr)
-            return 1
+            return _say_what_failed(error)
         message = printable(" ".join(str(error).split()))
         print(f"mario-tui: {type(error).__name__}: {message} (add --debug for the traceback)", file=sys.stderr)
         return 1
+
+
+def _say_what_failed(error: OSError) -> int:
+    """One line about what the system refused; returns the exit code."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    what = f"{printable(name)}: {error.strerror}" if name else str(error.strerror)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what += "; make room on the disk"
+    elif name and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and _is_at_home(name):
+        print(f"mario-tui: {what}; mend that, or have MARIO_TUI_HOME name another folder", file=sys.stderr)
+        return 2
+    print(f"mario-tui: {what}", file=sys.stderr)
+    return 1
+
+
+def _is_at_home(path: str) -> bool:
+    """Whether a file or folder is in the folder that holds everything, or on the way to it."""
+    from mario_tui import paths
+
+    with contextlib.suppress(InputError):
+        home, path = str(paths.home()), os.path.abspath(path)
+        return os.path.commonpath((home, path)) in (home, path)
+    return False
 
 
 def program() -> int:

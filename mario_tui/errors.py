@@ -22,6 +22,10 @@ class CheckpointError(InputError):
     """A checkpoint is missing, damaged, foreign or made by a newer version of the program."""
 
 
+class DamagedError(CheckpointError):
+    """A file of a checkpoint is missing, or not what was saved."""
+
+
 class EmulatorError(MarioTuiError):
     """The emulator, or a process that runs one, failed."""
 

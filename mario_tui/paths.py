@@ -23,6 +23,20 @@ _DEVICE_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re
 STEP_FOLDER = re.compile(r"step-(\d{9,})(?:-(\d+))?")
 
 
+def expand(written: str | Path) -> Path:
+    """The path that a user wrote, `~` and `~user` in it as a shell takes them: not everything goes through a shell.
+
+    `-o=~/x.mp4`, a line of a settings file and a field of a form do not. Raises InputError where there is no such home
+    folder, unless a file has that name.
+    """
+    text = os.fspath(written)
+    path = Path(os.path.expanduser(text))
+    if text.startswith("~") and path == Path(text) and not os.path.lexists(text):
+        name = text.partition("/")[0]
+        raise InputError(f"{text!r} cannot be used: {name} is no home folder; a file of that name is ./{text}")
+    return path
+
+
 def home() -> Path:
     """The folder that holds everything; raises InputError if the one that is named cannot be used."""
     return chosen_home()[0]
@@ -37,25 +51,18 @@ def chosen_home() -> tuple[Path, str]:
     Raises InputError if the folder that is named is none.
     """
     if named := os.environ.get("MARIO_TUI_HOME"):
-        return _named_folder(Path(named), f"MARIO_TUI_HOME = {named!r}"), "named by MARIO_TUI_HOME"
+        return folder_named(named, "MARIO_TUI_HOME"), "named by MARIO_TUI_HOME"
     settings = settings_file()
     if named := _home_in(settings):
-        folder = _named_folder(Path(named).expanduser(), f"home = {named!r} in {settings}")
-        if not folder.is_absolute():
+        if not named.startswith(("/", "~")):
             raise InputError(f"home = {named!r} in {settings} cannot be used: it should begin with / or ~")
-        return folder, f"named in {settings}"
-    here = Path.cwd()
+        return folder_named(named, f"home in {settings}"), f"named in {settings}"
+    here = _current()
     if installation.clone():
         return here, "the current folder, since mario-tui runs from a clone"
     if any(here.glob("checkpoints/*/config.toml")):
         return here, "the current folder, which holds runs"
     return platformdirs.user_data_path("mario-tui"), "your data folder, since the current one holds no runs"
-
-
-def _named_folder(folder: Path, where: str) -> Path:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{where} cannot be used: it is no folder")
-    return folder
 
 
 def _home_in(settings: Path) -> str:
@@ -85,6 +92,33 @@ def _read_home(settings: Path, _changed: int) -> str:
     if not isinstance(named, str):
         raise InputError(f'{settings}: home should be a folder, as in home = "~/mario"')
     return named
+
+
+def folder_named(written: str, by: str) -> Path:
+    """The folder that a setting names, absolute; it may not be there yet. Raises InputError if it cannot be one.
+
+    Args:
+        by: the setting, for the error.
+    """
+    try:
+        folder = expand(written)
+        if not folder.is_absolute():
+            folder = _current() / folder
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    except InputError as error:
+        raise InputError(f"{by}: {error}") from None
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise InputError(f"{by} = {written!r} cannot be used: {error}") from None
+    if not there.is_dir():
+        raise InputError(f"{by} = {written!r} cannot be used: {there} is no folder")
+    return folder
+
+
+def _current() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise InputError(f"the current folder cannot be used: {error.strerror}; go to another one") from None
 
 
 def checkpoints_dir() -> Path:

@@ -83,5 +83,5 @@ def test_a_place_that_cannot_be_read_is_said_before_runs_seem_to_be_gone(here: P
 def test_a_file_is_no_place(here: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     write_settings(f'home = "{tmp_path / "file"}"\n')
-    with pytest.raises(InputError, match="cannot be used: it is no folder"):
+    with pytest.raises(InputError, match="file is no folder"):
         paths.home()

@@ -19,7 +19,7 @@ from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
 from mario_tui.config import check_settings
 from mario_tui.errors import CheckpointError
 from mario_tui.printable import printable
-from mario_tui.store import checkpoint, named
+from mario_tui.store import checkpoint, named, rescue
 from mario_tui.store.untrusted import one_line_error
 
 
@@ -83,7 +83,8 @@ def load_policy(path: str | Path, device: torch.device | str = "cpu") -> Policy:
 
 
 def _from_folder(folder: Path, device: torch.device | str) -> Policy:
-    manifest = checkpoint.verify(folder)
+    with rescue.advising(folder):
+        manifest = checkpoint.verify(folder)
     try:
         net = MarioNet(AgentSpec.parse(manifest.agent))
         load_weights(net, load_tensors(folder / "agent.safetensors"))

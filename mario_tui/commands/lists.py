@@ -55,6 +55,9 @@ def checkpoints(arguments: argparse.Namespace) -> int:
             times.local(info.created),
         )
     output.print_table(table)
+    for info in infos:
+        if not info.whole:
+            print(printable(f"{info.problem}; {info.advice}".removesuffix("; ")))
     return 0
 
 
@@ -97,8 +100,8 @@ def _meant(path: Path, recordings: Sequence[Path]) -> Path | None:
     """
 
     def means(recording: Path) -> bool:
-        with contextlib.suppress(OSError, RuntimeError, ValueError):  # a name that no file can have
-            return path == Path(path.name) or path.expanduser().resolve().parent == recording.resolve().parent
+        with contextlib.suppress(InputError, OSError, RuntimeError, ValueError):  # a name that no file can have
+            return path == Path(path.name) or paths.expand(path).resolve().parent == recording.resolve().parent
         return False
 
     for form in (str, partial(unicodedata.normalize, "NFC")):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from mario_tui import paths
 from mario_tui.commands.recording_progress import outcome_of, recording_progress
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.stages import check_stage
@@ -16,7 +16,7 @@ def play(arguments: argparse.Namespace) -> int:
     stage = check_stage(arguments.stage)
     if not arguments.window:
         output.check_full_screen("playing needs a terminal, or a window: add --window")
-    video = None if arguments.record is None else Path(arguments.record)
+    video = None if arguments.record is None else paths.expand(arguments.record)
     if video is not None:
         from mario_tui.video.writer import check_video
 

@@ -7,6 +7,7 @@ import json
 from contextlib import nullcontext
 from pathlib import Path
 
+from mario_tui import paths
 from mario_tui.commands.recording_progress import outcome_of, recording_progress
 from mario_tui.errors import InputError
 from mario_tui.game.stages import check_stage
@@ -32,7 +33,7 @@ def record(arguments: argparse.Namespace) -> int:
     given = arguments.output
     with (
         recording_progress(arguments.json) as progress,
-        new_output(found[-1], ".mp4") if given is None else nullcontext(Path(given)) as output,
+        new_output(found[-1], ".mp4") if given is None else nullcontext(paths.expand(given)) as output,
     ):
         check_video(output, scale=arguments.scale, fps=arguments.fps)
         if len(found) > 1:

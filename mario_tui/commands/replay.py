@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from mario_tui import paths
 from mario_tui.commands.recording_progress import recording_progress
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog, load_logs
@@ -18,8 +18,8 @@ from mario_tui.printable import printable
 
 def replay(arguments: argparse.Namespace) -> int:
     """Plays a log again; fails if the checksums in the log differ from those computed now."""
-    logs = load_logs(Path(arguments.log))
-    output = None if arguments.output is None else Path(arguments.output)
+    logs = load_logs(paths.expand(arguments.log))
+    output = None if arguments.output is None else paths.expand(arguments.output)
     if output is not None:
         from mario_tui.video.record import record_replay
         from mario_tui.video.writer import check_video

@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def train(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in TrainingConfig.model_fields if hasattr(arguments, name)}
     if arguments.config is not None:
-        given = {**load_toml(Path(arguments.config)), **given}
+        given = {**load_toml(paths.expand(arguments.config)), **given}
     resume = _checkpoint_to_resume(arguments.resume) if arguments.resume is not None else None
     if resume is not None and resume.is_dir():
         if arguments.name is not None or arguments.preset is not None:

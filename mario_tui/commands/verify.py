@@ -7,7 +7,7 @@ import sys
 
 from mario_tui.errors import CheckpointError
 from mario_tui.printable import printable
-from mario_tui.store import checkpoint, named
+from mario_tui.store import checkpoint, named, rescue
 
 
 def verify(arguments: argparse.Namespace) -> int:
@@ -22,7 +22,8 @@ def verify(arguments: argparse.Namespace) -> int:
                 if note:
                     print(printable(f"{path.name}: {note}"), file=sys.stderr)
         else:
-            checkpoint.verify(path)
+            with rescue.advising(path):
+                checkpoint.verify(path)
     except CheckpointError as error:
         print(f"mario-tui: {error}", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from mario_tui.commands.checkpoint_argument import checkpoint_of
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import load_logs
+from mario_tui.paths import expand
 from mario_tui.store.manifest import MANIFEST
 from mario_tui.system import output
 
@@ -16,7 +17,7 @@ _WITHOUT_TERMINAL = "watching needs a terminal: use 'mario-tui record' to write 
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    if (log := _log_of(Path(arguments.checkpoint))) is not None:
+    if (log := _log_of(expand(arguments.checkpoint))) is not None:
         return _watch_recording(log, arguments)
     if not arguments.window:
         output.check_full_screen(_WITHOUT_TERMINAL)

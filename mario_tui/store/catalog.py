@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mario_tui.errors import CheckpointError
-from mario_tui.store import evaluations, lookup, shipped
+from mario_tui.errors import CheckpointError, DamagedError
+from mario_tui.store import evaluations, lookup, rescue, shipped
 from mario_tui.store.checkpoint import check_sizes, last_verdict
 from mario_tui.store.manifest import Manifest
 from mario_tui.store.untrusted import sanitize
@@ -28,7 +28,7 @@ class CheckpointInfo:
         size_bytes: of all its files.
         whole: whether nothing wrong was found: all parts are there and have their sizes.
         verified: whether it was also read through, and is as it was saved.
-        problem: what is wrong with one that is not whole.
+        problem: what is wrong with one that is not whole, and `advice` what can be done about it, if it is damaged.
         best: whether it was measured to be the best of its run, see `evaluations.best`.
         greedy_clear, robust_clear_rate: as they were measured; None if they were not.
         robust_episodes: over how many episodes the robust clear rate was measured; 0 if it was not, or is not known.
@@ -50,6 +50,7 @@ class CheckpointInfo:
     mean_reward: float | None = None
     episodes: int | None = None
     problem: str = ""
+    advice: str = ""
     note: str = ""
     robust_episodes: int = 0
     full: bool = False
@@ -191,6 +192,10 @@ def _summary(run: Path) -> RunSummary:
         for folder, manifest in reversed(manifests.items())
     ]
     infos = [info for info in infos if info.path.is_dir()]  # a training may have replaced some meanwhile
+    if not all(info.whole for info in infos):
+        advice = rescue.advice(run, next((info.path for info in infos if info.whole), None))
+        damaged = {folder for folder, found in manifests.items() if not _is_foreign(found)}
+        infos = [replace(info, advice=advice) if info.path in damaged and not info.whole else info for info in infos]
     return RunSummary(
         run=run.name,
         path=run,
@@ -201,6 +206,11 @@ def _summary(run: Path) -> RunSummary:
         unread=known.unreadable,
         shipped=shipped.is_shipped(run),
     )
+
+
+def _is_foreign(found: Manifest | CheckpointError) -> bool:
+    """Whether a checkpoint is not damaged, but of another version of this program."""
+    return isinstance(found, CheckpointError) and not isinstance(found, DamagedError)
 
 
 def _info(

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from mario_tui import __version__, paths
-from mario_tui.errors import CheckpointError
+from mario_tui.errors import CheckpointError, DamagedError
 from mario_tui.store.lookup import next_sequence
 from mario_tui.store.manifest import MANIFEST, Manifest, Part, read_manifest
 from mario_tui.store.untrusted import one_line_error
@@ -207,18 +207,18 @@ def _check_size(path: Path, part: Part) -> None:
     except OSError:  # deleted just now
         size = None
     if size is None:
-        raise CheckpointError(f"{path} is missing")
+        raise DamagedError(f"{path} is missing")
     if size != part.bytes:
-        raise CheckpointError(f"{path} is damaged: {size:,} bytes instead of {part.bytes:,}")
+        raise DamagedError(f"{path} is damaged: {size:,} bytes instead of {part.bytes:,}")
 
 
 def _check_content(path: Path, part: Part) -> None:
     try:
         content = _sha256(path)
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from None
     if content != part.sha256:
-        raise CheckpointError(f"{path} is damaged: its content is not what was saved")
+        raise DamagedError(f"{path} is damaged: its content is not what was saved")
 
 
 def _sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from mario_tui.errors import CheckpointError
+from mario_tui.errors import CheckpointError, DamagedError
 from mario_tui.store.untrusted import read_json, sanitize
 
 FORMAT = 2
@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
     content = read_json(path)
     number = content.get("format") if isinstance(content, dict) else None
     if type(number) is not int:
-        raise CheckpointError(f"{path} is damaged: it is no manifest")
+        raise DamagedError(f"{path} is damaged: it is no manifest")
     if number > FORMAT:
         raise CheckpointError(
             f"{folder} has format {str(number)[:20]}, made by a newer mario-tui: update this one (it reads {FORMAT})"
@@ -114,7 +114,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(key) for key in first["loc"] if key != "[key]")
-        raise CheckpointError(
+        raise DamagedError(
             f"{path} is damaged: {sanitize(where)!r} cannot be read ({sanitize(first['msg'])})"
         ) from None
 

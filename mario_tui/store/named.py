@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mario_tui.errors import CheckpointError
-from mario_tui.paths import STEP_FOLDER, checkpoints_dir
+from mario_tui.errors import CheckpointError, InputError
+from mario_tui.paths import STEP_FOLDER, checkpoints_dir, expand
 from mario_tui.store import evaluations, shipped
 from mario_tui.store.lookup import step_folders
 from mario_tui.store.manifest import MANIFEST
@@ -66,7 +66,7 @@ def find_path(text: str | Path) -> Path:
     if not str(text):
         raise CheckpointError("no checkpoint was named: 'mario-tui checkpoints' lists the ones there are")
     try:
-        written = Path(text).expanduser()
+        written = expand(text)
         for path in filter(None, (written, checkpoints_dir() / written, shipped.find(written))):
             if path.name == evaluations.BEST and (best := evaluations.best(path.parent)) is not None:
                 return best.resolve()
@@ -77,7 +77,9 @@ def find_path(text: str | Path) -> Path:
                 missing = (
                     f"{run} has no best yet: measure its checkpoints first, e.g. with 'mario-tui eval --verdict {run}'"
                 )
-    except (OSError, RuntimeError, ValueError):  # a name that no file can have
+    except InputError as error:
+        raise CheckpointError(str(error)) from None
+    except (OSError, ValueError):  # a name that no file can have
         pass
     raise CheckpointError(missing)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from filelock import Timeout
 
 from mario_tui import paths
-from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store import evaluations, lookup, shipped
+from mario_tui.errors import CheckpointError, DamagedError, InputError
+from mario_tui.store import evaluations, lookup, rescue, shipped
 from mario_tui.store.checkpoint import check_sizes, verify
 from mario_tui.store.lookup import step_folders
 from mario_tui.store.manifest import Manifest
@@ -32,12 +32,13 @@ def find_resumable(run: Path) -> tuple[Path, str]:
     It is the newest intact one. One that was saved as the best so far has no replay and is passed over if there is an
     intact one with the replay. Raises CheckpointError if none is intact.
     """
-    why = ""
+    why, damaged = "", False
     evaluated: tuple[Path, str] | None = None
     for folder in reversed(step_folders(run)):
         try:
             manifest = verify(folder)
         except CheckpointError as error:
+            damaged = damaged or isinstance(error, DamagedError)
             why = why or str(error)
             continue
         found = folder, f"{why}; resuming from {folder.name} instead" if why else ""
@@ -47,7 +48,9 @@ def find_resumable(run: Path) -> tuple[Path, str]:
         elif evaluated is None or manifest.full:
             return found
     if evaluated is None:
-        raise CheckpointError(why or f"{run} holds no checkpoint yet")
+        raise CheckpointError(
+            f"{why}; {rescue.advice(run, None)}" if damaged else why or f"{run} holds no checkpoint yet"
+        )
     return evaluated
 
 

@@ -6,23 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mario_tui.errors import CheckpointError
+from mario_tui.errors import DamagedError
 
 MAX_JSON_BYTES = 16 * 2**20
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; raises CheckpointError, which names it, if it is missing or damaged."""
+    """The content of a JSON file; raises DamagedError, which names it, if it is missing or damaged."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise CheckpointError(f"{path} is damaged: too large")
+            raise DamagedError(f"{path} is damaged: too large")
         if not path.is_file():  # reading a pipe may wait for ever, reading a device may never end
-            raise CheckpointError(f"{path} is damaged: it is no file")
+            raise DamagedError(f"{path} is damaged: it is no file")
         return json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing") from None
+        raise DamagedError(f"{path} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {one_line_error(error)}") from None
+        raise DamagedError(f"{path} is damaged: {one_line_error(error)}") from None
 
 
 def one_line_error(error: BaseException) -> str:

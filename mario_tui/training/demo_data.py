@@ -94,7 +94,7 @@ def _load(file: Path) -> ActionLog:
 
 def _existing(where: str) -> Path:
     try:
-        for path in (Path(where).expanduser(), paths.home() / where):
+        for path in (paths.expand(where), paths.home() / where):
             if path.exists():
                 return path
     except (OSError, RuntimeError, ValueError):  # a name that no file can have

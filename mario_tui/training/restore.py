@@ -19,7 +19,7 @@ from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import REWARD_VERSION
 from mario_tui.game.stages import stage_warning
-from mario_tui.store import checkpoint, lookup
+from mario_tui.store import checkpoint, lookup, rescue
 from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.training import state_files
@@ -156,7 +156,8 @@ def resumed(path: Path, config: TrainingConfig, *, control: TrainingControl, fac
 
 def read_checkpoint(path: Path) -> tuple[Manifest, tuple[ActionLog, ...]]:
     """The manifest of a checkpoint that can be resumed here, and the demonstrations in it; raises CheckpointError."""
-    manifest = checkpoint.verify(path)
+    with rescue.advising(path):
+        manifest = checkpoint.verify(path)
     check_made_for(path, manifest, reward=REWARD_VERSION)
     return manifest, state_files.read_demonstrations(path, manifest)
 

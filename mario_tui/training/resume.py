@@ -10,6 +10,7 @@ from typing import Any
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig, fixed_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.store import rescue
 from mario_tui.store.manifest import MANIFEST, Manifest, check_made_for, read_manifest
 
 
@@ -43,7 +44,8 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
     from mario_tui.game.emulator import REWARD_VERSION
 
     changes = dict(changes or {})
-    manifest = read_manifest(path)
+    with rescue.advising(path):
+        manifest = read_manifest(path)
     check_made_for(path, manifest, reward=REWARD_VERSION)
     try:
         saved = make_config(**manifest.config)

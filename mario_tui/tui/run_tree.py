@@ -109,12 +109,17 @@ def state_of(row: Row) -> str:
     return f"{damaged} damaged" if damaged and row.several else "damaged" if damaged else ""
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
     """The text about the selected row, and whether it is a problem."""
     one = row.checkpoint or (None if row.several else row.subject)
     if one is not None:
         if not one.whole:
-            return f"{printable(one.problem)}. It cannot be used; d moves it to the trash.", True
+            problem = one.problem.replace(f"{one.path}/", "")
+            return printable(f"{problem}. {_sentence(one.advice or 'it cannot be used')}; d moves it to the trash"), True
         robust = text.percent(one.robust_clear_rate)
         measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
         where = "shipped with mario-tui" if one.shipped else printable(one.path)
@@ -126,7 +131,10 @@ def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
     shows = "← hides" if opened else "→ shows"
     below = f"{shows} its {len(run.checkpoints)} checkpoints{damaged}"
     if best is None or newest is None:
-        return f"{place}\n{below}: none can be used; d moves the run to the trash", True
+        return (
+            f"{place}\n{below}. {_sentence(row.subject.advice or 'none can be used')}; d moves the run to the trash.",
+            True,
+        )
     which = "its best" if best.best or best is not newest else "its newest"
     keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
     if (resumable := run.resumable) is not None and resumable is not best:
