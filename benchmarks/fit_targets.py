@@ -33,7 +33,7 @@ def main() -> None:
     from mario_tui.agent.network import MarioNet
     from mario_tui.agent.runtime import prepare_processor
     from mario_tui.config import TrainingConfig
-    from mario_tui.store import checkpoint, lookup
+    from mario_tui.store import checkpoint, named
     from mario_tui.training import state_files
     from mario_tui.training.resume import resume_config
 
@@ -42,7 +42,7 @@ def main() -> None:
         loss = torch.nn.functional.smooth_l1_loss(estimate, batch.r_t)  # r_t holds the targets
         return LossResult(loss, estimate.detach(), batch.r_t - estimate.detach())
 
-    folder = lookup.find_checkpoint(arguments.run)
+    folder = named.find_checkpoint(arguments.run)
     config = resume_config(folder, {"precision": "float32"})
     prepare_processor(1)
     teacher = Mario(config)

@@ -119,7 +119,8 @@ def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
     if one is not None:
         if not one.whole:
             problem = one.problem.replace(f"{one.path}/", "")
-            return printable(f"{problem}. {_sentence(one.advice or 'it cannot be used')}; d moves it to the trash"), True
+            what = f"{problem}. {_sentence(one.advice or 'it cannot be used')}"
+            return printable(what if one.shipped else f"{what}; d moves it to the trash"), True
         robust = text.percent(one.robust_clear_rate)
         measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
         where = "shipped with mario-tui" if one.shipped else printable(one.path)
@@ -131,10 +132,8 @@ def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
     shows = "← hides" if opened else "→ shows"
     below = f"{shows} its {len(run.checkpoints)} checkpoints{damaged}"
     if best is None or newest is None:
-        return (
-            f"{place}\n{below}. {_sentence(row.subject.advice or 'none can be used')}; d moves the run to the trash.",
-            True,
-        )
+        advice = f". {_sentence(row.subject.advice)}" if row.subject.advice else ""
+        return printable(f"{below}: none can be used{advice}; d moves the run to the trash"), True
     which = "its best" if best.best or best is not newest else "its newest"
     keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
     if (resumable := run.resumable) is not None and resumable is not best:

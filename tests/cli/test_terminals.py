@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import warm
-from store.saved import write
+from saved import write
 
 from mario_tui.cli import build_parser
 

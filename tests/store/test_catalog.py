@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from saved import write
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
@@ -13,7 +14,6 @@ from mario_tui.store import catalog, checkpoint, evaluations, lookup, manifest
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable
 from mario_tui.store.untrusted import read_json
-from saved import write
 
 
 def test_a_checkpoint_that_goes_while_one_lists_them_is_not_listed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

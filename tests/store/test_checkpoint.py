@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from saved import HEADER, write
 
 from mario_tui.errors import CheckpointError
 from mario_tui.store import checkpoint, evaluations, lookup
 from mario_tui.store.manifest import MANIFEST, read_manifest
 from mario_tui.system import files
-from saved import HEADER, write
 
 
 def test_what_is_written_verifies(run: Path) -> None:

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from saved import write
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store import evaluations, lookup, named
 from mario_tui.store.manifest import MANIFEST, Manifest
-from saved import write
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp/x", "../x", ".hidden", "a" * 65, "a b", "x.lock", "a\nb"])

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from saved import write
 
 from mario_tui.errors import CheckpointError
 from mario_tui.store import catalog, checkpoint
 from mario_tui.store.manifest import check_made_for, read_manifest
-from saved import write
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from saved import write
 
 from mario_tui import paths
 from mario_tui.cli import main
@@ -21,7 +22,6 @@ from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable, locked, rename_run, rotate, trash
 from mario_tui.system import locks
 from mario_tui.training.export import export_policy
-from saved import write
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
 STEP = "step-001040000"

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from saved import write
 
 from mario_tui import paths
 from mario_tui.store import checkpoint, evaluations, lookup
 from mario_tui.store.manifest import MANIFEST, read_manifest
 from mario_tui.store.run import rotate
-from saved import write
 
 
 def rotating(run: Path, step: int, **header: Any) -> Path:

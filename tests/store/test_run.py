@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from saved import write
 
 from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.store import catalog, checkpoint, evaluations, lookup
 from mario_tui.store.run import find_resumable, rename_run, run_lock, sweep_run, trash
-from saved import write
 
 
 def test_the_newest_whole_checkpoint_is_found_behind_a_damaged_one(run: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from saved import write
 
 from mario_tui.errors import CheckpointError
 from mario_tui.store import catalog, checkpoint, evaluations, lookup
 from mario_tui.store.run import rename_run, trash
-from saved import write
 
 
 def test_evaluations_noted_at_once_are_all_kept(run: Path) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from saved import write
 
 from mario_tui import paths
 from mario_tui.cli import main
@@ -15,7 +16,6 @@ from mario_tui.store import catalog
 from mario_tui.system import crash, times
 from mario_tui.tui import run_tree
 from mario_tui.video import library
-from saved import write
 
 
 @pytest.fixture
