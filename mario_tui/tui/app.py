@@ -196,7 +196,8 @@ class MarioTuiApp(App[int]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "go":
             alone = self._watch_first is not None or self._play_first is not None
-            return not alone and not (parameters and self.get_screen(str(parameters[0])) is self.screen)
+            shown = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, MarioScreen)), None)
+            return not alone and not (parameters and self.get_screen(str(parameters[0])) is shown)
         if action == "cancel_job":
             return self.jobs.can_cancel
         return True

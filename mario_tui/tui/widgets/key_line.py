@@ -42,6 +42,8 @@ class KeyLine(Widget):
                 dim = "" if active.enabled else "dim"
                 left.append(self._key(binding.key, self.app.get_key_display(binding), binding.description, dim))
         keys = Content("  ").join(left)
+        while keys.cell_length > self.size.width and left:  # a name cut off is of no use; the help has all keys
+            keys = Content("  ").join(left := left[:-1])
         for end in right:
             gap = self.size.width - keys.cell_length - end.cell_length - 1
             if gap > 0:
