@@ -17,7 +17,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from mario_tui.store import lookup
+from mario_tui.store import named
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.compare import CompareScreen
 
@@ -64,7 +64,7 @@ async def until(pilot: Pilot, condition: Callable[[], object]) -> None:
 async def main(run: str) -> None:
     resource_tracker.ensure_running()  # as run_app does
     IMAGES.mkdir(parents=True, exist_ok=True)
-    checkpoint = lookup.find_checkpoint(run)
+    checkpoint = named.find_checkpoint(run)
     app = MarioTuiApp()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(2)

@@ -19,7 +19,7 @@ ANY_ADDRESS = ("0.0.0.0", "::", "")
 def serve(arguments: argparse.Namespace) -> int:
     """Serves the app until Ctrl+C; every browser window gets an app of its own, which ends, and saves, with it."""
     try:
-        from mario_tui.commands.web_server import WebServer
+        from mario_tui.tui.web_server import WebServer
     except ImportError:
         raise InputError(f"serving needs the extra 'web': {installation.with_extra('web')}") from None
     host, port, url = arguments.host.strip("[]"), arguments.port, arguments.url

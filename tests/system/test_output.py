@@ -37,7 +37,7 @@ def test_any_text_can_be_printed(encoding: str, shown: bytes, streams: None) -> 
         setattr(sys, name, file)
         output.set_up()
         print("é п ▀ \ud83d \udcff", end="", file=file, flush=True)
-        assert file.buffer.getvalue() == shown  # type: ignore[attr-defined]
+        assert file.buffer.getvalue() == shown
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def test_no_bar_is_drawn_into_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def problem(encoding: str = "utf-8", *, redirected: str = "") -> str:
     """What is said where the app is to be drawn on a terminal; `redirected` is a stream that is a file."""
     with on_a_terminal(), open(os.devnull, "w", encoding="utf-8") as file:
-        sys.stderr.reconfigure(encoding=encoding)  # type: ignore[union-attr]
+        sys.stderr.reconfigure(encoding=encoding)
         if redirected:
             setattr(sys, redirected, file)
         try:

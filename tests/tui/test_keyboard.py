@@ -1,5 +1,6 @@
 """The parser of held keys, fed with what terminals send."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ async def test_a_russian_keyboard_works_the_app_and_writes_russian_notes() -> No
     async with app.run_test() as pilot:
         press("с")  # where an American keyboard has c
         await until(
-            pilot, lambda: isinstance(app.screen, CheckpointsScreen) and app.screen.query_one(DataTable).row_count
+            pilot, lambda: isinstance(app.screen, CheckpointsScreen) and bool(app.screen.query_one(DataTable).row_count)
         )
         press("т")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))
@@ -172,7 +173,7 @@ async def test_a_settings_file_can_name_letters_of_any_script() -> None:
             for message in KeyParser(False).feed(letter):
                 assert app._driver is not None
                 app._driver.process_message(message)
-            await until(pilot, lambda screen=screen: isinstance(app.screen, screen))
+            await until(pilot, partial(lambda expected: isinstance(app.screen, expected), screen))
             await app.workers.wait_for_complete()
 
 
