@@ -11,7 +11,6 @@ import contextlib
 import errno
 import itertools
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -19,7 +18,7 @@ from typing import NoReturn
 from mario_tui import __version__
 from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.printable import printable
-from mario_tui.system import output, platforms
+from mario_tui.system import output, platforms, signals
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -297,14 +296,15 @@ def _is_at_home(path: str) -> bool:
 
 def program() -> int:
     """`main` as a program of its own: Ctrl+C while it ends, e.g. once too often, ends it at once."""
+    signals.begin()
     output.set_up()
     try:
         code = main()
-    except SystemExit as end:  # of --help and --version
+    except SystemExit as end:  # by a signal, or of --help and --version
         code = end.code if isinstance(end.code, int) else 0
     code = output.finish(code)
-    signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # e.g. where a thread hangs
-    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    signals.take(signals.ENDINGS, lambda *_: os._exit(code))  # e.g. where a thread hangs
+    atexit.register(signals.ignore, signals.ENDINGS)
     return code
 
 

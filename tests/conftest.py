@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 from PIL import features
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:  # tests run in the background, or under nohup
+        signal.signal(_number, lambda *_: None)  # for them the same; what they start gets the default
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import time
+from contextlib import closing
 from typing import Any
 
 from mario_tui.errors import InputError, TrainingError
@@ -44,29 +45,27 @@ def _measure(config: Any, steps: int) -> dict[str, Any]:
     from mario_tui.training.restore import open_trainer
 
     trainer = open_trainer(config)
-    running = trainer.run()
     warm_up = config.burn_in + 100
     peak = 0.0
     started, step_started, updates_started = 0.0, 0, 0
-    for event in running:
-        if isinstance(event, Paused):  # for a reason of its own: what would be measured is no training
-            running.close()
-            raise TrainingError(event.reason)
-        if not isinstance(event, Stepped):
-            continue
-        if not started and event.step >= warm_up:
-            started, step_started, updates_started = time.perf_counter(), event.step, trainer.agent.updates
-            trainer.phases.clear()
-        if event.step % 100 < config.envs:
-            peak = max(peak, _memory_mb())
-        if started and event.step >= step_started + steps:
-            break
-    seconds = time.perf_counter() - started
-    step_count, updates = trainer.step - step_started, trainer.agent.updates - updates_started
-    phases = {name: round(spent / seconds, 4) for name, spent in trainer.phases.items()}
-    learn_seconds = trainer.phases.get("sample", 0.0) + trainer.phases.get("update", 0.0)
-    bytes_per_transition = trainer.agent.memory.bytes_per_transition
-    running.close()
+    with closing(trainer.run()) as running:  # also by a signal: what it writes is gone before its folder is removed
+        for event in running:
+            if isinstance(event, Paused):  # for a reason of its own: what would be measured is no training
+                raise TrainingError(event.reason)
+            if not isinstance(event, Stepped):
+                continue
+            if not started and event.step >= warm_up:
+                started, step_started, updates_started = time.perf_counter(), event.step, trainer.agent.updates
+                trainer.phases.clear()
+            if event.step % 100 < config.envs:
+                peak = max(peak, _memory_mb())
+            if started and event.step >= step_started + steps:
+                break
+        seconds = time.perf_counter() - started
+        step_count, updates = trainer.step - step_started, trainer.agent.updates - updates_started
+        phases = {name: round(spent / seconds, 4) for name, spent in trainer.phases.items()}
+        learn_seconds = trainer.phases.get("sample", 0.0) + trainer.phases.get("update", 0.0)
+        bytes_per_transition = trainer.agent.memory.bytes_per_transition
     emulated, emulator_seconds = _emulator_speed(config, min(steps, 2000))
     return {
         "steps_per_second": round(step_count / seconds, 2),

@@ -16,14 +16,14 @@ from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.printable import printable
 from mario_tui.store import catalog, checkpoint
-from mario_tui.system import output, times
+from mario_tui.system import output, signals, times
 
 
 def checkpoints(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     waiting = Console(stderr=True).status("Reading the checkpoints ...", spinner="line")
-    with waiting if output.is_live(sys.stderr) else nullcontext():
+    with signals.cursor_shown_when_stopped(sys.stderr), waiting if output.is_live(sys.stderr) else nullcontext():
         for info in catalog.scan().checkpoints:
             checkpoint.is_whole(info.path)  # which the list remembers
     infos = catalog.scan().checkpoints

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mario_tui.game.replaying import ReplayResult
-from mario_tui.system import output
+from mario_tui.system import output, signals
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,26 +18,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recording_progress(quiet: bool) -> Iterator[Progress | None]:
-    """While a video is written: a bar on stderr if that is a terminal, nothing if `quiet`.
+    """While a video is written: a bar on stderr if that is a terminal, nothing if `quiet`."""
+    if quiet or not output.is_live(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
 
-    SIGTERM and SIGHUP raise SystemExit, as Ctrl+C raises KeyboardInterrupt, so that nothing half-written stays.
-    """
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        if quiet or not output.is_live(sys.stderr):
-            yield None
-            return
-        from rich.console import Console
-
-        with frames_bar(Console(stderr=True)) as show:
-            yield show
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with frames_bar(Console(stderr=True)) as show:
+        yield show
 
 
 @contextmanager
@@ -54,7 +41,7 @@ def frames_bar(console: Console) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=console, transient=True) as bar:
+    with signals.cursor_shown_when_stopped(console.file), Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None, figures="starting")
 
         def show(frames: int, total: int | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from mario_tui.printable import printable
-from mario_tui.system import crash, files
+from mario_tui.system import crash, files, signals
 from mario_tui.training.events import EpisodeEnded, Event, Finished, FinishingRecordings, Started, Stepped
 from mario_tui.training.sizes import disk_need
 
@@ -115,6 +115,7 @@ class ProgressBar:
             TimeRemainingColumn(),
         )
         config = trainer.config
+        self._when_stopped = signals.cursor_shown_when_stopped(self._progress.console.file)
         self._shown_at = -_SHOW_SECONDS
         self._first: int | None = None  # the step that this process began with
         self._by_episode = bool(config.episodes and not config.steps)
@@ -125,6 +126,7 @@ class ProgressBar:
         )
 
     def __enter__(self) -> ProgressBar:
+        self._when_stopped.__enter__()
         self._progress.start()
         # without markup, as a folder's name may look like it
         for line in (f"Training {self._trainer.run_dir}; Ctrl+C saves and stops.", _checkpoints(self._trainer)):
@@ -133,6 +135,7 @@ class ProgressBar:
 
     def __exit__(self, *details: object) -> None:
         self._progress.stop()
+        self._when_stopped.__exit__(None, None, None)
 
     def report(self, event: Event) -> None:
         if isinstance(event, Stepped) and time.monotonic() < self._shown_at + _SHOW_SECONDS:

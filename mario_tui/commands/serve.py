@@ -36,8 +36,9 @@ def serve(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     command = shlex.join([sys.executable, "-m", "mario_tui"])
-    WebServer(command, host=host, port=port, title="mario-tui", public_url=url).serve()
-    return 0
+    server = WebServer(command, host=host, port=port, title="mario-tui", public_url=url)
+    server.serve()
+    return 128 + server.told if server.told is not None else 0
 
 
 def _addresses(host: str, port: int) -> list[str]:

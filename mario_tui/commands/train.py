@@ -19,7 +19,7 @@ from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.printable import printable
 from mario_tui.store import named
 from mario_tui.store.run import find_resumable
-from mario_tui.system import crash, guard, output
+from mario_tui.system import crash, guard, output, signals
 from mario_tui.training.events import Event, Paused
 from mario_tui.training.resume import resume_config
 
@@ -107,7 +107,7 @@ def train(arguments: argparse.Namespace) -> int:
                         deque(events, maxlen=0)  # it saves
                         raise
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that it is said
+            signals.ignore([signal.SIGINT])  # so that it is said
             print(f"mario-tui: stopped at step {trainer.step:,}; {_what_is_saved(trainer.run_dir)}", file=sys.stderr)
             return 128 + signal.SIGINT
     if trouble and trainer.last_checkpoint is not None:
@@ -143,7 +143,9 @@ _IMPATIENCE_SECONDS = 2.0
 
 @contextmanager
 def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
-    """While it lasts, Ctrl+C, SIGTERM and SIGHUP ask the trainer to save and stop; gives the signals received.
+    """While it lasts, Ctrl+C, SIGTERM and SIGHUP ask the trainer to save and stop; gives those received.
+
+    SIGUSR1 and SIGUSR2, by which a batch system tells that the end is near, ask it to save and go on.
 
     The second Ctrl+C, and the other signals at once, leave out what is still to be recorded. The third raises
     KeyboardInterrupt: no checkpoint is begun any more, and one that is being written is finished. Later ones do so as
@@ -160,10 +162,8 @@ def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
             raised = time.monotonic()
             raise KeyboardInterrupt
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in signals}
     try:
-        yield received
+        with signals.taken(signals.ENDINGS, stop), signals.taken(signals.WARNINGS, lambda *_: control.save()):
+            yield received
     finally:
-        for number, handler in before.items():  # a signal that was obeyed is ignored from now on
-            signal.signal(number, signal.SIG_IGN if number in received else handler)
+        signals.ignore(received)  # they were obeyed

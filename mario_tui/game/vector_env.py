@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Pipe
+from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +30,8 @@ CLOSE_SECONDS = 2.0
 RESTARTS = 3
 """How often in a row a process is started again; one that then answered HEALTHY_ANSWERS times has a new start."""
 HEALTHY_ANSWERS = 100
+_LOOK_SECONDS = 1.0
+"""A stop of this process may end one wait of this length early, and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +226,12 @@ class VectorEnv:
     def _collect(self, timeout_seconds: float, *, restart: bool = False) -> VectorStep:
         if not self._workers:
             raise EmulatorError("the emulator processes are closed")
-        deadline = time.monotonic() + timeout_seconds
+        patience = _Patience(timeout_seconds)
         dropped, problem = np.zeros(len(self.frames), dtype=bool), ""
         try:
             for number, worker in enumerate(self._workers):
                 try:
-                    worker.wait(deadline)
+                    worker.wait(patience)
                 except EmulatorError as error:
                     if not restart:
                         raise
@@ -271,7 +273,7 @@ class VectorEnv:
             self._workers[number] = worker
             self.pids = tuple(worker.pid for worker in self._workers)
             try:
-                worker.wait(time.monotonic() + START_SECONDS)
+                worker.wait(_Patience(START_SECONDS))
             except EmulatorError as error:
                 problem = error
             else:
@@ -279,6 +281,25 @@ class VectorEnv:
 
 
 _COPIED_FIELDS = [name for name in RESULT.names or () if name not in ("end", "seconds")]
+
+
+class _Patience:
+    """For how long workers are waited for, all of them together.
+
+    Time in which this process was itself stopped is no part of it: after `fg`, say, or after a batch system had
+    suspended the job, workers that were stopped, too, get their time to answer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left_seconds = seconds
+
+    def wait_for(self, pipe: Connection) -> bool:
+        """Whether there is something to read in time."""
+        while not pipe.poll(min(_LOOK_SECONDS, self._left_seconds)):
+            if self._left_seconds <= 0:
+                return False
+            self._left_seconds = max(self._left_seconds - _LOOK_SECONDS, 0.0)
+        return True
 
 
 class _Worker:
@@ -305,10 +326,10 @@ class _Worker:
             )
         self.pid = self._process.pid
 
-    def wait(self, deadline: float) -> None:
+    def wait(self, patience: _Patience) -> None:
         """Returns when the worker has executed its commands; raises EmulatorError when it will not."""
         try:
-            if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
+            if not patience.wait_for(self._pipe):
                 raise EmulatorError(f"emulator process {self.name} does not answer")
             problem = self._pipe.recv()
         except (EOFError, OSError) as error:

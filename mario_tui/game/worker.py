@@ -184,8 +184,6 @@ def command_line(commands: int, memory: int, task: Task) -> str:
 def main() -> None:
     """What the process runs; see vector_env.py, which starts it."""
     arguments = json.loads(sys.argv[1])
-    # Ctrl+C is for the program that started it; a worker ends with its vectorised environment.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     with Connection(arguments["commands"]) as commands:
         serve(commands, arguments["memory"], Task(**arguments["task"]))

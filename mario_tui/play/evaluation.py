@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -127,6 +128,7 @@ def evaluate(
     check_protocol(episodes, sticky, noops, seed)
     played = 1 if sticky == 0 and noops == 0 else episodes
     results: list[EpisodeResult] = []
+    ended = threading.Event()
 
     def play(episode_seed: int) -> EpisodeResult | None:
         last = None
@@ -134,7 +136,7 @@ def evaluate(
         for step in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed):
             last = step
             pressed += step.frame_buttons
-            if cancelled and cancelled():
+            if ended.is_set() or (cancelled and cancelled()):
                 return None
         assert last is not None
         assert last.end is not None
@@ -149,13 +151,16 @@ def evaluate(
         )
 
     with ThreadPoolExecutor(threads, thread_name_prefix="evaluation") as pool:
-        for result in pool.map(play, range(seed, seed + played)):
-            if result is None:
-                break
-            for repetition in range(episodes // played):
-                results.append(replace(result, seed=result.seed + repetition))
-                if on_episode:
-                    on_episode(results[-1])
+        try:
+            for result in pool.map(play, range(seed, seed + played)):
+                if result is None:
+                    break
+                for repetition in range(episodes // played):
+                    results.append(replace(result, seed=result.seed + repetition))
+                    if on_episode:
+                        on_episode(results[-1])
+        finally:
+            ended.set()  # by a signal, perhaps: no episode that is played is waited for
     return Evaluation(tuple(results))
 
 

@@ -136,9 +136,8 @@ class GameWindow:
         self._end("")
         if process is None:
             return
-        process.terminate()
         try:
-            process.wait(1.0)
+            process.wait(1.0)  # it ends with the pipe
         except subprocess.TimeoutExpired:  # it hangs in the graphics driver, or was stopped
             process.kill()
             process.wait()

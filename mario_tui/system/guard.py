@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
-import signal
 import sys
 import termios
 from collections.abc import Iterator
@@ -53,8 +52,6 @@ def watch(log: int, attributes: list[Any] | None, full_screen: bool) -> None:
         full_screen: whether the program takes the whole screen and its modes, and not only hides the cursor.
     """
     program = os.getppid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends after the program
-        signal.signal(number, signal.SIG_IGN)
     run = checkpoint = ""
     for line in map(os.fsdecode, sys.stdin.buffer):
         if line.startswith(RUN):

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mario_tui.system import signals
+
 _RUN_MODULE = """\
 import sys
 del sys.path[0], sys.argv[0]
@@ -30,6 +32,8 @@ def start_module(
     A plain subprocess, since multiprocessing would load the program's main module, torch and all, into the child, and
     start a resource tracker, which fails while a terminal app has replaced sys.stderr.
 
+    Signals from outside are kept from it: it has to end when its owner does, e.g. by the end of a pipe.
+
     Args:
         environment: variables for it, besides those of this process.
         without_site: skip the import of `site`, which takes longer than all that a small program imports.
@@ -37,11 +41,12 @@ def start_module(
 
     Raises OSError if the process cannot be started.
     """
-    return subprocess.Popen(
-        module_command(module, *arguments, options=["-S"] if without_site else []),
-        env={**os.environ, **(environment or {}), "PYTHONPATH": _import_path()},
-        **{"stderr": subprocess.DEVNULL, **settings},
-    )
+    with signals.kept_from_children():
+        return subprocess.Popen(
+            module_command(module, *arguments, options=["-S"] if without_site else []),
+            env={**os.environ, **(environment or {}), "PYTHONPATH": _import_path()},
+            **{"stderr": subprocess.DEVNULL, **settings},
+        )
 
 
 def module_command(
@@ -55,6 +60,25 @@ def module_command(
     """
     run = ["-P", "-m"] if has_safe_path else ["-c", _RUN_MODULE]
     return [sys.executable, *options, *run, module, *arguments]
+
+
+def start_resource_tracker() -> None:
+    """Starts Python's own helper process, so that it is there, and quiet, should a library use multiprocessing.
+
+    It cannot be started while Textual has the terminal, and in the place of sys.stderr an object without a file. With
+    the terminal as its standard error it would write warnings there when the program is killed.
+    """
+    from multiprocessing import resource_tracker
+
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        with signals.kept_from_children():
+            resource_tracker.ensure_running()
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _import_path() -> str:

@@ -107,6 +107,10 @@ class TrainingSession:
         """For how long a training that runs has taken no step."""
         return time.monotonic() - self._published_at if self.snapshot.status == "running" else 0.0
 
+    def was_stopped(self) -> None:
+        """The whole program was, for some time in which no step could be taken."""
+        self._published_at = time.monotonic()
+
     def note(self, text: str) -> Future[None]:
         """Puts a line into the run's log."""
         return self._control.note(text)

@@ -200,6 +200,8 @@ class MarioTuiApp(App[int]):
             return not alone and not (parameters and self.get_screen(str(parameters[0])) is shown)
         if action == "cancel_job":
             return self.jobs.can_cancel
+        if action == "suspend_process":
+            return isinstance(self._driver, TerminalDriver) and self._driver.can_suspend
         return True
 
     def action_help(self) -> None:
@@ -295,6 +297,11 @@ class MarioTuiApp(App[int]):
         if self.start_problem:
             self.notify(self.start_problem, severity="error", timeout=15, markup=False)
 
+    def save_training(self) -> None:
+        """Has the training that runs write a checkpoint and go on; without one does nothing."""
+        if self.session is not None and self.session.alive:
+            self.session.save()
+
     def show_notices(self) -> None:
         """Turns the rare events of the training into notices."""
         self.training_window.report_closed()
@@ -327,6 +334,23 @@ class MarioTuiApp(App[int]):
             printable(snapshot.run),
             snapshot.device,
         )
+
+    # to the shell, and back
+
+    def action_suspend_process(self) -> None:
+        self.suspend_program(job=True)
+
+    def suspend_program(self, *, job: bool = False) -> None:
+        """Stops the program as a terminal's Ctrl+Z does, and with `job` all of its group, until the shell's `fg`."""
+        if not isinstance(self._driver, TerminalDriver):
+            return
+        if isinstance(self.screen, GameScreen):
+            self.screen.focus_is_lost()
+        if not self._driver.suspend(job=job):
+            self.notify("there is no shell to go to")
+        if self.session is not None:
+            self.session.was_stopped()
+        self.refresh(layout=True)
 
     # leaving
 

@@ -46,6 +46,15 @@ APP_BINDINGS = [
         tooltip="Quit; a training that runs is stopped and saved first",
     ),
     Binding(
+        "ctrl+z",
+        "suspend_process",
+        "To the shell",
+        id="app.suspend",
+        show=False,
+        priority=True,
+        tooltip="To the shell; until fg all stops, a training as well",
+    ),
+    Binding(
         "ctrl+x",
         "cancel_job",
         "Cancel",

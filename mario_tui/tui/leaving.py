@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mario_tui.system import signals
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LeavingScreen
-from mario_tui.tui.terminal import let_go_if_gone
+from mario_tui.tui.terminal import TerminalDriver, let_go_if_gone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mario_tui.training.session import TrainingSession
     from mario_tui.tui.app import MarioTuiApp
 
@@ -38,11 +42,18 @@ class Leaving:
         return self._notice is not None
 
     def handle_signals(self) -> None:
-        """From now on SIGTERM, SIGHUP and SIGINT stop, save and end the app."""
+        """From now on SIGTERM, SIGHUP and SIGINT stop, save and end the app; a warning saves what is trained."""
         loop = asyncio.get_running_loop()
-        for name, code in (("SIGTERM", TERMINATED), ("SIGHUP", HUNG_UP), ("SIGINT", INTERRUPTED)):
-            if hasattr(signal, name):
-                loop.add_signal_handler(getattr(signal, name), self.on_signal, code)
+        context = contextvars.copy_context()  # it has Textual's current app, which a signal's handler has not
+
+        def call_soon(call: Callable[..., object], *arguments: Any) -> None:
+            if not loop.is_closed():  # after the app, what it was told has been done
+                loop.call_soon_threadsafe(call, *arguments, context=context)
+
+        signals.take_from_loop(loop, signals.ENDINGS, lambda number, _: call_soon(self.on_signal, 128 + number))
+        signals.take(signals.WARNINGS, lambda *_: call_soon(self._app.save_training))
+        if isinstance(self._app._driver, TerminalDriver):
+            signals.take(signals.STOP, lambda *_: call_soon(self._app.suspend_program))
 
     def on_signal(self, code: int) -> None:
         """Leaves with this exit code.

@@ -12,6 +12,7 @@ from mario_tui import paths
 from mario_tui.printable import printable
 from mario_tui.store import lookup
 from mario_tui.system import crash, guard
+from mario_tui.system.processes import start_resource_tracker
 from mario_tui.tui.app import MarioTuiApp
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def run_app(
     services: Services | None = None,
 ) -> int:
     """Runs the app in this terminal until it is left; returns the exit code."""
-    _start_resource_tracker()
+    start_resource_tracker()
     app = MarioTuiApp(services, watch=watch, stage=stage, play=play, handle_signals=True)
     with guard.guarded(full_screen="TEXTUAL_DRIVER" not in os.environ):
         switch_interval = sys.getswitchinterval()
@@ -52,21 +53,6 @@ def run_app(
     if app.failure is not None:
         raise app.failure
     return code
-
-
-def _start_resource_tracker() -> None:
-    """Python's own helper process; it can only be started while sys.stderr is a real file: Textual puts an object
-    without one there. After a crash it would write warnings over the terminal, so it gets no terminal."""
-    from multiprocessing import resource_tracker
-
-    terminal = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
 
 
 def _say_goodbye(app: MarioTuiApp) -> None:

@@ -20,6 +20,7 @@ from textual import constants
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
+from mario_tui.system import signals
 from mario_tui.tui.keyboard import ASK_FOR_PLACES, ASK_FOR_RELEASES, NO_MORE_RELEASES, KeyParser
 from mario_tui.tui.kitty_graphics import KittyGraphics
 
@@ -56,17 +57,22 @@ class TerminalDriver(LinuxDriver):
     def __init__(
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
-        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        with signals.restored(signals.STOP):  # Textual's own handler would stop it where nobody could continue it
+            super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._file = cast(Any, _Droppable(cast(TextIO, self._file)))
         self._is_started = False
+        self._reports_releases = False
         self.graphics = KittyGraphics(self)
 
     def start_application_mode(self) -> None:
-        super().start_application_mode()
+        with signals.restored(signals.BACKGROUND):
+            super().start_application_mode()
         if not constants.DISABLE_KITTY_KEY:
             self.write(ASK_FOR_PLACES)
             self.flush()
         self._is_started = True
+        if self._reports_releases:
+            self.report_releases(True)
 
     def stop_application_mode(self) -> None:
         self.graphics.remove_all()
@@ -88,14 +94,37 @@ class TerminalDriver(LinuxDriver):
             return None
         return (width / columns, height / rows) if rows and columns and width and height else None
 
+    @property
+    def can_suspend(self) -> bool:
+        """Whether Ctrl+Z stops this program: not where SIGTSTP was ignored at its start."""
+        return not set(signals.STOP) <= signals.ignored()
+
+    def suspend(self, *, job: bool = False) -> bool:
+        """Gives the terminal back, stops this program or with `job` all of its group, and takes it again after `fg`.
+
+        False where it was not stopped, as nobody could have continued it.
+        """
+        self.suspend_application_mode()
+        is_stopped = was_stopped = signals.stop(job=job)
+        while is_stopped and self._is_in_background:  # `bg`: nothing of it can be shown there
+            is_stopped = signals.stop(job=True)
+        self.resume_application_mode()
+        return was_stopped
+
+    @property
+    def _is_in_background(self) -> bool:
+        """Whether another job has the terminal; False also if it is gone."""
+        try:
+            return os.tcgetpgrp(self.fileno) != os.getpgrp()
+        except OSError:
+            return False
+
     def _sigcont_application(self, *_: Any) -> None:
-        # A hang-up is followed by SIGCONT. The driver takes that for the end of a suspension, and would start its
-        # threads a second time; the first ones would never be stopped.
-        if self._must_signal_resume:
-            super()._sigcont_application()
+        """A hang-up is followed by SIGCONT, which the driver would take for the end of a suspension."""
 
     def report_releases(self, on: bool) -> None:
         """Asks the terminal to report key releases, or to stop that; one that can answers (see `keyboard`)."""
+        self._reports_releases = on
         self.write(ASK_FOR_RELEASES if on else NO_MORE_RELEASES)
         self.flush()
 

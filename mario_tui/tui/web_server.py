@@ -7,12 +7,15 @@ is relative to it, and it connects to where it came from.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from textual_serve.server import Server
+
+from mario_tui.system import signals
 
 _PLACEHOLDER = "http://address.invalid"  # what textual-serve takes for its address, and what is replaced
 
@@ -36,17 +39,28 @@ class WebServer(Server):
 
     Args: as for textual-serve's Server. public_url: an address that a reverse proxy serves it at, if it hides that;
         it is only needed to tell its pages from those of other sites.
+
+    Attributes:
+        told: the number of the signal that ended it, if one did.
     """
 
     def __init__(self, command: str, *, host: str, port: int, title: str, public_url: str | None = None) -> None:
         super().__init__(command, host=host, port=port, title=title, public_url=_PLACEHOLDER)
+        self.told: int | None = None
         self._known_hosts = {urlsplit(public_url).netloc.lower()} if public_url else set()
 
     def initialize_logging(self) -> None:
         logging.basicConfig(level=logging.WARNING, format="mario-tui: %(message)s")
 
     async def on_startup(self, app: web.Application) -> None:
-        """Says nothing: `serve` has said where it is."""
+        """Says nothing, as `serve` has said where it is; takes signals in the place of textual-serve's own handlers."""
+        loop = asyncio.get_running_loop()
+
+        def end(number: int, _: object) -> None:
+            self.told = self.told or number
+            loop.call_soon_threadsafe(self.request_exit)
+
+        signals.take_from_loop(loop, signals.ENDINGS, end)
 
     async def handle_index(self, request: web.Request) -> web.StreamResponse:
         """The page, without an address, and with the font from here: other machines are not asked for anything."""

@@ -23,6 +23,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from mario_tui.errors import InputError, RecordingError
+from mario_tui.system import signals
 from mario_tui.system.files import MOST_NAME_BYTES, fsync, hidden_name, sweep
 
 EMULATOR_FPS = 60
@@ -232,13 +233,18 @@ class VideoWriter:
         try:
             # In a thread: a signal raises its exception in the main one, perhaps between ffmpeg's start and its return.
             with ThreadPoolExecutor(1) as thread:
-                thread.submit(self._encoder.send, None).result()
+                thread.submit(self._start_encoder).result()
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not installed"
             raise RecordingError(
                 f"{self.path} was not written: ffmpeg cannot be started ({reason}); "
                 "install imageio-ffmpeg again, or correct IMAGEIO_FFMPEG_EXE if it is set"
             ) from error
+
+    def _start_encoder(self) -> None:
+        assert self._encoder is not None
+        with signals.kept_from_children():
+            self._encoder.send(None)
 
     def _send(self, frame: np.ndarray) -> None:
         assert self._encoder is not None
@@ -249,8 +255,11 @@ class VideoWriter:
 
     def _verify(self) -> None:
         """Counts what a decoder finds in the file: an encoder that ends well may have written too little."""
+        # ffmpeg obeys even signals that it finds ignored; here those that would have ended the program do end it
+        unheard = {*signals.ignored(), *signals.WARNINGS}
         try:
-            found = _count_frames(self._partial)
+            with signals.kept_from_children(unheard):
+                found = _count_frames(self._partial)
         except (OSError, RuntimeError, ValueError, EOFError, SyntaxError) as error:  # Pillow raises the last two
             raise self._failure("ffmpeg wrote no video that can be read back") from error
         if found != self._frames_written:

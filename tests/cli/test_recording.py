@@ -157,9 +157,9 @@ def begin(home: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     # Ctrl+C is ignored from the start where tests run in the background.
     code = """
 import signal, sys
-from mario_tui.cli import main
+from mario_tui.cli import program
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(main(sys.argv[1:]))
+sys.exit(program())
 """
     command = [sys.executable, "-c", code, "replay", str(home / "log.json"), "-o", str(home / "a.mp4")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

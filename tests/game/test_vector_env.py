@@ -368,6 +368,40 @@ def test_a_worker_that_hangs_or_dies_is_started_again_and_the_other_plays_on(fau
             ]
 
 
+STOPPED = """
+import numpy as np
+from mario_tui.game.vector_env import VectorEnv
+with VectorEnv("1-1", envs=1, workers=1, frame_skip=4, stall_steps=0, max_steps=0) as env:
+    env.start()
+    print(env.pids[0], flush=True)
+    input()
+    env.send(np.zeros(1, dtype=np.uint8))
+    print("sent", flush=True)
+    print(repr(env.receive(timeout_seconds=6.0).problem))
+"""
+
+
+@pytest.mark.slow
+def test_time_in_which_the_program_was_stopped_with_its_workers_is_not_counted() -> None:
+    """After `fg`, or where a batch system suspends a whole job, no worker is taken for one that hangs."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdin is not None
+        worker = int(program.stdout.readline())
+        os.kill(worker, signal.SIGSTOP)
+        program.stdin.write("\n")
+        program.stdin.flush()
+        assert program.stdout.readline() == "sent\n"
+        os.kill(program.pid, signal.SIGSTOP)
+        time.sleep(8)  # longer than a worker is waited for
+        os.kill(program.pid, signal.SIGCONT)
+        time.sleep(0.5)  # so that it would have given up
+        os.kill(worker, signal.SIGCONT)
+        assert program.stdout.read() == "''\n"
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with new_vector_env(envs=2, workers=2) as vector_env:
@@ -398,11 +432,13 @@ def test_a_worker_that_cannot_be_started_again_is_one_line(monkeypatch: pytest.M
         assert not any(is_running(pid) for pid in vector_env.pids)
 
 
-def test_interrupts_are_not_for_workers() -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"])
+def test_signals_to_all_processes_of_a_job_are_not_for_workers(name: str) -> None:
     with new_vector_env() as vector_env:
+        os.kill(vector_env.pids[0], getattr(signal, name))  # before it does anything
         vector_env.start()
         assert os.getsid(vector_env.pids[0]) != os.getsid(0)
-        os.kill(vector_env.pids[0], signal.SIGINT)
+        os.kill(vector_env.pids[0], getattr(signal, name))
         advance(vector_env, 0)
         assert vector_env.button_logs == [[0] * 4]
 

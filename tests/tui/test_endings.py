@@ -104,6 +104,31 @@ def test_a_signal_saves_restores_the_terminal_and_says_how_to_go_on(home: Path, 
         assert list(app.run.glob("crash-*.log")) == []
 
 
+def test_a_warning_saves_the_training_and_it_goes_on(home: Path) -> None:
+    with App(home) as app:
+        for child in app.children:
+            child.send_signal(signal.SIGUSR1)
+        os.kill(app.terminal.process.pid, signal.SIGUSR1)
+        app.wait("saved", "running")
+        (saved,) = lookup.step_folders(app.run)
+        checkpoint.verify(saved)
+        assert all(child.is_running() for child in app.children)
+        os.kill(app.terminal.process.pid, signal.SIGTERM)
+        app.ends(143)
+
+
+def test_a_hang_up_that_was_ignored_at_the_start_changes_nothing(home: Path) -> None:
+    with App(home, "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)") as app:
+        for _ in range(2):
+            for process in (*app.children, app.process):
+                process.send_signal(signal.SIGHUP)
+            app.press("s")
+            app.wait("saved")
+        assert all(child.is_running() for child in app.children)
+        os.kill(app.terminal.process.pid, signal.SIGTERM)
+        app.ends(143)
+
+
 def when(file: Path, function: str, does: str) -> str:
     """A patch: a method does something else as soon as there is such a file."""
     owner, _, name = function.rpartition(".")

@@ -62,7 +62,7 @@ def test_the_theme_is_kept_and_all_else_left(home: Path) -> None:
 
 
 IDS = {
-    "app": ("home train checkpoints recordings help quit cancel"),
+    "app": ("home train checkpoints recordings help quit suspend cancel"),
     "home": ("train watch-best play checkpoints recordings quit"),
     "train": (
         "pause save stop view watch record evaluate window games note more less knob new chart-reward "
