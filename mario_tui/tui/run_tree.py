@@ -120,7 +120,7 @@ def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
         if not one.whole:
             problem = one.problem.replace(f"{one.path}/", "")
             what = f"{problem}. {_sentence(one.advice or 'it cannot be used')}"
-            return printable(what if one.shipped else f"{what}; d moves it to the trash"), True
+            return printable(f"{what}." if one.shipped else f"{what}; d moves it to the trash."), True
         robust = text.percent(one.robust_clear_rate)
         measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
         where = "shipped with mario-tui" if one.shipped else printable(one.path)

@@ -77,7 +77,7 @@ def test_where_the_only_one_is_damaged_it_is_said_what_can_be_done(
     assert str(caught.value) in capsys.readouterr().out
     text, problem = run_tree.describe(run_tree.Row(catalog.scan().runs[0]), opened=False)
     assert problem
-    assert text == f"{info.problem.removeprefix(f'{folder}/')}. N{info.advice[1:]}; d moves it to the trash"
+    assert text == f"{info.problem.removeprefix(f'{folder}/')}. N{info.advice[1:]}; d moves it to the trash."
 
 
 def test_where_another_one_is_whole_it_is_named(trained: Path, capsys: pytest.CaptureFixture) -> None:

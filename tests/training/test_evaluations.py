@@ -17,6 +17,7 @@ from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
 from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
+from mario_tui.system import times
 from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped
 from runs import run_to_end
 
@@ -216,7 +217,7 @@ def test_a_robust_evaluation_that_the_last_greedy_one_calls_for_is_waited_for_to
 
 def test_an_agent_kept_late_is_not_the_newest_checkpoint(small, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(f"2026-01-01T00:00:{second:02d}+00:00" for second in range(60))
-    monkeypatch.setattr(checkpoint, "now", lambda: next(clock))
+    monkeypatch.setattr(times, "now", lambda: next(clock))
 
     def evaluate(policy: Policy, **settings: Any) -> Evaluation:
         clears = {50: 5, 250: 9}[policy.step] if "episodes" in settings else 10
