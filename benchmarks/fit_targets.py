@@ -46,7 +46,7 @@ def main() -> None:
     config = resume_config(folder, {"precision": "float32"})
     prepare_processor(1)
     teacher = Mario(config)
-    state_files.read(folder, teacher, checkpoint.verify(folder))
+    state_files.read(folder, teacher, checkpoint.verify(folder), envs=config.envs)
     memory = teacher.memory
     rows = np.random.default_rng(0).permutation(memory.sampleable())
     targets = torch.zeros(int(rows.max()) + 1)

@@ -8,6 +8,7 @@ header all derive from `TrainingConfig`. A preset is a named set of values: `tut
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -23,11 +24,17 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PRESETS = ("tutorial", "fast")
+PRESETS = {
+    "fast": "clears 1-1 near step 100,000",
+    "tutorial": "as published; takes days",
+}
+"""What each preset is for; the first is the one to begin with."""
+
+DEFAULT_PRESET = next(iter(PRESETS))
 
 
 def _field(default: Any, description: str, *, group: str, unit: str = "", fixed: bool = False, **limits: Any) -> Any:
-    """A setting; a `fixed` one cannot change on resume: the network, replay, games or random states depend on it."""
+    """A setting; a `fixed` one cannot change on resume, as the network, the replay or random states depend on it."""
     extra: dict[str, Any] = {"group": group, "unit": unit, "fixed": fixed}
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
@@ -78,7 +85,7 @@ class TrainingConfig(BaseModel):
     show_buttons: bool = _field(
         False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )
-    envs: int = _field(1, "games played at the same time", group="Game", fixed=True, ge=1, le=256)
+    envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=256)
     workers: int = _field(
         0,
         "processes that run the games (0: one for each processor core but one, and no more than games)",
@@ -251,8 +258,14 @@ class TrainingConfig(BaseModel):
         "record the first clear and the best episode so far to recordings/, in a background process",
         group="Run",
     )
+    init_from: str = _field(
+        "",
+        "a run, checkpoint or tutorial .chkpt whose weights a new run begins with",
+        group="Run",
+        fixed=True,
+    )
     seed: int = _field(0, "seed of every random choice", group="Run", fixed=True, ge=0, le=2**63 - 1)
-    device: Literal["auto", "cpu", "cuda"] = _field("auto", "where the networks run", group="Run")
+    device: str = _field("auto", "where the networks run", group="Run", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$")
     threads: int = _field(
         0,
         "processor threads that PyTorch may use on the CPU (0: half of the cores, 4 at most)",
@@ -423,6 +436,19 @@ def fixed_settings() -> tuple[str, ...]:
     return tuple(name for name, field in fields if (field.json_schema_extra or {}).get("fixed"))  # type: ignore[union-attr]
 
 
+_TAKES = {
+    "demonstrations": "a file or a folder",
+    "init_from": "a run or a path",
+    "device": "auto, cpu, cuda, mps, or one GPU of several, e.g. cuda:1",
+}
+
+
+def as_flag(name: str, value: Any) -> str:
+    """A setting as one writes it on the command line, e.g. `--batch-size 32` or `--no-dueling`."""
+    flag = name.replace("_", "-")
+    return f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {shlex.quote(str(value))}"
+
+
 def field_range(name: str) -> str:
     """The values that a setting takes, in words, e.g. `1 to 16`."""
     from typing import get_args
@@ -430,8 +456,8 @@ def field_range(name: str) -> str:
     field = TrainingConfig.model_fields[name]
     if name == "stage":
         return "1-1 to 8-4"
-    if name == "demonstrations":
-        return "a file or a folder"
+    if name in _TAKES:
+        return _TAKES[name]
     if get_args(field.annotation):
         return ", ".join(map(str, get_args(field.annotation)))
     low = high = None

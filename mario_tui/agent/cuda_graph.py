@@ -23,23 +23,35 @@ class Recorder(Protocol):
 
 
 class CudaGraphs:
-    """Records what a function starts on the GPU."""
+    """Records what a function starts on a GPU, which need not be the current one of the thread."""
 
-    def __init__(self) -> None:
-        self._stream: Any = torch.cuda.Stream()
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: Any = torch.cuda.Stream(device)
 
     def warm_up(self, work: Callable[[], None]) -> None:
         # on another stream than the default one, which gradients would be tied to
-        self._stream.wait_stream(torch.cuda.current_stream())
+        default = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(default)
         with torch.cuda.stream(self._stream):
             work()
-        torch.cuda.current_stream().wait_stream(self._stream)
+        default.wait_stream(self._stream)
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         graph: Any = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # evaluations play in other threads
+        # with a stream of its own: PyTorch's default one is of the first GPU that a graph was recorded on
+        stream: Any = torch.cuda.Stream(self._device)
+        with (
+            torch.cuda.device(self._device),
+            # evaluations play in other threads
+            torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+        ):
             work()
-        replay: Callable[[], None] = graph.replay
+
+        def replay() -> None:
+            with torch.cuda.device(self._device):
+                graph.replay()
+
         return replay
 
 

@@ -121,8 +121,8 @@ class Demonstrations(Replay):
             state["largest_priority"] = torch.tensor(float(self.priorities.largest))
         return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from a state of `state_dict`, with the same rows."""
+    def load_state_dict(self, state: dict[str, Any], *, envs: int | None = None) -> None:
+        """Continues from a state of `state_dict`, with the same rows; they do not depend on the number of games."""
         self._generator.set_state(state["generator"])
         if self.priorities:
             self.priorities.load(state["priorities"].numpy(), float(state["largest_priority"]))

@@ -23,7 +23,6 @@ from mario_tui.agent.replay import Batch, Replay
 from mario_tui.agent.runtime import resolve_precision
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig
-from mario_tui.errors import InputError
 
 AVERAGE_EVERY = 10
 """Updates between two steps of the averaged network, whose cost they share."""
@@ -43,15 +42,6 @@ class Update:
     q: Tensor
     loss: Tensor
     skipped: Tensor
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device meant by `auto`, `cpu` or `cuda`; raises InputError for `cuda` without a GPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device = 'cuda' cannot be used: PyTorch sees no GPU here; take device 'auto' or 'cpu'")
-    return torch.device(name)
 
 
 class Mario:
@@ -78,14 +68,16 @@ class Mario:
         seeds = np.random.SeedSequence(config.seed).generate_state(3)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seeds[0]))
-            self.net = MarioNet(self.spec).to(self.device)
+            self.net = MarioNet(self.spec).on(self.device)
         self.loss = LOSSES[loss_name]
         self.optimizer = NetworkOptimizer(
             self.net,
             lambda net, batch: self.loss(net, batch, self.config),
             learning_rate=config.learning_rate,
             dtype=resolve_precision(config.precision, self.device),
-            recorder=CudaGraphs() if config.graph and self.device.type == "cuda" else None,
+            # on Apple's GPUs the fused one passed over `found_inf` before PyTorch 2.14, and is not tried since
+            fused=self.device.type != "mps",
+            recorder=CudaGraphs(self.device) if config.graph and self.device.type == "cuda" else None,
         )
         self.memory = Replay(
             config.replay_size,
@@ -214,9 +206,13 @@ class Mario:
 
     @torch.no_grad()
     def average(self) -> None:
-        """Moves the averaged network towards the online one: an exponential mean over `average_updates` updates."""
+        """Moves the averaged network towards the online one: an exponential mean over `average_updates` updates.
+
+        Random weights are no part of it, so that it is over fewer at first; those of another agent are.
+        """
         assert self.net.average is not None
-        weight = min(1.0, AVERAGE_EVERY / min(self.config.average_updates, self.updates))
+        known = self.config.average_updates if self.config.init_from else self.updates
+        weight = min(1.0, AVERAGE_EVERY / min(self.config.average_updates, known))
         torch._foreach_lerp_(list(self.net.average.parameters()), list(self.net.online.parameters()), weight)
 
     # Changes while it runs.

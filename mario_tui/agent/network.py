@@ -41,6 +41,14 @@ They stand here, not in heads.py, so that the file of another head can import fr
 """
 
 
+def layout_for(device: torch.device) -> torch.memory_format:
+    """The layout of images on a device: channels last is what processors and tensor cores are fastest with.
+
+    On Apple's GPUs it has given convolutions wrong gradients.
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
 class MarioNet(nn.Module):
     """A small CNN, twice: convolutions with ReLUs -> flatten -> head (see TRUNKS and HEADS).
 
@@ -55,21 +63,34 @@ class MarioNet(nn.Module):
         super().__init__()
         self.spec = spec
         self.dtype = torch.float32
+        self.layout: torch.memory_format
         self.online = self._build_cnn()
         self.target = self._copy()
         self.average = self._copy() if spec.averaged else None
-        # the layout in which convolutions on a processor, and on a GPU's tensor cores, are fastest
-        self.to(memory_format=torch.channels_last)
+        self.set_layout(layout_for(torch.device("cpu")))
+
+    def on(self, device: torch.device | str) -> MarioNet:
+        """Moves it to a device, in the layout that is right there; returns itself."""
+        self.to(device)
+        self.set_layout(layout_for(torch.device(device)))
+        return self
+
+    def set_layout(self, layout: torch.memory_format) -> None:
+        """Keeps the weights of convolutions, and what goes through them, in this layout."""
+        self.layout = layout
+        for parameter in self.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=layout)
 
     def scale(self, observations: Tensor) -> Tensor:
-        """Observations (B, depth, 84, 84), uint8 in 0..255, as the networks take them: floats, channels last, 0 to 1.
+        """Observations (B, depth, 84, 84), uint8 in 0..255, as the networks take them: floats, in `layout`, 0 to 1.
 
         From -1 to 1 where the spec says `centered`: the networks then learn several times faster to tell apart
         observations that differ in a few pixels. What is floats already is returned as it is.
         """
         if observations.dtype != torch.uint8:
             return observations
-        levels = observations.contiguous(memory_format=torch.channels_last).to(self.dtype)
+        levels = observations.contiguous(memory_format=self.layout).to(self.dtype)
         return levels.sub_(127.5).div_(127.5) if self.spec.centered else levels.div_(255)
 
     def forward(self, observations: Tensor, model: Literal["online", "target", "average"]) -> Tensor:

@@ -26,6 +26,7 @@ class NetworkOptimizer:
             parameters and moments stay float32: small steps would be lost otherwise (Micikevicius et al. 2018, Mixed
             Precision Training, section 3.1).
         recorder: records an update once, to start it with one call from then on; None starts every operation anew.
+        fused: whether Adam is one kernel, which looks itself at what is finite; otherwise every update waits for that.
     """
 
     def __init__(
@@ -36,19 +37,21 @@ class NetworkOptimizer:
         learning_rate: float,
         dtype: torch.dtype = torch.float32,
         recorder: Recorder | None = None,
+        fused: bool = True,
     ) -> None:
         self.net = self.learning_net = net
-        self._loss, self._recorder = loss, recorder
+        self._loss, self._recorder, self._fused = loss, recorder, fused
         self.adam = torch.optim.Adam(
-            net.online.parameters(), lr=learning_rate, fused=True, capturable=recorder is not None
+            net.online.parameters(), lr=learning_rate, fused=fused, capturable=recorder is not None
         )
         if dtype == torch.bfloat16:
             self.learning_net = net.low_precision()
             for parameter in net.online.parameters():
                 parameter.grad = torch.zeros_like(parameter)
-        # 1 if an update is to change nothing: Adam looks at it without waiting for the device
-        device = next(net.parameters()).device
-        self._skip = self.adam.found_inf = torch.zeros((), device=device)  # type: ignore[attr-defined]
+        # 1 if an update is to change nothing
+        self._skip = torch.zeros((), device=next(net.parameters()).device)
+        if fused:  # Adam looks at it without waiting for the device
+            self.adam.found_inf = self._skip  # type: ignore[attr-defined]
         self._graphed = self._new_graph()
 
     @property
@@ -71,10 +74,14 @@ class NetworkOptimizer:
         loss.backward()
         self._check_finite(loss)
         if self.learning_net is self.net:
-            self.adam.step()
+            self._step()
         else:
             self._step_in_float32()
         return loss.detach(), q, td_error
+
+    def _step(self) -> None:
+        if self._fused or not self._skip:
+            self.adam.step()
 
     @torch.no_grad()
     def _check_finite(self, loss: Tensor) -> None:
@@ -89,7 +96,7 @@ class NetworkOptimizer:
         low: list[Tensor] = list(self.learning_net.online.parameters())
         gradients, low_gradients = ([p.grad for p in those if p.grad is not None] for those in (parameters, low))
         torch._foreach_copy_(gradients, low_gradients)
-        self.adam.step()
+        self._step()
         torch._foreach_copy_(low, parameters)
 
     def set_learning_rate(self, rate: float) -> None:

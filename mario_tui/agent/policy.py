@@ -90,7 +90,7 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
         load_weights(net, load_tensors(folder / "agent.safetensors"))
         check_settings({"stage": manifest.stage})
         source = f"{folder.parent.name}, step {manifest.step:,}"
-        return Policy(net.to(device).eval(), manifest.stage, manifest.step, source)
+        return Policy(net.on(device).eval(), manifest.stage, manifest.step, source)
     except Exception as error:  # untrusted content may raise anything on its way through three libraries
         checkpoint.check_sizes(folder)  # a training may have replaced it meanwhile
         raise CheckpointError(
@@ -100,4 +100,4 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
 
 def _from_tutorial(file: Path, device: torch.device | str) -> Policy:
     net = read_tutorial_checkpoint(file).net
-    return Policy(net.to(device).eval(), "1-1", 0, file.name)
+    return Policy(net.on(device).eval(), "1-1", 0, file.name)

@@ -34,6 +34,7 @@ from torchrl.data.replay_buffers.samplers import RandomSampler
 
 from mario_tui.agent.loss import Transitions
 from mario_tui.agent.priorities import Priorities
+from mario_tui.agent.replay_games import regroup
 from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import InputError
@@ -137,8 +138,8 @@ class Replay:
         self.n_steps = n_steps
         self._powers = (gamma ** np.arange(n_steps + 1)).astype(np.float32)
         self.device = torch.device(device)
-        # the oldest rows lack their history and the newest their next observation, so a few ticks come on top
-        self.ticks = max(-(-size // envs), 1) + depth + n_steps - 1
+        self._size = size
+        self.ticks = self.ticks_of(envs)
         self.rows = self.ticks * envs
         self.row_bytes = ROW_BYTES + (PRIORITY_BYTES if alpha else 0)
         self._check_memory(size)
@@ -161,6 +162,11 @@ class Replay:
         self.priorities = Priorities(self.rows, alpha, beta) if alpha else None
         self._pending_priorities: tuple[np.ndarray, Tensor] | None = None  # rows and TD errors of the last update
         self._snapshot: FrameSnapshot | None = None
+
+    def ticks_of(self, envs: int) -> int:
+        """The ticks that a buffer of this capacity holds with so many games."""
+        # the oldest rows lack their history and the newest their next observation, so a few ticks come on top
+        return max(-(-self._size // envs), 1) + self.depth + self.n_steps - 1
 
     def _check_memory(self, size: int) -> None:
         on_gpu = self.device.type == "cuda"
@@ -408,11 +414,21 @@ class Replay:
             self._snapshot.close()
             self._snapshot = None
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from a state of `state_dict`.
+    def load_state_dict(self, state: dict[str, Any], *, envs: int | None = None) -> None:
+        """Continues from a state of `state_dict`; `envs`: of how many games it is, if of others, see `regroup`.
 
-        Raises InputError for a state of another size or number of games, ValueError for one that is malformed.
+        Raises InputError for a state of another size, KeyError or ValueError for one that is malformed.
         """
+        if envs is not None and envs != self.envs:
+            state = regroup(
+                state,
+                before=envs,
+                after=self.envs,
+                ticks_before=self.ticks_of(envs),
+                ticks=self.ticks,
+                depth=self.depth,
+                n_steps=self.n_steps,
+            )
         tick = int(state["tick"])
         held = min(tick, self.ticks) * self.envs
         if held and (len(state["frame"]) != held or state["frame"].shape[1:] != FRAME_SHAPE):

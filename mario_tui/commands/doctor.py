@@ -8,17 +8,21 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mario_tui import paths
 from mario_tui.printable import printable
 from mario_tui.system import installation, platforms
+
+if TYPE_CHECKING:
+    from mario_tui.agent.devices import Device
 
 Check = tuple[str, bool, str, str]
 
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Each check: name, whether all is well, what was found, and how to mend what is not."""
-    checks = [_python(), _torch(), _emulator(), _display(), _ffmpeg(), _disk()]
+    checks = [_python(), _torch(), *_devices(), _emulator(), _display(), _ffmpeg(), _disk()]
     if arguments.json:
         print(json.dumps([dict(zip(("name", "ok", "found", "fix"), check, strict=True)) for check in checks], indent=1))
     else:
@@ -42,8 +46,31 @@ def _torch() -> Check:
         import torchvision
     except (ImportError, RuntimeError, OSError) as error:
         return "torch", False, str(error).splitlines()[0], fix
-    device = f"GPU {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "no GPU, trains on the CPU"
-    return "torch", True, f"{torch.__version__}, torchvision {torchvision.__version__}: {device}", fix
+    return "torch", True, f"{torch.__version__}, torchvision {torchvision.__version__}", fix
+
+
+def _devices() -> list[Check]:
+    """What `--device auto` takes, and every GPU: whether this PyTorch can run it."""
+    try:
+        from mario_tui.agent import devices
+    except (ImportError, RuntimeError, OSError):  # which is said of torch
+        return []
+    fix = "train with another --device, or install a PyTorch made for this GPU and its driver: see docs/install.md"
+    found = devices.found()
+    others = [device for device in found if device.name != "cpu"]
+    taken = devices.resolve_device("auto")
+    auto = next(device for device in found if device.name == str(taken))
+    reasons = devices.passed_over() if taken.type == "cpu" else []
+    no_gpu = "" if others or reasons else "; no GPU"
+    return [
+        ("device", not reasons, f"auto takes {auto}{no_gpu}{''.join(f'; {why}' for why in reasons)}", fix),
+        *((device.name, not device.problem, _described(device), fix) for device in others),
+    ]
+
+
+def _described(device: Device) -> str:
+    untried = ", never tried by the authors: compare it with the CPU before you trust it"
+    return f"{device.what}{f': {device.problem}' if device.problem else untried if device.name == 'mps' else ''}"
 
 
 def _emulator() -> Check:

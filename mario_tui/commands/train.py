@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import time
@@ -14,13 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from mario_tui import paths
 from mario_tui.commands.reporters import JsonLines, Lines, ProgressBar, Reporter
-from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
+from mario_tui.config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    TrainingConfig,
+    field_help,
+    field_range,
+    load_toml,
+    make_config,
+    preset,
+)
 from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.printable import printable
 from mario_tui.store import named
 from mario_tui.store.run import find_resumable
 from mario_tui.system import crash, guard, output, signals
 from mario_tui.training.events import Event, Paused
+from mario_tui.training.initial_weights import initial_config
 from mario_tui.training.resume import resume_config
 
 if TYPE_CHECKING:
@@ -29,17 +40,19 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One flag for every setting, under its group, with its range and default."""
-    parser.add_argument("--preset", metavar="P", help=f"settings to start from: {' or '.join(PRESETS)}")
+    presets = ", or ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
+    parser.add_argument("--preset", metavar="P", help=f"settings to start from (default {DEFAULT_PRESET}); {presets}")
     parser.add_argument("--config", metavar="FILE", help="a TOML file of settings; flags go before it")
     parser.add_argument("--name", metavar="RUN", help="name of the new run (default: stage and time)")
     parser.add_argument(
         "--resume",
         metavar="PATH",
-        help="resume a checkpoint, or a run's newest; with a tutorial .chkpt a new run starts from its weights",
+        help="resume a checkpoint, or a run's newest, with other settings where they can change; with a tutorial "
+        ".chkpt a new run starts from its weights and epsilon, with preset tutorial if none is named",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per event")
     groups: dict[str, Any] = {}
-    start = preset(PRESETS[0])  # where no preset is named
+    start = preset(DEFAULT_PRESET)  # where no preset is named
     for name, field in TrainingConfig.model_fields.items():
         group, unit, description = field_help(name)
         if group not in groups:
@@ -65,16 +78,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in TrainingConfig.model_fields if hasattr(arguments, name)}
+    if "init_from" in given and arguments.resume is not None:
+        raise InputError(
+            "--init-from begins a new run with the weights of another, and --resume goes on with a run: "
+            "leave one of them out"
+        )
+    if "init_from" in given:
+        named.find_checkpoint(given["init_from"])  # also where it is empty
     if arguments.config is not None:
         given = {**load_toml(paths.expand(arguments.config)), **given}
     resume = _checkpoint_to_resume(arguments.resume) if arguments.resume is not None else None
     if resume is not None and resume.is_dir():
         if arguments.name is not None or arguments.preset is not None:
-            raise InputError("--name and --preset are for new runs: leave them out with --resume")
+            source = shlex.quote(named.shortest_name(resume))
+            raise InputError(
+                "--name and --preset are for new runs: leave them out with --resume, "
+                f"or begin a new run with its weights by '--init-from {source}' instead"
+            )
         config = resume_config(resume, given)
     else:
-        base = preset("tutorial" if arguments.preset is None else arguments.preset)
+        default = DEFAULT_PRESET if resume is None else "tutorial"  # whose network a tutorial checkpoint has
+        base = preset(default if arguments.preset is None else arguments.preset)
         config = make_config(**{**base.model_dump(), **given})
+        if config.init_from:
+            config = initial_config(config, given.keys())
     if arguments.name is not None:
         paths.check_run_name(arguments.name)
 

@@ -87,3 +87,19 @@ def find_path(text: str | Path) -> Path:
 def is_checkpoint(path: Path) -> bool:
     """Whether a folder is a checkpoint, by its manifest or its name."""
     return (path / MANIFEST).is_file() or bool(STEP_FOLDER.fullmatch(path.name))
+
+
+def name_of(checkpoint: Path) -> str:
+    """What finds a checkpoint again: `my-run/step-000120000`, or its whole path where that would not."""
+    name = f"{checkpoint.parent.name}/{checkpoint.name}"
+    try:
+        return name if find_path(name) == checkpoint.resolve() else str(checkpoint)
+    except CheckpointError:
+        return str(checkpoint)
+
+
+def shortest_name(checkpoint: Path) -> str:
+    """As `name_of`, and only the run's name where the checkpoint is its newest."""
+    name = name_of(checkpoint)
+    newest = step_folders(checkpoint.parent)[-1:] == [checkpoint]
+    return checkpoint.parent.name if newest and name != str(checkpoint) else name

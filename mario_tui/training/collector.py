@@ -112,6 +112,9 @@ class Collector(Protocol):
     def load_state_dict(self, games: Any, stacks: Tensor) -> None:
         """Restores `state_dict` and `observations`, the games at the next `start`; raises ValueError for others."""
 
+    def begin_anew(self, games: Any) -> None:
+        """Goes on with the random state of a `state_dict`, perhaps of another number of games, and new episodes."""
+
     def close(self) -> None:
         """Ends the games; closing again does nothing."""
 
@@ -157,6 +160,7 @@ class LocalCollector:
         self.games: VectorEnv | None = None
         self.stacks = FrameStacks(config.envs, config.frame_stack, device)
         self._saved_games: dict[str, Any] | None = None  # to be restored
+        self._saved_stacks = False
         self._first = self._last = np.zeros(config.envs, dtype=bool)
         self._actions = np.zeros(config.envs, dtype=np.int64)
 
@@ -167,13 +171,13 @@ class LocalCollector:
     def start(self) -> None:
         games = self.games = self._open(self._config)
         observed = games.start()
-        if self._saved_games is None:
-            self._push_frames(games.frames, observed.buttons, observed.first)
-        else:
+        if self._saved_games is not None:
             try:
                 observed = games.restore(self._saved_games)
             except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 raise CheckpointError(one_line_error(error)) from None
+        if self._saved_games is None or not self._saved_stacks:
+            self._push_frames(games.frames, observed.buttons, observed.first)
         self._first, self._last = observed.first, observed.last
 
     def begin(self, actions: NDArray[np.int64]) -> None:
@@ -234,6 +238,12 @@ class LocalCollector:
         if stacks.shape != self.stacks.stacks.shape or stacks.dtype != torch.uint8:
             raise ValueError(f"the games' stacks are {tuple(stacks.shape)} {stacks.dtype}")
         self.stacks.stacks = stacks.to(self._device)
+        self._saved_stacks = True
+
+    def begin_anew(self, games: Mapping[str, Any] | None) -> None:
+        if games is not None:
+            no_buttons: list[list[int]] = [[] for _ in range(self._config.envs)]
+            self._saved_games = {"frame_logs": no_buttons, **{k: v for k, v in games.items() if k == "rng"}}
 
     def close(self) -> None:
         if self.games:

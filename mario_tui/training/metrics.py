@@ -176,6 +176,11 @@ class MetricLogger:
             "updates": self._updates.tolist(),
         }
 
+    @staticmethod
+    def without_running(state: dict[str, Any], envs: int) -> dict[str, Any]:
+        """A `state_dict` for so many games, all of which are at the beginning of an episode."""
+        return {**state, "reward": [0.0] * envs, "length": [0] * envs, "updates": [[0.0] * 3] * envs}
+
     def history(self) -> str:
         """The finished episodes, as metrics.csv has them after `begin`."""
         due = self._due.get(self._metrics.path)

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import torch
 
-from mario_tui.agent.mario import Mario, resolve_device
+from mario_tui.agent.devices import passed_over, resolve_device
+from mario_tui.agent.mario import Mario
 from mario_tui.agent.runtime import prepare_processor
 from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
-from mario_tui.config import TrainingConfig
+from mario_tui.config import TrainingConfig, as_flag
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import REWARD_VERSION
 from mario_tui.game.stages import stage_warning
-from mario_tui.store import checkpoint, lookup, rescue
+from mario_tui.store import checkpoint, lookup, named, rescue
 from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.training import state_files
@@ -30,6 +31,7 @@ from mario_tui.training.demo_data import find_logs, play_again
 from mario_tui.training.evaluator import Evaluator
 from mario_tui.training.events import Observer
 from mario_tui.training.highlights import Highlights
+from mario_tui.training.initial_weights import begin_with
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import RunClock
 from mario_tui.training.plots import CurvePlots
@@ -73,6 +75,8 @@ def open_trainer(
         CheckpointError: the checkpoint to resume cannot be used.
     """
     control, factories = control or TrainingControl(), factories or Factories()
+    if resume is None and config.init_from:
+        return from_weights(config, name=run, control=control, factories=factories)
     if resume is None:
         return new_run(config, name=run, control=control, factories=factories)
     if resume.is_dir():
@@ -103,6 +107,24 @@ def new_run(
     return trainer
 
 
+def from_weights(
+    config: TrainingConfig, *, name: str | None, control: TrainingControl, factories: Factories
+) -> Trainer:
+    """A trainer for a new run whose networks begin as those of the checkpoint that `config.init_from` names.
+
+    Raises InputError if the settings are of another network, see `initial_weights.initial_config`.
+    """
+    path = named.find_checkpoint(config.init_from)
+    source = named.name_of(path)  # not a name such as my-run/best, which means something else later
+
+    def load(trainer: Trainer) -> None:
+        for text in begin_with(trainer.agent, path):
+            trainer.resume_notes.append(text)
+        trainer.note(f"begins with the weights of {source}")
+
+    return new_run(config.replace(init_from=source), name=name, control=control, factories=factories, load=load)
+
+
 def from_tutorial(
     path: Path, config: TrainingConfig, *, name: str | None, control: TrainingControl, factories: Factories
 ) -> Trainer:
@@ -115,9 +137,7 @@ def from_tutorial(
         found = read_tutorial_checkpoint(path)
         spec = found.net.spec.model_copy(update={"frame_skip": config.frame_skip})  # which the file does not say
         for setting, value in spec.settings_to_change(config).items():
-            flag = setting.replace("_", "-")
-            flag = f"--no-{flag}" if value is False else f"--{flag} {value}"
-            raise InputError(f"{path} was trained with other inputs or layers: add {flag}")
+            raise InputError(f"{path} was trained with other inputs or layers: add {as_flag(setting, value)}")
         trainer.agent.load_net(found.net.state_dict())
         if found.epsilon is not None:
             trainer.agent.exploration.rate = found.epsilon
@@ -138,11 +158,11 @@ def resumed(path: Path, config: TrainingConfig, *, control: TrainingControl, fac
     """
     run = RunFolder.of_checkpoint(path, config)
     try:
-        named = _Shown(*find_logs(config.demonstrations, config.stage)) if config.demonstrations else _Shown()
+        others = _Shown(*find_logs(config.demonstrations, config.stage)) if config.demonstrations else _Shown()
         manifest, kept = read_checkpoint(path)
         if kept and not config.demonstrations:  # where they came from stays in the settings
             run.config = config.replace(demonstrations=manifest.config.get("demonstrations", ""))
-        shown = replace(named, logs=tuple(dict.fromkeys((*kept, *named.logs))))
+        shown = replace(others, logs=tuple(dict.fromkeys((*kept, *others.logs))))
         trainer = _assemble(run, _new_agent(run.config), shown, control, factories)
         load_checkpoint(trainer, path, manifest)
         _add_resume_notes(trainer, path, manifest)
@@ -186,7 +206,7 @@ def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingCont
     run.prepare()
     logger, clock = MetricLogger(run.path, config.stage, config.envs), RunClock()
     checkpointer = Checkpointer(run, agent, logger, demonstrations=shown.logs)
-    return Trainer(
+    trainer = Trainer(
         run=run,
         agent=agent,
         collector=factories.collector(config, agent.device),
@@ -197,6 +217,9 @@ def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingCont
         control=control,
         demonstrations=count,
     )
+    if config.device == "auto" and agent.device.type == "cpu":
+        trainer.resume_notes += [f"it trains on the CPU: {why}" for why in passed_over()]
+    return trainer
 
 
 def _add_notes_and_observers(trainer: Trainer, factories: Factories) -> None:
@@ -221,22 +244,27 @@ def _add_notes_and_observers(trainer: Trainer, factories: Factories) -> None:
 
 
 def _load_state(trainer: Trainer, path: Path, manifest: Manifest) -> None:
-    state, stacks = state_files.read(path, trainer.agent, manifest)
+    now, before = trainer.config.envs, int(manifest.config["envs"])
+    state, stacks = state_files.read(path, trainer.agent, manifest, envs=before)
     if trainer.step != manifest.step:
         raise ValueError(f"it is of step {trainer.step:,}, and its manifest says {manifest.step:,}")
     history = (path / "metrics.csv").read_text() if "metrics.csv" in manifest.parts else None
-    trainer.logger.load_state_dict(state["metrics"], history, trainer.step)
+    metrics = state["metrics"] if now == before else MetricLogger.without_running(state["metrics"], now)
+    trainer.logger.load_state_dict(metrics, history, trainer.step)
     trainer.learn_due = int(state["learn_due"])
-    trainer.collector.load_state_dict(state["games"], stacks)
-    if not 0 <= trainer.learn_due <= trainer.config.envs or not 0 <= state["seconds"] < 1e12:
+    if now == before:
+        trainer.collector.load_state_dict(state["games"], stacks)
+    else:
+        trainer.collector.begin_anew(state["games"])
+    if not 0 <= trainer.learn_due <= before or not 0 <= state["seconds"] < 1e12:
         raise ValueError("its counters are out of range")
     trainer.clock.before = float(state["seconds"])
     trainer.evaluator.load_state_dict(state)
 
 
 def _add_resume_notes(trainer: Trainer, path: Path, manifest: Manifest) -> None:
-    notes: list[str] = []
-    for text in resume_notes(manifest):
+    notes = trainer.resume_notes
+    for text in resume_notes(manifest, trainer.config, str(trainer.agent.device)):
         notes.append(text)
         trainer.note(text)
     newest = lookup.step_folders(path.parent)[-1]
@@ -249,4 +277,3 @@ def _add_resume_notes(trainer: Trainer, path: Path, manifest: Manifest) -> None:
         trainer.checkpointer.learn_size(path, trainer.agent.memory.transitions)
     else:
         notes.append("the replay was not kept with this checkpoint, and is filled anew")
-    trainer.resume_notes += notes

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mario_tui.agent.spec import AgentSpec
-from mario_tui.config import TrainingConfig, fixed_settings, make_config
+from mario_tui.config import TrainingConfig, as_flag, fixed_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
-from mario_tui.store import rescue
+from mario_tui.store import named, rescue
 from mario_tui.store.manifest import MANIFEST, Manifest, check_made_for, read_manifest
 
 
@@ -24,8 +25,20 @@ def emulator_note(manifest: Manifest) -> str:
     return f"saved with {theirs}, goes on with {here}: the game is the same in every bit"
 
 
-def resume_notes(manifest: Manifest) -> Iterator[str]:
-    """What has changed since a checkpoint was saved, and does no harm: one line each."""
+def resume_notes(manifest: Manifest, config: TrainingConfig, device: str) -> Iterator[str]:
+    """What has changed since a checkpoint was saved, and does no harm: one line each.
+
+    Args:
+        config: the settings of now.
+        device: where the networks are.
+    """
+    if (games := manifest.config["envs"]) != config.envs:
+        yield (
+            f"saved with {games} game{'s' * (games != 1)}, goes on with {config.envs}: these begin anew, and weights, "
+            "optimizer, counters, epsilon and replay go on"
+        )
+    if config.device == "auto" and (there := manifest.config.get("device", "auto")) != "auto":
+        yield f"saved on {there}, goes on with {device}"
     if note := emulator_note(manifest):
         yield note
     known, here = manifest.versions.get("torch", ""), metadata.version("torch")
@@ -61,9 +74,7 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
             )
     for name in fixed_settings():
         if name in changes and changes[name] != getattr(saved, name):
-            raise InputError(
-                f"{name} cannot change when a run is resumed (it is {getattr(saved, name)!r}): start a new run for that"
-            )
+            raise InputError(_refusal(path, saved, name, changes[name]))
     changes.setdefault("demonstrations", "")
     if saved.steps and manifest.step >= saved.steps:
         changes.setdefault("steps", 0)
@@ -71,4 +82,23 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
         changes.setdefault("episodes", 0)
     if manifest.greedy_clear:
         changes.setdefault("until_clear", False)
+    if "device" not in changes and saved.device not in ("auto", "cpu"):
+        from mario_tui.agent.devices import problem_of  # takes seconds, as it needs PyTorch
+
+        if problem_of(saved.device):  # of another machine
+            changes["device"] = "auto"
     return saved.replace(**changes)
+
+
+def _refusal(path: Path, saved: TrainingConfig, name: str, value: Any) -> str:
+    """Why a setting cannot change, and how one gets what was meant."""
+    if name == "init_from":
+        return "a resumed run goes on with its own weights: leave out --init-from, or --resume to begin a new run"
+    kept = f"{name} cannot change when a run is resumed (it is {getattr(saved, name)!r})"
+    if AgentSpec.from_config(saved) != AgentSpec.from_config(saved.replace(**{name: value})):
+        return f"{kept}, as its weights fit no other: start a new run for that, without --resume"
+    source = shlex.quote(named.shortest_name(path))
+    return (
+        f"{kept}: begin a new run with its weights instead, "
+        f"'mario-tui train --init-from {source} {as_flag(name, value)}'"
+    )

@@ -181,7 +181,7 @@ class SnapshotCamera:
             trainer.config,
             trainer.logger.recent,
             free_bytes=free_memory.free_bytes(),
-            missing_bytes=replay.missing_bytes if replay.device.type == "cpu" else 0,
+            missing_bytes=replay.missing_bytes if replay.device.type != "cuda" else 0,
             dropped_episodes=health.dropped_episodes,
             skipped_updates=health.skipped_updates,
         )

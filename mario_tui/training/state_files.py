@@ -14,6 +14,7 @@ demonstrations.safetensors  their priorities and the random state of their sampl
 from __future__ import annotations
 
 import json
+import shlex
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
+from mario_tui.store import named
 from mario_tui.store.manifest import Manifest
 from mario_tui.store.untrusted import read_json
 from mario_tui.training.demo_data import as_json, from_json
@@ -86,14 +88,20 @@ def read_demonstrations(folder: Path, manifest: Manifest) -> tuple[ActionLog, ..
         raise CheckpointError(f"the demonstrations in {folder} cannot be read by this version: {error}") from None
 
 
-def read(folder: Path, mario: Mario, manifest: Manifest) -> tuple[dict[str, Any], Tensor]:
+def read(folder: Path, mario: Mario, manifest: Manifest, *, envs: int) -> tuple[dict[str, Any], Tensor]:
     """Brings `mario` to the state of a verified checkpoint; returns the trainer's own state and the stacks.
 
     The demonstrations are there already; with others added to the ones that were saved, their sampling begins anew. A
     checkpoint without a replay can be continued: learning then waits until the replay is filled anew.
+
+    Args:
+        envs: the number of games that it was saved with.
     """
     if "optimizer.safetensors" not in manifest.parts:
-        raise CheckpointError(f"{folder} was exported to play only and cannot be trained on: resume another checkpoint")
+        raise CheckpointError(
+            f"{folder} was exported to play only and cannot be resumed: begin a new run with its weights instead, "
+            f"'mario-tui train --init-from {shlex.quote(named.shortest_name(folder))}'"
+        )
     weights = load_tensors(folder / "agent.safetensors")
     check_weights(mario.net, weights)
     mario.load_net(weights)
@@ -102,12 +110,12 @@ def read(folder: Path, mario: Mario, manifest: Manifest) -> tuple[dict[str, Any]
     mario.load_state_dict(state["mario"])
     if "replay.frames" in manifest.parts:
         rows = load_tensors(folder / "replay.safetensors")
-        if len(rows.get("action", ())) > mario.memory.rows:
+        if len(rows.get("action", ())) > mario.memory.ticks_of(envs) * envs:
             raise InputError("the saved replay is of another size: resume with the settings it was made with")
         if len(rows.get("action", ())) and rows["action"].max() >= mario.spec.actions:
             raise ValueError("the replay holds actions that the agent does not have")
-        rows["frame"] = _load_frames(folder / "replay.frames", len(rows.get("action", ())), mario.memory.envs)
-        mario.memory.load_state_dict(rows)
+        rows["frame"] = _load_frames(folder / "replay.frames", len(rows.get("action", ())), envs)
+        mario.memory.load_state_dict(rows, envs=envs)
     else:
         mario.burn_in_until = mario.curr_step + mario.config.burn_in
     if mario.demonstrations is not None and "demonstrations.safetensors" in manifest.parts:

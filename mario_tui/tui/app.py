@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,17 +264,53 @@ class MarioTuiApp(App[int]):
     def is_training(self) -> bool:
         return self.session_is_loading or (self.session is not None and self.session.alive)
 
-    def start_training(self, config: TrainingConfig, run: str | None) -> None:
-        self._open_session(lambda: self.services.new_session(config, run))
+    def start_training(
+        self,
+        config: TrainingConfig,
+        run: str | None,
+        changes: Mapping[str, Any] | None = None,
+        resume: Path | None = None,
+    ) -> None:
+        """Trains a new run, or with `resume` one from a checkpoint; `changes`: the settings that the user chose."""
+        if resume is None:
+            self._open_session(lambda: self.services.new_session(config, run, changes or ()))
+        else:
+            self._open_session(lambda: self.services.resume_session(resume, changes))
 
     def continue_training(self, checkpoint: Path) -> None:
         """Resumes training from a checkpoint, and shows it."""
         if self._open_session(lambda: self.services.resume_session(checkpoint)):
             self.action_go("train")
 
-    def _open_session(self, open_session: Callable[[], TrainingSession]) -> bool:
+    def ask_to_continue(self, checkpoint: Path) -> None:
+        """Shows the settings of a training that is to be resumed: those that can change can be changed."""
+
+        async def ask() -> None:
+            try:
+                config = await asyncio.to_thread(self.services.resume_settings, checkpoint)
+            except MarioTuiError as error:
+                self.notify(str(error), severity="error", timeout=15, markup=False)
+            else:
+                self.get_screen("train", TrainScreen).ask(lambda form: form.ask_to_continue(checkpoint, config))
+                self.action_go("train")
+
+        if not self._is_busy():
+            self.run_worker(ask(), group="asked")
+
+    def ask_for_new_run(self, checkpoint: Path) -> None:
+        """Shows the form of a new training that begins with the weights of a checkpoint."""
+        if not self._is_busy():
+            name = self.services.checkpoint_name(checkpoint)
+            self.get_screen("train", TrainScreen).ask(lambda form: form.ask_for_new_run(name))
+            self.action_go("train")
+
+    def _is_busy(self) -> bool:
         if self.is_training:
             self.notify("stop the training that runs first (t shows it, q stops it)", severity="warning")
+        return self.is_training
+
+    def _open_session(self, open_session: Callable[[], TrainingSession]) -> bool:
+        if self._is_busy():
             return False
         self.session = None
         self.start_problem = ""

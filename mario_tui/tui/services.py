@@ -7,7 +7,8 @@ first call that needs PyTorch takes seconds to import it. Apart from that, scree
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -63,23 +64,45 @@ class Services:
     robust_episodes = 10
     """With sticky actions and no-op starts, in a verdict: as many as the robust clear rate takes at least."""
 
-    def new_session(self, config: TrainingConfig, run: str | None) -> TrainingSession:
+    def new_session(self, config: TrainingConfig, run: str | None, given: Collection[str] = ()) -> TrainingSession:
+        """A session for a new run; `given`: the settings that the user chose, see `initial_weights.initial_config`."""
+        from mario_tui.training.initial_weights import initial_config
         from mario_tui.training.session import TrainingSession
 
-        return TrainingSession(config, run=run)
+        return TrainingSession(initial_config(config, given) if config.init_from else config, run=run)
 
-    def resume_session(self, path: Path) -> TrainingSession:
+    def resume_session(self, path: Path, changes: Mapping[str, Any] | None = None) -> TrainingSession:
         """A session with the settings of its run, resumed from a checkpoint, or from a run's newest intact one."""
-        from mario_tui.store import named
-        from mario_tui.store.run import find_resumable
         from mario_tui.training.resume import resume_config
         from mario_tui.training.session import TrainingSession
 
-        warning = ""
-        if named.find_run(path):
-            path, warning = find_resumable(path)
-        config = resume_config(path) if path.is_dir() else TrainingConfig()
+        path, warning = _to_resume(path)
+        config = resume_config(path, dict(changes or {})) if path.is_dir() else TrainingConfig()
         return TrainingSession(config, resume=path, warning=warning)
+
+    def resume_settings(self, path: Path) -> TrainingConfig:
+        """The settings that `resume_session` would go on with."""
+        from mario_tui.training.resume import resume_config
+
+        return resume_config(_to_resume(path)[0])
+
+    def run_names(self) -> Sequence[str]:
+        """The runs that there are, in alphabetical order."""
+        from mario_tui.store import lookup
+
+        return [run.name for run in lookup.runs()]
+
+    def checkpoint_name(self, path: Path) -> str:
+        """A checkpoint as a setting names it, e.g. `my-run/step-000120000`."""
+        from mario_tui.store import named
+
+        return named.name_of(path)
+
+    def devices(self) -> tuple[str, ...]:
+        """The devices to choose from; PyTorch, which takes seconds to import, has the last word at the start."""
+        count = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+        others = tuple(f"cuda:{number}" for number in range(1, count))
+        return ("auto", "cpu", "cuda", *others, *(("mps",) if sys.platform == "darwin" else ()))
 
     def verify(self, path: Path) -> None:
         """Reads a checkpoint through, so that lists know what is wrong with it."""
@@ -322,6 +345,14 @@ class Services:
 
     def now(self) -> datetime:
         return datetime.now().astimezone()
+
+
+def _to_resume(path: Path) -> tuple[Path, str]:
+    """The checkpoint to resume, and why it is not the newest of the run that was named; "" if it is."""
+    from mario_tui.store import named
+    from mario_tui.store.run import find_resumable
+
+    return find_resumable(path) if named.find_run(path) else (path, "")
 
 
 def _logs(path: Path) -> tuple[Sequence[ActionLog], int]:

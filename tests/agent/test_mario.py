@@ -10,12 +10,11 @@ from torchrl.modules import QValueActor
 from torchrl.objectives import DQNLoss
 
 from mario_tui.agent.loss import double_dqn
-from mario_tui.agent.mario import Mario, resolve_device
+from mario_tui.agent.mario import Mario
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.replay import Batch
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.config import TrainingConfig
-from mario_tui.errors import InputError
 
 
 def make_mario(**settings) -> Mario:
@@ -270,10 +269,3 @@ def test_the_averaged_network_moves_at_every_tenth_update(monkeypatch) -> None:
     assert mario.updates == 20
     moved = [number for number in range(1, 21) if not torch.equal(averages[number], averages[number - 1])]
     assert moved == [10, 20]
-
-
-def test_asking_for_a_gpu_where_there_is_none_is_one_line(monkeypatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resolve_device("auto").type == "cpu"
-    with pytest.raises(InputError, match="no GPU"):
-        resolve_device("cuda")

@@ -100,6 +100,14 @@ BAD = [
     ("train", "--seed", "-1"),
     ("train", "--batch-size", "0"),
     ("train", "--device", "gpu"),
+    ("train", "--device", "mps"),
+    ("train", "--device", "cuda:97"),
+    ("train", "--init-from", "missing"),
+    ("train", "--init-from", "foreign"),
+    ("train", "--init-from", "notes.chkpt"),
+    ("train", "--init-from", ""),
+    ("train", "--init-from", "mario_net_0.chkpt", "--network", "small"),
+    ("train", "--init-from", "mario_net_0.chkpt", "--resume", "mario_net_0.chkpt"),
     ("train", "--network", "huge"),
     ("train", "--action-set", "all"),
     ("train", "--json=yes"),
@@ -166,6 +174,7 @@ BAD = [
     ("bench", "--preset", "slow"),
     ("bench", "--envs", "0"),
     ("bench", "--device", "tpu"),
+    ("bench", "--device", "cuda:97", "--steps", "10"),
     ("bench", "--precision", "half"),
     ("export", "mario_net_0.chkpt", "--name", "shared"),
     ("export", "missing", "--name", "shared"),
@@ -437,7 +446,7 @@ def test_bench_measures_real_training() -> None:
 def test_doctor_names_what_it_looked_at() -> None:
     result = mario_tui("doctor", "--json", env={**os.environ, "DISPLAY": ""})
     checks = {check["name"]: check for check in json.loads(result.stdout)}
-    assert set(checks) == {"python", "torch", "emulator", "display", "ffmpeg", "disk"}
+    assert {"python", "torch", "device", "emulator", "display", "ffmpeg", "disk"} <= set(checks)
     assert checks["python"]["ok"]
     assert checks["emulator"]["ok"]
     assert not checks["display"]["ok"]
@@ -502,3 +511,78 @@ def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
     out, err = capsys.readouterr()
     assert json.loads(out)["episodes"] == 1
     assert err.splitlines()[-1] == "mario-tui: the result is not kept with the checkpoint: No space left on device"
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_other_games_or_lends_its_weights_to_a_new_one(home: Path) -> None:
+    """Through real processes, from the preset that is taken where none is named."""
+    steps = ("--steps", "60", "--eval-every", "0", "--device", "cpu", *SMALL)
+    assert mario_tui("train", "--name", "first", *steps).returncode == 0
+    assert 'network = "small"' in (home / "checkpoints/first/config.toml").read_text(), "of the preset fast"
+
+    resumed = mario_tui("train", "--resume", "first", "--envs", "6", "--steps", "100")
+    assert resumed.returncode == 0, resumed.stderr
+    lines = [line for line in resumed.stdout.splitlines() if "goes on with 6: these begin anew" in line]
+    assert len(lines) == 1
+
+    refused = mario_tui("train", "--resume", "first", "--stage", "1-2")
+    assert refused.returncode == 2
+    advice = re.search(r"'mario-tui (train --init-from first --stage 1-2)'", refused.stderr)
+    assert advice, refused.stderr
+    began = mario_tui(*advice[1].split(), "--name", "second", *steps)
+    assert began.returncode == 0, began.stderr
+    settings = (home / "checkpoints/second/config.toml").read_text()
+    assert 'stage = "1-2"' in settings
+    assert re.search(r'init_from = "first/step-0000001\d\d"', settings)
+
+    assert mario_tui("export", "second", "--name", "shared").returncode == 0
+    refused = mario_tui("train", "--resume", "shared")
+    assert refused.returncode == 2
+    advice = re.search(r"'mario-tui (train --init-from shared)'", refused.stderr)
+    assert advice, refused.stderr
+    assert mario_tui(*advice[1].split(), "--name", "third", *steps).returncode == 0
+
+    for flags in (("--network", "nature"), ("--resume", "first"), ("--init-from", "nowhere"), ("--init-from", "")):
+        refused = mario_tui("train", "--init-from", "first", *flags)
+        assert refused.returncode == 2
+        assert re.fullmatch(r"mario-tui: [^\n]+\n", refused.stderr)
+
+
+def test_help_names_the_preset_that_is_taken_and_its_values(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "(default fast)" in text
+    assert "nature, small; default small" in text
+    assert "--init-from" in text
+    assert "cuda:1" in text
+
+
+def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    from types import SimpleNamespace
+
+    from mario_tui.agent import devices
+
+    def compute(name: str) -> None:
+        if name == "cuda:0":
+            raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    card = SimpleNamespace(name="Some GPU", total_memory=16 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda name: (6, 0))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75"])
+    monkeypatch.setattr(devices, "compute_on", compute)
+    main(["doctor", "--json"])
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    assert {"python", "torch", "device", "emulator", "display", "ffmpeg", "disk"} < set(checks)
+    assert checks["device"]["found"].startswith("auto takes cuda:1 (Some GPU, 16 GiB)")
+    assert checks["cuda:1"]["ok"]
+    assert not checks["cuda:0"]["ok"]
+    assert "it is sm_60, and there is sm_75" in checks["cuda:0"]["found"]
+    assert checks["cuda:0"]["fix"]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    main(["doctor"])
+    assert "auto takes cpu (" in capsys.readouterr().out

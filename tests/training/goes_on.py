@@ -1,8 +1,9 @@
-"""A training in a process of its own: python goes_on.py PRESET[-SEED] OUT [CHECKPOINT]
+"""A training in a process of its own: python goes_on.py PRESET[-SEED] OUT [CHECKPOINT [GAMES]]
 
 It saves after 100 steps or a few more, and keeps that checkpoint in a run named `kept`; then it goes on to step 320.
-With CHECKPOINT it goes on from there; with SEED its other settings are drawn at random. Writes to OUT what every step
-chose, and everything that the run is at the end.
+With CHECKPOINT it goes on from there; with GAMES with so many, and keeps a checkpoint of them in a run named
+`kept-GAMES` after 180 steps. With SEED its other settings are drawn at random. Writes to OUT what every step chose, and
+everything that the run is at the end.
 """
 
 import hashlib
@@ -85,9 +86,10 @@ def digest(value: Any) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def main(name: str, out: str, path: str | None = None) -> None:
+def main(name: str, out: str, path: str | None = None, games: str | None = None) -> None:
     if path:
-        trainer = open_trainer(resume_config(Path(path)), resume=Path(path))
+        changes = {"envs": int(games)} if games else {}
+        trainer = open_trainer(resume_config(Path(path), changes), resume=Path(path))
     else:
         base, _, seed = name.partition("-")
         settings = {"threads": 1, "device": "cpu", "save_every": 0, "record": False, **SMALL[base]}
@@ -103,9 +105,9 @@ def main(name: str, out: str, path: str | None = None) -> None:
         return chosen
 
     trainer.agent.act = watched  # type: ignore[method-assign]
-    kept = paths.run_dir("kept")
+    kept, keep_at = (paths.run_dir(f"kept-{games}"), 180) if games else (paths.run_dir("kept"), 100)
     for event in trainer.run():
-        if isinstance(event, Stepped) and event.step >= 100 and not kept.exists():
+        if isinstance(event, Stepped) and event.step >= keep_at and not kept.exists():
             saved = trainer.save()
             shutil.copytree(saved, kept / saved.name)
     state = {key: digest(value) for key, value in full_state(trainer).items()}

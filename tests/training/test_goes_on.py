@@ -48,3 +48,25 @@ def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, 
     if name in ("tutorial", "fast"):
         assert known
         assert len(resumed["metrics"]) > 4, "some episodes ended before the save, some after"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "games"), [("tutorial", 8), ("fast", 8), ("fast", 2)])
+def test_a_run_that_went_on_with_other_games_is_exact_again(home: Path, name: str, games: int) -> None:
+    """Saved with the preset's games after 100 steps, resumed with others, saved with these, and resumed once more."""
+    before = train(home, name)
+    (saved,) = (home / "checkpoints" / "kept").iterdir()
+    whole = train(home, name, str(saved), str(games))
+    begins = saved.name.removeprefix("step-").lstrip("0")
+    assert len(whole["actions"][begins]) == games
+    assert int(whole["state"]["updates"]) > 40
+    assert whole["state"] != before["state"]
+    assert whole["metrics"][: len(before["metrics"])] != before["metrics"]
+
+    (saved,) = (home / "checkpoints" / f"kept-{games}").iterdir()
+    resumed = train(home, name, str(saved))
+    begins = saved.name.removeprefix("step-").lstrip("0")
+    went_on = {step: chosen for step, chosen in whole["actions"].items() if int(step) >= int(begins)}
+    assert resumed["actions"] == went_on
+    assert [name for name, value in whole["state"].items() if resumed["state"][name] != value] == []
+    assert resumed["metrics"] == whole["metrics"]

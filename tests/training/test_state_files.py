@@ -40,7 +40,7 @@ def test_a_restored_optimizer_goes_on_to_the_bit(home: Path, settings: dict) -> 
     parts = state_files.writers(one, {"mario": one.state_dict()}, torch.zeros(1), "", replay=False)
     header = {"stage": "1-1", "agent": one.spec.model_dump(), "reward": "7.4.0", "config": {}}
     folder = checkpoint.write(home, 3, parts, header)
-    state_files.read(folder, other, checkpoint.verify(folder))
+    state_files.read(folder, other, checkpoint.verify(folder), envs=1)
     for seed in range(3, 6):
         learn(one, seed)
         learn(other, seed)

@@ -308,8 +308,8 @@ def test_two_trainers_do_not_share_a_run(small) -> None:
 def test_what_a_run_keeps_cannot_be_changed_on_resume(small) -> None:
     run_to_end(open_trainer(small(steps=30), run="fixed"))
     folder = lookup.step_folders(paths.run_dir("fixed"))[0]
-    with pytest.raises(InputError, match="envs cannot change"):
-        resume_config(folder, {"envs": 2})
+    with pytest.raises(InputError, match=r"frame_stack cannot change.*weights fit no other"):
+        resume_config(folder, {"frame_stack": 2})
     with pytest.raises(InputError, match="priority_exponent cannot change"):
         resume_config(folder, {"priority_exponent": 0.5})
     assert resume_config(folder, {"learning_rate": 1e-3}).learning_rate == 1e-3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -539,6 +539,8 @@ class World(Services):
         self.window = SimpleNamespace(closed=False, problem="", close=lambda: self.player.calls.append("window closed"))
         self.window_problem = ""
         self.start_problem = ""
+        self.given: set[str] = set()  # what the user chose for the run started last
+        self.saved_settings = TrainingConfig(envs=4, steps=900, n_steps=3)
         self.job_problem = ""
         self.store_problem = ""
         self.trash_problem = ""
@@ -589,15 +591,27 @@ class World(Services):
     def app(self, **arguments: Any) -> MarioTuiApp:
         return MarioTuiApp(self, **arguments)
 
-    def new_session(self, config: TrainingConfig, run: str | None) -> TrainingSession:
+    def new_session(self, config: TrainingConfig, run: str | None, given: Collection[str] = ()) -> TrainingSession:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
         self.started.append((config, run))
+        self.given = set(given)
         return self.session
 
-    def resume_session(self, path: Path) -> TrainingSession:
-        self.started.append((path,))
+    def resume_session(self, path: Path, changes: Mapping[str, Any] | None = None) -> TrainingSession:
+        self.started.append((path, dict(changes)) if changes else (path,))
         return self.session
+
+    def resume_settings(self, path: Path) -> TrainingConfig:
+        if self.start_problem:
+            raise MarioTuiError(self.start_problem)
+        return self.saved_settings
+
+    def run_names(self) -> Sequence[str]:
+        return sorted({info.run for info in self.checkpoints})
+
+    def devices(self) -> tuple[str, ...]:
+        return ("auto", "cpu", "cuda", "cuda:1")
 
     def open_player(self, agent: Any, stage: str | None) -> AgentPlayer:
         if self.start_problem:

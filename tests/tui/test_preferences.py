@@ -77,7 +77,8 @@ IDS = {
         "video window back home checkpoints"
     ),
     "checkpoints": (
-        "watch open close record gif grid evaluate continue order filter mark compare note rename export delete back"
+        "watch open close record gif grid evaluate continue change begin order filter mark compare note rename export "
+        "delete back"
     ),
     "compare": ("view chart-how-far chart-reward chart-clear-rate chart-loss chart-q back"),
     "recordings": ("play gif mp4 large folder delete back"),

@@ -11,7 +11,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Collapsible, Input, Static
 
-from mario_tui.config import TrainingConfig, field_help, field_range, preset
+from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, fixed_settings, preset
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
@@ -63,14 +63,14 @@ async def unfold(pilot: Pilot[int], train_form: TrainForm) -> None:
 
 async def test_the_form_has_every_setting_with_help_and_range() -> None:
     async with form(World()) as (_, pilot, train_form):
-        assert train_form.check() == preset("tutorial")
+        assert train_form.check() == preset("fast")
         await unfold(pilot, train_form)
         rows = train_form.rows()
         for name, row in rows.items():
             assert field_help(name)[2] in str(row.query_one(".help", Static).content)
             if isinstance(row.control, Input):
                 assert field_range(name) in row.allowed
-        assert train_form.check() == preset("tutorial")
+        assert train_form.check() == preset("fast")
 
 
 async def test_a_maze_is_warned_of_at_its_line() -> None:
@@ -86,10 +86,43 @@ async def test_a_maze_is_warned_of_at_its_line() -> None:
 async def test_a_preset_sets_every_setting_but_the_stage() -> None:
     async with form(World()) as (_, pilot, train_form):
         train_form.rows()["stage"].set_value("4-2")
-        train_form.query_one("#preset").value = "fast"  # type: ignore[attr-defined]
-        await until(pilot, lambda: train_form.check() == preset("fast").replace(stage="4-2"))
+        train_form.query_one("#preset").value = "tutorial"  # type: ignore[attr-defined]
+        await until(pilot, lambda: train_form.check() == preset("tutorial").replace(stage="4-2"))
         await unfold(pilot, train_form)
-        assert train_form.check() == preset("fast").replace(stage="4-2")
+        assert train_form.check() == preset("tutorial").replace(stage="4-2")
+
+
+async def test_who_only_presses_start_gets_the_preset_that_learns_soon() -> None:
+    world = World()
+    async with form(world) as (app, pilot, train_form):
+        said = str(train_form.query_one("#row-preset .help", Static).content)
+        assert said == "\n".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
+        assert [line.partition(":")[0] for line in said.splitlines()] == ["fast", "tutorial"]
+        await pilot.press("f5")
+        await until(pilot, lambda: app.session is not None)
+        assert world.started == [(preset("fast"), None)]
+        assert world.given == set()
+        world.session.end()
+
+
+async def test_a_new_run_can_begin_with_the_weights_of_another() -> None:
+    world = World(checkpoints=typical_checkpoints())
+    async with form(world) as (app, pilot, train_form):
+        row = train_form.rows()["init_from"]
+        assert row.value == ""
+        row.control.focus()
+        some = world.run_names()[0]
+        await until(pilot, lambda: row.control.suggester is not None)  # type: ignore[attr-defined]
+        await pilot.press(*some[:4])
+        await until(pilot, lambda: bool(row.control._suggestion))  # type: ignore[attr-defined]
+        await pilot.press("right")
+        await until(pilot, lambda: row.value == some)
+        train_form.rows()["stage"].set_value("1-2")
+        await pilot.press("f5")
+        await until(pilot, lambda: app.session is not None)
+        assert world.started == [(preset("fast").replace(stage="1-2", init_from=some), None)]
+        assert world.given == {"stage", "init_from"}
+        world.session.end()
 
 
 async def test_start_hands_over_what_was_typed() -> None:
@@ -104,7 +137,7 @@ async def test_start_hands_over_what_was_typed() -> None:
         await until(pilot, lambda: app.session is not None)
         config, run = world.started[0]
         assert run == "my-run"
-        assert config == preset("tutorial").replace(replay_size=20_000, burn_in=500)
+        assert config == preset("fast").replace(replay_size=20_000, burn_in=500)
         await until(pilot, lambda: app.screen.has_class("-live"))
         world.session.end()
 
@@ -121,10 +154,10 @@ async def test_enter_on_the_button_starts() -> None:
 async def test_up_down_tab_and_enter_move_through_the_form() -> None:
     async with form(World()) as (app, pilot, train_form):
         focused: list[Any] = []
-        for key in ("down", "tab", "down", "enter", "up", "shift+tab"):
+        for key in ("down", "tab", "down", "down", "enter", "up", "shift+tab"):
             await pilot.press(key)
             focused.append(app.focused.parent.setting if app.focused else None)
-        assert focused == ["name", "stage", "envs", "steps", "envs", "stage"]
+        assert focused == ["name", "stage", "init_from", "envs", "steps", "envs", "init_from"]
         await pilot.press("down")
         assert "1 to 256" in str(train_form.query_one("#focused-range", Static).content)
 
@@ -157,19 +190,90 @@ async def test_a_wrong_value_is_marked_at_its_line_and_nothing_starts() -> None:
             row.set_value(right)
             await until(pilot, lambda row=row: not row.error)  # type: ignore[misc]
         assert world.started == []
-        assert train_form.check() == preset("tutorial")
+        assert train_form.check() == preset("fast")
 
 
 async def test_quick_keys_reach_the_setting_that_they_are_meant_for() -> None:
     """All keys are there before the first of them has been dealt with, as when somebody types fast or pastes."""
     async with form(World(), (120, 40)) as (app, pilot, train_form):
-        for key in ("down", "a", "b", "enter", "down", "7", "enter", "9", "tab", "3"):
+        for key in ("down", "a", "b", "enter", "down", "down", "7", "enter", "9", "tab", "3"):
             event = events.Key(key, key if len(key) == 1 else None)
             app.post_message(event)
         rows = train_form.rows()
         await until(pilot, lambda: rows["episodes"].value == "3")
         name: Any = train_form.query_one("#row-name")
         assert (name.value, rows["envs"].value, rows["steps"].value) == ("ab", "7", "9")
+
+
+@asynccontextmanager
+async def checkpoints(world: World) -> AsyncIterator[tuple[App, Pilot[int]]]:
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c")
+        await until(pilot, lambda: app.screen.query_one("#table").row_count > 0)  # type: ignore[attr-defined]
+        yield app, pilot
+
+
+async def test_a_run_is_continued_with_other_settings() -> None:
+    world = World(checkpoints=typical_checkpoints())
+    async with checkpoints(world) as (app, pilot):
+        run = app.screen.selected.path  # type: ignore[attr-defined]
+        await pilot.press("C")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.has_class("-form"))
+        train_form = app.screen.query_one(TrainForm)
+        await until(pilot, lambda: train_form.check() == world.saved_settings)
+        await unfold(pilot, train_form)
+        for name, row in train_form.rows().items():
+            assert row.disabled == (name in fixed_settings()), name
+        assert train_form.query_one("#row-name").value == run.name  # type: ignore[attr-defined]
+        assert train_form.query_one("#row-preset").disabled
+        assert app.focused is train_form.rows()["envs"].control
+        await pilot.press("8", "f5")
+        await until(pilot, lambda: app.session is not None)
+        assert world.started == [(run, {"envs": 8})]
+        world.session.end()
+
+
+async def test_leaving_a_run_that_was_to_be_continued_leaves_the_form_of_a_new_one() -> None:
+    world = World(checkpoints=typical_checkpoints())
+    async with checkpoints(world) as (app, pilot):
+        await pilot.press("C")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        train_form = app.screen.query_one(TrainForm)
+        await until(pilot, lambda: train_form.check() == world.saved_settings)
+        train_form.rows()["until_clear"].control.focus()
+        await pilot.press("question_mark")
+        await until(pilot, lambda: not isinstance(app.screen, TrainScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        assert train_form.check() == world.saved_settings, "a dialog above it changes nothing"
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        await until(pilot, lambda: train_form.check() == preset("fast"))
+        assert not any(row.disabled for row in train_form.rows().values())
+        assert train_form.query_one("#row-name").value == ""  # type: ignore[attr-defined]
+
+
+async def test_a_new_run_begins_with_the_weights_of_the_checkpoint_that_is_selected() -> None:
+    world = World(checkpoints=typical_checkpoints())
+    async with checkpoints(world) as (app, pilot):
+        best = app.screen.selected.agent.path  # type: ignore[attr-defined]
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        train_form = app.screen.query_one(TrainForm)
+        await until(pilot, lambda: train_form.rows()["init_from"].value == world.checkpoint_name(best))
+        assert train_form.check() == preset("fast").replace(init_from=world.checkpoint_name(best))
+
+
+async def test_what_cannot_be_continued_is_said_where_one_is() -> None:
+    world = World(checkpoints=typical_checkpoints())
+    world.start_problem = "exported to play only"
+    async with checkpoints(world) as (app, pilot):
+        await pilot.press("C")
+        await until(pilot, lambda: any("exported" in one.message for one in app._notifications))
+        assert not isinstance(app.screen, TrainScreen)
 
 
 async def test_the_keys_follow_a_training_that_is_continued() -> None:
@@ -207,6 +311,7 @@ async def test_the_disk_that_checkpoints_need_stands_beside_what_is_free() -> No
     world = World()
     world.free_disk = 1_000_000_000
     async with form(world) as (_, pilot, train_form):
+        train_form.query_one("#preset").value = "tutorial"  # type: ignore[attr-defined]
         row = train_form.rows()["save_every"]
         await until(pilot, lambda: "27 MB each, newest +120 MB; 1.0 GB free" in row.figures)
         assert not row.warning

@@ -128,6 +128,22 @@ class CheckpointsScreen(ListScreen[Row]):
             tooltip="Go on training from this checkpoint; of a run, from its newest",
         ),
         Binding(
+            "C",
+            "change",
+            "Change",
+            id="checkpoints.change",
+            show=False,
+            tooltip="Go on training with other settings, e.g. more games",
+        ),
+        Binding(
+            "b",
+            "begin",
+            "Begin",
+            id="checkpoints.begin",
+            show=False,
+            tooltip="Begin a new run with these weights, e.g. on another stage",
+        ),
+        Binding(
             "o",
             "next_order",
             "Order",
@@ -270,11 +286,11 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         row = self.selected
-        if action in ("watch", "record", "evaluate", "export"):
+        if action in ("watch", "record", "evaluate", "export", "begin"):
             return row is not None and row.agent is not None
         if action == "grid":
             return row is not None and len(row.run.checkpoints) - row.run.damaged > 1
-        if action == "continue":
+        if action in ("continue", "change"):
             return row is not None and row.resumable is not None
         if action in ("trash", "mark", "note", "rename"):
             return row is not None
@@ -340,6 +356,14 @@ class CheckpointsScreen(ListScreen[Row]):
     def action_continue(self) -> None:
         if self.selected is not None and self.selected.resumable is not None and self._may_change(self.selected):
             self.app.continue_training(self.selected.path)
+
+    def action_change(self) -> None:
+        if self.selected is not None and self.selected.resumable is not None:
+            self.app.ask_to_continue(self.selected.path)
+
+    def action_begin(self) -> None:
+        if self.selected is not None and self.selected.agent is not None:
+            self.app.ask_for_new_run(self.selected.agent.path)
 
     # damage
 

@@ -150,6 +150,7 @@ class TrainScreen(MarioScreen):
     def __init__(self) -> None:
         super().__init__()
         self._wants_form = False
+        self._question: Callable[[TrainForm], None] | None = None
         self._mode = ""
         self._had_session = False
         self._start_problem = ""
@@ -157,7 +158,7 @@ class TrainScreen(MarioScreen):
         self._shown_status = ""
 
     def compose_body(self) -> ComposeResult:
-        yield TrainForm(self.app.services.stages(), id="form")
+        yield TrainForm(self.app.services.stages(), self.app.services.devices(), id="form")
         with PlainContainer(id="live"):
             yield Static("", id="summary")
             with PlainContainer(id="live-grid"):
@@ -182,13 +183,11 @@ class TrainScreen(MarioScreen):
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
         self.refresh_numbers()
+        if self._question is not None:
+            self._question(self.query_one(TrainForm))
+            self._question = None
         self.refresh_charts()
-        self.run_worker(self._read_free_bytes(), group="memory", exclusive=True)
-
-    async def _read_free_bytes(self) -> None:
-        services = self.app.services
-        memory, disk = await asyncio.to_thread(lambda: (services.free_memory_bytes(), services.free_disk_bytes()))
-        self.query_one(TrainForm).set_free_bytes(memory, disk)
+        self.run_worker(self.query_one(TrainForm).look_around(self.app.services), group="memory", exclusive=True)
 
     # which of its states the screen is in
 
@@ -282,8 +281,17 @@ class TrainScreen(MarioScreen):
 
     def on_train_form_start(self, event: TrainForm.Start) -> None:
         self._wants_form = False
-        self.app.start_training(event.config, event.run)
+        self.app.start_training(event.config, event.run, event.changes, event.resume)
         self.refresh_numbers()
+
+    def ask(self, question: Callable[[TrainForm], None]) -> None:
+        """Shows the form, once this screen is on show, and asks it for something."""
+        self._wants_form, self._question = True, question
+
+    def on_screen_suspend(self) -> None:
+        super().on_screen_suspend()
+        if self not in self.app.screen_stack:  # it was left, not covered by a dialog
+            self.query_one(TrainForm).ask_for_new_run()
 
     def action_toggle_pause(self) -> None:
         session, snapshot = self.app.session, self.app.snapshot
@@ -395,6 +403,7 @@ class TrainScreen(MarioScreen):
 
     def action_new(self) -> None:
         self._wants_form = True
+        self.query_one(TrainForm).ask_for_new_run()
         self.refresh_numbers()
 
 

@@ -26,7 +26,15 @@ class Choice(Select[str], inherit_bindings=False):
     BINDINGS = [Binding("enter,space", "show_overlay", "Choose", show=False)]
 
     def __init__(self, options: tuple[str, ...], value: str, *, id: str | None = None) -> None:
-        super().__init__([(o, o) for o in options], value=value, allow_blank=False, compact=True, id=id)
+        self._offered = options if value in options else (*options, value)
+        super().__init__([(o, o) for o in self._offered], value=value, allow_blank=False, compact=True, id=id)
+
+    def choose(self, value: str) -> None:
+        """Selects a value, also one that is not among the options."""
+        if value not in self._offered:
+            self._offered = (*self._offered, value)
+            self.set_options([(o, o) for o in self._offered])
+        self.value = value
 
 
 class FormRow(Horizontal):
@@ -80,7 +88,10 @@ class FormRow(Horizontal):
         return value.strip() if isinstance(value, str) else value
 
     def set_value(self, value: Any) -> None:
-        self.control.value = _as_text(value)  # type: ignore[attr-defined]
+        if isinstance(self.control, Choice):
+            self.control.choose(_as_text(value))
+        else:
+            self.control.value = _as_text(value)  # type: ignore[attr-defined]
 
     def watch_error(self) -> None:
         self._show_help()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from textual import on
@@ -13,20 +15,24 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
 from textual.message import Message
+from textual.suggester import SuggestFromList
 from textual.widgets import Button, Collapsible, Input, OptionList, Static
 
 from mario_tui import paths
-from mario_tui.config import PRESETS, TrainingConfig, field_help, preset, problems
+from mario_tui.config import DEFAULT_PRESET, PRESETS, TrainingConfig, field_help, fixed_settings, preset, problems
 from mario_tui.errors import InputError
 from mario_tui.game.stages import MAZES
 from mario_tui.training.sizes import disk_need, replay_memory
 from mario_tui.tui import text
 from mario_tui.tui.widgets.setting_row import Choice, FormRow, SettingRow
 
-FIRST = ("stage", "envs", "steps", "episodes", "until_clear", "device", "replay_size", "save_every")
+if TYPE_CHECKING:
+    from mario_tui.tui.services import Services
+
+FIRST = ("stage", "init_from", "envs", "steps", "episodes", "until_clear", "device", "replay_size", "save_every")
 """The settings that most people want to see; the others are folded away by group."""
 
-_PRESET_HELP = "tutorial: as published, three games; fast: clears 1-1 sooner"
+_PRESET_HELP = "\n".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
 _NAME_HELP = "its folder in checkpoints/ (empty: stage and time)"
 
 
@@ -53,24 +59,29 @@ class TrainForm(Vertical):
     ]
 
     class Start(Message):
-        """The user wants to train."""
+        """The user wants to train: a new run, perhaps with a name, or to `resume` one.
 
-        def __init__(self, config: TrainingConfig, run: str | None) -> None:
+        `changes`: the settings that the user has changed, from those of the preset or of the run.
+        """
+
+        def __init__(
+            self, config: TrainingConfig, run: str | None, changes: Mapping[str, Any], resume: Path | None
+        ) -> None:
             super().__init__()
-            self.config = config
-            self.run = run
+            self.config, self.run, self.changes, self.resume = config, run, changes, resume
 
-    def __init__(self, stages: Sequence[str], *, id: str | None = None) -> None:
+    def __init__(self, stages: Sequence[str], devices: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._stages = tuple(stages)
+        self._choices = {"stage": tuple(stages), "device": tuple(devices)}
+        self._resume: Path | None = None
         self._free_memory: int | None = None
         self._free_disk: int | None = None
-        self._values: dict[str, Any] = preset(PRESETS[0]).model_dump()
-        """The preset's values, which settings in folded groups keep."""
+        self._values: dict[str, Any] = preset(DEFAULT_PRESET).model_dump()
+        """The values of the preset, or of the run that is continued, which settings in folded groups keep."""
 
     def compose(self) -> ComposeResult:
         with FormBody(id="settings"):
-            yield FormRow("preset", "preset", _PRESET_HELP, Choice(PRESETS, PRESETS[0], id="preset"))
+            yield FormRow("preset", "preset", _PRESET_HELP, Choice(tuple(PRESETS), DEFAULT_PRESET, id="preset"))
             yield FormRow("name", "run name", _NAME_HELP, Input(compact=True, id="run-name"))
             for name in FIRST:
                 yield self._row(name)
@@ -92,7 +103,9 @@ class TrainForm(Vertical):
         self.check()
 
     def _row(self, name: str) -> SettingRow:
-        return SettingRow(name, self._values[name], choices=self._stages if name == "stage" else ())
+        row = SettingRow(name, self._values[name], choices=self._choices.get(name, ()))
+        row.disabled = self._resume is not None and name in fixed_settings()
+        return row
 
     @staticmethod
     def _folded() -> dict[str, list[str]]:
@@ -115,9 +128,45 @@ class TrainForm(Vertical):
     def focus_first(self) -> None:
         self.query_one("#preset").focus()
 
-    def set_free_bytes(self, memory: int, disk: int | None) -> None:
-        """Tells the form what is free, to be shown beside what the replay and the checkpoints need."""
+    def ask_for_new_run(self, init_from: str = "") -> None:
+        """Asks for a new run, as it does at first; `init_from`: with the weights of this checkpoint."""
+        if self._resume is not None:
+            self._resume = None
+            self.query_one("#row-name", FormRow).set_value("")
+            self.apply_preset(str(self.query_one("#row-preset", FormRow).value))
+            self.rows()["stage"].set_value(self._values["stage"])
+            self._show_what_can_change()
+        if init_from:
+            self.rows()["init_from"].set_value(init_from)
+        self.check()
+
+    def ask_to_continue(self, checkpoint: Path, config: TrainingConfig) -> None:
+        """Asks for the settings with which a run goes on; what is fixed for its life can be seen and not changed."""
+        self._resume, self._values = checkpoint, config.model_dump()
+        of_run = not paths.STEP_FOLDER.fullmatch(checkpoint.name)
+        name = checkpoint.name if of_run else f"{checkpoint.parent.name}/{checkpoint.name}"
+        self.query_one("#row-name", FormRow).set_value(name)
+        for name, row in self.rows().items():
+            row.set_value(self._values[name])
+        self._show_what_can_change()
+        self.check()
+        self.rows()["envs"].control.focus()
+
+    def _show_what_can_change(self) -> None:
+        for row in self.query(FormRow):
+            fixed = not isinstance(row, SettingRow) or row.setting in fixed_settings()
+            row.disabled = self._resume is not None and fixed
+        self.query_one("#start", Button).label = "Start training" if self._resume is None else "Go on training"
+
+    async def look_around(self, services: Services) -> None:
+        """Finds out what is free, to be shown beside what replay and checkpoints need, and which runs there are."""
+        memory, disk, runs = await asyncio.to_thread(
+            lambda: (services.free_memory_bytes(), services.free_disk_bytes(), services.run_names())
+        )
         self._free_memory, self._free_disk = memory, disk
+        control = self.rows()["init_from"].control
+        assert isinstance(control, Input)
+        control.suggester = SuggestFromList(runs, case_sensitive=False)
         self.check()
 
     def set_problem(self, problem: str) -> None:
@@ -162,7 +211,7 @@ class TrainForm(Vertical):
     def _check_name(self) -> str | None:
         row = self.query_one("#row-name", FormRow)
         row.error = ""
-        if row.value:
+        if row.value and self._resume is None:
             try:
                 paths.check_run_name(row.value)
             except InputError as error:
@@ -178,10 +227,10 @@ class TrainForm(Vertical):
         self.check()
 
     def apply_preset(self, name: str) -> None:
-        """Sets every setting to the preset's value, but for the stage."""
+        """Sets every setting to the preset's value, but for the stage and the weights to begin with."""
         self._values = preset(name).model_dump()
         for setting, row in self.rows().items():
-            if setting != "stage":
+            if setting not in ("stage", "init_from"):
                 row.set_value(self._values[setting])
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
@@ -207,7 +256,8 @@ class TrainForm(Vertical):
             self.set_problem(wrong.error if named else f"{wrong.label}: {wrong.error}")
             return
         self.set_problem("")
-        self.post_message(self.Start(config, self.query_one("#row-name", FormRow).value or None))
+        changes = {name: value for name, value in config.model_dump().items() if value != self._values[name]}
+        self.post_message(self.Start(config, self.query_one("#row-name", FormRow).value or None, changes, self._resume))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         focused = self.screen.focused
