@@ -147,14 +147,15 @@ class ProgressBar:
             done = logger.episode if self._by_episode else step
             self._first = step if self._first is None else self._first
             speed = (step - self._first) / max(trainer.seconds, 1e-9)
+            loss, q = logger.learned_mean("loss"), logger.learned_mean("q")  # None: nothing learned yet
             figures = (
                 f"{speed:.0f} steps/s",
                 f"reward {logger.mean('reward'):.0f}",
                 f"eps {trainer.epsilon:.3f}",
                 f"best x {logger.best_x}",
                 f"clears {logger.clears}",
-                f"loss {logger.mean('loss'):.3f}",
-                f"Q {logger.mean('q'):.2f}",
+                *(() if loss is None else (f"loss {loss:.3f}",)),
+                *(() if q is None else (f"Q {q:.2f}",)),
             )
             task = self._progress.tasks[0]
             others = len(f"{task.description} {done}/{task.total or '?'} 00:00:00 00:00:00  ") + _BAR_WIDTH

@@ -36,6 +36,15 @@ class EpisodeRecord:
     end: str
     seconds: float
 
+    @property
+    def learned(self) -> bool:
+        """Whether there were updates while it ran, so that `loss` and `q` mean something."""
+        return self.loss != 0 or self.q != 0
+
+
+LEARNED = ("loss", "q")
+"""The fields that an episode without updates has no value of."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRecord:
@@ -116,9 +125,14 @@ COMPARED = ("how far", "reward", "clear rate", "loss", "Q")
 
 
 def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
-    """(step, mean over 100 episodes) of a run's metrics.csv, at most that many points; `name` is one of COMPARED."""
+    """(step, mean over 100 episodes) of a run's metrics.csv, at most that many points; `name` is one of COMPARED.
+
+    Loss and Q are those of episodes in which something was learned.
+    """
     records = read_metrics(run / "metrics.csv")
     fields_of = {"how far": "max_x", "reward": "reward", "loss": "loss", "Q": "q"}
+    if fields_of.get(name) in LEARNED:
+        records = [record for record in records if record.learned]
     values = np.array(
         [record.end == "clear" if name == "clear rate" else getattr(record, fields_of[name]) for record in records],
         dtype=float,

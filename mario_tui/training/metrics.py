@@ -16,6 +16,7 @@ from mario_tui import paths
 from mario_tui.errors import TrainingError
 from mario_tui.printable import printable
 from mario_tui.store.history import (
+    LEARNED,
     WINDOW,
     EpisodeRecord,
     EvaluationRecord,
@@ -109,14 +110,27 @@ class MetricLogger:
         self._recent.append(record)
         self.curves["epsilon"].add(record.episode, record.epsilon)
         for name in METRICS:
-            self.curves[name].add(record.episode, getattr(record, name))
-            self.curves[f"{name}_mean"].add(record.episode, self.mean(name))
+            if name not in LEARNED:
+                mean: float | None = self.mean(name)
+            else:
+                mean = self.learned_mean(name) if record.learned else None
+            if mean is not None:
+                self.curves[name].add(record.episode, getattr(record, name))
+                self.curves[f"{name}_mean"].add(record.episode, mean)
 
     def mean(self, name: str) -> float:
-        """Mean of `reward`, `length`, `loss` or `q` over the last 100 episodes; 0 before the first."""
+        """Mean of `reward`, `length`, `loss` or `q` over the last 100 episodes; 0 before the first.
+
+        As in the tutorial's log, an episode without updates counts with 0; see `learned_mean`.
+        """
         if not self._recent:
             return 0.0
         return float(np.mean([getattr(record, name) for record in self._recent]))
+
+    def learned_mean(self, name: str) -> float | None:
+        """Mean of `loss` or `q` over those of the last 100 episodes that had updates; None without any."""
+        values = [getattr(record, name) for record in self._recent if record.learned]
+        return float(np.mean(values)) if values else None
 
     @property
     def recent(self) -> tuple[EpisodeRecord, ...]:

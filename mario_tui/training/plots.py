@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from mario_tui.store.history import LEARNED
 from mario_tui.system.files import write_atomically
 from mario_tui.training.curves import Curve
 from mario_tui.training.events import EpisodeEnded, Event, Finished, Observer
@@ -48,6 +49,8 @@ def save_curves(folder: Path, curves: Mapping[str, Curve]) -> None:
         ):
             points = curves[key].points()
             axes.plot([x for x, _ in points], [y for _, y in points], color="tab:red", **style)
+        if name in LEARNED and not curves[name].points():
+            axes.text(0.5, 0.5, "nothing learned yet", transform=axes.transAxes, ha="center", va="center")
         axes.set_xlabel("Episode")
         axes.set_ylabel(_TITLES[name])
         axes.grid(alpha=0.3)

@@ -45,9 +45,12 @@ class TrainingSnapshot:
         pause_reason: why the training paused by itself, one line; "" if the user paused it.
         seconds: trained since the start or resume, without pauses.
         eta_seconds: until the limit of steps or episodes; None where there is no limit or no speed yet.
-        mean_reward, mean_length, mean_loss, mean_q: over the last 100 episodes.
+        mean_reward, mean_length: over the last 100 episodes; `mean_loss`, `mean_q`: over those of them in which
+            something was learned, None where that is none.
+        learns_from: the step at which learning begins.
         frame: (240, 256, 3) uint8, the game of the first actor; `frames`: those of all, where they were asked for.
-        curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100.
+        curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100; `loss`
+            and `q` of episodes in which something was learned.
         phases: where the time of a step goes, as shares of it, see PhaseClock.
         problem: one line, where the status is `failed`.
     """
@@ -67,8 +70,9 @@ class TrainingSnapshot:
     eta_seconds: float | None = None
     mean_reward: float = 0.0
     mean_length: float = 0.0
-    mean_loss: float = 0.0
-    mean_q: float = 0.0
+    mean_loss: float | None = None
+    mean_q: float | None = None
+    learns_from: int = 0
     replay_transitions: int = 0
     replay_capacity: int = 0
     demonstrations: int = 0
@@ -137,8 +141,9 @@ class SnapshotCamera:
             eta_seconds=_eta(trainer, speed),
             mean_reward=logger.mean("reward"),
             mean_length=logger.mean("length"),
-            mean_loss=logger.mean("loss"),
-            mean_q=logger.mean("q"),
+            mean_loss=logger.learned_mean("loss"),
+            mean_q=logger.learned_mean("q"),
+            learns_from=agent.burn_in_until,
             replay_transitions=agent.memory.transitions,
             replay_capacity=config.replay_size,
             demonstrations=trainer.demonstrations.transitions if trainer.demonstrations else 0,

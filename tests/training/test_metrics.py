@@ -1,6 +1,8 @@
 """Where episodes end, and lines of the user's own in the log."""
 
 import errno
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from mario_tui.errors import TrainingError
 from mario_tui.store.history import COMPARED, EvaluationRecord, progress, read_metrics, run_curve
 from mario_tui.training.curves import END_BUCKET_PIXELS, END_BUCKETS, EndMap
 from mario_tui.training.metrics import MetricLogger
+from mario_tui.training.plots import save_curves
 
 
 def test_the_map_of_ends_counts_deaths_by_place_and_clears_beside_them() -> None:
@@ -88,6 +91,7 @@ def test_a_curve_to_compare_is_the_mean_of_a_hundred_episodes_by_step(tmp_path) 
     logger = MetricLogger(tmp_path, "1-1", 1)
     for n in range(300):
         end = "clear" if n >= 250 else "death"
+        logger.log_update(0.5, 1.0)
         logger.log_episode(0, step=10 * n, epsilon=1.0, max_x=n, end=end, seconds=1.0)
     curve = run_curve(tmp_path, "how far", 4)
     assert [step for step, _ in curve] == [0.0, 1000.0, 1990.0, 2990.0]
@@ -197,3 +201,62 @@ def test_metrics_that_a_spreadsheet_has_saved_are_read(tmp_path) -> None:
     path = tmp_path / "metrics.csv"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read_metrics(path) == list(logger.recent)
+
+
+def log_learning(logger: MetricLogger, updates: Sequence[tuple[float, float] | None]) -> None:
+    """An episode each, with an update of this loss and Q value or with none."""
+    for update in updates:
+        if update is not None:
+            logger.log_update(*update)
+        logger.log_episode(0, step=10 * logger.episode, epsilon=1.0, max_x=100, end="death", seconds=1.0)
+
+
+def test_while_nothing_is_learned_loss_and_q_have_no_points(tmp_path: Path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_learning(logger, [None, None])
+    assert len(logger.curves["reward"].points()) == 2
+    assert logger.learned_mean("loss") is None
+    for name in ("loss", "q", "loss_mean", "q_mean"):
+        assert logger.curves[name].points() == (), name
+    assert [run_curve(tmp_path, name, 10) for name in ("loss", "Q")] == [[], []]
+    assert len(run_curve(tmp_path, "reward", 10)) == 2
+    log_learning(logger, [(0.5, 2.0), (1.5, 4.0)])
+    assert logger.curves["loss"].points() == ((2, 0.5), (3, 1.5))
+    assert logger.curves["q_mean"].points() == ((2, 2.0), (3, 3.0))
+    assert logger.learned_mean("q") == 3.0
+    assert logger.mean("loss") == 0.5, "the tutorial's log counts all episodes"
+    assert run_curve(tmp_path, "loss", 10) == [(20.0, 0.5), (30.0, 1.0)]
+    assert run_curve(tmp_path, "Q", 10) == [(20.0, 2.0), (30.0, 3.0)]
+    rows = read_metrics(tmp_path / "metrics.csv")
+    assert [row.loss for row in rows] == [0, 0, 0.5, 1.5], "a line of the file has all of its columns"
+    assert [row.learned for row in rows] == [False, False, True, True]
+
+
+def test_a_resumed_run_has_the_same_curves(tmp_path: Path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_learning(logger, [None, (0.5, 2.0), None, (1.5, -4.0)])
+    again = MetricLogger(tmp_path, "1-1", 1)
+    again.load_state_dict(logger.state_dict())
+    assert {name: curve.points() for name, curve in again.curves.items()} == {
+        name: curve.points() for name, curve in logger.curves.items()
+    }
+    assert again.curves["q"].points() == ((1, 2.0), (3, -4.0))
+
+
+@pytest.mark.slow  # matplotlib
+def test_the_pictures_of_loss_and_q_say_that_nothing_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    said: list[str] = []
+    text = Axes.text
+    monkeypatch.setattr(Axes, "text", lambda self, x, y, s, **more: (said.append(s), text(self, x, y, s, **more))[1])
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_learning(logger, [None, None])
+    save_curves(tmp_path, logger.curves)
+    assert said == ["nothing learned yet"] * 2
+    log_learning(logger, [(0.5, 2.0)])
+    save_curves(tmp_path, logger.curves)
+    assert len(said) == 2
+    assert len(list(tmp_path.glob("*_plot.png"))) == 4

@@ -3,6 +3,7 @@
 import itertools
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -180,3 +181,17 @@ def test_a_run_that_was_killed_and_went_on_twice_shows_what_its_metrics_have(sma
         assert shown() == in_metrics()
     notes = [line for line in (run / "log").read_text().splitlines() if line.startswith("#")]
     assert sum("what is above of later steps was given up" in note for note in notes) == 2
+
+
+def test_an_episode_without_updates_has_no_loss_and_no_q(tmp_path: Path) -> None:
+    sitting(tmp_path, [replace(record, loss=0.0, q=0.0) for record in episodes(range(3))])
+    sitting(tmp_path / "b", [replace(record, loss=0.5, q=record.episode - 1.0) for record in episodes(range(3))])
+    for run, expected in ((tmp_path, 0), (tmp_path / "b", 3)):
+        folder = run / "tensorboard"
+        assert len(as_python_loads_it(folder, "episode/reward")) == 3
+        for tag in ("episode/loss", "episode/q"):
+            if expected:
+                assert len(as_python_loads_it(folder, tag)) == 3
+            else:
+                with pytest.raises(KeyError):
+                    as_python_loads_it(folder, tag)

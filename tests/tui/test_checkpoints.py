@@ -481,6 +481,25 @@ async def test_marked_runs_are_compared_in_one_chart() -> None:
         assert isinstance(app.screen, CheckpointsScreen), "one is left"
 
 
+async def test_where_no_run_has_learned_yet_compare_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(typical_checkpoints())
+    of_all = world.run_curve
+    monkeypatch.setattr(
+        world, "run_curve", lambda run, name, points: [] if name in ("loss", "Q") else of_all(run, name, points)
+    )
+    async with table(world) as (app, pilot, _):
+        app.push_screen(CompareScreen((Path("/checkpoints/a"), Path("/checkpoints/b"))))
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await app.workers.wait_for_complete()
+        for key, says in (("1", ""), ("4", "nothing learned yet"), ("5", "nothing learned yet")):
+            await pilot.press(key)
+            await pilot.pause()
+            chart = app.screen.query_one(f"#compare-{int(key) - 1}", MetricChart)
+            lines = [chart.render_line(y).text for y in range(chart.size.height)]
+            assert any(says in line for line in lines)
+            assert any("┤" in line for line in lines) is not bool(says)
+
+
 async def test_n_keeps_a_note_and_f2_renames() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, rows):

@@ -21,6 +21,7 @@ from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.charts import CHARTS, Charts
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.key_line import KeyLine
+from mario_tui.tui.widgets.metric_chart import MetricChart
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
 from mario_tui.video.overlay import side_by_side
@@ -381,11 +382,34 @@ async def test_numbers_game_and_curves_follow_the_snapshot() -> None:
 
 async def test_before_the_first_update_there_is_no_loss_but_a_reason() -> None:
     world = World()
-    world.session.snapshot = running(step=500, updates=0, mean_loss=0.0, mean_q=0.0)
+    world.session.snapshot = running(step=500, updates=0, mean_loss=None, mean_q=None, learns_from=10_000)
     async with live(world) as (app, pilot):
         numbers = app.screen.query_one(Numbers)
         await until(pilot, lambda: numbers.entries.get("loss") == "-")
         assert "learns at step 10,000" in str(app.screen.query_one("#remark", Static).content)
+
+
+async def test_the_charts_of_loss_and_q_say_that_nothing_is_learned_yet() -> None:
+    world = World()
+    drawn = running().curves
+    early = {name: points for name, points in drawn.items() if not name.startswith(("loss", "q"))}
+    world.session.snapshot = running(step=500, curves=early, learns_from=10_000)
+
+    async with live(world, (160, 50)) as (app, pilot):
+        charts = app.screen.query_one(Charts)
+
+        def shown(name: str) -> str:
+            chart = charts.query_one(f"#chart-{name}", MetricChart)
+            return " ".join(" ".join(chart.render_line(y).text for y in range(chart.size.height)).split())
+
+        await until(pilot, lambda: "learning begins at step 10,000" in shown("loss"))
+        assert "learning begins at step 10,000" in shown("q")
+        assert "┤" not in shown("loss"), "no axis, as there are no values"
+        assert "┤" in shown("reward")
+        world.session.snapshot = running(step=10_010, curves=early, learns_from=10_000)
+        await until(pilot, lambda: "waits for the first episode" in shown("loss"))
+        world.session.snapshot = running(step=10_100, curves=drawn, learns_from=10_000)
+        await until(pilot, lambda: "┤" in shown("loss") and "┤" in shown("q"))
 
 
 async def test_tab_and_numbers_choose_the_curve() -> None:

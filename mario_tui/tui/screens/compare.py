@@ -93,6 +93,7 @@ class CompareScreen(MarioScreen):
 
     async def _load(self) -> None:
         curve = self.app.services.run_curve
+        ran = False
         for number, name in enumerate(COMPARED):
             try:
                 lines = [await asyncio.to_thread(curve, run, name, _POINTS) for run in self._runs]
@@ -101,7 +102,11 @@ class CompareScreen(MarioScreen):
                 return
             if number == 0:
                 self.query_one("#legend", Static).update(self._legend(lines))
-            self.query_one(f"#compare-{number}", MetricChart).set_lines(lines)
+                ran = any(lines)
+            chart = self.query_one(f"#compare-{number}", MetricChart)
+            if ran:  # episodes there are
+                chart.explain_empty("nothing learned yet")
+            chart.set_lines(lines)
 
     def _select(self, number: int) -> None:
         self.selected = number

@@ -249,7 +249,8 @@ class TrainScreen(MarioScreen):
     def refresh_charts(self) -> None:
         snapshot = self.app.snapshot
         if self._mode != "form" and snapshot is not None:
-            self.query_one(Charts).set_data(snapshot.curves, snapshot.ends)
+            begins = snapshot.learns_from if snapshot.step < snapshot.learns_from else None
+            self.query_one(Charts).set_data(snapshot.curves, snapshot.ends, learning_begins=begins)
 
     def refresh_numbers(self) -> None:
         mode = self._wanted_mode()
@@ -440,8 +441,8 @@ def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
         ("", f"last 100: {text.percent(snapshot.clear_rate)} cleared; means:"),
         ("reward", text.decimal(snapshot.mean_reward)),
         ("steps", text.decimal(snapshot.mean_length)),
-        ("loss", text.decimal(snapshot.mean_loss) if snapshot.updates else "-"),
-        ("Q", text.decimal(snapshot.mean_q) if snapshot.updates else "-"),
+        ("loss", "-" if snapshot.mean_loss is None else text.decimal(snapshot.mean_loss)),
+        ("Q", "-" if snapshot.mean_q is None else text.decimal(snapshot.mean_q)),
     ]
 
 
@@ -455,9 +456,8 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
         return Content.styled("paused: space goes on", "bold $warning")
     if snapshot.status == "stopping":
         return Content.styled("stopping and saving ...", "$warning")
-    burn_in = snapshot.config.burn_in
-    if snapshot.status == "running" and snapshot.step < burn_in and not snapshot.updates:
-        return Content.styled(f"collecting: learns at step {text.count(burn_in)}", "$secondary")
+    if snapshot.status == "running" and snapshot.step < snapshot.learns_from:
+        return Content.styled(f"collecting: learns at step {text.count(snapshot.learns_from)}", "$secondary")
     last = snapshot.last_episode
     if last is None:
         return Content("")

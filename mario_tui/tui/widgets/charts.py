@@ -10,9 +10,11 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from mario_tui.store.history import LEARNED
 from mario_tui.training.curves import END_BUCKET_PIXELS, Ends
+from mario_tui.tui import text
 from mario_tui.tui.widgets.ends_chart import EndsChart
-from mario_tui.tui.widgets.metric_chart import MetricChart
+from mario_tui.tui.widgets.metric_chart import WAITS, MetricChart
 from mario_tui.tui.widgets.plain_container import PlainContainer
 
 CURVES = (
@@ -79,12 +81,18 @@ class Charts(PlainContainer):
         for name, _ in CHARTS:
             self.query_one(f"#chart-{name}").set_classes(self._marks(name))
 
-    def set_data(self, curves: Mapping[str, Any], ends: Ends | None) -> None:
-        """Draws what a snapshot has; a chart that is not on the screen, or has not changed, is left alone."""
+    def set_data(self, curves: Mapping[str, Any], ends: Ends | None, *, learning_begins: int | None = None) -> None:
+        """Draws what a snapshot has; a chart that is not on the screen, or has not changed, is left alone.
+
+        `learning_begins`: the step at which it will, where nothing is learned yet.
+        """
         for name, _ in CURVES:
             chart = self.query_one(f"#chart-{name}", MetricChart)
             if not chart.size:
                 continue
+            if name in LEARNED:
+                begins = None if learning_begins is None else f"learning begins at step {text.count(learning_begins)}"
+                chart.explain_empty(begins or WAITS)
             new = (curves.get(name, ()), curves.get(f"{name}_mean", ()))
             old = self._shown.get(name)
             if old is not None and old[0] is new[0] and old[1] is new[1]:

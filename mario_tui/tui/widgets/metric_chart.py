@@ -21,6 +21,8 @@ BRAILLE = 0x2800
 # The bit of each dot of a braille character, by row (0..3) and column (0..1) inside the cell.
 DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.int32)
 LARGEST = 1e150  # beyond it the arithmetic of the axes overflows; such a value is left out like an infinity
+WAITS = "waits for the first episode"
+"""What an empty chart says."""
 
 _PLAIN, _TITLE, _AXIS, _RAW, _MEAN, *_LINES = range(9)
 
@@ -59,7 +61,7 @@ class MetricChart(Widget):
         title: str,
         *,
         x_label: str = "episode",
-        empty_text: str = "waits for the first episode",
+        empty_text: str = WAITS,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -72,6 +74,13 @@ class MetricChart(Widget):
         self._mean_points: Points = ()
         self._lines: Sequence[Points] = ()
         self._drawing: _Drawing | None = None
+
+    def explain_empty(self, text: str) -> None:
+        """Says why nothing is drawn, where that is so."""
+        if text != self._empty_text:
+            self._empty_text = text
+            self._drawing = None
+            self.refresh()
 
     def set_data(self, points: Points, mean_points: Points = ()) -> None:
         """Shows these series of (x, y); drawn again only if they differ from the ones on show."""
