@@ -212,8 +212,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         return 0
 
     monkeypatch.setattr("mario_tui.tui.run.run_app", run_app)
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for stream in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
     return shown
 
 

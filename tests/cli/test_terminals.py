@@ -88,7 +88,7 @@ def on_a_terminal(arguments: tuple[str, ...], variables: dict[str, str]) -> tupl
 
 
 @pytest.mark.parametrize("term", ["dumb", ""])
-@pytest.mark.parametrize("command", [(), ("play",), ("watch", "some-run")])
+@pytest.mark.parametrize("command", [(), ("play",), ("watch", "world-1-1")])
 def test_the_app_says_in_a_line_that_a_terminal_cannot_show_it(home: Path, command: tuple[str, ...], term: str) -> None:
     code, sent = on_a_terminal(command, {"TERM": term})
     assert code == 2
@@ -137,7 +137,9 @@ def test_help_keeps_the_capitals_of_names() -> None:
             if isinstance(action, argparse._SubParsersAction):
                 texts += [choice.help or "" for choice in action._choices_actions]
     assert len(texts) > 150
-    typed = re.compile(r"`[^`]*`|'[^']*'|\bauto, (?:\w+, )*\w+ or \S+|\((?:\w+, )+default|[.-]\w+|\b\w+[/.]\w+")
+    typed = re.compile(
+        r"`[^`]*`|'[^']*'|\bauto, (?:\w+, )*\w+ or \S+|\((?:\w+, )+default|[.-]\w+|\bmario-tui\b|\b\w+[/.]\w+"
+    )
     for text in texts:
         prose = typed.sub("", re.sub(r"\((?:\w+, )+\w+; default", "", text))
         for word in PROPER:
