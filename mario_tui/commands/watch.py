@@ -19,6 +19,8 @@ _WITHOUT_TERMINAL = "watching needs a terminal: use 'mario-tui record' to write 
 def watch(arguments: argparse.Namespace) -> int:
     if (log := _log_of(expand(arguments.checkpoint))) is not None:
         return _watch_recording(log, arguments)
+    if not arguments.window:
+        output.check_full_screen(_WITHOUT_TERMINAL)
     path = checkpoint_of(arguments)
     if arguments.window:
         from mario_tui.play.window_mirror import watch_in_window
@@ -27,7 +29,6 @@ def watch(arguments: argparse.Namespace) -> int:
         if last is not None and last.end is not None:
             print(f"The episode ended by {last.end.value} at x {last.max_x}, reward {last.total_reward:.0f}.")
         return 0
-    output.check_full_screen(_WITHOUT_TERMINAL)
     return _in_app(path, arguments.stage)
 
 

@@ -189,7 +189,8 @@ def test_only_a_recording_is_deleted(recording: Path, capsys: pytest.CaptureFixt
         (["a.json"], "needs a terminal"),
         (["a.json", "--window"], "leave out --window"),
         (["a.json", "--stage", "1-2"], "leave out --window and --stage"),
-        (["b.json"], "b.json"),
+        (["b.json"], "needs a terminal"),
+        (["b.json", "--window"], "b.json"),
     ],
 )
 def test_a_recording_is_watched_in_a_terminal_only(
