@@ -41,7 +41,7 @@ def jumper(*_: object) -> Any:
 @pytest.fixture
 def agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A checkpoint with that agent in it."""
-    (home / "jumper.chkpt").write_text("")
+    (home / "jumper.chkpt").write_bytes(b"\x80")  # as a pickle begins
     monkeypatch.setattr("mario_tui.video.record_agent.load_policy", jumper)
     return str(home / "jumper.chkpt")
 

@@ -138,7 +138,8 @@ def test_help_keeps_the_capitals_of_names() -> None:
                 texts += [choice.help or "" for choice in action._choices_actions]
     assert len(texts) > 150
     typed = re.compile(
-        r"`[^`]*`|'[^']*'|\bauto, (?:\w+, )*\w+ or \S+|\((?:\w+, )+default|[.-]\w+|\bmario-tui\b|\b\w+[/.]\w+"
+        r"`[^`]*`|'[^']*'|\bauto, (?:\w+, )*(?:\w+ or \S+)?|cuda:1|\((?:\w+, )+default|[.-]\w+|\bmario-tui\b"
+        r"|\b\w+[/.]\w+"
     )
     for text in texts:
         prose = typed.sub("", re.sub(r"\((?:\w+, )+\w+; default", "", text))
