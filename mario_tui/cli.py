@@ -170,7 +170,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     bench = add("bench", "measure training speed on this machine", "bench.bench")
     bench.add_argument("--steps", type=int, default=1000, metavar="N", help="steps to measure (default 1000)")
     bench.add_argument("--preset", default="tutorial", metavar="P", help="tutorial (default) or fast")
-    bench.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1 or mps (default: the preset's)")
+    bench.add_argument("--device", metavar="D", help="auto, cpu, mps, cuda or cuda:N (default: the preset's)")
     bench.add_argument("--envs", type=int, metavar="N", help="games at the same time (default: the preset's)")
     bench.add_argument("--workers", type=int, metavar="N", help="processes that run them (default: the preset's)")
     bench.add_argument("--precision", metavar="P", help="of updates: auto, float32 or bfloat16 (default: the preset's)")

@@ -439,7 +439,7 @@ def fixed_settings() -> tuple[str, ...]:
 _TAKES = {
     "demonstrations": "a file or a folder",
     "init_from": "a run or a path",
-    "device": "auto, cpu, cuda, mps, or one GPU of several, e.g. cuda:1",
+    "device": "auto, cpu, mps, cuda or cuda:N, one GPU of several",
 }
 
 

@@ -417,7 +417,8 @@ def test_a_training_whose_reader_goes_away_is_saved(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["agent.safetensors", "manifest.json"])
 def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_taken(home: Path, name: str) -> None:
-    first = mario_tui("train", "--steps", "60", "--save-every", "30", "--name", "fall", "--json", *SMALL)
+    steps = ("--preset", "tutorial", "--steps", "60", "--save-every", "30")
+    first = mario_tui("train", *steps, "--name", "fall", "--json", *SMALL)
     newest = Path(json.loads(first.stdout.splitlines()[-1])["checkpoint"])
     (newest / name).write_bytes(b"short")
     resumed = mario_tui("train", "--resume", "fall", "--steps", "40", "--json")
@@ -555,7 +556,7 @@ def test_help_names_the_preset_that_is_taken_and_its_values(capsys: pytest.Captu
     assert "(default fast)" in text
     assert "nature, small; default small" in text
     assert "--init-from" in text
-    assert "cuda:1" in text
+    assert "cuda:N" in text
 
 
 def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
