@@ -43,5 +43,6 @@ def protect(path: Path) -> None:
     if is_shipped(path):
         name = path.resolve().relative_to(FOLDER.resolve()).parts[0]
         raise CheckpointError(
-            f"{name} is shipped with mario-tui and stays as it is: export it, and the copy is a run of your own"
+            f"{name} is shipped with mario-tui and stays as it is: export it, and the copy is a run of your own; "
+            f"'mario-tui train --init-from {name}' begins a new run with its weights"
         )

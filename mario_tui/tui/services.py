@@ -87,10 +87,10 @@ class Services:
         return resume_config(_to_resume(path)[0])
 
     def run_names(self) -> Sequence[str]:
-        """The runs that there are, in alphabetical order."""
+        """The runs that there are, the shipped ones too, in alphabetical order."""
         from mario_tui.store import lookup
 
-        return [run.name for run in lookup.runs()]
+        return [run.name for run in lookup.all_runs()]
 
     def checkpoint_name(self, path: Path) -> str:
         """A checkpoint as a setting names it, e.g. `my-run/step-000120000`."""

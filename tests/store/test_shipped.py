@@ -115,8 +115,17 @@ COMMANDS = [
 def test_the_command_line_says_so(agents: Path, capsys: pytest.CaptureFixture, command: tuple[str, ...]) -> None:
     before = state(agents)
     assert main(list(command)) == 2
-    assert capsys.readouterr().err.startswith("mario-tui: world-1-1 is shipped with mario-tui and stays as it is: ")
+    told = capsys.readouterr().err
+    assert told.startswith("mario-tui: world-1-1 is shipped with mario-tui and stays as it is: ")
+    assert "'mario-tui train --init-from world-1-1' begins a new run with its weights" in told
     assert state(agents) == before
+
+
+def test_a_new_run_that_begins_with_its_weights_names_it_as_one_does(agents: Path) -> None:
+    found = named.find_checkpoint("world-1-1/best")
+    assert found.is_relative_to(agents)
+    assert named.name_of(found) == f"world-1-1/{STEP}"
+    assert named.shortest_name(found) == "world-1-1"
 
 
 def test_lists_and_comparisons_have_it(agents: Path, home: Path, capsys: pytest.CaptureFixture) -> None:

@@ -615,7 +615,7 @@ async def test_a_shipped_run_is_marked_and_stays_as_it_is(size: tuple[int, int])
     async with table(world, size=size) as (app, pilot, rows):
         assert "shipped" in " ".join(row(rows, 0))
         await until(pilot, lambda: told(app).startswith("shipped with mario-tui"))
-        for key in ("d", "n", "f2", "c"):
+        for key in ("d", "n", "f2", "c", "C"):
             await pilot.press(key)
             await until(pilot, lambda: "world-1-1 is shipped with mario-tui and stays as it is" in said(app))
             assert isinstance(app.screen, CheckpointsScreen), f"{key} asks nothing"

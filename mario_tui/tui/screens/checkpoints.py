@@ -358,7 +358,7 @@ class CheckpointsScreen(ListScreen[Row]):
             self.app.continue_training(self.selected.path)
 
     def action_change(self) -> None:
-        if self.selected is not None and self.selected.resumable is not None:
+        if self.selected is not None and self.selected.resumable is not None and self._may_change(self.selected):
             self.app.ask_to_continue(self.selected.path)
 
     def action_begin(self) -> None:
@@ -431,7 +431,8 @@ class CheckpointsScreen(ListScreen[Row]):
     def _may_change(self, row: Row) -> bool:
         """Whether a row is the user's to change; says so if it is not."""
         if row.run.shipped:
-            self.notify(f"{row.run.run} is shipped with mario-tui and stays as it is: x makes a copy of your own")
+            stays = f"{row.run.run} is shipped with mario-tui and stays as it is"
+            self.notify(f"{stays}: x makes a copy of your own, b begins a new run with its weights")
         return not row.run.shipped
 
     def action_note(self) -> None:
