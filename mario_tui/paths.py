@@ -48,11 +48,22 @@ def chosen_home() -> tuple[Path, str]:
     The one that MARIO_TUI_HOME or the settings file names. Without either, from a clone, the current folder; otherwise
     the current folder if it holds runs already, and if not the folder where the system keeps a user's data.
 
+    What the settings file and the current folder say is looked at once: it stays while the program runs, whatever is
+    edited or deleted meanwhile.
+
     Raises InputError if the folder that is named is none.
     """
     if named := os.environ.get("MARIO_TUI_HOME"):
         return folder_named(named, "MARIO_TUI_HOME"), "named by MARIO_TUI_HOME"
-    settings = settings_file()
+    try:
+        here = os.getcwd()
+    except OSError:
+        here = ""
+    return _home_without_variable(settings_file(), here)
+
+
+@functools.lru_cache
+def _home_without_variable(settings: Path, _current_folder: str) -> tuple[Path, str]:
     if named := _home_in(settings):
         if not named.startswith(("/", "~")):
             raise InputError(f"home = {named!r} in {settings} cannot be used: it should begin with / or ~")
@@ -67,20 +78,17 @@ def chosen_home() -> tuple[Path, str]:
 
 def _home_in(settings: Path) -> str:
     """The folder that the settings file names for everything; "" if it names none."""
-    try:
-        return _read_home(settings, settings.stat().st_mtime_ns)
-    except OSError:
-        return ""
-
-
-@functools.lru_cache(maxsize=8)
-def _read_home(settings: Path, _changed: int) -> str:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
 
-    text = settings.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = settings.read_text(encoding="utf-8-sig", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise InputError(f"{settings}, which may say where runs are, cannot be read: {error.strerror}") from None
     if not re.search(r"^\s*[\"']?home\b", text, re.MULTILINE):
         return ""
     try:

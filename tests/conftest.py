@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import features
 
+from mario_tui import paths
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 for _number in (signal.SIGINT, signal.SIGHUP):
@@ -22,6 +24,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that runs and recordings of this test go to."""
     monkeypatch.setenv("MARIO_TUI_HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def home_is_chosen_anew() -> None:
+    """A program looks once where its home is, and each test is another program."""
+    paths._home_without_variable.cache_clear()
 
 
 @pytest.fixture(scope="module")

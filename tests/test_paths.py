@@ -85,3 +85,22 @@ def test_a_file_is_no_place(here: Path, tmp_path: Path) -> None:
     write_settings(f'home = "{tmp_path / "file"}"\n')
     with pytest.raises(InputError, match="file is no folder"):
         paths.home()
+
+
+def test_it_stays_while_the_program_runs(here: Path, tmp_path: Path) -> None:
+    """Whatever is edited or deleted meanwhile: runs must not seem to be gone, and what is trained has a place."""
+    run = here / "checkpoints" / "mine"
+    run.mkdir(parents=True)
+    (run / "config.toml").touch()
+    assert paths.home() == here
+    (run / "config.toml").unlink()
+    paths.settings_file().parent.mkdir(parents=True, exist_ok=True)
+    paths.settings_file().write_text(f'home = "{tmp_path / "other"}"\n[keys')
+    assert paths.home() == here
+
+
+@pytest.mark.parametrize("before", ["", 'theme = "nord"\n'])
+def test_a_byte_order_mark_is_passed_over(here: Path, tmp_path: Path, before: str) -> None:
+    paths.settings_file().parent.mkdir(parents=True, exist_ok=True)
+    paths.settings_file().write_text(f'{before}home = "{tmp_path / "other"}"\n', encoding="utf-8-sig")
+    assert paths.home() == tmp_path / "other"

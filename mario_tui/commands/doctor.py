@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui import paths
+from mario_tui.errors import InputError
 from mario_tui.printable import printable
 from mario_tui.system import installation, platforms
 
@@ -103,7 +104,10 @@ def _ffmpeg() -> Check:
 
 
 def _disk() -> Check:
-    home, why = paths.chosen_home()
+    try:
+        home, why = paths.chosen_home()
+    except InputError as error:
+        return "disk", False, str(error), "name another folder"
     folder = home
     while not folder.exists():
         folder = folder.parent

@@ -76,7 +76,6 @@ class Lines:
 
 _BAR_WIDTH = 15
 
-
 _SHOW_SECONDS = 0.1
 """The bar is drawn as often; steps are taken more often than that."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import signal
 import sys
 import time
@@ -26,7 +25,7 @@ from mario_tui.config import (
     preset,
 )
 from mario_tui.errors import CheckpointError, InputError, TrainingError
-from mario_tui.printable import printable
+from mario_tui.printable import as_argument, printable
 from mario_tui.store import named
 from mario_tui.store.run import find_resumable
 from mario_tui.system import crash, guard, output, signals
@@ -88,9 +87,14 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.config is not None:
         given = {**load_toml(paths.expand(arguments.config)), **given}
     resume = _checkpoint_to_resume(arguments.resume) if arguments.resume is not None else None
+    if resume is not None and not resume.is_dir() and given.get("init_from"):
+        raise InputError(
+            f"{arguments.config} names weights as well, init_from, and --resume begins with those of the checkpoint: "
+            "leave one of them out"
+        )
     if resume is not None and resume.is_dir():
         if arguments.name is not None or arguments.preset is not None:
-            source = shlex.quote(named.shortest_name(resume))
+            source = as_argument(named.shortest_name(resume))
             raise InputError(
                 "--name and --preset are for new runs: leave them out with --resume, "
                 f"or begin a new run with its weights by '--init-from {source}' instead"

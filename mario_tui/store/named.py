@@ -67,6 +67,9 @@ def find_path(text: str | Path) -> Path:
         raise CheckpointError("no checkpoint was named: 'mario-tui checkpoints' lists the ones there are")
     try:
         written = expand(text)
+    except InputError as error:  # a run may be called like somebody's home folder
+        written, missing = Path(text), str(error)
+    try:
         for path in filter(None, (written, checkpoints_dir() / written, shipped.find(written))):
             if path.name == evaluations.BEST and (best := evaluations.best(path.parent)) is not None:
                 return best.resolve()

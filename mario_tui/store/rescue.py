@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mario_tui.config import load_toml
 from mario_tui.errors import DamagedError, InputError
+from mario_tui.printable import as_argument
 from mario_tui.store import shipped
 from mario_tui.store.checkpoint import is_whole
 from mario_tui.store.lookup import step_folders
 from mario_tui.system import installation
-from mario_tui.system.crash import shown
+from mario_tui.system.crash import relative
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def advice(run: Path, whole: Path | None) -> str:
         return f"{run.name}/{whole.name} is whole: use that, or copy the damaged file back from a backup"
     settings = run / "config.toml"
     try:
-        again = f"train anew with its settings, 'mario-tui train --config {shlex.quote(shown(settings))}'"
+        again = f"train anew with its settings, 'mario-tui train --config {as_argument(relative(settings))}'"
         if not load_toml(settings):
             again = "train anew"
     except InputError:  # missing or damaged, too

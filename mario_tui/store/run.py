@@ -83,7 +83,7 @@ def rename_run(run: Path, name: str) -> Path:
     folder = paths.run_dir(name)
     if folder.exists():
         raise InputError(f"a run named {name!r} exists: choose another name")
-    with locked(run):
+    with locked(run), locked(folder):  # a training may be about to begin under the new name
         os.rename(run, folder)
     return folder
 

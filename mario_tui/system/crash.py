@@ -5,34 +5,31 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import shlex
 import sys
 import traceback
 from pathlib import Path
 
 from mario_tui import __version__, paths
-from mario_tui.printable import printable
+from mario_tui.errors import InputError
+from mario_tui.printable import as_argument, printable
+
+
+def relative(path: Path) -> str:
+    """A path as one would write it in the current folder."""
+    from_here = os.path.relpath(path)
+    return str(path) if from_here.startswith("..") else from_here
 
 
 def shown(path: Path) -> str:
-    """A path as one would write it in the current folder."""
-    relative = os.path.relpath(path)
-    return printable(path if relative.startswith("..") else relative)
+    """`relative`, fit to be shown."""
+    return printable(relative(path))
 
 
 def go_on(checkpoint: Path) -> str:
     """Where a run was saved last, and the command that goes on with it."""
     name = checkpoint.parent.name
-    resume = f"--resume{'=' if name.startswith('-') else ' '}{_as_argument(name)}"
+    resume = f"--resume{'=' if name.startswith('-') else ' '}{as_argument(name)}"
     return f"saved {shown(checkpoint)}; go on with: mario-tui train {resume}"
-
-
-def _as_argument(name: str) -> str:
-    """A name as it is typed in a shell; one that cannot be typed as bash, zsh and others read it after a dollar."""
-    if name.isprintable():
-        return shlex.quote(name)
-    escaped = printable(name.replace("\\", "\\\\").replace("'", "\\'"))
-    return f"$'{escaped}'"
 
 
 def write_log(run: Path | None, error: BaseException, details: str = "") -> Path | None:
@@ -50,7 +47,7 @@ def write_text(run: Path | None, text: str) -> Path | None:
         f"mario-tui {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"{paths.timestamp()}, process {os.getpid()}: {' '.join(sys.argv)}\n\n"
     )
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, InputError):
         folder = run if run is not None and run.is_dir() else paths.logs_dir()
         folder.mkdir(parents=True, exist_ok=True)
         name = f"crash-{paths.timestamp()}-{os.getpid()}"

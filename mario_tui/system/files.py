@@ -105,7 +105,8 @@ class Reservation:
     """
 
     def __init__(self, folder: Path, stem: str, suffix: str = "", *, beside: Iterable[str] = (".json",)) -> None:
-        for free in free_stems(folder, stem, {suffix, *beside}):
+        endings = {suffix, *beside}
+        for free in free_stems(folder, stem, endings):
             self.path = folder / f"{free}{suffix}"
             self._owner = hidden_name(folder / f".{cut(free, _SHOWN_BYTES)}{_TAKEN}" / "owner")
             try:
@@ -113,7 +114,7 @@ class Reservation:
                     continue
             except OSError:
                 return
-            if free == next(free_stems(folder, free, {suffix, *beside})):  # nobody has made it before it was taken
+            if not _is_there(folder, free, endings):  # nobody has made it before it was taken
                 return
             self.release()
 
@@ -126,7 +127,10 @@ class Reservation:
                 return False
             with contextlib.suppress(FileNotFoundError):  # swept, as it belonged to nobody for a moment
                 self._owner.touch(exist_ok=False)
-                return True
+                if os.listdir(self._owner.parent) == [self._owner.name]:
+                    return True
+                self._owner.unlink()  # made anew after it was swept: the other one may have it
+                return False
 
     def release(self) -> None:
         """Lets others have the name, unless a file has it."""
@@ -150,8 +154,13 @@ def free_stems(folder: Path, stem: str, endings: Iterable[str]) -> Iterator[str]
     """
     stem = cut(stem, MOST_NAME_BYTES - _ENDING_BYTES)
     for name in itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2))):
-        if not any(os.path.lexists(folder / f"{name}{ending}") for ending in endings):
+        if not _is_there(folder, name, endings):
             yield name
+
+
+def _is_there(folder: Path, stem: str, endings: Iterable[str]) -> bool:
+    """Whether something in the folder has this stem with one of the endings."""
+    return any(os.path.lexists(folder / f"{stem}{ending}") for ending in endings)
 
 
 def sweep(folder: Path, *, at_start: bool = False) -> None:

@@ -97,8 +97,9 @@ def begin() -> None:
     def leave(number: int, _: object) -> None:
         # A terminal that closes sends SIGHUP twice, and a machine that stops several signals: the first is obeyed, and
         # the others should not break into that. SIGTERM again comes from somebody who thinks that it hangs.
-        if not told or (number in told and number == signal.SIGTERM):
-            told.add(number)
+        obeyed = not told or (number in told and number == signal.SIGTERM)
+        told.add(number)
+        if obeyed:
             raise SystemExit(128 + number)
 
     take([number for number in ENDINGS if number != signal.SIGINT], leave)
@@ -129,9 +130,8 @@ def stop(*, job: bool = False) -> bool:
     signal.signal(signal.SIGCONT, lambda number, _: continued.append(number))
     signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     try:
-        if (
-            job
-        ):  # e.g. with the shell script that waits for it: the terminal is given back when all of a job has stopped
+        # e.g. with the shell script that waits for it: the terminal is given back when all of a job has stopped
+        if job:
             os.kill(0, signal.SIGTSTP)
         else:
             signal.raise_signal(signal.SIGTSTP)

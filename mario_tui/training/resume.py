@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig, as_flag, fixed_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.printable import as_argument
 from mario_tui.store import named, rescue
 from mario_tui.store.manifest import MANIFEST, Manifest, check_made_for, read_manifest
 
@@ -97,7 +97,7 @@ def _refusal(path: Path, saved: TrainingConfig, name: str, value: Any) -> str:
     kept = f"{name} cannot change when a run is resumed (it is {getattr(saved, name)!r})"
     if AgentSpec.from_config(saved) != AgentSpec.from_config(saved.replace(**{name: value})):
         return f"{kept}, as its weights fit no other: start a new run for that, without --resume"
-    source = shlex.quote(named.shortest_name(path))
+    source = as_argument(named.shortest_name(path))
     return (
         f"{kept}: begin a new run with its weights instead, "
         f"'mario-tui train --init-from {source} {as_flag(name, value)}'"

@@ -23,12 +23,14 @@ class RunExistsError(InputError):
 
 
 def _as_text(config: TrainingConfig) -> TrainingConfig:
-    """Settings that a file can hold: the path of demonstrations need not be text, as the name of a file need not."""
-    try:
-        config.demonstrations.encode()
-    except UnicodeEncodeError:
-        return config.replace(demonstrations=printable(config.demonstrations))
-    return config
+    """Settings that a file can hold: paths need not be text, as the name of a file need not."""
+    changes = {}
+    for name in ("demonstrations", "init_from"):
+        try:
+            getattr(config, name).encode()
+        except UnicodeEncodeError:
+            changes[name] = printable(getattr(config, name))
+    return config.replace(**changes) if changes else config
 
 
 class RunFolder:

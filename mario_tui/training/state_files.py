@@ -14,7 +14,6 @@ demonstrations.safetensors  their priorities and the random state of their sampl
 from __future__ import annotations
 
 import json
-import shlex
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
+from mario_tui.printable import as_argument
 from mario_tui.store import named
 from mario_tui.store.manifest import Manifest
 from mario_tui.store.untrusted import read_json
@@ -100,7 +100,7 @@ def read(folder: Path, mario: Mario, manifest: Manifest, *, envs: int) -> tuple[
     if "optimizer.safetensors" not in manifest.parts:
         raise CheckpointError(
             f"{folder} was exported to play only and cannot be resumed: begin a new run with its weights instead, "
-            f"'mario-tui train --init-from {shlex.quote(named.shortest_name(folder))}'"
+            f"'mario-tui train --init-from {as_argument(named.shortest_name(folder))}'"
         )
     weights = load_tensors(folder / "agent.safetensors")
     check_weights(mario.net, weights)

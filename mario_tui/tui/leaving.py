@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 128 + signal.SIGINT
 HUNG_UP = 128 + getattr(signal, "SIGHUP", 1)
-TERMINATED = 128 + signal.SIGTERM
 
 TWICE_SECONDS = 3.0
 """Ctrl+C leaves when it is pressed twice within this time."""

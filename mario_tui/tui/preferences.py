@@ -86,7 +86,7 @@ def save_theme(name: str, path: Path | None = None) -> None:
     line = f'theme = "{name}"'
     if path.exists():
         read_toml(path)
-    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    old = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     new = _THEME_LINE.sub(line, old, count=1) if _THEME_LINE.search(old) else f"{line}\n{old}"
     if parse_toml(new, path).get("theme") != name:
         raise InputError(f"{path} has no line of its own for the theme: write {line} above its first [table]")

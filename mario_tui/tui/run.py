@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui import paths
+from mario_tui.errors import InputError
 from mario_tui.printable import printable
 from mario_tui.store import lookup
 from mario_tui.system import crash, guard
@@ -46,7 +47,7 @@ def run_app(
                 session.stop()
                 session.join()
     code = app.return_code or 0
-    with contextlib.suppress(OSError):  # a terminal that is gone
+    with contextlib.suppress(OSError, InputError):  # a terminal, or a folder of runs, that is gone
         _say_goodbye(app)
     if app.leaving.abandoned:
         os._exit(code)

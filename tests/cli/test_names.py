@@ -174,7 +174,7 @@ def test_a_run_that_somebody_gave_another_name_is_used_all_the_same(
 
 
 def test_the_command_that_goes_on_with_a_run_can_be_typed(home: Path) -> None:
-    for name in ("plain", "a b", "it's", "-x", "$x", "line\n\x1b[2J'\\n", "\udcff", "Ж"):
+    for name in ("plain", "a b", "it's", "-x", "$x", "caf\xa0e", "line\n\x1b[2J'\\n", "\udcff", "Ж"):
         words = crash.go_on(paths.checkpoints_dir() / name / "step-000000001")
         assert words.isprintable()
         command = words.partition("go on with: mario-tui train ")[2]

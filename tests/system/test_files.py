@@ -103,6 +103,17 @@ def test_a_name_is_given_once_until_it_is_released(tmp_path: Path) -> None:
         assert third.name == "a_2.mp4"
 
 
+@pytest.mark.parametrize("length", [240, 243, 244, 245, 246, 250, 255])
+def test_a_long_name_is_given_another_time_with_a_number(tmp_path: Path, length: int) -> None:
+    stem = "x" * length
+    taken = []
+    for _ in range(3):
+        with files.Reservation(tmp_path, stem, ".mp4") as path:
+            path.touch()
+            taken.append(path)
+    assert len(set(taken)) == 3
+
+
 def test_a_name_is_taken_by_what_lies_beside(tmp_path: Path) -> None:
     (tmp_path / "a.json").touch()
     with files.Reservation(tmp_path, "a", ".mp4") as path:
