@@ -32,6 +32,9 @@ PRESETS = {
 
 DEFAULT_PRESET = next(iter(PRESETS))
 
+MOST_ENVS = 256
+"""The most games that a training can have."""
+
 
 def _field(default: Any, description: str, *, group: str, unit: str = "", fixed: bool = False, **limits: Any) -> Any:
     """A setting; a `fixed` one cannot change on resume, as the network, the replay or random states depend on it."""
@@ -85,7 +88,7 @@ class TrainingConfig(BaseModel):
     show_buttons: bool = _field(
         False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )
-    envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=256)
+    envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=MOST_ENVS)
     workers: int = _field(
         0,
         "processes that run the games (0: one for each processor core but one, and no more than games)",

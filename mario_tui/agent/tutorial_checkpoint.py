@@ -133,7 +133,9 @@ _loading = threading.Lock()  # the stand-ins are known to PyTorch as a whole, fo
 
 
 def _load(file: Path) -> Any:
-    size = _unpacked_size(file)
+    size, pickled = _looked_at(file)
+    if b"bytearray" in pickled:  # which PyTorch makes of any size that a few bytes ask for
+        raise CheckpointError(f"{file} is not a tutorial checkpoint, or not a safe one: it names 'bytearray'")
     if size > MAX_BYTES:
         raise CheckpointError(
             f"{file} would take {size / 1e6:,.0f} MB of memory, and a tutorial checkpoint takes 13: "
@@ -157,13 +159,15 @@ def _load(file: Path) -> Any:
         ) from None
 
 
-def _unpacked_size(file: Path) -> int:
-    """Bytes of what a file holds, which of a zip archive, as PyTorch writes them, may be more than its own."""
+def _looked_at(file: Path) -> tuple[int, bytes]:
+    """Bytes of what a file holds, which of a zip archive, as PyTorch writes them, may be more than its own; and what is
+    pickled in it, if it is not too large."""
     try:
         size = file.stat().st_size
         with file.open("rb") as stream:
             if not stream.read(4).startswith(b"PK"):
-                return size
+                stream.seek(0)
+                return size, stream.read(MAX_BYTES)
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
     except OSError as error:
@@ -175,7 +179,11 @@ def _unpacked_size(file: Path) -> int:
         raise CheckpointError(f"{file} is a run in a zip archive: unpack it into {paths.checkpoints_dir()} first")
     if not any(name.rpartition("/")[2] == "data.pkl" for name in names):
         raise CheckpointError(f"{file} is a zip archive, and no checkpoint: PyTorch did not save it")
-    return max(size, sum(entry.file_size for entry in entries))
+    size = max(size, sum(entry.file_size for entry in entries))
+    if size > MAX_BYTES:
+        return size, b""
+    with zipfile.ZipFile(file) as archive:
+        return size, b"".join(archive.read(name) for name in names if name.endswith("data.pkl"))
 
 
 def _is_state_dict(weights: Mapping[Any, Any]) -> bool:

@@ -56,7 +56,10 @@ def _devices() -> list[Check]:
         from mario_tui.agent import devices
     except (ImportError, RuntimeError, OSError):  # which is said of torch
         return []
-    fix = "train with another --device, or install a PyTorch made for this GPU and its driver: see docs/install.md"
+    fix = (
+        "train with another --device, or install a PyTorch made for this GPU and its driver: "
+        "see docs/troubleshooting.md"
+    )
     found = devices.found()
     others = [device for device in found if device.name != "cpu"]
     taken = devices.resolve_device("auto")

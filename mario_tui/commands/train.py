@@ -99,6 +99,7 @@ def train(arguments: argparse.Namespace) -> int:
                 "--name and --preset are for new runs: leave them out with --resume, "
                 f"or begin a new run with its weights by '--init-from {source}' instead"
             )
+        given.pop("init_from", None)  # of the file of settings that the run was begun with
         config = resume_config(resume, given)
     else:
         default = DEFAULT_PRESET if resume is None else "tutorial"  # whose network a tutorial checkpoint has

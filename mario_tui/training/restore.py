@@ -1,4 +1,4 @@
-"""Where a trainer comes from: a new run, a run that is resumed, the weights of a tutorial checkpoint.
+"""Where a trainer comes from: a new run, another's weights, a run that is resumed, a tutorial checkpoint.
 
 Each builds the parts and puts them together.
 """
@@ -15,7 +15,7 @@ from mario_tui.agent.devices import passed_over, resolve_device
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.runtime import prepare_processor
 from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
-from mario_tui.config import TrainingConfig, as_flag
+from mario_tui.config import MOST_ENVS, TrainingConfig, as_flag
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import REWARD_VERSION
@@ -66,8 +66,8 @@ def open_trainer(
     control: TrainingControl | None = None,
     factories: Factories | None = None,
 ) -> Trainer:
-    """A trainer for a new run; or with `resume` for the run of a checkpoint folder, or from a file that the
-    tutorial saved.
+    """A trainer for a new run, which may begin with the weights that `config.init_from` names; or with `resume` for the
+    run of a checkpoint folder, or from a file that the tutorial saved.
 
     Raises:
         InputError: settings that cannot work here (replay too large, no GPU, no demonstrations at the place given, a
@@ -118,11 +118,12 @@ def from_weights(
     source = named.name_of(path)  # not a name such as my-run/best, which means something else later
 
     def load(trainer: Trainer) -> None:
-        for text in begin_with(trainer.agent, path):
-            trainer.resume_notes.append(text)
-        trainer.note(f"begins with the weights of {source}")
+        trainer.resume_notes += begin_with(trainer.agent, path)
 
-    return new_run(config.replace(init_from=source), name=name, control=control, factories=factories, load=load)
+    config = config.replace(init_from=source)
+    trainer = new_run(config, name=name, control=control, factories=factories, load=load)
+    trainer.note(f"begins with the weights of {source}")
+    return trainer
 
 
 def from_tutorial(
@@ -256,7 +257,8 @@ def _load_state(trainer: Trainer, path: Path, manifest: Manifest) -> None:
         trainer.collector.load_state_dict(state["games"], stacks)
     else:
         trainer.collector.begin_anew(state["games"])
-    if not 0 <= trainer.learn_due <= before or not 0 <= state["seconds"] < 1e12:
+    # the games that took those steps may have been others than those it was saved with
+    if not 0 <= trainer.learn_due <= MOST_ENVS or not 0 <= state["seconds"] < 1e12:
         raise ValueError("its counters are out of range")
     trainer.clock.before = float(state["seconds"])
     trainer.evaluator.load_state_dict(state)

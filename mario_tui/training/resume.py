@@ -33,9 +33,10 @@ def resume_notes(manifest: Manifest, config: TrainingConfig, device: str) -> Ite
         device: where the networks are.
     """
     if (games := manifest.config["envs"]) != config.envs:
+        replay = " and replay" if "replay.frames" in manifest.parts else ""
         yield (
             f"saved with {games} game{'s' * (games != 1)}, goes on with {config.envs}: these begin anew, and weights, "
-            "optimizer, counters, epsilon and replay go on"
+            f"optimizer, counters, epsilon{replay} go on"
         )
     if config.device == "auto" and (there := manifest.config.get("device", "auto")) != "auto":
         yield f"saved on {there}, goes on with {device}"

@@ -114,6 +114,8 @@ def _sequence(code: str, modifiers: str, text: str, end: str) -> str:
 
 def _is_foreign(character: str) -> bool:
     """Whether it is a letter, a mark or a digit of a script other than the Latin one."""
+    if character == "\u00b5":  # the micro sign of Latin keyboards, not the Greek letter
+        return False
     simple = unicodedata.normalize("NFKD", character)[0]  # e.g. of º, which Spanish keyboards have
     name = unicodedata.name(simple, "LATIN")
     return unicodedata.category(simple)[0] in "LMN" and not simple.isascii() and not name.startswith(("LATIN", "COMB"))

@@ -285,6 +285,18 @@ def test_the_stand_ins_are_known_only_while_a_file_is_read(tmp_path: Path) -> No
     assert set(torch.serialization.get_safe_globals()) == before
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_few_bytes_that_ask_for_much_memory_are_refused(tmp_path: Path, zipped: bool) -> None:
+    class Much:
+        def __reduce__(self) -> Any:
+            return bytearray, (3 * 10**9,)
+
+    file = tmp_path / "much.chkpt"
+    torch.save({"model": Much()}, file, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match="names 'bytearray'"):
+        read_tutorial_checkpoint(file)
+
+
 def test_a_file_that_would_take_much_memory_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.chkpt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"x")

@@ -357,7 +357,7 @@ def is_sane(trained: Any) -> None:
     """What was made of a bad file can be trained on."""
     mario = trained.agent
     assert 0 <= mario.exploration_rate <= 1
-    assert 0 <= trained.learn_due <= 2
+    assert 0 <= trained.learn_due <= 256
     assert all(tensor.isfinite().all() for tensor in mario.net.state_dict().values())
     if mario.memory.ready:
         batch = mario.memory.sample()

@@ -48,6 +48,21 @@ def test_all_that_was_learned_goes_on_and_the_games_begin_anew(small, before: in
     assert trainer.agent.updates - first.agent.updates == learned[1] - learned[0], "one for every four steps, as before"
 
 
+def test_it_can_be_saved_before_the_other_games_took_a_step(small) -> None:
+    """And resumed again: more steps are to be learned from than there are games now."""
+    first = fake_trainer(small(envs=4, steps=40), run="games")
+    run_to_end(first)
+    assert first.last_checkpoint is not None
+    assert first.learn_due == 4
+    fewer = fake_trainer(resume_config(first.last_checkpoint, {"envs": 1, "steps": 60}), resume=first.last_checkpoint)
+    saved = fewer.save()
+    fewer.close()
+    again = fake_trainer(resume_config(saved), resume=saved)
+    assert again.learn_due == 4
+    run_to_end(again)
+    assert again.step >= 60
+
+
 def test_the_random_state_of_the_games_goes_on(small) -> None:
     """With sticky actions from their seed again, the same chances would come twice."""
     from mario_tui.training.restore import open_trainer

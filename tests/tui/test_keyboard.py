@@ -86,6 +86,7 @@ def parsed(text: str, parser: KeyParser | None = None) -> list[str]:
         ("\x1b[44:60:119;;44u\x1b[97;;97u\x1b[39::113;;39u", ["comma", "a", "apostrophe"]),  # Dvorak
         ("\x1b[945::97;;945u\x1b[110::108;;110u\x1b[39::113;;39u", ["a", "n", "apostrophe"]),  # from Greek to Dvorak
         ("\x1b[186:170:96;;186u", ["º"]),  # Spanish
+        ("\x1b[181::92;;181u\x1b[44:63:109;2;63u", ["µ", "question_mark"]),  # Belgian: the micro sign, and ? at M
         ("\x1b[116;;116u", ["t"]),
         ("\x1b[116:84;2;84u", ["T"]),
         ("\x1b[1103;;1103u", ["я"]),  # a terminal that does not tell places

@@ -1,4 +1,4 @@
-"""The settings of a new training run, generated from the config model."""
+"""The settings of a training run that is to begin or go on, generated from the config model."""
 
 from __future__ import annotations
 
