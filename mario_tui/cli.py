@@ -13,7 +13,8 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
 from mario_tui import __version__
 from mario_tui.errors import InputError, MarioTuiError
@@ -31,8 +32,27 @@ current folder if mario-tui runs from a clone or the folder holds runs already, 
 """
 
 
+def _number(kind: type[int] | type[float], called: str, written: str) -> float:
+    try:
+        return kind(written)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{written!r} cannot be used: it should be {called}") from None
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for kind, called in ((int, "a whole number"), (float, "a number")):
+            self.register("type", kind, partial(_number, kind, called))
+
+    def parse_args(self, *arguments: Any, **named: Any) -> Any:
+        parsed, unknown = self.parse_known_args(*arguments, **named)
+        if unknown:
+            command = f"{self.prog} {parsed.command}" if getattr(parsed, "command", None) else self.prog
+            raise InputError(f"unrecognized arguments: {' '.join(unknown)} ('{command} --help' explains)")
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} ('{self.prog} --help' explains)")

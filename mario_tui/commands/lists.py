@@ -83,13 +83,14 @@ def recordings(arguments: argparse.Namespace) -> int:
     else:
         from rich.cells import cell_len
 
-        print(f"{'recording':<60}{'stage':<6}{'length':>8}  outcome")
-        for info in infos:
-            name = printable(info.path.name)
-            name += " " * (60 - cell_len(name))
+        names = [printable(info.path.name) for info in infos]
+        width = max(58, *map(cell_len, names)) + 2
+        print(f"{'recording':<{width}}{'stage':<6}{'length':>8}  outcome")
+        for info, name in zip(infos, names, strict=True):
+            shown = name + " " * (width - cell_len(name))
             length = "-" if info.seconds is None else f"{info.seconds:.1f} s"
-            outcome = "clears" if info.cleared else "-" if info.max_x is None else f"x {info.max_x}"
-            print(f"{name}{info.stage:<6}{length:>8}  {outcome}")
+            outcome = "clears" if info.cleared else "-" if info.max_x is None else f"x {info.max_x:,}"
+            print(f"{shown}{info.stage:<6}{length:>8}  {outcome}")
     return 0
 
 

@@ -27,10 +27,13 @@ def record(arguments: argparse.Namespace) -> int:
         raise InputError("a video of agents side by side shows one stage: name one, or one agent for several stages")
     if len(found) > 1 and (arguments.overlay or arguments.best_of > 1):
         raise InputError("--overlay and --best-of are for the video of one agent")
-    from mario_tui.video.record_agent import new_output, record_agent
     from mario_tui.video.writer import check_video
 
     given = arguments.output
+    if given is not None:  # before PyTorch is loaded, which takes seconds
+        check_video(paths.expand(given), scale=arguments.scale, fps=arguments.fps)
+    from mario_tui.video.record_agent import new_output, record_agent
+
     with (
         recording_progress(arguments.json) as progress,
         new_output(found[-1], ".mp4") if given is None else nullcontext(paths.expand(given)) as output,

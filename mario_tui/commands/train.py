@@ -27,11 +27,12 @@ from mario_tui.config import (
 from mario_tui.errors import CheckpointError, InputError, TrainingError
 from mario_tui.printable import as_argument, printable
 from mario_tui.store import named
-from mario_tui.store.run import find_resumable
+from mario_tui.store.run import find_resumable, locked
 from mario_tui.system import crash, guard, output, signals
 from mario_tui.training.events import Event, Paused
 from mario_tui.training.initial_weights import initial_config
 from mario_tui.training.resume import resume_config
+from mario_tui.training.run_folder import RunExistsError, check_new
 
 if TYPE_CHECKING:
     from mario_tui.training.control import TrainingControl
@@ -75,6 +76,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def _check_name(name: str) -> None:
+    """Raises InputError for a name that a new run cannot have: before PyTorch is loaded, which takes seconds."""
+    run = paths.run_dir(name)
+    try:
+        check_new(run)
+    except RunExistsError:
+        try:
+            with locked(run):
+                pass
+        except InputError:  # it is being trained, as will be said where its lock is taken
+            return
+        raise
+
+
 def train(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in TrainingConfig.model_fields if hasattr(arguments, name)}
     if "init_from" in given and arguments.resume is not None:
@@ -108,7 +123,7 @@ def train(arguments: argparse.Namespace) -> int:
         if config.init_from:
             config = initial_config(config, given.keys())
     if arguments.name is not None:
-        paths.check_run_name(arguments.name)
+        _check_name(arguments.name)
 
     from mario_tui.training.control import TrainingControl
     from mario_tui.training.restore import open_trainer

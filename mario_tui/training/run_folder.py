@@ -33,6 +33,12 @@ def _as_text(config: TrainingConfig) -> TrainingConfig:
     return config.replace(**changes) if changes else config
 
 
+def check_new(run: Path) -> None:
+    """Raises RunExistsError if a folder holds a run."""
+    if step_folders(run) or (run / "metrics.csv").exists():
+        raise RunExistsError(f"a run named {run.name!r} exists: continue it with --resume, or choose another name")
+
+
 class RunFolder:
     """A run's folder, locked until `close`.
 
@@ -74,11 +80,11 @@ class RunFolder:
     @classmethod
     def _create(cls, name: str, config: TrainingConfig) -> RunFolder:
         run = cls(paths.run_dir(name), config)
-        if step_folders(run.path) or (run.path / "metrics.csv").exists():
+        try:
+            check_new(run.path)
+        except RunExistsError:
             run.close()
-            raise RunExistsError(
-                f"a run named {run.path.name!r} exists: continue it with --resume, or choose another name"
-            )
+            raise
         run._new = True
         return run
 

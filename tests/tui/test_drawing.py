@@ -161,7 +161,7 @@ async def test_a_training_without_episodes_can_be_drawn_without_colours(monkeypa
             await pilot.press(str(number))
             screen.refresh_charts()
             await pilot.pause()
-            assert "waits for the first episode" in "".join(
+            assert "waits for the end of an episode" in "".join(
                 segment.text for strip in screen._compositor.render_strips() for segment in strip
             )
 

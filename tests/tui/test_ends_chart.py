@@ -60,7 +60,7 @@ async def test_brighter_where_more_episodes_ended_and_clears_above() -> None:
 
 async def test_without_episodes_it_says_so_at_any_size() -> None:
     lines = await drawn(np.zeros((0, 128)), np.zeros(0), (40, 6))
-    assert any("waits for the first episode" in words(line) for line in lines)
+    assert any("waits for the end of an episode" in words(line) for line in lines)
     for size in ((1, 1), (3, 2), (8, 4)):
         assert len(await drawn(np.ones((3, 128), int), [1, 0, 2], size)) == size[1]
 

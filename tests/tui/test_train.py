@@ -407,7 +407,7 @@ async def test_the_charts_of_loss_and_q_say_that_nothing_is_learned_yet() -> Non
         assert "┤" not in shown("loss"), "no axis, as there are no values"
         assert "┤" in shown("reward")
         world.session.snapshot = running(step=10_010, curves=early, learns_from=10_000)
-        await until(pilot, lambda: "waits for the first episode" in shown("loss"))
+        await until(pilot, lambda: "waits for the end of an episode" in shown("loss"))
         world.session.snapshot = running(step=10_100, curves=drawn, learns_from=10_000)
         await until(pilot, lambda: "┤" in shown("loss") and "┤" in shown("q"))
 

@@ -252,7 +252,7 @@ class GameScreen(MarioScreen):
 
     def action_back(self) -> None:
         if self._leaves_app:
-            self.app.leaving.leave(0)
+            self.app.leaving.ask()
         else:
             self.app.pop_screen()
 

@@ -21,7 +21,7 @@ BRAILLE = 0x2800
 # The bit of each dot of a braille character, by row (0..3) and column (0..1) inside the cell.
 DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.int32)
 LARGEST = 1e150  # beyond it the arithmetic of the axes overflows; such a value is left out like an infinity
-WAITS = "waits for the first episode"
+WAITS = "waits for the end of an episode"
 """What an empty chart says."""
 
 _PLAIN, _TITLE, _AXIS, _RAW, _MEAN, *_LINES = range(9)
