@@ -227,7 +227,7 @@ async def test_a_run_is_continued_with_other_settings() -> None:
         for name, row in train_form.rows().items():
             assert row.disabled == (name in fixed_settings()), name
         assert train_form.query_one("#row-name").value == run.name  # type: ignore[attr-defined]
-        assert train_form.query_one("#row-preset").disabled
+        assert not train_form.query_one("#row-preset").display
         assert app.focused is train_form.rows()["envs"].control
         await pilot.press("8", "f5")
         await until(pilot, lambda: app.session is not None)
@@ -254,6 +254,7 @@ async def test_leaving_a_run_that_was_to_be_continued_leaves_the_form_of_a_new_o
         await until(pilot, lambda: isinstance(app.screen, TrainScreen))
         await until(pilot, lambda: train_form.check() == preset("fast"))
         assert not any(row.disabled for row in train_form.rows().values())
+        assert train_form.query_one("#row-preset").display
         assert train_form.query_one("#row-name").value == ""  # type: ignore[attr-defined]
 
 

@@ -51,6 +51,7 @@ class FormRow(Horizontal):
     FormRow Input:focus, FormRow Select:focus > SelectCurrent { background: $primary 40%; }
     FormRow:focus-within > .label { color: $secondary; text-style: bold; }
     FormRow:focus-within { background: $surface; }
+    FormRow:disabled > .label, FormRow:disabled > .help { color: $foreground 40%; }
     FormRow.-error > .help { color: $text-error; text-style: bold; }
     FormRow.-warning > .help { color: $text-warning; }
     """

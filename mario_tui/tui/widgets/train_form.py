@@ -156,6 +156,7 @@ class TrainForm(Vertical):
         for row in self.query(FormRow):
             fixed = not isinstance(row, SettingRow) or row.setting in fixed_settings()
             row.disabled = self._resume is not None and fixed
+        self.query_one("#row-preset").display = self._resume is None  # which one a run began with is not known
         self.query_one("#start", Button).label = "Start training" if self._resume is None else "Go on training"
 
     async def look_around(self, services: Services) -> None:
