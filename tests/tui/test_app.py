@@ -140,7 +140,7 @@ async def test_a_training_that_cannot_start_says_why() -> None:
         app.start_training(TrainingConfig(), None)
         await until(pilot, lambda: app.start_problem != "")
         assert app.start_problem == "the replay needs 9 TB"
-        assert "the replay needs 9 TB" in messages(app)
+        await until(pilot, lambda: "the replay needs 9 TB" in messages(app))
         assert not app.is_training
 
 
@@ -325,7 +325,7 @@ async def test_a_training_that_cannot_be_saved_is_not_left_without_asking(answer
         await quit_while_training(app, world.session, pilot, "ctrl+q")
         world.session.snapshot = replace(world.session.snapshot, pause_reason="step 7 could not be saved: no room")
         world.session.awaiting_user = True
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and bool(app.screen.query("#yes")))
         assert "step 7 could not be saved: no room" in " ".join(str(one.content) for one in app.screen.query(Static))
         world.session.awaiting_user = False
         await pilot.press(answer)
