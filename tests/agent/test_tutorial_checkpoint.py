@@ -210,7 +210,7 @@ class Calls:
         return self._call
 
 
-CORE = np._core if hasattr(np, "_core") else np.core
+CORE = np._core if np.__version__.startswith("2") else np.core
 
 
 @pytest.mark.parametrize("zipped", [True, False])
