@@ -182,8 +182,11 @@ def _looked_at(file: Path) -> tuple[int, bytes]:
     size = max(size, sum(entry.file_size for entry in entries))
     if size > MAX_BYTES:
         return size, b""
-    with zipfile.ZipFile(file) as archive:
-        return size, b"".join(archive.read(name) for name in names if name.endswith("data.pkl"))
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return size, b"".join(archive.read(name) for name in names if name.endswith("data.pkl"))
+    except Exception:
+        raise CheckpointError(f"{file} is damaged, e.g. cut off while it was copied: copy it again") from None
 
 
 def _is_state_dict(weights: Mapping[Any, Any]) -> bool:
