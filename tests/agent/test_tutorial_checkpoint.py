@@ -210,6 +210,10 @@ class Calls:
         return self._call
 
 
+class WholeNetwork(torch.nn.Linear):
+    """Pickled with its class."""
+
+
 CORE = np._core if np.__version__.startswith("2") else np.core
 
 
@@ -223,9 +227,9 @@ CORE = np._core if np.__version__.startswith("2") else np.core
         (Calls(getattr, "x", "join"), "getattr"),
         (Calls(np.load, "harm.npy"), "load"),
         (Calls(np.fromfile, "harm.npy"), "fromfile"),
-        (torch.nn.Linear(2, 2), "Linear"),
+        (WholeNetwork(2, 2), "WholeNetwork"),
     ],
-    ids=["system", "path", "eval", "getattr", "load", "fromfile", "a whole module"],
+    ids=["system", "path", "eval", "getattr", "load", "fromfile", "a whole network"],
 )
 def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Any, named: str, zipped: bool
