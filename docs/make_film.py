@@ -1,0 +1,80 @@
+"""Makes the README's moving picture: the app in a real kitty on a virtual display, driven by keys.
+
+    MARIO_TUI_HOME=FOLDER python docs/make_film.py RUN
+
+RUN is a run in FOLDER/checkpoints with some thousand steps: it is continued, and then watched. Needs Xvfb, kitty,
+xdotool and ffmpeg.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+FILM = Path(__file__).parent / "images" / "film.gif"
+SIZE = (1040, 600)
+DISPLAY = ":77"
+FRAMES_PER_SECOND = 8
+COLOURS = 96
+
+
+@contextlib.contextmanager
+def running(*command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that is ended with SIGTERM."""
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def key(*names: str, pause: float) -> None:
+    for name in names:
+        subprocess.run(["xdotool", "key", name], env={**os.environ, "DISPLAY": DISPLAY}, check=True)
+        time.sleep(pause)
+
+
+def main(run: str) -> None:
+    width, height = SIZE
+    options = {
+        "remember_window_size": "no",
+        "initial_window_width": str(width),
+        "initial_window_height": str(height),
+        "font_size": "9.0",
+        "window_padding_width": "0",
+        "cursor_blink_interval": "0",
+        "confirm_os_window_close": "0",
+    }
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    video = FILM.with_suffix(".mkv")
+    with (
+        running("Xvfb", DISPLAY, "-screen", "0", f"{width}x{height}x24", "-noreset"),
+        running(
+            "kitty", "--config", "NONE", *words, sys.executable, "-m", "mario_tui",
+            DISPLAY=DISPLAY, LIBGL_ALWAYS_SOFTWARE="1",
+        ),
+    ):  # fmt: skip
+        time.sleep(8)
+        grab = ["ffmpeg", "-y", "-loglevel", "error", "-f", "x11grab", "-framerate", str(FRAMES_PER_SECOND)]
+        grab += ["-video_size", f"{width}x{height}", "-i", DISPLAY, "-c:v", "ffv1", str(video)]
+        key("c", pause=2)
+        key("slash", pause=0.5)
+        subprocess.run(["xdotool", "type", run], env={**os.environ, "DISPLAY": DISPLAY}, check=True)
+        key("Return", pause=1)
+        key("c", pause=35)  # goes on training
+        with running(*grab):
+            time.sleep(6)
+            key("w", pause=8)
+        key("ctrl+q", pause=6)
+    palette = f"split[a][b];[a]palettegen=max_colors={COLOURS}[p];[b][p]paletteuse=dither=none:diff_mode=rectangle"
+    subprocess.run(["ffmpeg", "-y", "-loglevel", "error", "-i", video, "-vf", palette, "-loop", "0", FILM], check=True)
+    video.unlink()
+    print(f"{FILM}: {FILM.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
