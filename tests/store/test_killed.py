@@ -57,7 +57,7 @@ def check(done):
     assert whole == newest or whole.name == paths.checkpoint_name(saved)
     if whole != newest:
         other = Mario(config)
-        state_files.read(whole, other, checkpoint.verify(whole))
+        state_files.read(whole, other, checkpoint.verify(whole), envs=config.envs)
         load_policy(whole)
         assert len(other.memory) == len(mario.memory) > 0
     assert [info.whole for info in catalog.scan().checkpoints] == [True] * len(folders)

@@ -133,7 +133,7 @@ async def test_it_says_what_it_waits_for() -> None:
     app = ChartApp()
     async with app.run_test(size=(24, 7)):
         text = "\n".join(app.chart.render_line(row).text for row in range(7))
-    assert text.split() == ["reward", "waits", "for", "the", "first", "episode"]
+    assert text.split() == ["reward", *["waits", "for", "the", "end", "of", "an", "episode"]]
 
 
 async def test_it_draws_again_only_for_new_data_or_a_new_size() -> None:
