@@ -214,7 +214,7 @@ class WholeNetwork(torch.nn.Linear):
     """Pickled with its class."""
 
 
-CORE = np._core if np.__version__.startswith("2") else np.core
+CORE: Any = getattr(np, "_core" if np.__version__.startswith("2") else "core")
 
 
 @pytest.mark.parametrize("zipped", [True, False])
