@@ -123,7 +123,7 @@ def problem_of(name: str) -> str:
         return next(iter(passed_over()), "PyTorch sees no GPU here")
     index = int(name.partition(":")[2] or 0)
     if index >= torch.cuda.device_count():
-        return "there is none of that number"
+        return "this machine has fewer GPUs"
     return _problem_of_gpu(f"cuda:{index}")
 
 
