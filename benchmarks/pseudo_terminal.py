@@ -52,9 +52,8 @@ class Terminal:
         self.written = bytearray()
         self.master, slave = pty.openpty()
         ioctl(self.master, TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        inherited = {
-            name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")
-        }  # of another
+        # Of another terminal; and where tests run unattended, what runs in here is still watched by somebody.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "CI")}
         self.process = start(
             [*command, *arguments],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,

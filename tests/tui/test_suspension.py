@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -40,8 +40,11 @@ class Shell:
         self.terminal.press(f"{line}\r")
 
     def app(self) -> psutil.Process:
-        (found,) = [one for one in self.shell.children(recursive=True) if one.cmdline()[1:3] == ["-m", "mario_tui"]]
-        return found
+        for one in self.shell.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # a helper of the app that has just ended
+                if one.cmdline()[1:3] == ["-m", "mario_tui"]:
+                    return one
+        raise AssertionError(f"no app runs in the shell:\n{self.terminal.text()}")
 
     def goes_to_the_shell(self) -> None:
         """Presses Ctrl+Z, and tries the shell that comes back."""
@@ -81,10 +84,11 @@ def test_ctrl_z_goes_to_the_shell_and_fg_comes_back(home: Path) -> None:
         job.goes_to_the_shell()
         job.type("bg")  # it cannot go on without a terminal
         job.wait("&")
-        while job.app().status() != psutil.STATUS_STOPPED:
-            time.sleep(0.05)
-        job.type("jobs")
-        job.wait("Stopped")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while "Stopped" not in job.terminal.text():  # it is still going on while the shell says so
+            assert time.monotonic() < deadline, job.terminal.text()
+            job.type("clear; jobs; echo that is all")
+            job.wait("\nthat is all")
         job.type("fg")
         job.wait("No run yet", without="Stopped")
         job.terminal.press("?")
