@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -20,6 +19,8 @@ from datetime import date
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from mario_tui.system import processors
 
 PACKAGES = ("torch", "torchrl", "numpy", "gym-super-mario-bros", "nes-py")
 
@@ -73,7 +74,7 @@ def make_report(theirs: list[dict[str, Any]], ours: dict[str, list[dict[str, Any
     lines = [
         f"### Beside the tutorial's code, {date.today()}",
         "",
-        f"{processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
+        f"{processor()}, {processors.described()}, {platform.system()}, Python {platform.python_version()}, "
         + ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
         + f"; medians of {len(theirs)} rounds, run in turn.",
         "",

@@ -11,12 +11,13 @@ table. The time to the first greedy clear is measured by
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 
 import torch
 from against_tutorial import processor, run
+
+from mario_tui.system import processors
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def main() -> int:
         return 1
     gpu = torch.cuda.get_device_name() if arguments.device == "cuda" else "no GPU"
     print(
-        f"{gpu}; {processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, torch {torch.__version__}"
+        f"{gpu}; {processor()}, {processors.described()}; Python {platform.python_version()}, torch {torch.__version__}"
     )
     print("| games | CUDA graph | steps/s | emulators alone | share of that | sample and update | peak memory |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

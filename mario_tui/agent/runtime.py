@@ -3,10 +3,11 @@
 import atexit
 import ctypes
 import gc
-import os
 import sys
 
 import torch
+
+from mario_tui.system import processors
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 2**28
@@ -33,7 +34,7 @@ def prepare_processor(threads: int = 0) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)
-    torch.set_num_threads(threads or max(1, min(4, (os.cpu_count() or 1) // 2)))
+    torch.set_num_threads(threads or max(1, min(4, processors.count() // 2)))
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
         if mallopt:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.printable import printable
-from mario_tui.system import installation, platforms
+from mario_tui.system import installation, platforms, processors
 
 if TYPE_CHECKING:
     from mario_tui.agent.devices import Device
@@ -23,7 +23,7 @@ Check = tuple[str, bool, str, str]
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Each check: name, whether all is well, what was found, and how to mend what is not."""
-    checks = [_python(), _torch(), *_devices(), _emulator(), _display(), _ffmpeg(), _disk()]
+    checks = [_python(), _cores(), _torch(), *_devices(), _emulator(), _display(), _ffmpeg(), _disk()]
     if arguments.json:
         print(json.dumps([dict(zip(("name", "ok", "found", "fix"), check, strict=True)) for check in checks], indent=1))
     else:
@@ -38,6 +38,10 @@ def _python() -> Check:
     if unsupported := platforms.why_unsupported():
         return "python", False, f"{found} {unsupported}", "docs/install.md has the systems it runs on"
     return "python", (3, 10) <= sys.version_info[:2] < (3, 15), found, fix
+
+
+def _cores() -> Check:
+    return "cores", True, processors.described(), ""
 
 
 def _torch() -> Check:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from mario_tui.commands.checkpoint_argument import checkpoint_of
 from mario_tui.errors import InputError
 from mario_tui.game.stages import stage_warning
 from mario_tui.printable import printable
+from mario_tui.system import processors
 
 if TYPE_CHECKING:
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
@@ -38,7 +38,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         sticky=arguments.sticky,
         noops=arguments.noops,
         seed=arguments.seed,
-        threads=os.cpu_count() or 1,
+        threads=processors.count(),
         on_episode=None if arguments.json else _print_episode,
     )
     _warn(evaluation.note(path, policy, result, stage=stage, sticky=arguments.sticky, noops=arguments.noops))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUP = Path("/proc/self/cgroup")
+from mario_tui.system import cgroups
+
+# in the two versions of control groups: the limit, what is used, and of memory.stat the cache that can be given up
+_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 def free_bytes() -> int:
@@ -17,19 +23,15 @@ def free_bytes() -> int:
 
 def _left_in_cgroups() -> list[int]:
     """What the limits of this process's control group, and of those around it, leave; nothing where there are none."""
-    try:
-        line = next(line for line in OWN_CGROUP.read_text().splitlines() if line.startswith("0::"))
-    except (OSError, StopIteration):  # not Linux, or the first version of control groups
-        return []
-    folder = CGROUPS / line.removeprefix("0::").lstrip("/")
     left = []
-    while CGROUPS in (folder, *folder.parents):
-        try:
-            limit = int((folder / "memory.max").read_text())
-            used = int((folder / "memory.current").read_text())
-            counts = dict(entry.split() for entry in (folder / "memory.stat").read_text().splitlines())
-            left.append(max(0, limit - used + int(counts.get("inactive_file", 0))))  # a cache that can be given up
-        except (OSError, ValueError):  # "max": no limit; or a group above that cannot be seen from here
-            pass
-        folder = folder.parent
+    for folder in cgroups.folders("memory"):
+        for limit, used, cache in _FILES:
+            with contextlib.suppress(OSError, ValueError):  # "max": no limit; or a group that cannot be seen from here
+                left.append(_left(folder / limit, folder / used, folder / "memory.stat", cache))
     return left
+
+
+def _left(limit: Path, used: Path, counts: Path, cache: str) -> int:
+    """Bytes; raises OSError or ValueError where there is no limit."""
+    given_up = dict(entry.split() for entry in counts.read_text().splitlines()).get(cache, 0)
+    return max(0, int(limit.read_text()) - int(used.read_text()) + int(given_up))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorEnv
 from mario_tui.store.untrusted import one_line_error
+from mario_tui.system import processors
 from mario_tui.training.state_files import check_games
 
 
@@ -125,7 +125,7 @@ def open_local_games(config: TrainingConfig) -> VectorEnv:
         config.stage,
         envs=config.envs,
         # one core is for learning
-        workers=config.workers or max(1, min(config.envs, (os.cpu_count() or 1) - 1)),
+        workers=config.workers or max(1, min(config.envs, processors.count() - 1)),
         frame_skip=config.frame_skip,
         stall_steps=config.stall_steps,
         max_steps=config.max_episode_steps,

@@ -6,7 +6,6 @@ played again whenever the run goes on, which brings back the same frames and rew
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +24,7 @@ from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.relabel import DemonstratedStep, demonstrate
+from mario_tui.system import processors
 
 _SCREENS_AT_ONCE = 64
 
@@ -113,7 +113,7 @@ def play_again(
     def play(log: ActionLog) -> tuple[DemonstrationRows, int]:
         return _rows(log, config, device)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="demonstration") as pool:
+    with ThreadPoolExecutor(processors.count(), thread_name_prefix="demonstration") as pool:
         played = [(rows, approximate) for rows, approximate in pool.map(play, logs) if len(rows.frame) > 1]
     usable = sum(int(rows.usable.sum()) for rows, _ in played)
     steps = sum(int((~rows.last).sum()) for rows, _ in played)

@@ -447,7 +447,7 @@ def test_bench_measures_real_training() -> None:
 def test_doctor_names_what_it_looked_at() -> None:
     result = mario_tui("doctor", "--json", env={**os.environ, "DISPLAY": ""})
     checks = {check["name"]: check for check in json.loads(result.stdout)}
-    assert {"python", "torch", "device", "emulator", "display", "ffmpeg", "disk"} <= set(checks)
+    assert {"python", "cores", "torch", "device", "emulator", "display", "ffmpeg", "disk"} <= set(checks)
     assert checks["python"]["ok"]
     assert checks["emulator"]["ok"]
     assert not checks["display"]["ok"]

@@ -26,7 +26,7 @@ from mario_tui.errors import TrainingError
 from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
-from mario_tui.system import free_memory
+from mario_tui.system import cgroups, free_memory
 from mario_tui.training import health
 from mario_tui.training.events import Finished, Paused, Restarted, Resumed, Saved, Stepped
 from mario_tui.training.restore import open_trainer
@@ -305,8 +305,8 @@ def test_what_a_control_group_leaves_is_what_is_free(tmp_path: Path, monkeypatch
         (folder / "memory.current").write_text("900000\n")
         (folder / "memory.stat").write_text("anon 700000\ninactive_file 200000\n")
     (tmp_path / "own").write_text("0::/job/inner\n")
-    monkeypatch.setattr(free_memory, "CGROUPS", tmp_path)
-    monkeypatch.setattr(free_memory, "OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroups, "OWN", tmp_path / "own")
     assert free_memory.free_bytes() == 300_000
     (tmp_path / "own").write_text("1:name=systemd:/\n")
     assert free_memory.free_bytes() > 1_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +14,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
+from mario_tui.system import processors
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
@@ -177,7 +177,7 @@ class TrainScreen(MarioScreen):
 
     def _game_frames_per_second(self) -> float:
         """Half of a rollout's; where two cores or fewer have to train and to draw, training has precedence."""
-        few_cores = (os.cpu_count() or 1) <= 2
+        few_cores = processors.count() <= 2
         return min(20 if few_cores else 30, self.app.frames_per_second / 2)
 
     def on_screen_resume(self) -> None:
