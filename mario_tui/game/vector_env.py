@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 from typing import Any
 
@@ -19,19 +16,16 @@ from mario_tui.errors import EmulatorError, InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason, noop_start_steps, sticky_actions
 from mario_tui.game.stages import check_stage
-from mario_tui.game.worker import ENDS, RESULT, Command, SharedGames, Task, command_line
-from mario_tui.system.processes import start_module
+from mario_tui.game.worker import ENDS, RESULT, Command, SharedGames, Task
+from mario_tui.game.worker_handle import CLOSE_SECONDS, LocalWorker, OpenWorker, Patience, Worker
 
 START_SECONDS = 120.0
 REPLY_SECONDS = 30.0
 """How long one step may take before its process counts as hung."""
 RESTORE_SECONDS = 600.0
-CLOSE_SECONDS = 2.0
 RESTARTS = 3
 """How often in a row a process is started again; one that then answered HEALTHY_ANSWERS times has a new start."""
 HEALTHY_ANSWERS = 100
-_LOOK_SECONDS = 1.0
-"""A stop of this process may end one wait of this length early, and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +89,19 @@ class VectorEnv:
         sticky: float = 0.0,
         noops: int = 0,
         seed: int = 0,
+        open_worker: OpenWorker | None = None,
     ) -> None:
         """Starts the processes without waiting for them; more workers than games are not started.
+
+        `open_worker` may start workers elsewhere than on this machine.
 
         Raises InputError for a stage or number that cannot be, EmulatorError if no process can be started.
         """
         self._stage = check_stage(stage)
         if envs < 1 or workers < 1:
             raise InputError(f"at least one game and one worker are needed, not {envs} and {workers}")
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
+        self._open_worker = open_worker or LocalWorker
         self._memory: int | None = None
         workers = min(workers, envs)
         try:
@@ -112,7 +110,7 @@ class VectorEnv:
             for number in range(workers):
                 first_env, last_env = envs * number // workers, envs * (number + 1) // workers
                 task = Task(stage, envs, first_env, last_env, frame_skip, stall_steps, max_steps)
-                self._workers.append(_Worker(f"{number + 1} of {workers}", task, self._memory))
+                self._workers.append(self._open_worker(f"{number + 1} of {workers}", task, self._memory))
         except OSError as error:
             self.close()
             raise EmulatorError(f"the emulator processes cannot be started: {error.strerror}") from error
@@ -207,7 +205,7 @@ class VectorEnv:
         """Ends the processes; closing again does nothing. The last frames can still be read."""
         workers, self._workers = self._workers, []
         for worker in workers:
-            worker.close_pipe()
+            worker.close()
         deadline = time.monotonic() + CLOSE_SECONDS
         for worker in workers:
             worker.end(deadline)
@@ -226,7 +224,7 @@ class VectorEnv:
     def _collect(self, timeout_seconds: float, *, restart: bool = False) -> VectorStep:
         if not self._workers:
             raise EmulatorError("the emulator processes are closed")
-        patience = _Patience(timeout_seconds)
+        patience = Patience(timeout_seconds)
         dropped, problem = np.zeros(len(self.frames), dtype=bool), ""
         try:
             for number, worker in enumerate(self._workers):
@@ -267,13 +265,13 @@ class VectorEnv:
             failed.kill()
             assert self._memory is not None
             try:
-                worker = _Worker(failed.name, failed.task, self._memory, restarts=restarts + 1)
+                worker = self._open_worker(failed.name, failed.task, self._memory, restarts=restarts + 1)
             except OSError as error:
                 raise EmulatorError(f"{problem}, and cannot be started again: {error.strerror}") from error
             self._workers[number] = worker
             self.pids = tuple(worker.pid for worker in self._workers)
             try:
-                worker.wait(_Patience(START_SECONDS))
+                worker.wait(Patience(START_SECONDS))
             except EmulatorError as error:
                 problem = error
             else:
@@ -281,88 +279,3 @@ class VectorEnv:
 
 
 _COPIED_FIELDS = [name for name in RESULT.names or () if name not in ("end", "seconds")]
-
-
-class _Patience:
-    """For how long workers are waited for, all of them together.
-
-    Time in which this process was itself stopped is no part of it: after `fg`, say, or after a batch system had
-    suspended the job, workers that were stopped, too, get their time to answer.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._left_seconds = seconds
-
-    def wait_for(self, pipe: Connection) -> bool:
-        """Whether there is something to read in time."""
-        while not pipe.poll(min(_LOOK_SECONDS, self._left_seconds)):
-            if self._left_seconds <= 0:
-                return False
-            self._left_seconds = max(self._left_seconds - _LOOK_SECONDS, 0.0)
-        return True
-
-
-class _Worker:
-    """The environment's end of one worker process."""
-
-    def __init__(self, name: str, task: Task, memory: int, *, restarts: int = 0) -> None:
-        self.name, self.task = name, task
-        self.envs = slice(task.first_env, task.last_env)
-        self.restarts = restarts
-        self.answers = 0
-        self._pipe, theirs = Pipe()
-        with theirs:
-            descriptors = (theirs.fileno(), memory)
-            self._process = start_module(
-                "mario_tui.game.worker",
-                command_line(*descriptors, task),
-                # numpy would start a thread per core in every worker.
-                environment={"OPENBLAS_NUM_THREADS": "1"},
-                pass_fds=descriptors,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                # The terminal's Ctrl+C, Ctrl+Z and hang-up are for the program, which then closes its environment.
-                start_new_session=True,
-            )
-        self.pid = self._process.pid
-
-    def wait(self, patience: _Patience) -> None:
-        """Returns when the worker has executed its commands; raises EmulatorError when it will not."""
-        try:
-            if not patience.wait_for(self._pipe):
-                raise EmulatorError(f"emulator process {self.name} does not answer")
-            problem = self._pipe.recv()
-        except (EOFError, OSError) as error:
-            raise EmulatorError(f"emulator process {self.name} {self._how_it_ended()}") from error
-        if problem:
-            raise EmulatorError(f"emulator process {self.name} failed: {problem}")
-        self.answers += 1
-
-    def close_pipe(self) -> None:
-        """Which makes the worker end."""
-        self._pipe.close()
-
-    def end(self, deadline: float) -> None:
-        try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def kill(self) -> None:
-        """Ends the process without waiting for what it does."""
-        self.close_pipe()
-        self._process.kill()
-        self._process.wait()
-
-    def send(self, commands: list[Command]) -> None:
-        """Has the worker execute a command in each of its games."""
-        with contextlib.suppress(OSError):  # it died: wait() raises the error
-            self._pipe.send(commands)
-
-    def _how_it_ended(self) -> str:
-        try:
-            status = self._process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            return "hung up"
-        return f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
