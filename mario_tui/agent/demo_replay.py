@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mario_tui.agent.replay import DEMONSTRATED, Batch, Replay
-from mario_tui.agent.spec import FRAME_SHAPE
+from mario_tui.grey_frames import FRAME_SHAPE
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ from mario_tui.agent.loss import Transitions
 from mario_tui.agent.priorities import Priorities
 from mario_tui.agent.replay_games import regroup
 from mario_tui.agent.replay_snapshot import FrameSnapshot
-from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import InputError
+from mario_tui.grey_frames import FRAME_SHAPE
 from mario_tui.system import free_memory
 
 torchrl_logger.setLevel(logging.WARNING)  # it announces every storage on the terminal

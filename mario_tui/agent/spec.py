@@ -11,11 +11,8 @@ from mario_tui.config import TrainingConfig, check_settings
 from mario_tui.errors import InputError
 from mario_tui.store.untrusted import sanitize
 
-FRAME_SHAPE = (84, 84)
-"""Height and width of the frames that the network sees."""
-
 PREPROCESSING_VERSION = "luminance, 84x84 bilinear with antialiasing, uint8"
-"""Names what `preprocess.preprocess` does; another version is another input, which a trained network does not know."""
+"""Names what `grey_frames.grey_frame` does; another version is another input, which a trained network does not know."""
 
 
 class AgentSpec(BaseModel):

@@ -27,9 +27,9 @@ from mario_tui.agent.mario import Mario
 from mario_tui.agent.network import check_weights
 from mario_tui.agent.policy import load_tensors, save_tensors
 from mario_tui.agent.replay_snapshot import FrameSnapshot
-from mario_tui.agent.spec import FRAME_SHAPE
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
+from mario_tui.grey_frames import FRAME_SHAPE
 from mario_tui.printable import as_argument
 from mario_tui.store import named
 from mario_tui.store.manifest import Manifest
