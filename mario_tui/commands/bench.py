@@ -87,6 +87,7 @@ def _emulator_speed(config: Any, steps: int) -> tuple[int, float]:
     buttons = np.full(config.envs, ACTION_SETS[config.action_set][0], dtype=np.uint8)
     with open_local_games(config) as games:
         games.start()
+        games.show(0)
         taken, began = 0, time.perf_counter()
         while taken < steps:
             games.send(buttons)

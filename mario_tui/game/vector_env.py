@@ -71,7 +71,10 @@ class VectorEnv:
     games in a new one.
 
     Attributes:
-        frames: (E, 240, 256, 3) uint8, the newest pictures: shared memory, valid from receive() to send().
+        observations: (E, 84, 84) uint8, what `grey_frame` makes of the newest pictures: shared memory, valid from
+            receive() to send().
+        frames: (E, 240, 256, 3) uint8, the newest pictures of the first `shown` games, in the same way; see `show`.
+        shown: how many games those are; all of them before the first send().
         button_logs: for each game, the button byte of every frame of its episode, up to the last receive(), without
             the steps of no button that it began with, and with the frames of its last step that came after the end.
         pids: of the worker processes.
@@ -107,6 +110,7 @@ class VectorEnv:
         try:
             self._memory = SharedGames.allocate(envs)
             self._shared = SharedGames(self._memory, envs)
+            self._shared.shown[:] = True
             for number in range(workers):
                 first_env, last_env = envs * number // workers, envs * (number + 1) // workers
                 task = Task(stage, envs, first_env, last_env, frame_skip, stall_steps, max_steps)
@@ -114,7 +118,7 @@ class VectorEnv:
         except OSError as error:
             self.close()
             raise EmulatorError(f"the emulator processes cannot be started: {error.strerror}") from error
-        self.frames = self._shared.frames
+        self.frames, self.observations = self._shared.frames, self._shared.observations
         self.button_logs: list[list[int]] = [[] for _ in range(envs)]
         self._noop_steps = [0] * envs
         self._ended = np.zeros(envs, dtype=bool)
@@ -122,6 +126,11 @@ class VectorEnv:
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self.pids = tuple(worker.pid for worker in self._workers)
         self._sent: list[Command] | None = None
+        self.shown = self._to_show = envs
+
+    def show(self, most: int) -> None:
+        """Has `frames` show this many games, the first ones, from the next step on: each picture takes time to copy."""
+        self._to_show = most
 
     def start(self, timeout_seconds: float = START_SECONDS) -> VectorStep:
         """Waits until every game stands at the start of the stage (`first` is True for all).
@@ -138,6 +147,8 @@ class VectorEnv:
         if len(chosen) != len(self.frames):
             raise ValueError(f"there are {len(self.frames)} games and buttons for {len(chosen)}")
         commands = [self._next_command(env, byte) for env, byte in enumerate(chosen)]
+        self.shown = min(self._to_show, len(chosen))
+        self._shared.shown[:] = np.arange(len(chosen)) < self.shown
         for worker in self._workers:
             worker.send(commands[worker.envs])
         self._sent = commands

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import math
 import mmap
 import os
 import signal
@@ -25,13 +24,12 @@ from numpy.typing import NDArray
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.emulator import SCREEN_SHAPE, open_emulator
 from mario_tui.game.episode import EndReason, Episode, StepResult
+from mario_tui.grey_frames import FRAME_SHAPE, grey_frame
 
 ENDS: tuple[EndReason | None, ...] = (None, *EndReason)
 """What the number in a result's field `end` stands for."""
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-
-_FRAME_BYTES = math.prod(SCREEN_SHAPE)
 
 RESULT = np.dtype(
     [
@@ -63,16 +61,20 @@ class Task:
 class SharedGames:
     """The memory that the vectorised environment shares with its workers; without a name, so none of it is left behind.
 
-    frames: (envs, 240, 256, 3) uint8.
+    frames: (envs, 240, 256, 3) uint8, of the games that are shown.
+    observations: (envs, 84, 84) uint8, see `grey_frame`.
     results: (envs,) RESULT.
+    shown: (envs,) bool, whether a game's worker should write its frames; False in new memory.
     """
 
     def __init__(self, descriptor: int, envs: int) -> None:
         """Maps the memory behind a descriptor from `allocate`; the descriptor may be closed afterwards."""
-        memory = mmap.mmap(descriptor, self.size_bytes(envs))
-        frames_bytes = envs * _FRAME_BYTES
-        self.frames = np.frombuffer(memory, np.uint8, frames_bytes).reshape(envs, *SCREEN_SHAPE)
-        self.results = np.frombuffer(memory, RESULT, envs, offset=frames_bytes)
+        layout = self._layout(envs)
+        memory = np.frombuffer(mmap.mmap(descriptor, layout.itemsize), layout)
+        self.frames: NDArray[np.uint8] = memory["frames"][0]
+        self.observations: NDArray[np.uint8] = memory["observations"][0]
+        self.results: NDArray[np.void] = memory["results"][0]
+        self.shown: NDArray[np.bool_] = memory["shown"][0]
 
     @classmethod
     def allocate(cls, envs: int) -> int:
@@ -82,12 +84,19 @@ class SharedGames:
         else:
             with tempfile.TemporaryFile() as file:
                 descriptor = os.dup(file.fileno())
-        os.truncate(descriptor, cls.size_bytes(envs))
+        os.truncate(descriptor, cls._layout(envs).itemsize)
         return descriptor
 
     @staticmethod
-    def size_bytes(envs: int) -> int:
-        return envs * (_FRAME_BYTES + RESULT.itemsize)
+    def _layout(envs: int) -> np.dtype[np.void]:
+        return np.dtype(
+            [
+                ("frames", np.uint8, (envs, *SCREEN_SHAPE)),
+                ("observations", np.uint8, (envs, *FRAME_SHAPE)),
+                ("results", RESULT, (envs,)),
+                ("shown", np.bool_, (envs,)),
+            ]
+        )
 
 
 Command = tuple[str, Any]
@@ -97,15 +106,15 @@ Command = tuple[str, Any]
 class Game:
     """One game: its episode, and its places in the shared memory."""
 
-    def __init__(self, task: Task, frame: NDArray[np.uint8], results: NDArray[np.void]) -> None:
+    def __init__(self, task: Task, shared: SharedGames, env: int) -> None:
         self._episode = Episode(
             open_emulator(task.stage),
             frame_skip=task.frame_skip,
             stall_steps=task.stall_steps,
             max_steps=task.max_steps,
         )
-        self._frame = frame
-        self._results = results
+        self._shared, self._env = shared, env
+        self._unseen = np.empty(SCREEN_SHAPE, np.uint8)  # the picture that becomes the observation alone
         self._began = time.perf_counter()
         self._publish(None)
 
@@ -136,9 +145,11 @@ class Game:
             self._publish(result)
 
     def _publish(self, result: StepResult | None) -> None:
-        episode = self._episode
-        episode.emulator.copy_screen(self._frame)
-        self._results[0] = (
+        episode, shared, env = self._episode, self._shared, self._env
+        screen = shared.frames[env] if shared.shown[env] else self._unseen
+        episode.emulator.copy_screen(screen)
+        grey_frame(screen, out=shared.observations[env])
+        shared.results[env] = (
             result.reward if result else 0,
             result.terminated if result else False,
             result is not None and result.end is not None,
@@ -160,10 +171,7 @@ def serve(commands: Connection, descriptor: int, task: Task) -> None:
     """
     try:
         shared = SharedGames(descriptor, task.envs)
-        games = [
-            Game(task, shared.frames[env], shared.results[env : env + 1])
-            for env in range(task.first_env, task.last_env)
-        ]
+        games = [Game(task, shared, env) for env in range(task.first_env, task.last_env)]
         while True:
             commands.send("")
             for game, command in zip(games, commands.recv(), strict=True):

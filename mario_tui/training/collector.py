@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mario_tui.agent.preprocess import FrameStacks, preprocess
+from mario_tui.agent.preprocess import FrameStacks, draw_buttons
 from mario_tui.buttons import ACTION_SETS
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError
@@ -104,7 +104,11 @@ class Collector(Protocol):
         """
 
     def frames(self, most: int) -> tuple[NDArray[np.uint8], ...]:
-        """Copies of the newest frames of the first `most` games, (240, 256, 3) uint8 each; between steps."""
+        """Copies of the newest frames of the first `most` games, (240, 256, 3) uint8 each; between steps.
+
+        Only games that somebody looks at have pictures made: where the call before asked for fewer, and a step was
+        taken since, it is fewer until the next step.
+        """
 
     def state_dict(self) -> dict[str, Any] | None:
         """The state of the games, as JSON; None before the first start."""
@@ -177,8 +181,9 @@ class LocalCollector:
             except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 raise CheckpointError(one_line_error(error)) from None
         if self._saved_games is None or not self._saved_stacks:
-            self._push_frames(games.frames, observed.buttons, observed.first)
+            self._push_frames(games.observations, observed.buttons, observed.first)
         self._first, self._last = observed.first, observed.last
+        games.show(0)
 
     def begin(self, actions: NDArray[np.int64]) -> None:
         assert self.games is not None
@@ -205,7 +210,7 @@ class LocalCollector:
             last=last,
         )
         self._first, self._last = observed.first, observed.last
-        self._push_frames(games.frames, observed.buttons, observed.first)
+        self._push_frames(games.observations, observed.buttons, observed.first)
         ended = []
         for env in np.flatnonzero(observed.last).tolist():
             end = observed.end[env]
@@ -224,11 +229,14 @@ class LocalCollector:
         )
 
     def _push_frames(self, frames: NDArray[np.uint8], buttons: NDArray[np.uint8], first: NDArray[np.bool_]) -> None:
-        shown = buttons if self._config.show_buttons else None
-        self.stacks.push(preprocess(frames, self._device, shown), first)
+        grey = torch.from_numpy(frames).to(self._device)
+        self.stacks.push(draw_buttons(grey, buttons) if self._config.show_buttons else grey, first)
 
     def frames(self, most: int) -> tuple[NDArray[np.uint8], ...]:
-        return tuple(self.games.frames[:most].copy()) if self.games else ()
+        if self.games is None:
+            return ()
+        self.games.show(most)
+        return tuple(self.games.frames[: min(most, self.games.shown)].copy())
 
     def state_dict(self) -> dict[str, Any] | None:
         return self.games.state_dict() if self.games else self._saved_games

@@ -48,7 +48,8 @@ class TrainingSnapshot:
         mean_reward, mean_length: over the last 100 episodes; `mean_loss`, `mean_q`: over those of them in which
             something was learned, None where that is none.
         learns_from: the step at which learning begins.
-        frame: (240, 256, 3) uint8, the game of the first actor; `frames`: those of all, where they were asked for.
+        frame: (240, 256, 3) uint8, the game of the first actor; `frames`: those of all, from the step on that follows
+            when they were asked for.
         curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100; `loss`
             and `q` of episodes in which something was learned.
         phases: where the time of a step goes, as shares of it, see PhaseClock.

@@ -23,6 +23,7 @@ from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.vector_env import RESTARTS, VectorEnv, VectorStep
 from mario_tui.game.worker import Command, SharedGames, Task, serve
+from mario_tui.grey_frames import grey_frame
 from traces import buttons_of
 
 STALL_STEPS = 25
@@ -49,7 +50,8 @@ def seen(vector_env: VectorEnv, step: VectorStep, env: int) -> dict[str, Any]:
     names = set(VectorStep.__dataclass_fields__) - {"emulating_seconds", "dropped", "problem"}
     shown = {name: getattr(step, name)[env] for name in names}
     shown = {name: value.item() if isinstance(value, np.generic) else value for name, value in shown.items()}
-    return shown | {"frame": vector_env.frames[env].tobytes()}
+    frame, observation = vector_env.frames[env], vector_env.observations[env]
+    return shown | {"frame": frame.tobytes(), "observation": observation.tobytes()}
 
 
 def play_in_process(buttons: np.ndarray) -> list[dict[str, Any]]:
@@ -69,6 +71,7 @@ def play_in_process(buttons: np.ndarray) -> list[dict[str, Any]]:
                     "end": episode.end,
                     "max_x": episode.max_x,
                     "frame": emulator.screen.tobytes(),
+                    "observation": grey_frame(emulator.screen).tobytes(),
                 }
             )
 
@@ -126,6 +129,7 @@ def advance(vector_env: VectorEnv, *buttons: int) -> VectorStep:
 
 def test_the_arrays_of_a_step(vector_env: VectorEnv) -> None:
     assert (vector_env.frames.shape, vector_env.frames.dtype) == ((2, 240, 256, 3), np.uint8)
+    assert (vector_env.observations.shape, vector_env.observations.dtype) == ((2, 84, 84), np.uint8)
     step = advance(vector_env, 130, 0)
     kinds = {"reward": np.float32, "buttons": np.uint8} | dict.fromkeys(("terminated", "last", "first"), np.bool_)
     kinds["max_x"] = np.int32
@@ -134,6 +138,25 @@ def test_the_arrays_of_a_step(vector_env: VectorEnv) -> None:
         assert (array.shape, array.dtype) == ((2,), kind), name
         assert array.flags.c_contiguous, name
         assert array.flags.owndata, name
+
+
+def test_only_the_games_that_are_shown_have_pictures_made(vector_env: VectorEnv) -> None:
+    def is_true(env: int) -> bool:
+        return np.array_equal(grey_frame(vector_env.frames[env]), vector_env.observations[env])
+
+    vector_env.restore({"frame_logs": [[], []]})
+    vector_env.show(1)
+    assert vector_env.shown == 2, "until the next step"
+    for _ in range(3):
+        advance(vector_env, 130, 130)
+        assert (vector_env.shown, is_true(0), is_true(1)) == (1, True, False)
+    vector_env.show(0)
+    assert is_true(0)
+    advance(vector_env, 130, 130)
+    assert (vector_env.shown, is_true(0), is_true(1)) == (0, False, False)
+    vector_env.show(16)
+    advance(vector_env, 130, 130)
+    assert (vector_env.shown, is_true(0), is_true(1)) == (2, True, True)
 
 
 def test_a_step_keeps_its_values(vector_env: VectorEnv) -> None:
@@ -541,6 +564,8 @@ def test_workers_write_nothing_to_the_terminal() -> None:
 def worker_in_a_thread(task: Task) -> Iterator[tuple[Connection, SharedGames]]:
     """What a worker process does, where a debugger and the coverage count can see it."""
     memory = SharedGames.allocate(task.envs)
+    shared = SharedGames(memory, task.envs)
+    shared.shown[:] = True
     ours, theirs = Pipe()
 
     def work() -> None:
@@ -552,7 +577,7 @@ def worker_in_a_thread(task: Task) -> Iterator[tuple[Connection, SharedGames]]:
     try:
         with ours:
             assert ours.recv() == ""
-            yield ours, SharedGames(memory, task.envs)
+            yield ours, shared
     finally:
         thread.join()
         os.close(memory)

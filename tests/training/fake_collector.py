@@ -25,6 +25,8 @@ class FakeVectorEnv:
     def __init__(self, config: TrainingConfig) -> None:
         envs = config.envs
         self.frames = np.zeros((envs, *self.screen_shape), dtype=np.uint8)
+        self.observations = np.zeros((envs, 84, 84), dtype=np.uint8)
+        self.shown = self._to_show = envs
         self._steps = np.zeros(envs, dtype=np.int32)
         self._ended = np.ones(envs, dtype=bool)
         self._buttons = np.zeros(envs, dtype=np.uint8)
@@ -37,15 +39,21 @@ class FakeVectorEnv:
         """Begins new episodes instead."""
         return self.receive()
 
+    def show(self, most: int) -> None:
+        self._to_show = most
+
     def send(self, buttons: np.ndarray) -> None:
         self._buttons = buttons.copy()
+        self.shown = self._to_show
 
     def receive(self) -> VectorStep:
         first = self._ended
         held = np.where(first, 0, self._buttons).astype(np.uint8)
         self._steps = np.where(first, 0, self._steps + 1).astype(np.int32)
         self._ended = ~first & (self._rng.random(len(first)) < self.end_chance)
-        self.frames[:] = (self._steps % 200 + held // 5)[:, None, None, None]
+        grey = (self._steps % 200 + held // 5)[:, None, None]
+        self.frames[:] = grey[..., None]
+        self.observations[:] = grey
         return VectorStep(
             reward=np.where(first, 0, held % 7).astype(np.float32),
             terminated=self._ended.copy(),

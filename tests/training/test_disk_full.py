@@ -116,7 +116,7 @@ def test_the_last_save_does_without_the_replay_where_that_has_no_room(small, sma
 
         def receive(self):
             observed = super().receive()
-            self.frames[:] = self._rng.integers(0, 256, self.frames.shape, dtype="uint8")
+            self.observations[:] = self._rng.integers(0, 256, self.observations.shape, dtype="uint8")
             return observed
 
     trainer = fake_trainer(small(steps=1500, **{**SMALL_NETWORK, "replay_size": 2000}), run="full", games=NoisyGames)

@@ -5,7 +5,6 @@ import tracemalloc
 
 import psutil
 import pytest
-import torch
 
 from fake_collector import FakeVectorEnv, fake_trainer
 from mario_tui.agent.replay import Replay
@@ -16,8 +15,6 @@ ENVS = 128
 
 def test_memory_does_not_grow_once_the_replay_is_full(small, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeVectorEnv, "screen_shape", (1, 1, 3))
-    frames = torch.zeros((ENVS, 84, 84), dtype=torch.uint8)
-    monkeypatch.setattr("mario_tui.training.collector.preprocess", lambda *_: frames.clone())
     config = small(
         steps=200_000, envs=ENVS, replay_size=2_000, learn_every=1_000, sync_every=10_000, log_every=10**6,
         network="small", n_steps=3, priority_exponent=0.5, average_updates=20, exploration_rate_min=1.0,

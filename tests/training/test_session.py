@@ -235,7 +235,7 @@ def test_changes_and_notes_are_kept_in_log_and_settings(learning: TrainingSessio
 def test_a_snapshot_has_all_games_where_they_are_asked_for(learning: TrainingSession) -> None:
     assert learning.snapshot.frames == ()
     learning.shows_all_games = True
-    now = until(learning, lambda snapshot: snapshot.frames)
+    now = until(learning, lambda snapshot: len(snapshot.frames) == 2)
     assert [frame.shape for frame in now.frames] == [(240, 256, 3)] * 2
     frames = [frame.copy() for frame in now.frames]
     until(learning, lambda snapshot: snapshot.step > now.step + 20)
