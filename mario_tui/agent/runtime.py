@@ -45,10 +45,15 @@ def prepare_processor(threads: int = 0) -> None:
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """The type that updates are computed in, for `auto`, `float32` or `bfloat16`.
 
-    `auto` means bfloat16 where the processor multiplies matrices of it in hardware (Intel's AMX, from 2023 on), which
-    halves the time of an update, and float32 everywhere else.
+    `auto` means bfloat16 where the processor multiplies matrices of it in hardware, with AVX-512 BF16 (AMD from 2022
+    on) or AMX (Intel from 2023 on), and float32 everywhere else.
     """
     if name == "auto":
-        has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        name = "bfloat16" if device.type == "cpu" and has_amx() else "float32"
+        name = "bfloat16" if device.type == "cpu" and _multiplies_bfloat16() else "float32"
     return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def _multiplies_bfloat16() -> bool:
+    # PyTorch may rename or remove these checks, which are not part of its documented interface
+    checks = (getattr(torch.cpu, f"_is_{unit}_supported", None) for unit in ("avx512_bf16", "amx_tile"))
+    return any(check is not None and check() for check in checks)

@@ -85,16 +85,18 @@ def test_the_copies_follow_a_sync_and_a_load() -> None:
     assert_rounded_copies(mario)
 
 
-def test_auto_means_bfloat16_only_on_a_processor_with_units_for_it(monkeypatch) -> None:
+@pytest.mark.parametrize("unit", ["avx512_bf16", "amx_tile"])
+def test_auto_means_bfloat16_only_on_a_processor_with_units_for_it(unit: str, monkeypatch) -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    for has_amx, expected in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has_amx=has_amx: has_amx, raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    assert resolve_precision("auto", cpu) == torch.float32, "where PyTorch cannot tell"
+    for there, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, f"_is_{unit}_supported", lambda there=there: there, raising=False)
         assert resolve_precision("auto", cpu) == expected
         assert resolve_precision("auto", cuda) == torch.float32
         assert resolve_precision("float32", cpu) == torch.float32
         assert resolve_precision("bfloat16", cuda) == torch.bfloat16
-    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
-    assert resolve_precision("auto", cpu) == torch.float32
 
 
 def test_the_settings_default_to_the_tutorials_float32() -> None:
