@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -90,8 +91,10 @@ class MarioNet(nn.Module):
         """
         if observations.dtype != torch.uint8:
             return observations
-        levels = observations.contiguous(memory_format=self.layout).to(self.dtype)
-        return levels.sub_(127.5).div_(127.5) if self.spec.centered else levels.div_(255)
+        channels_last = self.layout == torch.channels_last
+        # scaled in float32 and rounded once, which is also faster than bfloat16 on a processor
+        levels = (_to_channels_last(observations) if channels_last else observations.contiguous()).float()
+        return (levels.sub_(127.5).div_(127.5) if self.spec.centered else levels.div_(255)).to(self.dtype)
 
     def forward(self, observations: Tensor, model: Literal["online", "target", "average"]) -> Tensor:
         """The head's output, float32, for observations (B, depth, 84, 84): uint8, or as `scale` returns them.
@@ -135,7 +138,24 @@ class MarioNet(nn.Module):
         if self.spec.head not in HEADS:
             raise ValueError(f"no head {self.spec.head[:80]!r}: there are {', '.join(HEADS)}")
         head = HEADS[self.spec.head](trunk.features, trunk.hidden, self.spec.actions)
-        return nn.Sequential(*layers, nn.Flatten(), *head)
+        # Flatten before the last ReLU, which does without a change of layout in its gradient then
+        layers.insert(-1, nn.Flatten())
+        return nn.Sequential(*layers, *head)
+
+
+def _to_channels_last(images: Tensor) -> Tensor:
+    """Images (B, depth, H, W) uint8 in the layout channels last.
+
+    Four channels make the four bytes of an int32 for each pixel: on a processor that is several times faster than to
+    move single bytes.
+    """
+    batch, depth, height, width = images.shape
+    if not images.is_cpu or depth != 4 or sys.byteorder != "little":
+        return images.contiguous(memory_format=torch.channels_last)
+    pixels = images[:, 3].to(torch.int32, memory_format=torch.contiguous_format)
+    for channel in (2, 1, 0):
+        pixels.bitwise_left_shift_(8).bitwise_or_(images[:, channel])
+    return pixels.view(torch.uint8).view(batch, height, width, depth).permute(0, 3, 1, 2)
 
 
 def load_weights(net: MarioNet, weights: Mapping[str, Tensor]) -> None:

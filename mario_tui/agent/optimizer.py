@@ -70,7 +70,7 @@ class NetworkOptimizer:
 
     def _update(self, *batch: Tensor) -> tuple[Tensor, ...]:
         loss, q, td_error = self._loss(self.learning_net, Transitions(*batch))
-        self.learning_net.zero_grad()
+        self.learning_net.online.zero_grad()
         loss.backward()
         self._check_finite(loss)
         if self.learning_net is self.net:
@@ -87,8 +87,8 @@ class NetworkOptimizer:
     def _check_finite(self, loss: Tensor) -> None:
         gradients = [p.grad for p in self.learning_net.online.parameters() if p.grad is not None]
         # a norm is not finite if an element is not; a sum of squares that overflows would spoil Adam's moments, too
-        norms = torch.stack([norm.float() for norm in torch._foreach_norm(gradients)])
-        self._skip.copy_(~(torch.isfinite(loss) & torch.isfinite(norms.square()).all()))
+        squares = torch.stack([loss, *torch._foreach_norm(gradients)]).square()
+        self._skip.copy_(~torch.isfinite(squares.sum()))
 
     @torch.no_grad()
     def _step_in_float32(self) -> None:

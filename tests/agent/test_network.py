@@ -45,6 +45,28 @@ def test_centered_inputs_are_from_minus_1_to_1() -> None:
     assert torch.equal(net(states, model="online"), net.online(scaled))
 
 
+@pytest.mark.parametrize("depth", [1, 3, 4, 5])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_observations_become_channels_last_and_stay_the_same(depth: int, batch: int) -> None:
+    net = MarioNet(spec(frame_stack=depth))
+    states = some_states(batch, depth)
+    states[0, :, 0, 0] = torch.tensor([0, 127, 128, 255, 1])[:depth]
+    before = states.clone()
+    scaled = net.scale(states)
+    assert scaled.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(scaled, states.float() / 255)
+    for strided in (states.transpose(2, 3).contiguous().transpose(2, 3), states.repeat(2, 1, 1, 1)[::2][:batch]):
+        assert torch.equal(net.scale(strided), strided.float() / 255)
+    assert torch.equal(states, before), "what was given is not written to"
+
+
+@pytest.mark.parametrize("centered", [False, True])
+def test_scaling_for_bfloat16_rounds_once(centered: bool) -> None:
+    net = MarioNet(spec(centered=centered))
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 4, 8, 8)
+    assert torch.equal(net.low_precision().scale(levels), net.scale(levels).bfloat16())
+
+
 def test_the_small_network_has_the_layers_of_2013() -> None:
     shapes = {name: tuple(value.shape) for name, value in MarioNet(spec(network="small")).online.state_dict().items()}
     layers = {"0": (16, 4, 8, 8), "2": (32, 16, 4, 4), "5": (256, 32 * 9 * 9), "7": (2, 256)}
@@ -53,6 +75,19 @@ def test_the_small_network_has_the_layers_of_2013() -> None:
         for layer, shape in layers.items()
         for kind in ("weight", "bias")
     }
+
+
+def test_features_are_in_the_tutorials_order() -> None:
+    """Channel by channel, whatever the layout in memory: its checkpoints would play at random otherwise."""
+    net = MarioNet(TUTORIAL)
+    scaled = net.scale(some_states(2))
+    convolutions = [layer for layer in net.online if isinstance(layer, torch.nn.Conv2d)]
+    maps = scaled
+    for convolution in convolutions:
+        maps = convolution(maps).relu()
+    assert maps.shape == (2, 64, 7, 7)
+    expected = torch.stack([torch.cat([plane.reshape(-1) for plane in image]) for image in maps])
+    assert torch.equal(net.online[:7](scaled), expected)
 
 
 @pytest.mark.parametrize("network", ["nature", "small"])
