@@ -89,6 +89,14 @@ class TrainingConfig(BaseModel):
         False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )
     envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=MOST_ENVS)
+    actor_groups: int = _field(
+        2,
+        "groups of games that take turns: while one plays, the agent acts for the other and learns",
+        group="Game",
+        fixed=True,
+        ge=1,
+        le=2,
+    )
     workers: int = _field(
         0,
         "processes that run the games (0: one for each processor core but one, and no more than games)",

@@ -110,16 +110,18 @@ class Mario:
     # Acting.
 
     @torch.no_grad()
-    def act(self, states: Tensor) -> np.ndarray:
+    def act(self, states: Tensor, games: np.ndarray | None = None) -> np.ndarray:
         """Epsilon-greedy actions, with an epsilon of its own for each game.
 
         Args:
-            states: observations (E, depth, 84, 84) uint8.
+            states: observations (G, depth, 84, 84) uint8.
+            games: (G,) int64, the numbers of the games that they are of; None for all games.
 
         Returns:
-            (E,) int64, one action index for each game.
+            (G,) int64, one action index for each game.
         """
-        explore = self._rng.random(len(states)) < self.exploration_rate**self._exponents
+        exponents = self._exponents if games is None else self._exponents[games]
+        explore = self._rng.random(len(states)) < self.exploration_rate**exponents
         actions = self._rng.integers(self.spec.actions, size=len(states))
         if not explore.all():
             greedy = self.net.q_values(states, "online").argmax(dim=1).cpu().numpy()

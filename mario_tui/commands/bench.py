@@ -56,15 +56,15 @@ def _measure(config: Any, steps: int) -> dict[str, Any]:
                 continue
             if not started and event.step >= warm_up:
                 started, step_started, updates_started = time.perf_counter(), event.step, trainer.agent.updates
-                trainer.phases.clear()
+                trainer.ticks.phases.clear()
             if event.step % 100 < config.envs:
                 peak = max(peak, _memory_mb())
             if started and event.step >= step_started + steps:
                 break
         seconds = time.perf_counter() - started
         step_count, updates = trainer.step - step_started, trainer.agent.updates - updates_started
-        phases = {name: round(spent / seconds, 4) for name, spent in trainer.phases.items()}
-        learn_seconds = trainer.phases.get("sample", 0.0) + trainer.phases.get("update", 0.0)
+        phases = {name: round(spent / seconds, 4) for name, spent in trainer.ticks.phases.items()}
+        learn_seconds = trainer.ticks.phases.get("sample", 0.0) + trainer.ticks.phases.get("update", 0.0)
         bytes_per_transition = trainer.agent.memory.bytes_per_transition
     emulated, emulator_seconds = _emulator_speed(config, min(steps, 2000))
     return {

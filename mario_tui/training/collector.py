@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,10 +14,10 @@ from torch import Tensor
 from mario_tui.agent.preprocess import FrameStacks, draw_buttons
 from mario_tui.buttons import ACTION_SETS
 from mario_tui.config import TrainingConfig
-from mario_tui.errors import CheckpointError
+from mario_tui.errors import CheckpointError, EmulatorError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
-from mario_tui.game.vector_env import VectorEnv
+from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.system import processors
 from mario_tui.training.state_files import check_games
@@ -42,6 +42,18 @@ class Experiences:
     first: NDArray[np.bool_]
     last: NDArray[np.bool_]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Experiences], games: Sequence[NDArray[np.int64]]) -> Experiences:
+        """Those of all games from those of parts of them; `games` says which games each part is of."""
+        if len(parts) == 1:
+            return parts[0]
+        order = np.argsort(np.concatenate(games))
+        frame = torch.cat([part.frame for part in parts])[torch.from_numpy(order)]
+        action, reward, terminated, first, last = (
+            np.concatenate([getattr(part, field.name) for part in parts])[order] for field in fields(cls)[1:]
+        )
+        return cls(frame, action, reward, terminated, first, last)
+
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEnd:
@@ -55,9 +67,10 @@ class EpisodeEnd:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one step of every game brought.
+    """What one step of each of these games brought.
 
     Attributes:
+        games: (E,) int64, their numbers.
         experiences: to be stored.
         score: (E,) float32, the game's own reward, without the clear bonus.
         stepped: (E,) bool, the game took a step; the others began a new episode instead.
@@ -68,6 +81,7 @@ class Tick:
         emulating_seconds: how long the busiest emulator process played.
     """
 
+    games: NDArray[np.int64]
     experiences: Experiences
     score: NDArray[np.float32]
     stepped: NDArray[np.bool_]
@@ -81,12 +95,26 @@ class Tick:
 class Collector(Protocol):
     """Plays the games of a training: here in worker processes; another one may play them on other machines.
 
-    `start()`; `begin(actions)` and `finish()` in turn; `close()`. While a step is under way the trainer learns.
+    `start()`; then, for each group of games in turn, `begin(actions)` and `finish()`; `close()`. While steps are under
+    way the trainer learns. See actor_groups.py.
     """
 
     @property
     def observations(self) -> Tensor:
         """(E, depth, 84, 84) uint8, on the agent's device: what the agent sees of each game."""
+
+    @property
+    def groups(self) -> int:
+        """How many groups of games take turns."""
+
+    @property
+    def under_way(self) -> int:
+        """How many of them have a step under way."""
+
+    @property
+    def turn(self) -> tuple[NDArray[np.int64], Tensor]:
+        """The group that the next step is to be begun in: the numbers of its G games, and what the agent sees of them,
+        (G, depth, 84, 84) uint8."""
 
     def start(self) -> None:
         """Starts the games, or brings them back to where `load_state_dict` says.
@@ -95,23 +123,30 @@ class Collector(Protocol):
         """
 
     def begin(self, actions: NDArray[np.int64]) -> None:
-        """Begins a step with these actions, (E,), and returns at once."""
+        """Begins a step of the group whose turn it is with these actions, (G,), and returns at once."""
 
     def finish(self, mark: Callable[[str], None] = ...) -> Tick:
-        """Waits for the end of the step; `mark` is called when a phase, "wait" or "preprocess", is over.
+        """Waits for the end of the step that was begun first; `mark` is called when a phase, "wait" or "preprocess",
+        is over.
 
         Raises EmulatorError if games are lost and cannot be started again.
         """
 
+    def take_experiences(self) -> Experiences | None:
+        """The rows of all games, of the steps that were finished since the last call; None if there were none.
+
+        Where the step of a group is not finished, as after a failure, its episodes end with what was seen of them last.
+        """
+
     def frames(self, most: int) -> tuple[NDArray[np.uint8], ...]:
-        """Copies of the newest frames of the first `most` games, (240, 256, 3) uint8 each; between steps.
+        """Copies of the newest frames of the first `most` games, (240, 256, 3) uint8 each.
 
         Only games that somebody looks at have pictures made: where the call before asked for fewer, and a step was
         taken since, it is fewer until the next step.
         """
 
     def state_dict(self) -> dict[str, Any] | None:
-        """The state of the games, as JSON; None before the first start."""
+        """The state of the games, as JSON; None before the first start. It waits for the steps that are under way."""
 
     def load_state_dict(self, games: Any, stacks: Tensor) -> None:
         """Restores `state_dict` and `observations`, the games at the next `start`; raises ValueError for others."""
@@ -123,13 +158,17 @@ class Collector(Protocol):
         """Ends the games; closing again does nothing."""
 
 
+def processes(config: TrainingConfig) -> int:
+    """How many emulator processes the games of a training have."""
+    return config.workers or max(1, min(config.envs, processors.count() - 1))  # one core is for learning
+
+
 def open_local_games(config: TrainingConfig) -> VectorEnv:
     """The games of a training in worker processes of this machine, which are being started."""
     return VectorEnv(
         config.stage,
         envs=config.envs,
-        # one core is for learning
-        workers=config.workers or max(1, min(config.envs, processors.count() - 1)),
+        workers=processes(config),
         frame_skip=config.frame_skip,
         stall_steps=config.stall_steps,
         max_steps=config.max_episode_steps,
@@ -140,7 +179,7 @@ def open_local_games(config: TrainingConfig) -> VectorEnv:
 
 
 class LocalCollector:
-    """Collects from games in worker processes of this machine.
+    """Collects from one group of games, in worker processes of this machine: `open()`, `start()`, and so on.
 
     Args:
         config: the settings.
@@ -148,7 +187,7 @@ class LocalCollector:
         open_games: starts the games.
 
     Attributes:
-        games: None before `start`.
+        games: None before `open`.
         stacks: the last frames of each game.
     """
 
@@ -167,33 +206,77 @@ class LocalCollector:
         self._saved_stacks = False
         self._first = self._last = np.zeros(config.envs, dtype=bool)
         self._actions = np.zeros(config.envs, dtype=np.int64)
+        self._under_way = False
+        self._received: VectorStep | None = None  # of the step under way, waited for already
+        self._dropped = np.zeros(config.envs, dtype=bool)  # by the step under way that is to be restored
 
     @property
     def observations(self) -> Tensor:
+        """(E, depth, 84, 84) uint8."""
         return self.stacks.stacks
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a step is under way."""
+        return self._under_way
+
+    def open(self) -> None:
+        """Begins to start the games."""
+        self.games = self._open(self._config)
+
     def start(self) -> None:
-        games = self.games = self._open(self._config)
+        """Waits until the games stand where they begin; raises EmulatorError or CheckpointError."""
+        games = self.games
+        assert games is not None
         observed = games.start()
+        games.show(0)
         if self._saved_games is not None:
             try:
                 observed = games.restore(self._saved_games)
             except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 raise CheckpointError(one_line_error(error)) from None
+            if self._under_way:
+                self._received = replace(observed, dropped=self._dropped)
+                return
         if self._saved_games is None or not self._saved_stacks:
             self._push_frames(games.observations, observed.buttons, observed.first)
         self._first, self._last = observed.first, observed.last
-        games.show(0)
 
     def begin(self, actions: NDArray[np.int64]) -> None:
+        """Begins a step with these actions, (E,), and returns at once."""
         assert self.games is not None
         self.games.send(self._buttons[actions])
-        self._actions = actions
+        self._actions, self._under_way = actions, True
+
+    def _receive(self) -> VectorStep:
+        """What the step under way brought, once it is over."""
+        assert self.games is not None
+        if self._received is None:
+            try:
+                self._received = self.games.receive()
+            except EmulatorError:
+                self._under_way = False
+                raise
+        return self._received
+
+    def cut_short(self) -> Experiences:
+        """The rows of a step that is not finished and will not be: episodes end with the frames that were seen last."""
+        nothing = np.zeros(self._config.envs)
+        return Experiences(
+            frame=self.observations[:, -1],
+            action=nothing.astype(np.int64),
+            reward=nothing.astype(np.float32),
+            terminated=nothing.astype(bool),
+            first=self._first,
+            last=~nothing.astype(bool),
+        )
 
     def finish(self, mark: Callable[[str], None] = lambda phase: None) -> Tick:
+        """Waits for the end of the step; see `Collector.finish`."""
         games = self.games
         assert games is not None
-        observed = games.receive()
+        observed = self._receive()
+        self._received, self._under_way = None, False
         mark("wait")
         lost = observed.dropped & ~self._last  # these episodes end with the last frame that was seen of them
         last = self._last | lost
@@ -218,6 +301,7 @@ class LocalCollector:
             ended.append(EpisodeEnd(env, end, int(observed.max_x[env]), games.action_log(env)))
         mark("preprocess")
         return Tick(
+            games=np.arange(len(score)),
             experiences=experiences,
             score=score,
             stepped=stepped,
@@ -232,27 +316,60 @@ class LocalCollector:
         grey = torch.from_numpy(frames).to(self._device)
         self.stacks.push(draw_buttons(grey, buttons) if self._config.show_buttons else grey, first)
 
-    def frames(self, most: int) -> tuple[NDArray[np.uint8], ...]:
-        if self.games is None:
-            return ()
-        self.games.show(most)
-        return tuple(self.games.frames[: min(most, self.games.shown)].copy())
+    def pictures(self) -> NDArray[np.uint8]:
+        """Copies of the newest frames of the games that are shown, (G, 240, 256, 3) uint8; between steps."""
+        assert self.games is not None
+        return self.games.frames[: self.games.shown].copy()
+
+    def show(self, most: int) -> None:
+        """Has `pictures` show this many games, the first ones, from the next step on."""
+        if self.games:
+            self.games.show(most)
 
     def state_dict(self) -> dict[str, Any] | None:
-        return self.games.state_dict() if self.games else self._saved_games
+        """The state of the games, as JSON; None before they were opened. Waits for the step under way."""
+        if self.games is None:
+            return self._saved_games
+        try:
+            dropped = self._receive().dropped if self._under_way else None
+        except EmulatorError:
+            dropped = None
+        if dropped is None:
+            return self.games.state_dict()
+        step = {
+            "actions": self._actions.tolist(),
+            "first": self._first.tolist(),
+            "last": self._last.tolist(),
+            "dropped": dropped.tolist(),
+        }
+        return {**self.games.state_dict(), "under_way": step}
 
     def load_state_dict(self, games: Mapping[str, Any] | None, stacks: Tensor) -> None:
+        """Restores `state_dict` and `observations`, the games at the next `start`; raises ValueError for others."""
         self._saved_games = check_games(games, self._config.envs)
         if stacks.shape != self.stacks.stacks.shape or stacks.dtype != torch.uint8:
             raise ValueError(f"the games' stacks are {tuple(stacks.shape)} {stacks.dtype}")
         self.stacks.stacks = stacks.to(self._device)
         self._saved_stacks = True
+        step = (games or {}).get("under_way")
+        self._under_way = step is not None
+        if step is not None:
+            self._actions = np.array(step["actions"], dtype=np.int64)
+            self._first, self._last, self._dropped = (
+                np.array(step[name], dtype=bool) for name in ("first", "last", "dropped")
+            )
+            if {len(self._actions), len(self._first), len(self._last), len(self._dropped)} != {self._config.envs}:
+                raise ValueError("the step under way is of another number of games")
+            if not all(0 <= action < len(self._buttons) for action in self._actions.tolist()):
+                raise ValueError("the step under way has actions that are not there")
 
     def begin_anew(self, games: Mapping[str, Any] | None) -> None:
+        """Goes on with the random state of a `state_dict`, and new episodes."""
         if games is not None:
             no_buttons: list[list[int]] = [[] for _ in range(self._config.envs)]
             self._saved_games = {"frame_logs": no_buttons, **{k: v for k, v in games.items() if k == "rng"}}
 
     def close(self) -> None:
+        """Ends the games; closing again does nothing."""
         if self.games:
             self.games.close()

@@ -65,10 +65,10 @@ class MetricLogger:
         """Why lines are not in their files yet, in one line; "" where they are."""
         return self._metrics.problem or self._evaluations.problem or self._log.problem
 
-    def log_step(self, rewards: np.ndarray, stepped: np.ndarray) -> None:
-        """Adds a step to the running episodes: (E,) float rewards, of the games where (E,) bool `stepped`."""
-        self._reward += np.where(stepped, rewards, 0)
-        self._length += stepped
+    def log_step(self, games: np.ndarray, rewards: np.ndarray, stepped: np.ndarray) -> None:
+        """Adds a step to the running episodes of these games: (G,) float rewards, where (G,) bool `stepped`."""
+        self._reward[games] += np.where(stepped, rewards, 0)
+        self._length[games] += stepped
 
     def log_update(self, loss: float, q: float) -> None:
         """Adds an update of the network to the running episodes."""

@@ -24,8 +24,9 @@ from mario_tui.store import checkpoint, lookup, named, rescue
 from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.training import state_files
+from mario_tui.training.actor_groups import ActorGroups
 from mario_tui.training.checkpointing import Checkpointer
-from mario_tui.training.collector import Collector, LocalCollector
+from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.demo_data import find_logs, play_again
 from mario_tui.training.evaluator import Evaluator
@@ -45,7 +46,7 @@ from mario_tui.training.trainer import Trainer
 class Factories:
     """What makes the parts that reach outside: emulators, evaluations, videos. Other ones may take their places."""
 
-    collector: Callable[[TrainingConfig, torch.device], Collector] = LocalCollector
+    collector: Callable[[TrainingConfig, torch.device], Collector] = ActorGroups
     evaluator: Callable[[RunFolder, Checkpointer, MetricLogger, RunClock], Evaluator] = Evaluator
     highlights: Callable[..., Observer] = Highlights
 
@@ -252,13 +253,13 @@ def _load_state(trainer: Trainer, path: Path, manifest: Manifest) -> None:
     history = (path / "metrics.csv").read_text() if "metrics.csv" in manifest.parts else None
     metrics = state["metrics"] if now == before else MetricLogger.without_running(state["metrics"], now)
     trainer.logger.load_state_dict(metrics, history, trainer.step)
-    trainer.learn_due = int(state["learn_due"])
+    trainer.ticks.learn_due = int(state["learn_due"])
     if now == before:
         trainer.collector.load_state_dict(state["games"], stacks)
     else:
         trainer.collector.begin_anew(state["games"])
     # the games that took those steps may have been others than those it was saved with
-    if not 0 <= trainer.learn_due <= MOST_ENVS or not 0 <= state["seconds"] < 1e12:
+    if not 0 <= trainer.ticks.learn_due <= MOST_ENVS or not 0 <= state["seconds"] < 1e12:
         raise ValueError("its counters are out of range")
     trainer.clock.before = float(state["seconds"])
     trainer.evaluator.load_state_dict(state)

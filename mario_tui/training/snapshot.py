@@ -159,7 +159,7 @@ class SnapshotCamera:
             curves=self._curves,
             last_episode=self.last_episode,
             last_checkpoint=trainer.last_checkpoint,
-            phases=trainer.phases.shares(),
+            phases=trainer.ticks.phases.shares(),
         )
 
     def _steps_per_second(self, step: int) -> float:

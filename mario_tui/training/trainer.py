@@ -1,8 +1,6 @@
 """The training loop: a generator of events. Screens, progress bars and sessions watch it from outside.
 
-At each tick every game takes one step. While the emulators run it, the agent learns from the ticks before. The actions
-of a tick are chosen before its updates, so that a run depends on its seed alone, neither on timing nor on the number of
-processes.
+What is done over and over stands in ticks.py; here is what happens around it.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, NotSavedError
 from mario_tui.system import crash, guard
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
-from mario_tui.training.collector import Collector, EpisodeEnd, Experiences
+from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.demo_data import DemonstrationCount
 from mario_tui.training.evaluator import Evaluator
@@ -29,17 +27,16 @@ from mario_tui.training.events import (
     Finished,
     FirstClear,
     Observer,
-    Restarted,
     Started,
     Stepped,
     Warned,
 )
-from mario_tui.training.health import BAD_REWARD, BAD_UPDATE, Health
+from mario_tui.training.health import Health
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.pauses import pause_with_save, process_commands
-from mario_tui.training.phases import PhaseClock, RunClock
+from mario_tui.training.phases import RunClock
 from mario_tui.training.run_folder import RunFolder
-from mario_tui.training.updates import PendingUpdates
+from mario_tui.training.ticks import Ticks
 
 _CHECK_FILES_STEPS = 1_000
 
@@ -55,7 +52,7 @@ class Trainer:
 
     Attributes:
         resume_notes: what the user should know at the start, e.g. of the checkpoint that was resumed, one line each.
-        learn_due: steps that were taken and not yet learned from.
+        ticks: what is done over and over.
     """
 
     def __init__(
@@ -76,12 +73,9 @@ class Trainer:
         self.checkpointer, self.evaluator, self.clock, self.control = checkpointer, evaluator, clock, control
         self.observers, self.demonstrations = list(observers), demonstrations
         self.resume_notes: list[str] = []
-        self.learn_due = 0
-        self.phases = PhaseClock()
         self.health = Health()
+        self.ticks = Ticks(agent, collector, logger, clock, self.health, lambda reason: pause_with_save(self, reason))
         self._start_step = 0
-        self._pending_experiences: Experiences | None = None
-        self._updates = PendingUpdates()
 
     # what others read while it runs
 
@@ -141,7 +135,7 @@ class Trainer:
                         self.control.pause_now(str(error), cancel_stop=True)  # as long as it waits nothing is lost
                         continue
                 self.logger.begin()
-                events = self._tick()
+                events = self.ticks.tick()
                 yield from self._observed(events)
                 yield Stepped(self.step)
                 yield from self._observed(self._periodic(any(isinstance(one, EpisodeEnded) for one in events)))
@@ -175,6 +169,7 @@ class Trainer:
             raise CheckpointError(f"{self.last_checkpoint} cannot be continued: {error}") from None
         self.clock.start()
         self._start_step = self.step
+        self.ticks.start()
         guard.set_run(self.run_dir)
         guard.set_checkpoint(self.last_checkpoint)
         if self.demonstrations:
@@ -183,90 +178,19 @@ class Trainer:
         for text in self.resume_notes:
             yield Warned(self.step, text)
 
-    def _tick(self) -> list[Event]:
-        """One step of every game, and the updates that are due meanwhile; returns the rare events of it."""
-        self.phases.start()
-        self.collector.begin(self.agent.act(self.collector.observations))
-        self.phases.mark("act")
-        self._store_experiences()
-        self.phases.mark("cache")
-        updates = self.agent.learn(self.learn_due, self.phases.mark)
-        self._updates.add(updates)
-        if self.agent.device.type == "cpu" and any(update.skipped for update in updates):  # a GPU would be waited for
-            self._read_updates()
-        tick = self.collector.finish(self.phases.mark)
-        self.phases["emulate"] += tick.emulating_seconds  # type: ignore[assignment]
-
-        events: list[Event] = []
-        if tick.problem:
-            restarted = Restarted(self.step, tick.problem, len(tick.dropped))
-            self.health.dropped_episodes += restarted.dropped
-            self.note(str(restarted))
-            events.append(restarted)
-        for env in tick.dropped:
-            self.logger.forget_episode(env)
-        if tick.bad_reward:
-            pause_with_save(self, BAD_REWARD)
-        self._pending_experiences = tick.experiences
-        self.learn_due = int(tick.stepped.sum())
-        self.agent.count_steps(self.learn_due)
-        self.logger.log_step(tick.score, tick.stepped)
-        if tick.ended or self._updates.many:
-            self._read_updates()
-        counted = max(self.config.episodes - self.logger.episode, 0) if self.config.episodes else len(tick.ended)
-        for end in tick.ended[counted:]:  # ended in the same tick as the last one asked for
-            self.logger.forget_episode(end.env)
-        return [*map(self._end_episode, tick.ended[:counted]), *events]
-
-    def _end_episode(self, ended: EpisodeEnd) -> EpisodeEnded:
-        record = self.logger.log_episode(
-            ended.env,
-            step=self.step,
-            epsilon=self.epsilon,
-            max_x=ended.max_x,
-            end=ended.end.value,
-            seconds=self.clock.total,
-        )
-        if record.episode % self.config.log_every == 0:
-            self.logger.log_means(step=self.step, epsilon=self.epsilon)
-        return EpisodeEnded(record, ended.log)
-
-    def flush(self) -> None:
-        """Stores the last experiences and logs the last updates, both of which are put off while training runs."""
-        self._store_experiences()
-        self._read_updates()
-
-    def _store_experiences(self) -> None:
-        """Stores the experiences of the last tick: not in it, but while the games play the next one."""
-        if (pending := self._pending_experiences) is not None:
-            self.agent.cache(
-                pending.frame, pending.action, pending.reward, pending.terminated, pending.first, pending.last
-            )
-            self._pending_experiences = None
-
-    def _read_updates(self) -> None:
-        """Logs the updates since the last call."""
-        if skipped := self._updates.log(self.logger):
-            self.health.skipped_updates += skipped
-            pause_with_save(self, BAD_UPDATE)
-
     def _periodic(self, episode_ended: bool) -> Iterator[Event]:
         """Evaluations and checkpoints that are due after the step just taken."""
         config = self.config
         if self.checkpointer.done:
             yield from self.checkpointer.end()
         yield from self.evaluator.results(self.step)
-        if self._crossed(config.eval_every_steps):
+        if self.ticks.crossed(config.eval_every_steps):
             snapshot = self._snapshot(full=False, rotates=config.keep_every > 1, evaluated=True)
             self.evaluator.start(snapshot, self.live_policy())
-        if self._crossed(config.save_every):
+        if self.ticks.crossed(config.save_every):
             yield from self.begin_save(rotates=self.step // config.save_every % config.keep_every > 0)
-        if episode_ended or self._crossed(_CHECK_FILES_STEPS):
+        if episode_ended or self.ticks.crossed(_CHECK_FILES_STEPS):
             yield from self.checkpointer.new_problems(self.step)
-
-    def _crossed(self, every: int) -> bool:
-        """Whether the last tick reached a multiple of so many steps."""
-        return every > 0 and self.step // every > (self.step - self.learn_due) // every
 
     def _limit_reached(self) -> bool:
         config = self.config
@@ -298,6 +222,7 @@ class Trainer:
         """Saves what there is after a failure; if that fails too, the first failure is what matters."""
         if self.step > max(self._start_step, self.checkpointer.newest_step):
             with contextlib.suppress(Exception):
+                self.ticks.end_after_failure()
                 self.save()
 
     def close(self) -> None:
@@ -330,7 +255,7 @@ class Trainer:
         yield from self.checkpointer.save_at_the_end(self.step, lambda full: self._snapshot(full=full))
 
     def _snapshot(self, *, full: bool, rotates: bool = False, evaluated: bool = False) -> Snapshot:
-        self.flush()
+        self.ticks.flush()
         return self.checkpointer.snapshot(
             self.state_dict(), self.collector.observations, full=full, rotates=rotates, evaluated=evaluated
         )
@@ -340,7 +265,7 @@ class Trainer:
         return {
             "mario": self.agent.state_dict(),
             "metrics": self.logger.state_dict(),
-            "learn_due": self.learn_due,
+            "learn_due": self.ticks.learn_due,
             "games": self.collector.state_dict(),
             "seconds": self.clock.total,
             **self.evaluator.state_dict(),

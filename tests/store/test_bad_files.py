@@ -327,7 +327,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     mario.learning_net.zero_grad()
     mario.update()
     mario.count_steps(120)
-    games = {"frame_logs": [[129] * 8, [130] * 4], "noop_steps": [0, 3]}
+    step = {"actions": [1], "first": [False], "last": [False], "dropped": [False]}
+    games = {
+        "groups": [
+            {"frame_logs": [[129] * 8], "noop_steps": [0], "under_way": step},
+            {"frame_logs": [[130] * 4], "noop_steps": [3]},
+        ]
+    }
     trainer.collector.load_state_dict(games, trainer.collector.observations)
     trainer.save()
     yield trainer
@@ -357,7 +363,7 @@ def is_sane(trained: Any) -> None:
     """What was made of a bad file can be trained on."""
     mario = trained.agent
     assert 0 <= mario.exploration_rate <= 1
-    assert 0 <= trained.learn_due <= 256
+    assert 0 <= trained.ticks.learn_due <= 256
     assert all(tensor.isfinite().all() for tensor in mario.net.state_dict().values())
     if mario.memory.ready:
         batch = mario.memory.sample()

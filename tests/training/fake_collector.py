@@ -10,7 +10,7 @@ from mario_tui.config import TrainingConfig
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorStep
 from mario_tui.play.evaluation import Evaluation
-from mario_tui.training.collector import LocalCollector
+from mario_tui.training.actor_groups import ActorGroups
 from mario_tui.training.evaluator import Evaluator
 from mario_tui.training.restore import Factories, open_trainer
 from mario_tui.training.trainer import Trainer
@@ -80,7 +80,7 @@ def fake_factories(
     games: Callable[[TrainingConfig], Any] = FakeVectorEnv, evaluate: Callable[..., Evaluation] | None = None
 ) -> Factories:
     """Parts with fake games; with `evaluate`, evaluations are faked as well, and their results taken after 20 steps."""
-    collector = partial(LocalCollector, open_games=games)
+    collector = partial(ActorGroups, open_games=games)
     if evaluate is None:
         return Factories(collector=collector)
     return Factories(collector=collector, evaluator=partial(Evaluator, evaluate=evaluate, greedy_wait_steps=20))

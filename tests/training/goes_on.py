@@ -99,9 +99,9 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
     actions: dict[str, list[int]] = {}
     act = trainer.agent.act
 
-    def watched(states: torch.Tensor) -> np.ndarray:
-        chosen = act(states)
-        actions[str(trainer.step)] = chosen.tolist()
+    def watched(states: torch.Tensor, games: np.ndarray | None = None) -> np.ndarray:
+        chosen = act(states, games)
+        actions.setdefault(str(trainer.step), []).extend(chosen.tolist())
         return chosen
 
     trainer.agent.act = watched  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from mario_tui.agent.replay import Replay
-from mario_tui.training.collector import LocalCollector
+from mario_tui.training.actor_groups import ActorGroups
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import Event, Stepped
 from mario_tui.training.trainer import Trainer
@@ -38,15 +38,14 @@ def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], objec
 
 def emulator_pids(trainer: Trainer) -> tuple[int, ...]:
     """The processes that play its games."""
-    assert isinstance(trainer.collector, LocalCollector)
-    assert trainer.collector.games is not None
-    return trainer.collector.games.pids
+    assert isinstance(trainer.collector, ActorGroups)
+    return trainer.collector.pids
 
 
 def full_state(trainer: Trainer) -> dict[str, Any]:
     """Parameters, optimizer, replay, random states, counters, episodes: everything that a run is."""
     mario = trainer.agent
-    trainer.flush()  # as a save does
+    trainer.ticks.flush()  # as a save does
     state: dict[str, Any] = {f"net.{name}": value.clone() for name, value in mario.net.state_dict().items()}
     for index, entry in mario.optimizer.state_dict()["state"].items():
         state.update({f"adam.{index}.{name}": value.clone() for name, value in entry.items()})

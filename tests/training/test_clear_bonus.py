@@ -33,7 +33,7 @@ def test_the_bonus_is_added_where_the_stage_is_cleared_and_nowhere_else(small, b
     )
     events = run_to_end(trainer)
     assert events
-    trainer.flush()
+    trainer.ticks.flush()
     rewards = trainer.agent.memory.state_dict()["reward"].numpy()
     records = read_metrics(trainer.run_dir / "metrics.csv")
     clears = sum(record.end == "clear" for record in records)

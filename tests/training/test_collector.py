@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from mario_tui.agent.preprocess import preprocess
+from mario_tui.training.actor_groups import ActorGroups
 from mario_tui.training.collector import LocalCollector
 
 
 @pytest.mark.parametrize("show_buttons", [False, True])
 def test_the_pictures_are_those_that_the_agent_sees(small, show_buttons: bool) -> None:
-    collector = LocalCollector(small(envs=3, workers=2, show_buttons=show_buttons), torch.device("cpu"))
+    collector = ActorGroups(small(envs=3, workers=2, show_buttons=show_buttons), torch.device("cpu"))
 
     def shown(most: int) -> int:
         """How many pictures there are; each is of the frame that the agent acts on next."""
@@ -22,8 +23,11 @@ def test_the_pictures_are_those_that_the_agent_sees(small, show_buttons: bool) -
         return len(screens)
 
     def step() -> None:
-        collector.begin(np.array([1, 1, 0]))
-        collector.finish()
+        for _ in range(collector.groups):
+            games, _ = collector.turn
+            collector.begin(np.array([1, 1, 0])[games])
+        for _ in range(collector.groups):
+            collector.finish()
 
     assert shown(3) == 0
     collector.start()
@@ -44,6 +48,7 @@ def test_the_pictures_are_those_that_the_agent_sees(small, show_buttons: bool) -
 
 def test_an_observation_stays_as_it_is_while_the_games_go_on(small) -> None:
     collector = LocalCollector(small(envs=2, workers=1, show_buttons=True), torch.device("cpu"))
+    collector.open()
     collector.start()
     try:
         for _ in range(3):

@@ -47,7 +47,7 @@ def test_all_three_networks_begin_as_they_were_and_all_else_anew(trained: Path) 
     assert all(torch.equal(weights[name], theirs[name]) for name in theirs)
     assert weights.keys() == theirs.keys()
     agent = trainer.agent
-    assert (trainer.step, agent.updates, trainer.epsilon, trainer.learn_due) == (0, 0, 1.0, 0)
+    assert (trainer.step, agent.updates, trainer.epsilon, trainer.ticks.learn_due) == (0, 0, 1.0, 0)
     assert agent.optimizer.moments() == []
     assert (agent.memory.tick, trainer.logger.episode, trainer.config.stage) == (0, 0, "1-2")
     run_to_end_at(trainer, 80)

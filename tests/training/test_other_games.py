@@ -8,7 +8,6 @@ import torch
 from fake_collector import fake_trainer
 from mario_tui.errors import InputError
 from mario_tui.store import lookup
-from mario_tui.training.collector import LocalCollector
 from mario_tui.training.events import EpisodeEnded, Warned
 from mario_tui.training.resume import resume_config
 from runs import differences, full_state, run_to_end
@@ -29,7 +28,7 @@ def test_all_that_was_learned_goes_on_and_the_games_begin_anew(small, before: in
     trainer = fake_trainer(resume_config(saved, {"envs": after, "steps": 400}), resume=saved)
     was, now = ({k: v for k, v in full_state(one).items() if k.startswith(KEPT)} for one in (first, trainer))
     assert differences(was, now) == []
-    assert trainer.learn_due == first.learn_due, "the steps of the last tick are learned from once"
+    assert trainer.ticks.learn_due == first.ticks.learn_due, "the steps of the last tick are learned from once"
     assert trainer.logger.episode == first.logger.episode > 0
     lost = 5 * (before + after) + 3 * after  # at the cuts, and what has no n steps behind it yet
     assert trainer.agent.memory.transitions >= first.agent.memory.transitions - lost
@@ -44,7 +43,7 @@ def test_all_that_was_learned_goes_on_and_the_games_begin_anew(small, before: in
     records = [event.record for event in events if isinstance(event, EpisodeEnded)]
     assert records[0].episode == first.logger.episode
     assert records[0].length <= (400 - 203) // after + after, "no episode began before the resume"
-    learned = [(one.step - one.learn_due) // 4 for one in (first, trainer)]
+    learned = [(one.step - one.ticks.learn_due) // 4 for one in (first, trainer)]
     assert trainer.agent.updates - first.agent.updates == learned[1] - learned[0], "one for every four steps, as before"
 
 
@@ -53,12 +52,12 @@ def test_it_can_be_saved_before_the_other_games_took_a_step(small) -> None:
     first = fake_trainer(small(envs=4, steps=40), run="games")
     run_to_end(first)
     assert first.last_checkpoint is not None
-    assert first.learn_due == 4
+    assert first.ticks.learn_due == 2, "of the group that took its step last"
     fewer = fake_trainer(resume_config(first.last_checkpoint, {"envs": 1, "steps": 60}), resume=first.last_checkpoint)
     saved = fewer.save()
     fewer.close()
     again = fake_trainer(resume_config(saved), resume=saved)
-    assert again.learn_due == 4
+    assert again.ticks.learn_due == 2
     run_to_end(again)
     assert again.step >= 60
 
@@ -71,15 +70,14 @@ def test_the_random_state_of_the_games_goes_on(small) -> None:
     run_to_end(first)
     saved = first.last_checkpoint
     assert saved is not None
-    state = json.loads((saved / "trainer.json").read_text())["games"]["rng"]
+    before = json.loads((saved / "trainer.json").read_text())["games"]
     trainer = open_trainer(resume_config(saved, {"envs": 3, "steps": 60}), resume=saved)
     collector = trainer.collector
-    assert isinstance(collector, LocalCollector)
     collector.start()
     now = collector.state_dict()
     assert now is not None
-    assert now["rng"] == state
-    assert now["frame_logs"] == [[], [], []]
+    assert [group["rng"] for group in now["groups"]] == [group["rng"] for group in before["groups"]]
+    assert [group["frame_logs"] for group in now["groups"]] == [[[], []], [[]]]
     assert collector.observations.shape == (3, 4, 84, 84)
     assert collector.observations.any(), "each game's first frame, as often as the stack is deep"
     assert torch.equal(collector.observations[:, 0], collector.observations[:, -1])
