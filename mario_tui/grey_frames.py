@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -32,6 +34,33 @@ _VERTICAL, _HORIZONTAL = _triangles(240), _triangles(256)
 _BLOCK_VERTICAL = _VERTICAL[7:14, _ROWS - _MARGIN : 2 * _ROWS + _MARGIN].astype(np.float32)
 _BLOCK_HORIZONTAL = _HORIZONTAL[21:42, _COLUMNS - _MARGIN : 2 * _COLUMNS + _MARGIN].T.astype(np.float32)
 _DIVISORS = 10_000.0 * np.multiply.outer(_VERTICAL.sum(axis=1), _HORIZONTAL.sum(axis=1))
+_LUMINANCE = np.array([2989.0, 5870.0, 1140.0]).reshape(3, 1, 1)  # ITU-R 601-2, with torchvision's digits
+
+
+class _Scratch(threading.local):
+    """Where a thread computes: new arrays of this size come from the system, and take longer than what is done there.
+
+    Attributes:
+        rows: the picture with black margins above and below; `blocks_of_rows`: its overlapping blocks.
+        low: with as many rows as the result; `columns`, `blocks_of_columns`: by colour, with margins left and right.
+        colours, small_blocks: as small as the result.
+        weighted, luminance: in float64.
+    """
+
+    def __init__(self) -> None:
+        self.rows = np.zeros((240 + 2 * _MARGIN, 256 * 3), np.float32)
+        self.blocks_of_rows = sliding_window_view(self.rows, _ROWS + 2 * _MARGIN, axis=0)[::_ROWS].swapaxes(1, 2)
+        self.low = np.empty((12, 7, 256 * 3), np.float32)
+        self.columns = np.zeros((3, 84, 256 + 2 * _MARGIN), np.float32)
+        windows = sliding_window_view(self.columns, _COLUMNS + 2 * _MARGIN, axis=2)
+        self.blocks_of_columns = windows[:, :, ::_COLUMNS].swapaxes(1, 2)
+        self.colours = np.empty((3, 84, 84), np.float32)
+        self.small_blocks = self.colours.reshape(3, 84, 4, 21).swapaxes(1, 2)
+        self.weighted = np.empty((3, 84, 84))
+        self.luminance = np.empty((84, 84))
+
+
+_scratch = _Scratch()
 
 
 def grey_frame(screen: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -49,19 +78,15 @@ def grey_frame(screen: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) 
     Returns:
         (84, 84) uint8.
     """
-    padded_rows = np.zeros((240 + 2 * _MARGIN, 256 * 3), np.float32)
-    padded_rows[_MARGIN:-_MARGIN] = screen.reshape(240, -1)
-    blocks = sliding_window_view(padded_rows, len(_BLOCK_VERTICAL.T), axis=0)[::_ROWS].swapaxes(1, 2)
-    low = (_BLOCK_VERTICAL @ blocks).reshape(84, 256, 3)
-
-    padded_columns = np.zeros((3, 84, 256 + 2 * _MARGIN), np.float32)
-    padded_columns[:, :, _MARGIN:-_MARGIN] = low.transpose(2, 0, 1)
-    blocks = sliding_window_view(padded_columns, len(_BLOCK_HORIZONTAL), axis=2)[:, :, ::_COLUMNS].swapaxes(1, 2)
-    small = (blocks @ _BLOCK_HORIZONTAL).swapaxes(1, 2).reshape(3, 84, 84)
-
-    red, green, blue = small.astype(np.float64)
-    luminance = (2989 * red + 5870 * green + 1140 * blue) / _DIVISORS  # ITU-R 601-2, with torchvision's digits
+    scratch = _scratch
+    scratch.rows[_MARGIN:-_MARGIN] = screen.reshape(240, -1)
+    np.matmul(_BLOCK_VERTICAL, scratch.blocks_of_rows, out=scratch.low)
+    scratch.columns[:, :, _MARGIN:-_MARGIN] = scratch.low.reshape(84, 256, 3).transpose(2, 0, 1)
+    np.matmul(scratch.blocks_of_columns, _BLOCK_HORIZONTAL, out=scratch.small_blocks)
+    np.multiply(scratch.colours, _LUMINANCE, out=scratch.weighted)
+    np.sum(scratch.weighted, axis=0, out=scratch.luminance)
+    np.divide(scratch.luminance, _DIVISORS, out=scratch.luminance)
     if out is None:
         out = np.empty(FRAME_SHAPE, np.uint8)
-    out[...] = np.rint(luminance)
+    np.rint(scratch.luminance, out=out, casting="unsafe")
     return out

@@ -1,6 +1,7 @@
 """A grey frame is exactly the antialiased bilinear resize of the luminance, and what the tutorial's wrappers show."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import islice
 
@@ -118,3 +119,14 @@ def test_it_writes_where_it_is_told() -> None:
     assert grey_frame(screen, out=frames[1]) is not None
     assert np.array_equal(frames[1], grey_frame(screen))
     assert not frames[[0, 2]].any()
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    screens = np.random.default_rng(2).integers(0, 256, (4, 240, 256, 3), dtype=np.uint8)
+    expected = [grey_frame(screen) for screen in screens]
+
+    def repeat(number: int) -> bool:
+        return all(np.array_equal(grey_frame(screens[number]), expected[number]) for _ in range(200))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(repeat, range(4)))
