@@ -30,6 +30,10 @@ class EmulatorError(MarioTuiError):
     """The emulator, or a process that runs one, failed."""
 
 
+class EvaluationError(MarioTuiError):
+    """Episodes could not be played in a process of their own."""
+
+
 class RecordingError(MarioTuiError):
     """A video could not be written."""
 

@@ -104,6 +104,36 @@ def check_protocol(episodes: int, sticky: float, noops: int, seed: int) -> None:
         raise InputError(f"seed = {seed} cannot be used: it should be 0 or more")
 
 
+def play_episode(
+    policy: Policy,
+    *,
+    stage: str | None = None,
+    sticky: float = 0.0,
+    noops: int = 0,
+    seed: int = 0,
+    go_on: Callable[[], bool] = lambda: True,
+) -> EpisodeResult | None:
+    """Plays one episode; see `rollout` for the arguments. None if `go_on`, which is asked at each step, says no."""
+    last = None
+    pressed: list[int] = []
+    for step in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=seed):
+        last = step
+        pressed += step.frame_buttons
+        if not go_on():
+            return None
+    assert last is not None
+    assert last.end is not None
+    return EpisodeResult(
+        seed=seed,
+        reward=last.total_reward,
+        length=last.step,
+        max_x=last.max_x,
+        end=last.end.value,
+        cleared=last.end is EndReason.CLEAR,
+        log=ActionLog.of_frames(stage or policy.stage, policy.spec.frame_skip, pressed),
+    )
+
+
 def evaluate(
     policy: Policy,
     *,
@@ -115,12 +145,13 @@ def evaluate(
     threads: int = 1,
     on_episode: Callable[[EpisodeResult], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    play: Callable[..., EpisodeResult | None] = play_episode,
 ) -> Evaluation:
     """Plays `episodes` episodes, seeded `seed`, `seed` + 1, ...; see `rollout` for the other arguments.
 
     Greedy play without sticky actions and no-op starts is the same every time, so it is played once only and the result
     stands for all. With `threads` as many episodes are played at the same time (the emulator lets other threads run);
-    the result is the same. `on_episode` is called with each, in their order.
+    the result is the same. `on_episode` is called with each, in their order. `play` plays one, as `play_episode` does.
 
     Raises:
         InputError: an argument is out of range.
@@ -130,29 +161,17 @@ def evaluate(
     results: list[EpisodeResult] = []
     ended = threading.Event()
 
-    def play(episode_seed: int) -> EpisodeResult | None:
-        last = None
-        pressed: list[int] = []
-        for step in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed):
-            last = step
-            pressed += step.frame_buttons
-            if ended.is_set() or (cancelled and cancelled()):
-                return None
-        assert last is not None
-        assert last.end is not None
-        return EpisodeResult(
-            seed=episode_seed,
-            reward=last.total_reward,
-            length=last.step,
-            max_x=last.max_x,
-            end=last.end.value,
-            cleared=last.end is EndReason.CLEAR,
-            log=ActionLog.of_frames(stage or policy.stage, policy.spec.frame_skip, pressed),
-        )
+    def go_on() -> bool:
+        return not ended.is_set() and not (cancelled and cancelled())
+
+    def play_seed(episode_seed: int) -> EpisodeResult | None:
+        if not go_on():
+            return None
+        return play(policy, stage=stage, sticky=sticky, noops=noops, seed=episode_seed, go_on=go_on)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="evaluation") as pool:
         try:
-            for result in pool.map(play, range(seed, seed + played)):
+            for result in pool.map(play_seed, range(seed, seed + played)):
                 if result is None:
                     break
                 for repetition in range(episodes // played):

@@ -25,6 +25,7 @@ def start_module(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     without_site: bool = False,
+    in_background: bool = False,
     **settings: Any,
 ) -> subprocess.Popen[bytes]:
     """Starts a module as a program with the import path of this process, whatever lies in the current folder.
@@ -37,16 +38,31 @@ def start_module(
     Args:
         environment: variables for it, besides those of this process.
         without_site: skip the import of `site`, which takes longer than all that a small program imports.
+        in_background: in a process group of its own, which the terminal's Ctrl+C and Ctrl+Z pass by; see
+            `go_to_background`, which it calls itself.
         settings: of subprocess.Popen; standard error is dropped by default, as a screen may be drawn on it.
 
     Raises OSError if the process cannot be started.
     """
+    if in_background and sys.version_info >= (3, 11):
+        settings["process_group"] = 0
     with signals.kept_from_children():
         return subprocess.Popen(
             module_command(module, *arguments, options=["-S"] if without_site else []),
             env={**os.environ, **(environment or {}), "PYTHONPATH": _import_path()},
             **{"stderr": subprocess.DEVNULL, **settings},
         )
+
+
+def go_to_background(niceness: int) -> None:
+    """Makes this process one that others come before: in a group of its own, and nice.
+
+    But in no session of its own: where the scheduler shares the processor between sessions, it would get as much as the
+    training, however nice it is.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setpgrp()
+    os.nice(niceness)
 
 
 def module_command(

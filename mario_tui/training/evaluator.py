@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mario_tui.agent.policy import Policy
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import MarioTuiError
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
+from mario_tui.play.evaluation_processes import EvaluationProcesses
 from mario_tui.store.history import EvaluationRecord
+from mario_tui.system import free_memory, processors
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
-from mario_tui.training.events import Evaluated, Event, FirstClear
+from mario_tui.training.events import Evaluated, Event, FirstClear, Warned
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import RunClock
 from mario_tui.training.run_folder import RunFolder
@@ -21,6 +25,9 @@ GREEDY_WAIT_STEPS = 2_000
 number, so that a run depends on its seed alone."""
 ROBUST_WAIT = 4
 """Greedy evaluations from the beginning of a robust one, which takes a core a minute, to its result; one at a time."""
+MOST_PROCESSES = 8
+PROCESS_BYTES = 400_000_000
+"""What a process that plays evaluations takes, beside what it shares with this one (measured, PyTorch 2.14)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,10 @@ class Evaluator:
         checkpointer: writes the best agent so far.
         logger: writes the results.
         clock: the time trained, which the results are noted with.
+        awaited: whether a result is taken at a fixed step, and waited for if it is not there yet. Otherwise results
+            are taken when they are there, and greedy play is left out while that before it goes on.
         evaluate: plays the episodes, see play.evaluation.
+        close_processes: ends what `evaluate` has started, at once.
         greedy_wait_steps: see GREEDY_WAIT_STEPS.
 
     Attributes:
@@ -63,11 +73,14 @@ class Evaluator:
         logger: MetricLogger,
         clock: RunClock,
         *,
+        awaited: bool = True,
         evaluate: Callable[..., Evaluation] = evaluate,
+        close_processes: Callable[[], None] = lambda: None,
         greedy_wait_steps: int = GREEDY_WAIT_STEPS,
     ) -> None:
         self._run, self._checkpointer, self._logger, self._clock = run, checkpointer, logger, clock
-        self._evaluate, self._greedy_wait_steps = evaluate, greedy_wait_steps
+        self._awaited, self._evaluate, self._greedy_wait_steps = awaited, evaluate, greedy_wait_steps
+        self._close_processes = close_processes
         self.first_clear: FirstClear | None = None
         self._best: tuple[float, bool, int] = (0.0, False, -1)  # robust clear rate, greedy clear, greedy x
         self._pending: list[_Pending] = []
@@ -75,7 +88,7 @@ class Evaluator:
         self._closed = False
 
     def start(self, snapshot: Snapshot, policy: Policy) -> None:
-        """Begins greedy play with the agent of a step in a thread of its own; `results` has the result later."""
+        """Begins greedy play with the agent of a step, beside the training; `results` has the result later."""
         wait_steps = min(self._greedy_wait_steps, self._run.config.eval_every_steps)
         self._submit(snapshot, policy, None, snapshot.step + wait_steps)
 
@@ -92,21 +105,35 @@ class Evaluator:
         result = self._pool.submit(self._evaluate, policy, cancelled=lambda: self._closed, **settings)
         self._pending.append(_Pending(snapshot, policy, greedy, result, due))
 
-    def results(self, now: int, *, all_of_them: bool = False, robust: bool = True) -> Iterator[Event]:
-        """The results that are due at step `now`, or all of them; the best agent so far is saved, without a replay.
+    @property
+    def busy(self) -> bool:
+        """Whether greedy play of now should be left out."""
+        return not self._awaited and any(not one.robust for one in self._pending)
 
-        Without `robust` those of the robust protocol, which may take a minute, are left for later.
+    def results(self, now: int, *, before_save: bool = False, at_the_end: bool = False) -> Iterator[Event]:
+        """The results that are due at step `now`; the best agent so far is saved, without a replay.
+
+        Before a save greedy play is due, whose result is part of what is saved, and at the end all that is under way.
         """
 
+        def is_due(one: _Pending) -> bool:
+            if at_the_end or (not self._awaited and one.result.done()):
+                return True
+            return self._awaited and (one.due <= now or (before_save and not one.robust))
+
         def next_due() -> _Pending | None:
-            for one in self._pending:
-                if (all_of_them or one.due <= now) and (robust or not one.robust):
-                    return one
-            return None
+            return next(filter(is_due, self._pending), None)
 
         while pending := next_due():  # the result of one may begin another
             self._pending.remove(pending)
-            evaluation, step = pending.result.result(), pending.snapshot.step
+            step = pending.snapshot.step
+            try:
+                evaluation = pending.result.result()
+            except MarioTuiError as error:
+                text = f"an evaluation of step {step:,} was given up: {error}"
+                self._logger.note(now, text)
+                yield Warned(now, text)
+                continue
             if pending.greedy is None:
                 merit = (0.0, evaluation.clears > 0, evaluation.max_x)
                 if evaluation.clears and self.first_clear is None:
@@ -171,4 +198,37 @@ class Evaluator:
     def close(self) -> None:
         """Ends the evaluations under way, whose results are lost."""
         self._closed = True
+        self._close_processes()
         self._pool.shutdown(cancel_futures=True)
+
+
+def open_evaluator(
+    run: RunFolder, checkpointer: Checkpointer, logger: MetricLogger, clock: RunClock, *, awaited: bool
+) -> Evaluator:
+    """An evaluator whose episodes are played in processes of their own, or in threads where memory is short.
+
+    With two cores a process takes as much from the training as a thread does (see
+    play.evaluation_processes.NICENESS), but nothing from the screen's thread; with more cores it takes nothing.
+    """
+    count = process_count(run.config, processors.count(), free_memory.free_bytes())
+    if not count:
+        return Evaluator(run, checkpointer, logger, clock, awaited=awaited)
+    processes = EvaluationProcesses(count)
+    return Evaluator(
+        run,
+        checkpointer,
+        logger,
+        clock,
+        awaited=awaited,
+        evaluate=processes.evaluate,
+        close_processes=processes.close,
+    )
+
+
+def process_count(config: TrainingConfig, cores: int, free_bytes: int) -> int:
+    """How many processes play evaluations: one for each core that neither learns nor emulates, and at least one.
+
+    They may take a quarter of the free memory; 0 if one is too many for that.
+    """
+    emulating = config.workers or min(config.envs, cores - 1)
+    return min(max(1, min(MOST_PROCESSES, cores - 1 - emulating)), free_bytes // 4 // PROCESS_BYTES)

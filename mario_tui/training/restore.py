@@ -29,7 +29,7 @@ from mario_tui.training.checkpointing import Checkpointer
 from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.demo_data import find_logs, play_again
-from mario_tui.training.evaluator import Evaluator
+from mario_tui.training.evaluator import Evaluator, open_evaluator
 from mario_tui.training.events import Observer
 from mario_tui.training.highlights import Highlights
 from mario_tui.training.initial_weights import begin_with
@@ -47,7 +47,7 @@ class Factories:
     """What makes the parts that reach outside: emulators, evaluations, videos. Other ones may take their places."""
 
     collector: Callable[[TrainingConfig, torch.device], Collector] = ActorGroups
-    evaluator: Callable[[RunFolder, Checkpointer, MetricLogger, RunClock], Evaluator] = Evaluator
+    evaluator: Callable[..., Evaluator] = open_evaluator
     highlights: Callable[..., Observer] = Highlights
 
 
@@ -214,7 +214,8 @@ def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingCont
         collector=factories.collector(config, agent.device),
         logger=logger,
         checkpointer=checkpointer,
-        evaluator=factories.evaluator(run, checkpointer, logger, clock),
+        # a run on a GPU does not depend on its seed alone, so nothing is gained by waiting
+        evaluator=factories.evaluator(run, checkpointer, logger, clock, awaited=agent.device.type == "cpu"),
         clock=clock,
         control=control,
         demonstrations=count,

@@ -170,7 +170,7 @@ class TrainingSession:
             finally:
                 saved = trainer.last_checkpoint  # also what was saved because it failed
         except BaseException as error:
-            self.error = error
+            self.error = _without_frames(error)
             problem = str(error) if isinstance(error, MarioTuiError) else f"{type(error).__name__}: {error}"
             self.snapshot = replace(self.snapshot, status="failed", problem=problem, last_checkpoint=saved)
             self._notices.append(Notice("failed", problem))
@@ -231,3 +231,12 @@ class TrainingSession:
     def _publish(self, trainer: Trainer, status: Status, pause_reason: str = "") -> None:
         self._published_at = time.monotonic()
         self.snapshot = self._camera.take(trainer, status, pause_reason, all_games=self.shows_all_games)
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """The error without its traceback, which the crash log has: it would hold the trainer, with replay and networks.
+
+    This session is among what the frames hold, so that the error would keep it all for as long as the app runs.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

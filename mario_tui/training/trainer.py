@@ -109,9 +109,9 @@ class Trainer:
         return self.evaluator.first_clear
 
     def live_policy(self) -> Policy:
-        """The weights of now as a policy that training does not change any more."""
+        """The weights of now as a policy that training does not change; on the CPU, as no other thread uses a GPU."""
         return Policy(
-            net=copy.deepcopy(self.agent.net).eval(),
+            net=copy.deepcopy(self.agent.net).on("cpu").eval(),
             stage=self.config.stage,
             step=self.step,
             source=f"{self.run_dir.name}, step {self.step:,}",
@@ -184,7 +184,7 @@ class Trainer:
         if self.checkpointer.done:
             yield from self.checkpointer.end()
         yield from self.evaluator.results(self.step)
-        if self.ticks.crossed(config.eval_every_steps):
+        if self.ticks.crossed(config.eval_every_steps) and not self.evaluator.busy:
             snapshot = self._snapshot(full=False, rotates=config.keep_every > 1, evaluated=True)
             self.evaluator.start(snapshot, self.live_policy())
         if self.ticks.crossed(config.save_every):
@@ -243,7 +243,7 @@ class Trainer:
 
     def begin_save(self, *, rotates: bool = False) -> Iterator[Event]:
         """Begins to save, and continues; during a pause it waits. With `rotates` a later checkpoint replaces it."""
-        yield from self.evaluator.results(self.step, all_of_them=True, robust=False)  # they are part of what is saved
+        yield from self.evaluator.results(self.step, before_save=True)
         yield from self.checkpointer.end()
         self.checkpointer.begin(self._snapshot(full=True, rotates=rotates))
         if self.control.paused:
@@ -251,7 +251,7 @@ class Trainer:
 
     def _save_at_the_end(self) -> Iterator[Event]:
         if not self.control.stopping:
-            yield from self.evaluator.results(self.step, all_of_them=True)
+            yield from self.evaluator.results(self.step, at_the_end=True)
         yield from self.checkpointer.save_at_the_end(self.step, lambda full: self._snapshot(full=full))
 
     def _snapshot(self, *, full: bool, rotates: bool = False, evaluated: bool = False) -> Snapshot:

@@ -21,7 +21,7 @@ import psutil
 from mario_tui.errors import MarioTuiError, RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.system import files
-from mario_tui.system.processes import start_module
+from mario_tui.system.processes import go_to_background, start_module
 from mario_tui.video.record import record_replay
 
 CANCEL_SECONDS = 5.0
@@ -46,16 +46,13 @@ class BackgroundRecording:
     def __init__(self, log: ActionLog, output: Path, *, scale: int = 2) -> None:
         self.output = output
         self._outcome: Outcome | None = None
-        # A group, which the terminal's Ctrl+C passes by, but no session of its own: where the scheduler shares the
-        # processor between sessions, it would get as much as the training, however nice it is.
-        group: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {}
         try:
             self._process = start_module(
                 "mario_tui.video.background",
                 environment={"OPENBLAS_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                **group,
+                in_background=True,
             )
         except OSError as error:
             raise RecordingError(f"{output} was not written: no process can be started ({error.strerror})") from error
@@ -116,9 +113,7 @@ class BackgroundRecording:
 
 def main() -> None:
     """What the process runs."""
-    if os.getpgrp() != os.getpid():
-        os.setpgrp()
-    os.nice(NICENESS)
+    go_to_background(NICENESS)
     request = json.loads(sys.stdin.buffer.readline())
     gave_up = threading.Event()
 

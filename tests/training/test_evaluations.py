@@ -4,6 +4,7 @@ import csv
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ import pytest
 import torch
 from torch import nn
 
-from fake_collector import fake_trainer
+from fake_collector import fake_factories, fake_trainer
 from mario_tui import paths
 from mario_tui.agent.policy import Policy, load_policy
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import EvaluationError
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
 from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.system import times
-from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped
-from runs import run_to_end
+from mario_tui.training.evaluator import Evaluator, process_count
+from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped, Warned
+from mario_tui.training.restore import Factories, open_trainer
+from runs import differences, full_state, run_to_end
 
 
 def fingerprint(net: nn.Module) -> float:
@@ -279,3 +284,97 @@ def test_an_evaluation_is_told_to_end_when_training_stops(small) -> None:
     assert isinstance(events[-1], Finished)
     assert ended == [50]
     assert not [event for event in events if isinstance(event, Evaluated)]
+
+
+def unawaited(evaluate: Callable[..., Evaluation]) -> Factories:
+    """As for a training on a GPU: results are taken when they are there."""
+    made = fake_factories(evaluate=evaluate)
+    return replace(made, evaluator=lambda *parts, awaited: Evaluator(*parts, awaited=False, evaluate=evaluate))
+
+
+def test_an_evaluation_that_is_not_awaited_never_stops_the_training(small) -> None:
+    release = threading.Event()
+    asked: list[int] = []
+
+    def evaluate(policy: Policy, **settings: Any) -> Evaluation:
+        asked.append(policy.step)
+        assert release.wait(60)
+        return outcome(3, episodes=10, x=policy.step)
+
+    config = small(network="small", steps=900, eval_every=50, save_every=200, robust_episodes=10)
+    trainer = open_trainer(config, run="free", factories=unawaited(evaluate))
+    told_events: list[Any] = []
+    for event in trainer.run():
+        told_events.append(told(event))
+        if event == Stepped(500):
+            assert asked == [50], "greedy play is left out while that before it goes on"
+            assert ("Saved", 400) in told_events, "nor does it stop a save"
+            assert not [one for one in told_events if one[0] == "evaluated"]
+            release.set()
+        elif event == Stepped(700):
+            for future in [one.result for one in trainer.evaluator._pending]:
+                future.result()  # the results of those begun since are there, too
+    evaluated = [one[1] for one in told_events if one[0] == "evaluated"]
+    assert evaluated[0] == 50
+    assert told_events.index(("evaluated", 50, outcome(3, episodes=10, x=50), False)) < told_events.index(
+        ("Stepped", 800)
+    ), "it is taken as soon as it is there"
+    assert {(one[1], one[3]) for one in told_events if one[0] == "evaluated"} >= {(50, False), (50, True)}
+    assert len(asked) == len(evaluated), "what is under way at the end is waited for"
+
+
+def test_an_evaluation_that_cannot_be_played_is_told_and_left_out(small) -> None:
+    def evaluate(policy: Policy, **settings: Any) -> Evaluation:
+        if policy.step == 50:
+            raise EvaluationError("a process that plays it was killed by signal 9")
+        return outcome(x=policy.step)
+
+    events = run_to_end(fake_trainer(small(network="small", steps=120, eval_every=50), run="given", evaluate=evaluate))
+    assert [event.step for event in events if isinstance(event, Evaluated)] == [100]
+    (warned,) = [event for event in events if isinstance(event, Warned)]
+    assert (warned.step, warned.text) == (
+        70,
+        "an evaluation of step 50 was given up: a process that plays it was killed by signal 9",
+    )
+    assert warned.text in (paths.run_dir("given") / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("cores", "envs", "workers", "free_gb", "processes"),
+    [
+        (2, 4, 0, 8, 1),  # a core for the games, and one to learn: none is left
+        (1, 4, 0, 8, 1),
+        (8, 4, 0, 64, 3),
+        (16, 32, 0, 64, 1),
+        (16, 32, 8, 64, 7),
+        (64, 4, 0, 64, 8),
+        (64, 4, 0, 7, 4),
+        (64, 4, 0, 1, 0),
+    ],
+)
+def test_evaluations_get_the_cores_that_are_left(
+    cores: int, envs: int, workers: int, free_gb: int, processes: int
+) -> None:
+    config = TrainingConfig(envs=envs, workers=workers)
+    assert process_count(config, cores, free_gb * 10**9) == processes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("free_gb", [1, 8])
+def test_evaluations_in_processes_or_threads_change_no_bit_of_a_run(
+    small, free_gb: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run with real games, which ends in the middle of an evaluation that is then waited for."""
+    monkeypatch.setattr("mario_tui.system.free_memory.free_bytes", lambda: free_gb * 10**9)
+    config = small(network="small", steps=130, eval_every=50, robust_episodes=2, sticky=0.25, stall_steps=40)
+    trainers = [
+        open_trainer(config, run=f"run-{number}", factories=factories)
+        for number, factories in enumerate((Factories(evaluator=Evaluator), Factories()))
+    ]
+    runs, states = [], []
+    for trainer in trainers:
+        runs.append([told(event) for event in run_to_end(trainer) if not isinstance(event, Saved | Finished)])
+        states.append(full_state(trainer))
+    assert runs[0] == runs[1]
+    assert [one[1] for one in runs[1] if one[0] == "evaluated"] == [50, 100]
+    assert not differences(*states)

@@ -5,8 +5,11 @@ import tracemalloc
 
 import psutil
 import pytest
+import torch
 
 from fake_collector import FakeVectorEnv, fake_trainer
+from mario_tui.agent.mario import Mario
+from mario_tui.agent.network import MarioNet
 from mario_tui.agent.replay import Replay
 from mario_tui.training.events import Stepped
 
@@ -49,3 +52,20 @@ def test_the_agent_as_it_is_now_is_a_copy_of_weights_alone(small, precision: str
     policies = trainer.live_policy(), trainer.live_policy()
     assert replays() == before
     assert policies[0].net is not policies[1].net
+
+
+def test_no_thread_but_the_trainers_is_given_what_is_on_a_gpu(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = fake_trainer(small(steps=20), run="elsewhere")
+    trainer.agent = Mario(trainer.config, torch.device("meta"))
+    brought: list[tuple[str, str]] = []
+
+    def on(net: MarioNet, device: torch.device | str) -> MarioNet:
+        brought.append((next(net.parameters()).device.type, str(device)))
+        return net.to_empty(device=device)
+
+    monkeypatch.setattr(MarioNet, "on", on)
+    policy = trainer.live_policy()
+    trainer.close()
+    assert brought == [("meta", "cpu")]
+    assert {one.device.type for one in policy.net.state_dict().values()} == {"cpu"}
+    assert next(trainer.agent.net.parameters()).device.type == "meta"

@@ -1,8 +1,10 @@
 """A session trains in a thread, and tells about it in snapshots that never change."""
 
 import contextlib
+import gc
 import json
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError
 from functools import partial
@@ -13,6 +15,7 @@ import torch
 
 from fake_collector import fake_factories
 from mario_tui import paths
+from mario_tui.agent.mario import Mario
 from mario_tui.config import load_toml
 from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.store import checkpoint, lookup
@@ -173,6 +176,26 @@ def test_what_cannot_start_fails_in_one_line(small, home) -> None:
     assert session.snapshot.status == "failed"
     assert "exists" in session.snapshot.problem
     assert [notice.kind for notice in session.notices()] == ["failed"]
+
+
+def test_a_training_that_failed_leaves_its_replay_to_the_next(small, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Callable[[], object]] = []
+
+    def learn(agent: Mario, *_: object) -> None:
+        seen.append(weakref.ref(agent.memory))
+        try:
+            raise ValueError("the cause")
+        except ValueError as error:
+            raise RuntimeError("cannot learn") from error
+
+    monkeypatch.setattr(Mario, "learn", learn)
+    session = TrainingSession(small(), run="failed", factories=fake_factories())
+    session.start()
+    assert session.join(120)
+    assert session.snapshot.problem == "RuntimeError: cannot learn"
+    assert "the cause" in next(paths.run_dir("failed").glob("crash-*.log")).read_text()
+    gc.collect()
+    assert seen[0]() is None, "the app keeps the session, but nothing of what it trained"
 
 
 def test_a_session_that_never_started_joins_at_once(small) -> None:
