@@ -12,7 +12,6 @@ Mario's death.
 import argparse
 import time
 from ast import literal_eval
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -69,7 +68,7 @@ def main() -> None:
             began = time.perf_counter()
             index = rng.choice(seen, student.config.batch_size)
             batch = memory.transitions_at(index)
-            student.optimizer.update(replace(batch, r_t=targets[index] / units).transitions)
+            student.optimizer.update(batch._replace(r_t=targets[index] / units))
             seconds += time.perf_counter() - began
         errors = []
         with torch.no_grad():

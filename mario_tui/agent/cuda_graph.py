@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from mario_tui.store.untrusted import one_line_error
+
 _WARM_UP_CALLS = 3
 
 
@@ -19,7 +21,13 @@ class Recorder(Protocol):
         """Does the work as it is, in the way that a recording needs to have been prepared."""
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Records the work without doing it; what it returns does it, again and again."""
+        """Records the work without doing it; what it returns does it, again and again.
+
+        Raises RuntimeError if it cannot be recorded; nothing was done then.
+        """
+
+    def synchronize(self) -> None:
+        """Waits for the device; raises RuntimeError if it is lost."""
 
 
 class CudaGraphs:
@@ -43,6 +51,8 @@ class CudaGraphs:
         stream: Any = torch.cuda.Stream(self._device)
         with (
             torch.cuda.device(self._device),
+            # a recording that fails leaves the thread on its stream; this brings back the one that it was on
+            torch.cuda.stream(torch.cuda.current_stream(self._device)),
             # evaluations play in other threads
             torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
         ):
@@ -54,37 +64,55 @@ class CudaGraphs:
 
         return replay
 
+    def synchronize(self) -> None:
+        torch.cuda.synchronize(self._device)
+
 
 class GraphedUpdate:
-    """Calls a function of tensors: a few times as it is, then by a recording of it. The results are the same.
+    """Calls a function of a tensor: a few times as it is, then by a recording of it. The results are the same.
 
-    Every call must bring tensors of the same shapes and types.
+    Every call must bring a tensor of the same shape and type. Where the function cannot be recorded, it is called as it
+    is from then on.
 
     Args:
-        function: reads its arguments and changes networks and optimizer in place; it may not wait for the device.
+        function: reads its argument and changes networks and optimizer in place; it may not wait for the device.
         recorder: CudaGraphs, or in tests something that needs no GPU.
+
+    Attributes:
+        problem: why it could not be recorded, one line; "" if it can.
     """
 
-    def __init__(self, function: Callable[..., tuple[Tensor, ...]], recorder: Recorder) -> None:
+    def __init__(self, function: Callable[[Tensor], tuple[Tensor, ...]], recorder: Recorder) -> None:
+        self.problem = ""
         self._function = function
         self._recorder = recorder
         self._calls = 0
-        self._inputs: tuple[Tensor, ...] = ()
+        self._input: Tensor | None = None
         self._outputs: tuple[Tensor, ...] = ()
         self._replay: Callable[[], None] | None = None
 
-    def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        if not self._inputs:
-            self._inputs = tuple(argument.clone() for argument in arguments)
-        for ours, theirs in zip(self._inputs, arguments, strict=True):
-            ours.copy_(theirs, non_blocking=True)
+    def __call__(self, argument: Tensor) -> tuple[Tensor, ...]:
+        if self.problem:
+            return self._function(argument)
+        if self._input is None:
+            self._input = torch.empty_like(argument)
+        self._input.copy_(argument, non_blocking=True)
         self._calls += 1
         if self._calls <= _WARM_UP_CALLS:
             self._recorder.warm_up(self._run)
         else:
-            self._replay = self._replay or self._recorder.record(self._run)
+            self._replay = self._replay or self._record()
             self._replay()
         return tuple(output.clone() for output in self._outputs)
 
+    def _record(self) -> Callable[[], None]:
+        try:
+            return self._recorder.record(self._run)
+        except RuntimeError as error:
+            self.problem = one_line_error(error)
+        self._recorder.synchronize()  # raises if the device is lost, which is no matter of recording
+        return self._run
+
     def _run(self) -> None:
-        self._outputs = self._function(*self._inputs)
+        assert self._input is not None
+        self._outputs = self._function(self._input)

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mario_tui.agent.replay import DEMONSTRATED, Batch, Replay
+from mario_tui.agent.replay import Replay
+from mario_tui.agent.replay_draw import DEMONSTRATED, Draw
 from mario_tui.grey_frames import FRAME_SHAPE
 
 
@@ -74,43 +75,40 @@ class Demonstrations(Replay):
     def ready(self) -> bool:
         return True
 
-    def draw(self, batch_size: int) -> Tensor:
+    def _draw_rows(self, batches: int, size: int) -> np.ndarray:
         if self.priorities:
-            return super().draw(batch_size)
-        drawn = torch.randint(len(self._usable_rows), (batch_size,), generator=self._generator)
-        return torch.from_numpy(self._usable_rows[drawn.numpy()])
+            return super()._draw_rows(batches, size)
+        drawn = torch.randint(len(self._usable_rows), (batches, size), generator=self._generator)
+        rows: np.ndarray = self._usable_rows[drawn.numpy()]
+        return rows
 
     def _sampleable(self) -> np.ndarray:
         sampleable: np.ndarray = super()._sampleable() & self._usable[:, None]
         return sampleable
 
-    def sample_with(self, own: Replay) -> Batch:
-        """A batch of the agent's own transitions, followed by demonstrated ones.
+    def draw_with(self, own: Replay, batches: int = 1) -> Draw:
+        """Batches of the agent's own transitions, followed by demonstrated ones, whose frames count on from its own.
 
         If `share` of a batch is no whole number, it is rounded up or down at random, so that the mean is right.
 
         With priorities the importance-sampling weights correct the probabilities within each of the two buffers, and
         leave the share as it is: before scaling, a transition of mean probability in its own buffer has the weight 1.
         """
+        return Draw.joined([self._batch_with(own) for _ in range(batches)])
+
+    def _batch_with(self, own: Replay) -> Draw:
         chance = float(torch.rand(1, generator=self._generator, dtype=torch.float64))
         theirs = int(self.share * own.batch_size + chance)
         counts = ((own, own.batch_size - theirs), (self, theirs))
-        parts = [(replay, replay.sample(count)) for replay, count in counts if count]
-        batch = Batch.joined([part for _, part in parts])
+        parts = [(replay, replay.draw(1, count)) for replay, count in counts if count]
+        batch = Draw.side_by_side([part.of_rows_after(own.rows) if one is self else part for one, part in parts])
         if not self.priorities:
             return batch
         likelier = np.concatenate(
-            [replay.priorities.oversampling(part.index.numpy()) for replay, part in parts if replay.priorities]
+            [replay.priorities.oversampling(part.index) for replay, part in parts if replay.priorities], axis=1
         )
         weight = likelier**-self.priorities.beta
-        return replace(batch, weight=torch.from_numpy(weight / np.max(weight)).to(self.device))
-
-    def update_priorities_with(self, own: Replay, batch: Batch, td_errors: Tensor) -> None:
-        """`Replay.update_priorities` of both, with a batch of `sample_with`."""
-        count = int((batch.source != self.source).sum())
-        for replay, part in ((own, slice(count)), (self, slice(count, None))):
-            if len(batch.source[part]):
-                replay.update_priorities(batch[part], td_errors[part])
+        return replace(batch, weight=weight / np.max(weight))
 
     def state_dict(self) -> dict[str, Any]:
         """The random state and the priorities; not the rows, which come from playing the games again."""

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from mario_tui.agent import loss
-from mario_tui.agent.cuda_graph import CudaGraphs
+from mario_tui.agent.cuda_graph import CudaGraphs, GraphedUpdate, Recorder
 from mario_tui.agent.demo_replay import Demonstrations
 from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, per_actor_exponents
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.optimizer import NetworkOptimizer
-from mario_tui.agent.replay import Batch, Replay
+from mario_tui.agent.replay import Replay
+from mario_tui.agent.replay_draw import Draw, unpacked
 from mario_tui.agent.runtime import resolve_precision
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig
@@ -52,6 +53,11 @@ class Mario:
         device: where its networks and its replay buffer are.
         spec: what fixes its network, by default what `config` says.
         loss_name: its learning rule, a name in LOSSES.
+        recorder: records an update once, to start it with one call from then on; CudaGraphs by default, on a GPU and
+            where `config` says so. Without one every operation of every update is started by itself.
+
+    Attributes:
+        recording_problem: why updates are not recorded although they should be, one line; "" if they are.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Mario:
         *,
         spec: AgentSpec | None = None,
         loss_name: str = "double_dqn",
+        recorder: Recorder | None = None,
     ) -> None:
         self.config = config
         self.spec = spec or AgentSpec.from_config(config)
@@ -70,6 +77,8 @@ class Mario:
             torch.manual_seed(int(seeds[0]))
             self.net = MarioNet(self.spec).on(self.device)
         self.loss = LOSSES[loss_name]
+        if recorder is None and config.graph and self.device.type == "cuda":
+            recorder = CudaGraphs(self.device)
         self.optimizer = NetworkOptimizer(
             self.net,
             lambda net, batch: self.loss(net, batch, self.config),
@@ -77,8 +86,9 @@ class Mario:
             dtype=resolve_precision(config.precision, self.device),
             # on Apple's GPUs the fused one passed over `found_inf` before PyTorch 2.14, and is not tried since
             fused=self.device.type != "mps",
-            recorder=CudaGraphs(self.device) if config.graph and self.device.type == "cuda" else None,
+            recorded=recorder is not None,
         )
+        self._graphed = GraphedUpdate(self._update, recorder) if recorder else None
         self.memory = Replay(
             config.replay_size,
             envs=config.envs,
@@ -152,18 +162,17 @@ class Mario:
         """Stores one step of each game; see `Replay.add` for shapes."""
         self.memory.add(frame, action, reward, terminated, first, last)
 
-    def recall(self) -> Batch:
-        """A batch of transitions from memory, and from the demonstrations if there are any."""
+    def recall(self, batches: int = 1) -> Draw:
+        """Batches of transitions from memory, and from the demonstrations if there are any."""
         if self.demonstrations is not None:
-            return self.demonstrations.sample_with(self.memory)
-        return self.memory.sample()
+            return self.demonstrations.draw_with(self.memory, batches)
+        return self.memory.draw(batches)
 
-    def update_priorities(self, batch: Batch, td_error: Tensor) -> None:
-        """Sets the priorities of a batch from its TD errors, (B,) float32."""
-        if self.demonstrations is not None:
-            self.demonstrations.update_priorities_with(self.memory, batch, td_error)
-        else:
-            self.memory.update_priorities(batch, td_error)
+    def update_priorities(self, draw: Draw, td_errors: Tensor) -> None:
+        """Sets the priorities of what was recalled by its TD errors, (N, B) float32."""
+        for replay in (self.memory, self.demonstrations):
+            if replay is not None:
+                replay.update_priorities(draw, td_errors)
 
     # Learning.
 
@@ -179,19 +188,37 @@ class Mario:
             self.sync_q_target()
         learn_from = max(before, self.burn_in_until - 1)
         due = self.curr_step // self.config.learn_every - learn_from // self.config.learn_every
-        return [self.update(mark) for _ in range(due) if self.memory.ready]
+        return self.update(due, mark) if due > 0 and self.memory.ready else []
 
-    def update(self, mark: Callable[[str], None] = lambda phase: None) -> Update:
-        """One update of the online network with a batch from memory."""
-        batch = self.recall()
+    def update(self, count: int = 1, mark: Callable[[str], None] = lambda phase: None) -> list[Update]:
+        """So many updates of the online network, each with another batch from memory.
+
+        All batches are drawn before the first update, with the priorities of then, so that a GPU is waited for once.
+        """
+        draw = self.recall(count)
+        batches = draw.to(self.device)
         mark("sample")
-        result = self.optimizer.update(batch.transitions)
-        self.update_priorities(batch, result.td_error.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0))
-        self.updates += 1
-        if self.config.average_updates and self.updates % AVERAGE_EVERY == 0:
-            self.average()
+        updates, td_errors = [], []
+        for batch in batches:
+            loss, q, td_error, skipped = (self._graphed or self._update)(batch)
+            updates.append(Update(q=q, loss=loss, skipped=skipped))
+            td_errors.append(td_error)
+            self.updates += 1
+            if self.config.average_updates and self.updates % AVERAGE_EVERY == 0:
+                self.average()
+        self.update_priorities(draw, torch.stack(td_errors))
         mark("update")
-        return Update(q=result.q.mean(), loss=result.loss, skipped=self.optimizer.skipped)
+        return updates
+
+    def _update(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Learns from a row of `Draw.to`; waits for nothing, so that a CUDA graph can hold it."""
+        shown = self.demonstrations.frames if self.demonstrations is not None else None
+        loss, q, td_error = self.optimizer.update(unpacked(batch, self.spec.frame_stack, self.memory.frames, shown))
+        return loss, q.mean(), td_error.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0), self.optimizer.skipped
+
+    @property
+    def recording_problem(self) -> str:
+        return self._graphed.problem if self._graphed else ""
 
     def td_estimate(self, state: Tensor, action: Tensor) -> Tensor:
         """Q_online(s, a): (B,) float32."""

@@ -1,4 +1,4 @@
-"""One update of a network: gradient, check, step. Number format and CUDA graph are this file's affair alone."""
+"""One update of a network: gradient, check, step. The number format is this file's affair alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mario_tui.agent.cuda_graph import GraphedUpdate, Recorder
 from mario_tui.agent.loss import LossResult, Transitions
 from mario_tui.agent.network import MarioNet
 
@@ -25,7 +24,8 @@ class NetworkOptimizer:
         dtype: what updates are computed in. In bfloat16 they use a copy of the network, `learning_net`, while
             parameters and moments stay float32: small steps would be lost otherwise (Micikevicius et al. 2018, Mixed
             Precision Training, section 3.1).
-        recorder: records an update once, to start it with one call from then on; None starts every operation anew.
+        recorded: whether updates are recorded as a CUDA graph, to be done again and again: the learning rate and the
+            step count are then tensors on the device, which a recording reads anew each time.
         fused: whether Adam is one kernel, which looks itself at what is finite; otherwise every update waits for that.
     """
 
@@ -36,23 +36,23 @@ class NetworkOptimizer:
         *,
         learning_rate: float,
         dtype: torch.dtype = torch.float32,
-        recorder: Recorder | None = None,
+        recorded: bool = False,
         fused: bool = True,
     ) -> None:
         self.net = self.learning_net = net
-        self._loss, self._recorder, self._fused = loss, recorder, fused
-        self.adam = torch.optim.Adam(
-            net.online.parameters(), lr=learning_rate, fused=fused, capturable=recorder is not None
-        )
+        self._loss, self._fused = loss, fused
+        device = next(net.parameters()).device
+        self._rate: float | Tensor = torch.tensor(learning_rate, device=device) if recorded else learning_rate
+        self.adam = torch.optim.Adam(net.online.parameters(), lr=learning_rate, fused=fused, capturable=recorded)
+        self._use_rate()
         if dtype == torch.bfloat16:
             self.learning_net = net.low_precision()
             for parameter in net.online.parameters():
                 parameter.grad = torch.zeros_like(parameter)
         # 1 if an update is to change nothing
-        self._skip = torch.zeros((), device=next(net.parameters()).device)
+        self._skip = torch.zeros((), device=device)
         if fused:  # Adam looks at it without waiting for the device
             self.adam.found_inf = self._skip  # type: ignore[attr-defined]
-        self._graphed = self._new_graph()
 
     @property
     def nets(self) -> tuple[MarioNet, ...]:
@@ -66,10 +66,7 @@ class NetworkOptimizer:
 
     def update(self, batch: Transitions) -> LossResult:
         """One step on a batch; returns the loss, estimates and errors from before it, without gradients."""
-        return LossResult(*(self._graphed or self._update)(*batch))
-
-    def _update(self, *batch: Tensor) -> tuple[Tensor, ...]:
-        loss, q, td_error = self._loss(self.learning_net, Transitions(*batch))
+        loss, q, td_error = self._loss(self.learning_net, batch)
         self.learning_net.online.zero_grad()
         loss.backward()
         self._check_finite(loss)
@@ -77,7 +74,7 @@ class NetworkOptimizer:
             self._step()
         else:
             self._step_in_float32()
-        return loss.detach(), q, td_error
+        return LossResult(loss.detach(), q, td_error)
 
     def _step(self) -> None:
         if self._fused or not self._skip:
@@ -101,12 +98,15 @@ class NetworkOptimizer:
 
     def set_learning_rate(self, rate: float) -> None:
         """From the next update on."""
-        for group in self.adam.param_groups:
-            group["lr"] = rate
-        self._graphed = self._new_graph()  # a recording holds the rate that it was made with
+        if isinstance(self._rate, Tensor):
+            self._rate.fill_(rate)
+        else:
+            self._rate = rate
+        self._use_rate()
 
-    def _new_graph(self) -> GraphedUpdate | None:
-        return GraphedUpdate(self._update, self._recorder) if self._recorder else None
+    def _use_rate(self) -> None:
+        for group in self.adam.param_groups:
+            group["lr"] = self._rate
 
     def moments(self) -> list[Tensor]:
         """Adam's moments and step counts."""
@@ -119,3 +119,4 @@ class NetworkOptimizer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from a state of `state_dict`."""
         self.adam.load_state_dict(state)
+        self._use_rate()  # which was copied

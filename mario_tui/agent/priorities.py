@@ -36,30 +36,32 @@ class Priorities:
 
     def update(self, rows: np.ndarray, td_errors: np.ndarray) -> None:
         """Sets the priorities of rows from their TD errors, (B,) float32; of those that have left it stays 0."""
+        if not len(rows):
+            return
         values = ((np.abs(td_errors) + self._SMALLEST) ** self.alpha).astype(np.float32)
         self.largest = np.maximum(self.largest, np.max(values))
         still_there = self.values[rows] > 0
         self._set(rows[still_there], values[still_there])
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> np.ndarray:
-        """Stratified sampling, one row from each of `batch_size` equal parts of the sum: (B,) int64."""
+    def draw(self, batches: int, size: int, generator: torch.Generator) -> np.ndarray:
+        """Stratified sampling, in a batch one row from each of `size` equal parts of the sum: (batches, size) int64."""
         total = self._tree.query(0, self.rows)
-        part = torch.rand(batch_size, generator=generator, dtype=torch.float64) + torch.arange(batch_size)
-        index = self._tree.scan_lower_bound((part * (total / batch_size)).float().numpy())
+        part = torch.rand((batches, size), generator=generator, dtype=torch.float64) + torch.arange(size)
+        index = self._tree.scan_lower_bound((part * (total / size)).float().reshape(-1).numpy())
         rows = np.minimum(np.asarray(index, dtype=np.int64), self.rows - 1)
         missed = self.values[rows] == 0  # by rounding: the nearest possible row takes its place
         if missed.any():
             possible = np.flatnonzero(self.values)
             rows[missed] = possible[np.searchsorted(possible, rows[missed]).clip(max=len(possible) - 1)]
-        return rows
+        return rows.reshape(batches, size)
 
     def weights(self, rows: np.ndarray) -> np.ndarray:
-        """Importance-sampling weights of sampled rows, scaled so that the largest is 1: (B,) float32."""
+        """Importance-sampling weights of sampled rows, (..., B): float32, the largest of each batch is 1."""
         weights = self.values[rows] ** -self.beta
-        return np.asarray(weights / np.max(weights), dtype=np.float32)
+        return np.asarray(weights / np.max(weights, axis=-1, keepdims=True), dtype=np.float32)
 
     def oversampling(self, rows: np.ndarray) -> np.ndarray:
-        """The rows' probabilities, as multiples of those of uniform sampling: (B,) float32."""
+        """The rows' probabilities, as multiples of those of uniform sampling: float32."""
         mean = self._tree.query(0, self.rows) / np.count_nonzero(self.values)
         return np.asarray(self.values[rows] / mean, dtype=np.float32)
 

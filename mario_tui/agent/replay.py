@@ -10,30 +10,25 @@ of the row before.
 With n-step returns (Sutton 1988, Learning to Predict by the Methods of Temporal Differences) r_t is the discounted sum
 of the next n rewards, and s_t the observation n steps later, or the episode's final one.
 
-Where torchrl ends and this project begins. torchrl: `TensorDictReplayBuffer` with `LazyTensorStorage` and its
-round-robin writer keeps the rows, moves the cursor and runs the sampling; `Priorities` stand on its sum tree. This
-project: which rows may be sampled (`TransitionSampler` asks `Replay.draw`), and how a row becomes a transition
-(`Replay._assemble`). The few columns that decide both are in numpy arrays beside the storage, too: looking them up
-there costs a fraction and never waits for a GPU.
+Where torchrl ends and this project begins. torchrl: `TensorStorage` keeps the frames, and `Priorities` stand on its sum
+tree. This project: which rows may be sampled, and how a row becomes a transition (`Replay.draw`). What decides both is
+in numpy arrays beside the storage: it is looked up there without a device being waited for.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
-from tensordict import TensorDict
 from torch import Tensor
 from torchrl import torchrl_logger
-from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
-from torchrl.data.replay_buffers.samplers import RandomSampler
+from torchrl.data import TensorStorage
 
 from mario_tui.agent.loss import Transitions
 from mario_tui.agent.priorities import Priorities
+from mario_tui.agent.replay_draw import OWN, Draw, unpacked
 from mario_tui.agent.replay_games import regroup
 from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.errors import InputError
@@ -42,60 +37,20 @@ from mario_tui.system import free_memory
 
 torchrl_logger.setLevel(logging.WARNING)  # it announces every storage on the terminal
 
-# frame, action, reward, terminated, first, last, and the index that torchrl adds
-STORED_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1] + 1 + 4 + 1 + 1 + 1 + 8
-# and the numpy columns of reward, terminated, first and last
-ROW_BYTES = STORED_BYTES + 4 + 1 + 1 + 1
+_KINDS = {
+    "frame": torch.uint8,
+    "action": torch.uint8,
+    "reward": torch.float32,
+    "terminated": torch.bool,
+    "first": torch.bool,
+    "last": torch.bool,
+}
+_ROWS_AT_ONCE = 4096  # of a replay that is loaded: on a GPU there is no room for all of it twice
+FRAME_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1]
+# a frame, and the numpy columns beside it
+ROW_BYTES = FRAME_BYTES + 1 + 4 + 1 + 1 + 1
 # a row's priority, and its part of a sum tree of at most four times as many nodes
 PRIORITY_BYTES = 4 + 4 * 4
-
-OWN, DEMONSTRATED = 0, 1
-"""Whose a transition is: the agent's, or a demonstration's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A sample of B transitions.
-
-    s_tm1, a_tm1, r_t, discount_t, s_t, weight: as in `loss.Transitions`; index: (B,) int64 on the CPU, the rows they
-    begin in; source: (B,) uint8 on the CPU, whose they are: OWN or DEMONSTRATED.
-    """
-
-    s_tm1: Tensor
-    a_tm1: Tensor
-    r_t: Tensor
-    discount_t: Tensor
-    s_t: Tensor
-    weight: Tensor
-    index: Tensor
-    source: Tensor
-
-    @property
-    def transitions(self) -> Transitions:
-        """What the learning rule takes of it."""
-        return Transitions(self.s_tm1, self.a_tm1, self.r_t, self.discount_t, self.s_t, self.weight)
-
-    def __getitem__(self, part: slice) -> Batch:
-        """A part of the transitions."""
-        return Batch(*(getattr(self, field.name)[part] for field in fields(self)))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Batch]) -> Batch:
-        """The transitions of several batches, one after the other."""
-        if len(parts) == 1:
-            return parts[0]
-        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
-
-
-class TransitionSampler(RandomSampler):
-    """Lets a replay choose the rows."""
-
-    def __init__(self, replay: Replay) -> None:
-        super().__init__()
-        self._replay = replay
-
-    def sample(self, storage: Any, batch_size: int) -> tuple[Tensor, dict]:
-        return self._replay.draw(batch_size), {}
 
 
 class Replay:
@@ -148,20 +103,37 @@ class Replay:
         self._generator = torch.Generator().manual_seed(seed)
         # compilable: not shared with other processes. Otherwise its counters would be semaphores of the system, which
         # need /dev/shm, and some containers have none.
-        self._buffer = TensorDictReplayBuffer(
-            storage=LazyTensorStorage(self.rows, device=self.device, compilable=True),
-            sampler=TransitionSampler(self),
-            batch_size=batch_size,
+        self._storage = TensorStorage(
+            torch.empty((self.rows, *FRAME_SHAPE), dtype=torch.uint8, device=self.device),
+            device=self.device,
             compilable=True,
         )
-        # columns of the storage again, by tick
-        self._first = np.zeros((self.ticks, envs), dtype=bool)
-        self._last = np.zeros((self.ticks, envs), dtype=bool)
+        # the other columns, by tick
+        self._action = np.zeros((self.ticks, envs), dtype=np.uint8)
         self._reward = np.zeros((self.ticks, envs), dtype=np.float32)
         self._terminated = np.zeros((self.ticks, envs), dtype=bool)
+        self._first = np.zeros((self.ticks, envs), dtype=bool)
+        self._last = np.zeros((self.ticks, envs), dtype=bool)
         self.priorities = Priorities(self.rows, alpha, beta) if alpha else None
-        self._pending_priorities: tuple[np.ndarray, Tensor] | None = None  # rows and TD errors of the last update
+        self._pending_priorities: tuple[Draw, Tensor] | None = None  # the last one, with its TD errors
         self._snapshot: FrameSnapshot | None = None
+
+    @property
+    def frames(self) -> Tensor:
+        """(rows, 84, 84) uint8, at the same address as long as the replay lives."""
+        frames: Tensor = self._storage.get(slice(None))
+        return frames
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        """What is kept beside the frames, under the names in `state_dict`: views, (rows,)."""
+        columns: dict[str, np.ndarray] = {
+            "action": self._action,
+            "reward": self._reward,
+            "terminated": self._terminated,
+            "first": self._first,
+            "last": self._last,
+        }
+        return {name: column.reshape(-1) for name, column in columns.items()}
 
     def ticks_of(self, envs: int) -> int:
         """The ticks that a buffer of this capacity holds with so many games."""
@@ -189,7 +161,7 @@ class Replay:
     @property
     def missing_bytes(self) -> int:
         """Bytes of storage that will be in use besides when it is full."""
-        return (self.rows - min(self.tick, self.ticks) * self.envs) * self.row_bytes
+        return (self.rows - self._held) * self.row_bytes
 
     def add(
         self,
@@ -218,25 +190,13 @@ class Replay:
             self.transitions -= int((~self._last[slot]).sum())
             if self._snapshot:
                 self._snapshot.preserve(slot)
-        self._first[slot] = first
-        self._last[slot] = last
+        self._action[slot] = action
         self._reward[slot] = reward
         self._terminated[slot] = terminated
+        self._first[slot] = first
+        self._last[slot] = last
         self.transitions += int((~self._last[slot]).sum())
-        self._buffer.extend(
-            TensorDict(
-                {
-                    "frame": frame,
-                    "action": torch.as_tensor(action, dtype=torch.uint8),
-                    "reward": torch.as_tensor(reward, dtype=torch.float32),
-                    "terminated": torch.as_tensor(terminated),
-                    "first": torch.as_tensor(first),
-                    "last": torch.as_tensor(last),
-                },
-                batch_size=[self.envs],
-                device=self.device,
-            )
-        )
+        self._storage.set(slice(slot * self.envs, (slot + 1) * self.envs), frame.to(self.device))
         low, _ = self._sampling_range()
         self.tick += 1
         if self.priorities:
@@ -255,18 +215,19 @@ class Replay:
     def _tick_rows(self, tick: int) -> np.ndarray:
         return tick % self.ticks * self.envs + np.arange(self.envs)
 
-    def sample(self, batch_size: int | None = None) -> Batch:
-        """So many transitions, a batch by default, with replacement; raises ValueError if there is none yet."""
+    def draw(self, batches: int = 1, size: int | None = None) -> Draw:
+        """So many batches of so many transitions, `batch_size` by default, with replacement.
+
+        Raises ValueError if there is no transition yet.
+        """
         if not self.ready:
             raise ValueError("the replay holds no whole transition yet")
-        if batch_size is not None:  # torchrl would warn about a size other than its own
-            return self.transitions_at(self.draw(batch_size).numpy())
-        rows = self._buffer.sample()
-        return self._assemble(rows["index"].cpu().numpy(), rows)
+        self._apply_priorities()
+        return self._described(self._draw_rows(batches, size or self.batch_size))
 
-    def transitions_at(self, index: np.ndarray) -> Batch:
-        """The transitions that begin at these rows of the storage (see `sampleable`)."""
-        return self._assemble(index, self._buffer[torch.as_tensor(index)])
+    def transitions_at(self, index: np.ndarray) -> Transitions:
+        """The transitions that begin at these rows of the storage, (B,) int64 (see `sampleable`)."""
+        return unpacked(self._described(index[None]).to(self.device)[0], self.depth, self.frames)
 
     def sampleable(self) -> np.ndarray:
         """The rows that begin a whole transition, the oldest tick first."""
@@ -274,19 +235,18 @@ class Replay:
         ticks, envs = np.nonzero(self._sampleable())
         return (order[ticks] % self.ticks) * self.envs + envs
 
-    def draw(self, batch_size: int) -> Tensor:
-        """The rows of a sample, (B,) int64; final frames begin no transition and are drawn again."""
+    def _draw_rows(self, batches: int, size: int) -> np.ndarray:
+        """The rows of a draw, (batches, size) int64; final frames begin no transition and are drawn again."""
         if self.priorities:
-            self._apply_priorities()
-            return torch.from_numpy(self.priorities.draw(batch_size, self._generator))
+            return self.priorities.draw(batches, size, self._generator)
         low, high = self._sampling_range()
-        index = np.empty(batch_size, dtype=np.int64)
-        missing = np.arange(batch_size)
+        index = np.empty(batches * size, dtype=np.int64)
+        missing = np.arange(len(index))
         while len(missing):
             drawn = torch.randint(low * self.envs, high * self.envs, (len(missing),), generator=self._generator)
             index[missing] = drawn.numpy() % self.rows
             missing = missing[self._last.reshape(-1)[index[missing]]]
-        return torch.from_numpy(index)
+        return index.reshape(batches, size)
 
     def _sampling_range(self) -> tuple[int, int]:
         """The ticks at which transitions can begin: the newest have no s_t yet, the oldest lack their history."""
@@ -306,73 +266,68 @@ class Replay:
         order = np.arange(max(self.tick - self.ticks, 0), self.tick)
         return ~self._last[order % self.ticks] & ((order >= low) & (order < high))[:, None]
 
-    def _assemble(self, index: np.ndarray, rows: TensorDict) -> Batch:
-        """The transitions that begin in the rows at `index`: (B,) int64."""
+    def _described(self, index: np.ndarray) -> Draw:
+        """The transitions that begin in the rows at `index`: (N, B) int64."""
         last, rewards, terminated = (column.reshape(-1) for column in (self._last, self._reward, self._terminated))
-        row, going_on = index, np.ones(len(index), dtype=bool)
-        reward = np.zeros(len(index), dtype=np.float32)
-        done = np.zeros(len(index), dtype=bool)
-        steps = np.zeros(len(index), dtype=np.int64)
+        row, going_on = index, np.ones(index.shape, dtype=bool)
+        reward = np.zeros(index.shape, dtype=np.float32)
+        done = np.zeros(index.shape, dtype=bool)
+        steps = np.zeros(index.shape, dtype=np.int64)
         for power in self._powers[:-1]:
             reward += power * rewards[row] * going_on
             done |= terminated[row] & going_on
             steps += going_on
             row = np.where(going_on, (row + self.envs) % self.rows, row)
             going_on &= ~last[row]
-        stacks = torch.from_numpy(np.concatenate((self._stack_rows(index), self._stack_rows(row))))
-        frames = self._frames().index_select(0, stacks.reshape(-1).to(self.device))
-        states = frames.reshape(2, len(index), self.depth, *FRAME_SHAPE)
-        discount = self._powers[steps] * ~done  # nothing can be expected after a terminal s_t
-        return Batch(
-            s_tm1=states[0],
-            a_tm1=rows["action"].long(),
-            r_t=torch.from_numpy(reward).to(self.device),
-            discount_t=torch.from_numpy(discount).to(self.device),
-            s_t=states[1],
-            weight=self._weights(index),
-            index=torch.from_numpy(index),
-            source=torch.full((len(index),), self.source, dtype=torch.uint8),
+        return Draw(
+            frames=self._stack_rows(np.stack((index, row), axis=1)),
+            a_tm1=self._action.reshape(-1)[index].astype(np.int32),
+            r_t=reward,
+            discount_t=self._powers[steps] * ~done,  # nothing can be expected after a terminal s_t
+            weight=self.priorities.weights(index) if self.priorities else np.ones(index.shape, dtype=np.float32),
+            index=index,
+            source=np.full(index.shape, self.source, dtype=np.uint8),
         )
 
-    def _weights(self, index: np.ndarray) -> Tensor:
-        if not self.priorities:
-            return torch.ones(len(index), device=self.device)
-        return torch.from_numpy(self.priorities.weights(index)).to(self.device)
-
-    def update_priorities(self, batch: Batch, td_errors: Tensor) -> None:
-        """Sets the priorities of a batch from its TD errors, (B,) float32.
+    def update_priorities(self, draw: Draw, td_errors: Tensor) -> None:
+        """Sets the priorities of what was drawn from this replay by its TD errors, (N, B) float32.
 
         It is done when the priorities are needed next, since reading the errors waits for the device.
         """
         if self.priorities:
             self._apply_priorities()
-            self._pending_priorities = (batch.index.numpy(), td_errors.detach())
+            self._pending_priorities = draw, td_errors.detach()
 
     def _apply_priorities(self) -> None:
         if self.priorities and self._pending_priorities:
-            index, td_errors = self._pending_priorities
+            draw, td_errors = self._pending_priorities
             self._pending_priorities = None
-            self.priorities.update(index, td_errors.cpu().numpy())
+            own = draw.source == self.source
+            self.priorities.update(draw.index[own], td_errors.cpu().numpy()[own])
 
     def _stack_rows(self, index: np.ndarray) -> np.ndarray:
-        """The rows whose frames make up the observations at `index`: (B,) -> (B, depth) int64, the oldest first."""
+        """The rows whose frames make up the observations at `index`: (..., depth) int32, the oldest first."""
         first = self._first.reshape(-1)
-        stack = np.empty((len(index), self.depth), dtype=np.int64)
-        stack[:, -1] = index
+        stack = np.empty((*index.shape, self.depth), dtype=np.int32)
+        stack[..., -1] = index
         for k in range(self.depth - 2, -1, -1):
-            newer = stack[:, k + 1]
-            stack[:, k] = np.where(first[newer], newer, (newer - self.envs) % self.rows)
+            newer = stack[..., k + 1]
+            stack[..., k] = np.where(first[newer], newer, (newer - self.envs) % self.rows)
         return stack
-
-    def _frames(self) -> Tensor:
-        frames: Tensor = self._buffer.storage.get(slice(None)).get("frame")
-        return frames
 
     def state_dict(self) -> dict[str, Any]:
         """The filled rows, a tensor for each column (`frame` is (N, 84, 84) uint8), and the random state."""
-        held = min(self.tick, self.ticks) * self.envs
-        rows = self._buffer.storage.get(slice(0, held)) if held else TensorDict({}, batch_size=[0])
-        state: dict[str, Any] = {name: rows[name].cpu() for name in rows.keys()}  # noqa: SIM118
+        state = self._state_without_frames()
+        return {"frame": self.frames[: self._held].cpu(), **state} if self._held else state
+
+    @property
+    def _held(self) -> int:
+        return min(self.tick, self.ticks) * self.envs
+
+    def _state_without_frames(self) -> dict[str, Any]:
+        columns = self._columns() if self._held else {}
+        held = slice(self._held)
+        state: dict[str, Any] = {name: torch.from_numpy(column[held].copy()) for name, column in columns.items()}
         state["tick"] = torch.tensor(self.tick)
         state["generator"] = self._generator.get_state()
         if self.priorities:
@@ -387,14 +342,12 @@ class Replay:
         The frames can be read until `drop_snapshot` or the next snapshot.
         """
         self.drop_snapshot()
-        state = self.state_dict()
-        frames = state.pop("frame", torch.empty((0, *FRAME_SHAPE), dtype=torch.uint8))
-        self._snapshot = FrameSnapshot(frames.view(-1, self.envs, *FRAME_SHAPE))
-        return {name: value.clone() for name, value in state.items()}, self._snapshot
+        held = self.frames[: self._held]
+        self._snapshot = FrameSnapshot(held.view(len(held) // self.envs, self.envs, *FRAME_SHAPE))
+        return self._state_without_frames(), self._snapshot
 
     def _check(self, state: dict[str, Any], held: int) -> None:
-        kinds = dict.fromkeys(("terminated", "first", "last"), torch.bool)
-        for name, kind in {"frame": torch.uint8, "action": torch.uint8, "reward": torch.float32, **kinds}.items():
+        for name, kind in _KINDS.items():
             rows = state[name]
             shape = (held, *FRAME_SHAPE) if name == "frame" else (held,)
             if rows.dtype != kind or rows.shape != shape:
@@ -435,23 +388,15 @@ class Replay:
             raise InputError("the saved replay is of another size: resume with the settings it was made with")
         if held:
             self._check(state, held)
-        self._buffer.empty()
         self.tick = tick
         self._generator.set_state(state["generator"])
-        self._first[:] = self._last[:] = False
-        self.transitions = 0
-        if not held:
-            return
-        names = ("frame", "action", "reward", "terminated", "first", "last")
-        rows = TensorDict({name: state[name] for name in names}, batch_size=[held], device=self.device)
-        self._buffer.extend(rows)
-        oldest = tick * self.envs % self.rows
-        if held == self.rows and oldest:  # the cursor is at row 0: adding what is before the oldest again moves it
-            self._buffer.extend(rows[:oldest])
-        self._first.reshape(-1)[:held] = state["first"].cpu().numpy()
-        self._last.reshape(-1)[:held] = state["last"].cpu().numpy()
-        self._reward.reshape(-1)[:held] = state["reward"].cpu().numpy()
-        self._terminated.reshape(-1)[:held] = state["terminated"].cpu().numpy()
+        self._pending_priorities = None
+        for start in range(0, held, _ROWS_AT_ONCE):
+            rows = slice(start, min(start + _ROWS_AT_ONCE, held))
+            self._storage.set(rows, state["frame"][rows].to(self.device))
+        for name, column in self._columns().items():
+            column[:held] = state[name].cpu().numpy() if held else 0
+            column[held:] = 0
         self.transitions = int((~self._last.reshape(-1)[:held]).sum())
-        if self.priorities:
+        if self.priorities and held:
             self.priorities.load(state["priorities"].numpy(), float(state["largest_priority"]))

@@ -13,7 +13,7 @@ class FrameSnapshot:
     A frame is copied only when the buffer is about to overwrite it and it has not been read yet.
 
     Args:
-        frames: (ticks, E, 84, 84) uint8 on the CPU.
+        frames: (ticks, E, 84, 84) uint8.
     """
 
     _TICKS_AT_ONCE = 64  # copied under the lock, while the replay buffer may have to wait
@@ -36,9 +36,9 @@ class FrameSnapshot:
                 self._preserved[tick] = self._frames[tick].clone()
 
     def read(self, ticks: int) -> Iterator[Tensor]:
-        """The frames as they were, in blocks of that many ticks: (ticks, E, 84, 84) uint8, copies. Can be read once."""
+        """The frames as they were, in blocks of that many ticks: (ticks, E, 84, 84) uint8, on the CPU; once only."""
         for start in range(0, len(self), ticks):
-            block = torch.empty_like(self._frames[start : start + ticks])
+            block = torch.empty_like(self._frames[start : start + ticks], device="cpu")
             for first in range(0, len(block), self._TICKS_AT_ONCE):
                 part = block[first : first + self._TICKS_AT_ONCE]
                 with self._lock:

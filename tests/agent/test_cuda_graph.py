@@ -1,17 +1,18 @@
-"""An update that is recorded once does the same as one that is called every time."""
+"""A recorded update does what one that is called every time does; where it cannot be recorded, training goes on."""
 
+import importlib
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mario_tui.agent.cuda_graph import GraphedUpdate
-from mario_tui.agent.loss import double_dqn
 from mario_tui.agent.mario import Mario
-from mario_tui.agent.optimizer import NetworkOptimizer
-from mario_tui.agent.runtime import resolve_precision
 from mario_tui.config import TrainingConfig
-from test_mario import random_batch, weights_of
+from test_mario import fill_memory, weights_of
 
 
 class NoGpu:
@@ -33,26 +34,131 @@ class NoGpu:
 
         return replay
 
+    def synchronize(self) -> None:
+        self.asked.append("synchronize")
+
+
+class CannotRecord(NoGpu):
+    """Fails as CUDA does: amid the work, with what hides the cause."""
+
+    def record(self, work: Callable[[], None]) -> Callable[[], None]:
+        self.asked.append("record")
+        raise RuntimeError("CUDA error: operation failed due to a previous error during capture\nSearch for it in ...")
+
+
+class Strict(NoGpu):
+    """Allows while recording what a CUDA graph can hold; whatever the recording uses must be there at each replay.
+
+    A recording holds addresses: what moves meanwhile is still read from, and written to, where it was.
+    """
+
+    def __init__(self, used: Callable[[], list[torch.Tensor]]) -> None:
+        super().__init__()
+        self._used = used
+
+    def record(self, work: Callable[[], None]) -> Callable[[], None]:
+        recorded: list[int] = []
+
+        class Capture(TorchDispatchMode):
+            def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                name = func.overloadpacket.__name__
+                assert name not in ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero"), f"{name} waits"
+                return func(*args, **(kwargs or {}))
+
+        replay = super().record(work)
+
+        def checked() -> None:
+            addresses = [tensor.data_ptr() for tensor in self._used()]
+            assert addresses == (recorded or addresses)
+            recorded[:] = addresses
+            with Capture():
+                replay()
+
+        return checked
+
+
+def settings(**changes: Any) -> TrainingConfig:
+    """Learning rates that float32 holds exactly, as a tensor on the device is one."""
+    return TrainingConfig(
+        **{"replay_size": 100, "network": "small", "batch_size": 4, "envs": 2, "learning_rate": 2.0**-12, **changes}
+    )
+
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_graphed_update_equals_the_plain_one(precision: str) -> None:
-    config = TrainingConfig(replay_size=100, network="small", precision=precision)
-    plain, graphed = Mario(config), Mario(config)
+    config = settings(precision=precision, priority_exponent=0.5)
     recorder = NoGpu()
-    dtype = resolve_precision(precision, torch.device("cpu"))
-    optimizer = NetworkOptimizer(
-        graphed.net, lambda net, batch: double_dqn(net, batch, config),
-        learning_rate=config.learning_rate, dtype=dtype, recorder=recorder,
-    )  # fmt: skip
-    for seed in range(10):
-        batch = random_batch(seed, size=4).transitions
-        for ours, theirs in zip(optimizer.update(batch), plain.optimizer.update(batch), strict=True):
-            assert torch.equal(ours, theirs), f"update {seed}"
-        assert torch.equal(weights_of(graphed.net.online), weights_of(plain.net.online)), f"update {seed}"
+    plain, graphed = Mario(config), Mario(config, recorder=recorder)
+    for mario in (plain, graphed):
+        fill_memory(mario)
+    for number in range(5):
+        for ours, theirs in zip(graphed.update(2), plain.update(2), strict=True):
+            assert (ours.loss, ours.q, ours.skipped) == (theirs.loss, theirs.q, theirs.skipped), f"update {number}"
+        assert torch.equal(weights_of(graphed.net.online), weights_of(plain.net.online)), f"update {number}"
+    assert np.array_equal(graphed.memory.state_dict()["priorities"], plain.memory.state_dict()["priorities"])
     assert recorder.asked == ["warm up"] * 3 + ["record"] + ["replay"] * 7
 
 
-def test_a_recording_always_reads_the_same_tensors() -> None:
+def test_an_update_that_cannot_be_recorded_is_made_as_it_is_from_then_on() -> None:
+    recorder = CannotRecord()
+    plain, graphed = Mario(settings()), Mario(settings(), recorder=recorder)
+    for mario in (plain, graphed):
+        fill_memory(mario)
+        for _ in range(4):
+            mario.update(2)
+    assert torch.equal(weights_of(graphed.net.online), weights_of(plain.net.online))
+    assert recorder.asked == ["warm up"] * 3 + ["record", "synchronize"], "it is tried once"
+    assert graphed.recording_problem.startswith("RuntimeError: CUDA error: operation failed due to a previous error")
+    assert "\n" not in graphed.recording_problem
+
+
+def test_a_device_that_is_lost_while_recording_is_an_error() -> None:
+    class Lost(CannotRecord):
+        def synchronize(self) -> None:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+
+    mario = Mario(settings(), recorder=Lost())
+    fill_memory(mario)
+    with pytest.raises(RuntimeError, match="unspecified launch failure"):
+        mario.update(4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"precision": "bfloat16"}, {"dueling": True}, {"action_gap": 0.5, "centered": True}, {"frame_stack": 1}],
+    ids=str,
+)
+def test_what_is_recorded_never_waits_and_stays_where_it_is(changes: dict[str, Any]) -> None:
+    def used() -> list[torch.Tensor]:
+        nets = [parameter for net in mario.optimizer.nets for parameter in net.parameters()]
+        # without gradients between updates: they are in the memory of the recording
+        static = [mario.memory.frames, *mario.optimizer.moments()]
+        if mario.learning_net is not mario.net:
+            static += [p.grad for p in mario.net.online.parameters() if p.grad is not None]
+        rates = [group["lr"] for group in mario.optimizer.adam.param_groups]
+        return [*nets, *static, *rates]
+
+    recorder = Strict(used)
+    config = settings(average_updates=20, priority_exponent=0.5, **changes)
+    mario, plain = Mario(config, recorder=recorder), Mario(config)
+    other = Mario(config.replace(seed=7))
+    for one in (mario, plain):
+        fill_memory(one)
+        for number in range(4):
+            one.update(3)
+            one.sync_q_target()
+            one.set_learning_rate(2.0 ** -(10 + number))
+            if number == 2:
+                one.load_net(other.net.state_dict())
+                one.optimizer.load_state_dict(one.optimizer.state_dict())
+                one.memory.load_state_dict(one.memory.state_dict())
+            fill_memory(one, 100 * (number + 1), seed=number)
+    assert recorder.asked.count("record") == 1, "another learning rate is not recorded anew"
+    assert recorder.asked.count("replay") == 9
+    assert torch.equal(weights_of(mario.net.online), weights_of(plain.net.online))
+
+
+def test_a_recording_always_reads_the_same_tensor() -> None:
     read, given = set(), []
 
     def function(argument: torch.Tensor) -> tuple[torch.Tensor]:
@@ -73,3 +179,50 @@ def test_earlier_results_stay_when_a_recording_writes_over_its_own() -> None:
     update = GraphedUpdate(lambda argument: (output.copy_(argument),), NoGpu())
     results = [update(torch.tensor([float(number)]))[0] for number in range(6)]
     assert [result.item() for result in results] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("changes", [{}, {"network": "nature", "precision": "bfloat16"}], ids=str)
+def test_nothing_in_a_tick_but_acting_waits_for_the_device(
+    recorded: bool, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On "meta" whatever waits for the device, or mixes two of them, raises."""
+    monkeypatch.setattr(importlib.import_module("torch.optim.adam"), "_device_dtype_check_for_fused", lambda *_: None)
+    config = settings(priority_exponent=0.5, average_updates=20, **changes)
+    mario = Mario(config, "meta", recorder=NoGpu() if recorded else None)
+    mario.optimizer._rate = 1e-3  # there is no Adam on "meta" that takes a tensor
+    mario.set_learning_rate(1e-3)
+    fill_memory(mario, 20)
+    for number in range(3):
+        mario.update(3)
+        assert mario.updates == 3 * (number + 1)
+        mario.memory._pending_priorities = None  # they are read when the next tick begins, which waits
+        fill_memory(mario, 40)
+    mario.sync_q_target()
+    _, frames = mario.memory.snapshot()
+    assert frames._frames.data_ptr() == mario.memory.frames.data_ptr(), "nothing is copied at once"
+
+
+class Counts(TorchDispatchMode):
+    """The operations that are started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_frames_are_gathered_once_an_update_and_nothing_else_is() -> None:
+    mario = Mario(settings(priority_exponent=0.5))
+    fill_memory(mario)
+    mario.update()
+    with Counts() as counts:
+        mario.update(3)
+    assert counts.names.count("aten.index_select.default") == 3
+    assert not [name for name in counts.names if name.startswith(("aten.index.", "aten._local_scalar", "aten.cat"))]
+    with Counts() as counts:
+        fill_memory(mario, 1)
+    assert counts.names.count("aten.copy_.default") == 1, "the frames of the tick"

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_tui.agent.demo_replay import DemonstrationRows, Demonstrations
-from mario_tui.agent.replay import DEMONSTRATED, OWN, Replay
-from test_replay import GAMMA, NaiveReplay, as_tuples, fill, play
+from mario_tui.agent.replay import Replay
+from mario_tui.agent.replay_draw import DEMONSTRATED, OWN, unpacked
+from test_replay import GAMMA, NaiveReplay, as_tuples, batch_of, fill, play
 
 
 def rows_of(seed: int, ticks: int, end_chance: float, left_out: float = 0.3) -> tuple[DemonstrationRows, NaiveReplay]:
@@ -62,14 +63,14 @@ def test_holds_every_usable_transition_to_the_last_and_no_other(seed, ticks, n_s
     assert index.tolist() == usable.tolist()
     assert as_tuples(shown.transitions_at(index)) == whole
     assert len(shown) == shown.transitions == len(usable)
-    batch = shown.sample()
-    assert set(as_tuples(batch)) <= set(whole)
-    assert set(batch.index.tolist()) <= set(usable.tolist())
+    draw = shown.draw()
+    assert set(as_tuples(batch_of(shown, draw))) <= set(whole)
+    assert set(draw.index[0].tolist()) <= set(usable.tolist())
 
 
 def test_every_usable_transition_is_drawn_about_equally_often() -> None:
     shown = demonstrations(ticks=80)
-    drawn = np.bincount(shown.draw(40_000).numpy(), minlength=shown.rows)
+    drawn = np.bincount(shown.draw(1, 40_000).index[0], minlength=shown.rows)
     index = shown.sampleable()
     assert 20 < len(index) < 70
     assert drawn.sum() == drawn[index].sum()
@@ -82,18 +83,20 @@ def test_every_usable_transition_is_drawn_about_equally_often() -> None:
 def test_the_share_of_a_batch_is_right_on_average_and_never_off_by_one_transition(share: float, alpha: float) -> None:
     shown, replay = demonstrations(share=share, alpha=alpha), own(alpha)
     counts = []
-    for _ in range(500):
-        batch = shown.sample_with(replay)
-        assert len(batch.source) == 8
-        theirs = batch.source == DEMONSTRATED
-        assert ((batch.source == OWN) | theirs).all()
-        assert set(batch.index[theirs].tolist()) <= set(shown.sampleable().tolist())
-        assert set(batch.index[~theirs].tolist()) <= set(replay.sampleable().tolist())
+    draw = shown.draw_with(replay, 500)
+    packed = draw.to(torch.device("cpu"))
+    for batch, index, source in zip(packed, draw.index, draw.source, strict=True):
+        assert len(source) == 8
+        theirs = source == DEMONSTRATED
+        assert ((source == OWN) | theirs).all()
+        assert set(index[theirs].tolist()) <= set(shown.sampleable().tolist())
+        assert set(index[~theirs].tolist()) <= set(replay.sampleable().tolist())
         assert abs(int(theirs.sum()) - 8 * share) < 1
+        learned = as_tuples(unpacked(batch, 4, replay.frames, shown.frames))
         for number, replay_of_it in ((OWN, replay), (DEMONSTRATED, shown)):
-            part = batch.source == number
-            expected = as_tuples(replay_of_it.transitions_at(batch.index[part].numpy())) if part.any() else []
-            assert [one for one, mine in zip(as_tuples(batch), part, strict=True) if mine] == expected
+            part = source == number
+            expected = as_tuples(replay_of_it.transitions_at(index[part])) if part.any() else []
+            assert [one for one, mine in zip(learned, part, strict=True) if mine] == expected
         counts.append(int(theirs.sum()))
     assert np.mean(counts) == pytest.approx(8 * share, abs=0.08)
 
@@ -104,25 +107,26 @@ def test_with_priorities_weights_make_up_for_the_chances_within_each_of_the_two(
     for one in (shown, replay):
         index = one.sampleable()
         one.priorities.update(index, rng.exponential(5, len(index)).astype(np.float32))
-    batch = shown.sample_with(replay)
+    draw = shown.draw_with(replay)
     expected = []
-    for row, source in zip(batch.index.tolist(), batch.source.tolist(), strict=True):
+    for row, source in zip(draw.index[0].tolist(), draw.source[0].tolist(), strict=True):
         values = (shown if source == DEMONSTRATED else replay).priorities.values
         chances = values[values > 0] / values.sum()
         chance = values[row] / values.sum()
         expected.append((len(chances) * chance) ** -0.4)
-    np.testing.assert_allclose(batch.weight.numpy(), np.array(expected) / max(expected), rtol=1e-4)
-    assert batch.weight.dtype == torch.float32
+    np.testing.assert_allclose(draw.weight[0], np.array(expected) / max(expected), rtol=1e-4)
+    assert draw.weight.dtype == np.float32
 
 
 def test_errors_go_to_the_rows_that_they_are_of() -> None:
     shown, replay = demonstrations(alpha=1.0, share=0.5), own(1.0)
-    batch = shown.sample_with(replay)
-    errors = torch.arange(1.0, 9.0)
-    shown.update_priorities_with(replay, batch, errors)
+    draw = shown.draw_with(replay, 2)
+    errors = torch.arange(1.0, 17.0).view(2, 8)
+    for one in (shown, replay):
+        one.update_priorities(draw, errors)
     shown.state_dict(), replay.state_dict()  # which take note of them
     for one, part in ((replay, slice(0, 4)), (shown, slice(4, 8))):
-        noted = dict(zip(batch.index[part].tolist(), errors[part].tolist(), strict=True))
+        noted = dict(zip(draw.index[:, part].ravel().tolist(), errors[:, part].ravel().tolist(), strict=True))
         for row, error in noted.items():
             assert one.priorities.values[row] == pytest.approx(error, abs=2e-3)
         assert set(np.flatnonzero(one.priorities.values).tolist()) == set(one.sampleable().tolist())
@@ -133,16 +137,17 @@ def test_state_dict_brings_back_the_draws(alpha: float) -> None:
     one, other = (demonstrations(alpha=alpha, seed=4), demonstrations(alpha=alpha, seed=4))
     mine, theirs = own(alpha), own(alpha)
 
-    def train(shown: Demonstrations, replay: Replay) -> list[torch.Tensor]:
-        batches = []
+    def train(shown: Demonstrations, replay: Replay) -> list[np.ndarray]:
+        drawn = []
         for _ in range(5):
-            batch = shown.sample_with(replay)
-            shown.update_priorities_with(replay, batch, batch.r_t)
-            batches += [batch.index, batch.weight, batch.source]
-        return batches
+            draw = shown.draw_with(replay, 2)
+            for replay_of_it in (shown, replay):
+                replay_of_it.update_priorities(draw, torch.from_numpy(draw.r_t))
+            drawn += [draw.index, draw.weight, draw.source]
+        return drawn
 
     train(one, mine)
     other.load_state_dict(one.state_dict())
     theirs.load_state_dict(mine.state_dict())
     ours, resumed = train(one, mine), train(other, theirs)
-    assert all(torch.equal(a, b) for a, b in zip(ours, resumed, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(ours, resumed, strict=True))

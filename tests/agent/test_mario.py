@@ -1,7 +1,5 @@
 """The learning rule is the tutorial's, and torchrl's."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,10 +7,9 @@ from tensordict import TensorDict
 from torchrl.modules import QValueActor
 from torchrl.objectives import DQNLoss
 
-from mario_tui.agent.loss import double_dqn
+from mario_tui.agent.loss import Transitions, double_dqn
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.network import MarioNet
-from mario_tui.agent.replay import Batch
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.config import TrainingConfig
 
@@ -25,23 +22,31 @@ def make_mario(**settings) -> Mario:
     return mario
 
 
-def random_batch(seed: int, size: int = 32) -> Batch:
+def random_batch(seed: int, size: int = 32) -> Transitions:
     g = torch.Generator().manual_seed(seed)
     frames = lambda: torch.randint(0, 256, (size, 4, 84, 84), generator=g, dtype=torch.uint8)  # noqa: E731
     s_tm1, s_t = frames(), frames()
-    return Batch(
+    return Transitions(
         s_tm1=s_tm1,
         a_tm1=torch.randint(0, 2, (size,), generator=g),
         r_t=torch.randint(-15, 61, (size,), generator=g).float(),
         discount_t=0.9 * (torch.rand(size, generator=g) >= 0.3),
         s_t=s_t,
         weight=torch.ones(size),
-        index=torch.arange(size),
-        source=torch.zeros(size, dtype=torch.uint8),
     )
 
 
-def tutorial_loss(net: MarioNet, batch: Batch, gamma: float = 0.9):
+def fill_memory(mario: Mario, ticks: int = 30, seed: int = 0) -> None:
+    """Random steps of games of 10 steps each."""
+    rng, envs = np.random.default_rng(seed), mario.config.envs
+    for tick in range(ticks):
+        frame = torch.from_numpy(rng.integers(0, 256, (envs, 84, 84), dtype=np.uint8)).to(mario.device)
+        first, last = np.full(envs, tick % 10 == 0), np.full(envs, tick % 10 == 9)
+        action, reward = rng.integers(0, mario.spec.actions, envs), rng.normal(scale=5, size=envs)
+        mario.cache(frame, action, reward, np.full(envs, tick % 20 == 8), first, last)
+
+
+def tutorial_loss(net: MarioNet, batch: Transitions, gamma: float = 0.9):
     """td_estimate, td_target and the loss as the tutorial writes them, on its float states."""
     state, next_state, done = batch.s_tm1.float() / 255, batch.s_t.float() / 255, batch.discount_t == 0
     estimate = net(state, model="online")[np.arange(0, 32), batch.a_tm1]
@@ -61,7 +66,7 @@ def test_estimate_target_and_loss_equal_the_tutorials(seed: int) -> None:
     expected_estimate, expected_target, expected_loss = tutorial_loss(mario.net, batch)
     torch.testing.assert_close(estimate, expected_estimate, atol=1e-5, rtol=0)
     torch.testing.assert_close(target, expected_target, atol=1e-5, rtol=0)
-    loss, q, td_error = double_dqn(mario.net, batch.transitions, mario.config)
+    loss, q, td_error = double_dqn(mario.net, batch, mario.config)
     assert loss.item() == pytest.approx(expected_loss.item(), abs=1e-5)
     assert torch.equal(q, estimate)
     assert torch.equal(td_error, target - estimate)
@@ -99,7 +104,7 @@ def test_loss_equals_torchrls(seed: int) -> None:
         batch_size=[32],
     )
     expected = loss_module(data)["loss"].item()
-    assert double_dqn(mario.net, batch.transitions, mario.config).loss.item() == pytest.approx(expected, abs=1e-5)
+    assert double_dqn(mario.net, batch, mario.config).loss.item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_an_update_moves_the_online_network_as_the_tutorials_does() -> None:
@@ -109,7 +114,7 @@ def test_an_update_moves_the_online_network_as_the_tutorials_does() -> None:
     optimizer = torch.optim.Adam(theirs.parameters(), lr=0.00025)
     frozen = {name: value.clone() for name, value in mario.net.target.state_dict().items()}
     for _ in range(3):
-        loss = mario.optimizer.update(batch.transitions).loss
+        loss = mario.optimizer.update(batch).loss
         _, _, expected = tutorial_loss(theirs, batch)
         optimizer.zero_grad()
         expected.backward()
@@ -170,7 +175,7 @@ def test_updates_are_due_at_the_tutorials_steps(envs: int, burn_in: int, learn_e
     mario = make_mario(envs=envs, burn_in=burn_in, learn_every=learn_every, sync_every=10)
     updates, syncs = [], []
     monkeypatch.setattr(type(mario.memory), "ready", property(lambda _: True))
-    monkeypatch.setattr(mario, "update", lambda *_: updates.append(mario.curr_step))
+    monkeypatch.setattr(mario, "update", lambda due, _: updates.extend([mario.curr_step] * due))
     monkeypatch.setattr(mario, "sync_q_target", lambda: syncs.append(mario.curr_step))
     for _ in range(60 // envs):
         mario.count_steps(envs)
@@ -194,7 +199,7 @@ def test_a_seed_fixes_the_first_weights_and_leaves_the_global_random_state_alone
 def test_the_update_takes_discount_weight_and_reward_scale_of_each_transition() -> None:
     mario, batch = make_mario(reward_scale=4.0), random_batch(3, size=8)
     discount, weight = torch.linspace(0.1, 0.9, 8), torch.linspace(1.0, 0.2, 8)
-    batch = replace(batch, discount_t=discount * (batch.discount_t > 0), weight=weight)
+    batch = batch._replace(discount_t=discount * (batch.discount_t > 0), weight=weight)
     state, next_state = batch.s_tm1.float() / 255, batch.s_t.float() / 255
     with torch.no_grad():
         estimate = mario.net(state, model="online")[torch.arange(8), batch.a_tm1]
@@ -202,7 +207,7 @@ def test_the_update_takes_discount_weight_and_reward_scale_of_each_transition() 
         next_q = mario.net(next_state, model="target")[torch.arange(8), best_action]
     target = batch.r_t / 4 + batch.discount_t * next_q
     expected = (torch.nn.functional.smooth_l1_loss(estimate, target, reduction="none") * weight).mean()
-    loss, td_estimate, td_error = mario.optimizer.update(batch.transitions)
+    loss, td_estimate, td_error = mario.optimizer.update(batch)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
     torch.testing.assert_close(td_estimate, estimate, atol=1e-5, rtol=0)
     torch.testing.assert_close(td_error, target - estimate, atol=1e-5, rtol=0)
@@ -215,7 +220,7 @@ def test_an_action_gap_lowers_the_targets_of_the_worse_actions() -> None:
     disadvantage = q_values.max(dim=1).values - q_values[torch.arange(8), batch.a_tm1]
     assert (disadvantage > 0).any()
     assert (disadvantage == 0).any()
-    errors = [mario.optimizer.update(batch.transitions).td_error for mario in (plain, gapped)]
+    errors = [mario.optimizer.update(batch).td_error for mario in (plain, gapped)]
     lowered = errors[0] - errors[1]
     torch.testing.assert_close(lowered, 0.5 * disadvantage, atol=1e-5, rtol=0)
 
@@ -228,7 +233,7 @@ def test_the_fused_optimizer_equals_plain_adam() -> None:
     before = fused.net.online[0].weight.detach().clone()
     for seed in range(6):
         for mario in (fused, plain):
-            mario.optimizer.update(random_batch(seed, size=8).transitions)
+            mario.optimizer.update(random_batch(seed, size=8))
     for name, value in fused.net.state_dict().items():
         # 1 % of what six updates of 0.00025 change: where a gradient is nearly 0, Adam makes much of its last bit
         torch.testing.assert_close(value, plain.net.state_dict()[name], atol=1.5e-5, rtol=0)
@@ -255,10 +260,9 @@ def test_the_averaged_network_is_a_mean_over_the_last_updates() -> None:
     torch.testing.assert_close(weights_of(mario.net.online), first + 1, msg="the online network stays")
 
 
-def test_the_averaged_network_moves_at_every_tenth_update(monkeypatch) -> None:
+def test_the_averaged_network_moves_at_every_tenth_update() -> None:
     mario = make_mario(network="small", average_updates=10, learn_every=1, burn_in=0)
-    monkeypatch.setattr(mario, "recall", lambda: random_batch(mario.updates, size=4))
-    monkeypatch.setattr(type(mario.memory), "ready", property(lambda _: True))
+    fill_memory(mario)
     averages = [weights_of(mario.net.average)]
     for _ in range(20):
         mario.count_steps(1)

@@ -20,7 +20,7 @@ def in_both(**settings) -> tuple[Mario, Mario]:
 
 
 def update(mario: Mario, seed: int) -> LossResult:
-    return mario.optimizer.update(random_batch(seed).transitions)
+    return mario.optimizer.update(random_batch(seed))
 
 
 def assert_rounded_copies(mario: Mario) -> None:

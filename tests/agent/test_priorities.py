@@ -10,7 +10,7 @@ from mario_tui.agent.priorities import Priorities
 def drawn(priorities: Priorities, batches: int, batch_size: int = 50) -> np.ndarray:
     """How often each row was drawn."""
     generator = torch.Generator().manual_seed(0)
-    rows = np.concatenate([priorities.draw(batch_size, generator) for _ in range(batches)])
+    rows = priorities.draw(batches, batch_size, generator).reshape(-1)
     return np.bincount(rows, minlength=priorities.rows)
 
 
@@ -39,8 +39,8 @@ def test_rows_are_drawn_by_their_chances() -> None:
 def test_a_batch_has_rows_from_all_parts_of_the_sum() -> None:
     priorities = Priorities(64, 0.5, 0.4)
     priorities.enter(np.arange(64))
-    rows = priorities.draw(16, torch.Generator().manual_seed(1))
-    assert (rows // 4).tolist() == list(range(16))
+    rows = priorities.draw(3, 16, torch.Generator().manual_seed(1))
+    assert (rows // 4).tolist() == [list(range(16))] * 3
 
 
 def test_the_only_row_left_is_always_drawn() -> None:
@@ -48,7 +48,7 @@ def test_the_only_row_left_is_always_drawn() -> None:
         priorities = Priorities(37, 0.5, 0.4)
         priorities.enter(np.arange(37))
         priorities.leave(np.delete(np.arange(37), only))
-        assert set(priorities.draw(500, torch.Generator().manual_seed(2)).tolist()) == {only}
+        assert set(priorities.draw(1, 500, torch.Generator().manual_seed(2))[0].tolist()) == {only}
 
 
 def test_a_new_row_is_as_likely_as_the_likeliest_so_far() -> None:

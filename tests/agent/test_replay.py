@@ -9,7 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mario_tui.agent.replay import PRIORITY_BYTES, ROW_BYTES, STORED_BYTES, Replay
+from mario_tui.agent.loss import Transitions
+from mario_tui.agent.replay import PRIORITY_BYTES, ROW_BYTES, Replay
+from mario_tui.agent.replay_draw import Draw, unpacked
 from mario_tui.errors import InputError
 
 GAMMA = 0.5  # so that sums are exact
@@ -80,6 +82,11 @@ def fill(replay: Replay, naive: NaiveReplay, seed: int, ticks: int, end_chance: 
         naive.add(frames.tolist(), actions.tolist(), rewards.tolist(), terminated.tolist(), first, last)
 
 
+def batch_of(replay: Replay, draw: Draw, number: int = 0) -> Transitions:
+    """A batch of a draw as the network gets it."""
+    return unpacked(draw.to(replay.device)[number], replay.depth, replay.frames)
+
+
 def as_tuples(batch) -> list[tuple]:
     assert (batch.s_tm1 == batch.s_tm1[..., :1, :1]).all()
     rows = zip(
@@ -112,7 +119,12 @@ def test_equals_a_list_of_whole_transitions(seed, envs, size, depth, n_steps, al
     assert len(replay) == len(held)
     assert replay.ready == bool(held)
     if held:
-        assert set(as_tuples(replay.sample())) <= set(held)
+        draw = replay.draw(3, 5)
+        assert draw.index.shape == (3, 5)
+        for number in range(3):
+            drawn = as_tuples(batch_of(replay, draw, number))
+            assert len(drawn) == 5
+            assert set(drawn) <= set(held)
 
 
 @pytest.mark.parametrize("n_steps", [1, 5])
@@ -140,7 +152,7 @@ def test_death_ends_the_sum_and_a_stall_only_cuts_it() -> None:
 def test_every_transition_is_drawn_about_equally_often() -> None:
     replay = Replay(60, envs=2, batch_size=4000, seed=3)
     fill(replay, NaiveReplay(2, 4), 3, 100, 0.2)
-    drawn = np.bincount(replay.draw(40_000).numpy(), minlength=replay.rows)
+    drawn = np.bincount(replay.draw(1, 40_000).index[0], minlength=replay.rows)
     index = replay.sampleable()
     assert drawn.sum() == drawn[index].sum()
     expected = 40_000 / len(index)
@@ -151,11 +163,9 @@ def test_every_transition_is_drawn_about_equally_often() -> None:
 def test_at_most_7300_bytes_a_transition_with_short_episodes() -> None:
     replay = Replay(3000)
     fill(replay, NaiveReplay(1, 4), 1, 3500, 1 / 40)
-    storage = replay._buffer.storage.get(slice(None))
-    stored = sum(tensor.numel() * tensor.element_size() for tensor in storage.values())
-    assert stored == replay.rows * STORED_BYTES
-    mirrors = (replay._first, replay._last, replay._reward, replay._terminated)
-    held = stored + sum(mirror.nbytes for mirror in mirrors)
+    columns = (replay._action, replay._reward, replay._terminated, replay._first, replay._last)
+    held = replay.frames.nbytes + sum(column.nbytes for column in columns)
+    assert held == replay.rows * ROW_BYTES
     assert replay.bytes_per_transition == pytest.approx(held / replay.transitions)
     assert replay.rows * (ROW_BYTES + PRIORITY_BYTES) / replay.transitions <= 7300
 
@@ -179,21 +189,21 @@ def test_rows_have_a_chance_as_long_as_they_begin_a_whole_transition(
         possible = set(replay.sampleable().tolist())
         assert set(np.flatnonzero(replay.priorities.values).tolist()) == possible
         if replay.ready:
-            batch = replay.sample()
-            assert set(batch.index.tolist()) <= possible
-            replay.update_priorities(batch, torch.from_numpy(rng.exponential(size=8).astype(np.float32)))
+            draw = replay.draw(2)
+            assert set(draw.index.reshape(-1).tolist()) <= possible
+            replay.update_priorities(draw, torch.from_numpy(rng.exponential(size=(2, 8)).astype(np.float32)))
 
 
 def test_an_update_of_a_row_that_has_left_does_not_bring_it_back() -> None:
     replay = Replay(20, envs=2, alpha=1.0, batch_size=4)
     naive = NaiveReplay(2, 4)
     fill(replay, naive, 0, 20, 0.0)
-    batch = replay.sample()
+    draw = replay.draw()
     blank = np.zeros(2, bool)
     for _ in range(8):
         replay.add(torch.zeros((2, 84, 84), dtype=torch.uint8), np.zeros(2, int), np.zeros(2), blank, blank, blank)
-    replay.update_priorities(batch, torch.full((4,), 100.0))
-    replay.sample()  # which takes note of them
+    replay.update_priorities(draw, torch.full((1, 4), 100.0))
+    replay.draw()  # which takes note of them
     assert set(np.flatnonzero(replay.priorities.values).tolist()) == set(replay.sampleable().tolist())
 
 
@@ -204,8 +214,8 @@ def test_state_dict_brings_back_rows_cursor_and_draws(alpha: float) -> None:
         naive = NaiveReplay(2, 4)
         fill(one, naive, 5, ticks, 0.1)
         for _ in range(4 if one.ready else 0):
-            batch = one.sample()
-            one.update_priorities(batch, batch.r_t)
+            draw = one.draw(2)
+            one.update_priorities(draw, torch.from_numpy(draw.r_t))
         other.load_state_dict(one.state_dict())
         assert len(other) == len(one)
         frame = torch.full((2, 84, 84), 7, dtype=torch.uint8)
@@ -214,19 +224,20 @@ def test_state_dict_brings_back_rows_cursor_and_draws(alpha: float) -> None:
                 off = np.zeros(2, bool)
                 replay.add(frame, np.ones(2, int), np.ones(2), off, off, off)
             for _ in range(3):
-                batch = replay.sample()
-                replay.update_priorities(batch, batch.r_t)
-        ours, theirs = one.sample(), other.sample()
-        assert as_tuples(ours) == as_tuples(theirs)
-        for name in ("index", "weight"):
-            assert torch.equal(getattr(ours, name), getattr(theirs, name))
+                draw = replay.draw()
+                replay.update_priorities(draw, torch.from_numpy(draw.r_t))
+        ours, theirs = one.draw(2), other.draw(2)
+        for number in range(2):
+            assert as_tuples(batch_of(one, ours, number)) == as_tuples(batch_of(other, theirs, number))
+        assert np.array_equal(ours.index, theirs.index)
+        assert np.array_equal(ours.weight, theirs.weight)
         state = other.state_dict()
         assert all(torch.equal(value, state[name]) for name, value in one.state_dict().items())
 
 
 def test_an_empty_replay_says_so() -> None:
     with pytest.raises(ValueError, match="no whole transition"):
-        Replay(100).sample()
+        Replay(100).draw()
 
 
 def test_a_replay_that_does_not_fit_is_refused_with_both_sizes() -> None:
@@ -281,7 +292,7 @@ def test_it_needs_no_semaphore_of_the_system(monkeypatch: pytest.MonkeyPatch) ->
     row = np.zeros(2, dtype=bool)
     for _ in range(20):
         replay.add(torch.zeros((2, 84, 84), dtype=torch.uint8), row, row, row, row, row)
-    replay.sample()
+    replay.draw()
     other = Replay(6, envs=2, alpha=0.5)
     other.load_state_dict(replay.state_dict())
     assert len(other) == len(replay) >= 6

@@ -82,7 +82,7 @@ def test_rows_keep_their_order_and_their_priorities() -> None:
     fill(old, NaiveReplay(2, 4), 3, 100, 0.1)
     index = old.sampleable()
     batch = old.transitions_at(index)
-    old.update_priorities(batch, torch.arange(1, len(index) + 1, dtype=torch.float32))
+    old.priorities.update(index, np.arange(1, len(index) + 1, dtype=np.float32))
     state = old.state_dict()
     told = dict(zip(as_tuples(batch), old.priorities.values[index], strict=True))
     new.load_state_dict(state, envs=2)
@@ -93,9 +93,7 @@ def test_rows_keep_their_order_and_their_priorities() -> None:
     assert new.priorities.values[index].tolist() == moved
     assert new.priorities.largest == old.priorities.largest
     # the oldest are written over first: within an episode's length, age rises along the ticks
-    ages = [
-        state["frame"][:, 0, 0].tolist().index(frame) // 2 for frame in new._frames()[: new.tick * 4, 0, 0].tolist()
-    ]
+    ages = [state["frame"][:, 0, 0].tolist().index(frame) // 2 for frame in new.frames[: new.tick * 4, 0, 0].tolist()]
     blocks = np.array(ages)[: len(ages) // 40 * 40].reshape(-1, 40).mean(axis=1)
     assert (np.diff(blocks) > 0).all()
 

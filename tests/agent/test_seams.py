@@ -27,7 +27,7 @@ def test_a_toy_loss_and_a_toy_head_train_and_play(precision: str, monkeypatch: p
     mario = Mario(config, spec=spec, loss_name="toy")
     before = weights_of(mario.net.online).clone()
     batch: Any = random_batch(0)
-    losses = [float(mario.optimizer.update(batch.transitions).loss) for _ in range(20)]
+    losses = [float(mario.optimizer.update(batch).loss) for _ in range(20)]
     assert losses[-1] < losses[0] / 2
     assert not torch.equal(weights_of(mario.net.online), before)
     mario.sync_q_target()

@@ -366,7 +366,7 @@ def is_sane(trained: Any) -> None:
     assert 0 <= trained.ticks.learn_due <= 256
     assert all(tensor.isfinite().all() for tensor in mario.net.state_dict().values())
     if mario.memory.ready:
-        batch = mario.memory.sample()
+        batch = mario.memory.transitions_at(mario.memory.draw().index[0])
         assert batch.r_t.isfinite().all()
         assert batch.a_tm1.max() < mario.spec.actions
 

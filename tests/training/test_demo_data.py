@@ -12,7 +12,7 @@ import torch
 
 from mario_tui import paths
 from mario_tui.agent.preprocess import preprocess
-from mario_tui.agent.replay import DEMONSTRATED
+from mario_tui.agent.replay_draw import DEMONSTRATED
 from mario_tui.buttons import ACTION_SETS, LEFT, RIGHT, A, B
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, InputError
@@ -124,10 +124,10 @@ def test_the_share_of_demonstrations_in_what_is_learned_from(
     trainer = open_trainer(small(demonstrations="plays", demonstration_share=0.3, steps=160), run="share")
     recall, sources = trainer.agent.recall, []
 
-    def watched():
-        batch = recall()
-        sources.append(int((batch.source == DEMONSTRATED).sum()))
-        return batch
+    def watched(batches: int):
+        draw = recall(batches)
+        sources.extend((draw.source == DEMONSTRATED).sum(axis=1).tolist())
+        return draw
 
     monkeypatch.setattr(trainer.agent, "recall", watched)
     run_to_end(trainer)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +126,10 @@ def test_an_update_that_was_left_out_leaves_no_trace(small) -> None:
         trainer = fake_trainer(small(steps=60), run=name)
         run_to_end(trainer)
         mario = trainer.agent
-        batch = mario.memory.sample()
+        batch = mario.memory.transitions_at(mario.memory.draw().index[0])
         if name == "spoiled":
-            mario.optimizer.update(replace(batch, r_t=batch.r_t * np.nan).transitions)
-        mario.optimizer.update(batch.transitions)
+            mario.optimizer.update(batch._replace(r_t=batch.r_t * np.nan))
+        mario.optimizer.update(batch)
         states.append(full_state(trainer))
     assert differences(*states) == []
 
@@ -360,8 +359,8 @@ def events_of(process: Any) -> Iterator[dict]:
 def test_without_the_app_a_number_that_is_not_finite_saves_and_ends_with_a_line() -> None:
     patch = (
         "from dataclasses import replace\nfrom mario_tui.agent.mario import Mario\nplain = Mario.recall\n"
-        "def recall(mario):\n    batch = plain(mario)\n"
-        "    return replace(batch, r_t=batch.r_t * float('nan')) if mario.curr_step > 50 else batch\n"
+        "def recall(mario, batches):\n    draw = plain(mario, batches)\n"
+        "    return replace(draw, r_t=draw.r_t * float('nan')) if mario.curr_step > 50 else draw\n"
         "Mario.recall = recall"
     )
     process = start(patch, "--name", "nan", "--steps", "2000")
