@@ -92,8 +92,6 @@ class GraphedUpdate:
         self._replay: Callable[[], None] | None = None
 
     def __call__(self, argument: Tensor) -> tuple[Tensor, ...]:
-        if self.problem:
-            return self._function(argument)
         if self._input is None:
             self._input = torch.empty_like(argument)
         self._input.copy_(argument, non_blocking=True)

@@ -5,7 +5,9 @@ The learning rule itself is `loss.double_dqn`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ from mario_tui.agent.replay_draw import Draw, unpacked
 from mario_tui.agent.runtime import resolve_precision
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig
+from mario_tui.errors import TrainingError
 
 AVERAGE_EVERY = 10
 """Updates between two steps of the averaged network, whose cost they share."""
@@ -57,7 +60,9 @@ class Mario:
             where `config` says so. Without one every operation of every update is started by itself.
 
     Attributes:
-        recording_problem: why updates are not recorded although they should be, one line; "" if they are.
+        notices: what the user should hear of, one line each; whoever tells it takes it away.
+
+    `act`, `cache` and `learn` raise TrainingError if the device's memory is full; it can be saved then.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Mario:
         self.config = config
         self.spec = spec or AgentSpec.from_config(config)
         self.device = torch.device(device)
+        self.notices: list[str] = []
         seeds = np.random.SeedSequence(config.seed).generate_state(3)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seeds[0]))
@@ -134,7 +140,8 @@ class Mario:
         explore = self._rng.random(len(states)) < self.exploration_rate**exponents
         actions = self._rng.integers(self.spec.actions, size=len(states))
         if not explore.all():
-            greedy = self.net.q_values(states, "online").argmax(dim=1).cpu().numpy()
+            with self._memory_may_be_full():
+                greedy = self.net.q_values(states, "online").argmax(dim=1).cpu().numpy()
             actions = np.where(explore, actions, greedy)
         return actions
 
@@ -160,7 +167,8 @@ class Mario:
         last: np.ndarray,
     ) -> None:
         """Stores one step of each game; see `Replay.add` for shapes."""
-        self.memory.add(frame, action, reward, terminated, first, last)
+        with self._memory_may_be_full():
+            self.memory.add(frame, action, reward, terminated, first, last)
 
     def recall(self, batches: int = 1) -> Draw:
         """Batches of transitions from memory, and from the demonstrations if there are any."""
@@ -188,7 +196,10 @@ class Mario:
             self.sync_q_target()
         learn_from = max(before, self.burn_in_until - 1)
         due = self.curr_step // self.config.learn_every - learn_from // self.config.learn_every
-        return self.update(due, mark) if due > 0 and self.memory.ready else []
+        if due <= 0 or not self.memory.ready:
+            return []
+        with self._memory_may_be_full():
+            return self.update(due, mark)
 
     def update(self, count: int = 1, mark: Callable[[str], None] = lambda phase: None) -> list[Update]:
         """So many updates of the online network, each with another batch from memory.
@@ -200,7 +211,7 @@ class Mario:
         mark("sample")
         updates, td_errors = [], []
         for batch in batches:
-            loss, q, td_error, skipped = (self._graphed or self._update)(batch)
+            loss, q, td_error, skipped = self._start_update(batch)
             updates.append(Update(q=q, loss=loss, skipped=skipped))
             td_errors.append(td_error)
             self.updates += 1
@@ -216,9 +227,32 @@ class Mario:
         loss, q, td_error = self.optimizer.update(unpacked(batch, self.spec.frame_stack, self.memory.frames, shown))
         return loss, q.mean(), td_error.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0), self.optimizer.skipped
 
-    @property
-    def recording_problem(self) -> str:
-        return self._graphed.problem if self._graphed else ""
+    def _start_update(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """`_update`, by a recording of it if there is one."""
+        if self._graphed is None:
+            return self._update(batch)
+        results = self._graphed(batch)
+        if self._graphed.problem:
+            self.notices.append(
+                f"an update could not be recorded as a CUDA graph ({self._graphed.problem}): training goes on without, "
+                "which is slower; --no-graph does not try it"
+            )
+            self._graphed = None
+        return results
+
+    @contextlib.contextmanager
+    def _memory_may_be_full(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            traceback.clear_frames(error.__traceback__)  # they hold what there was room for
+            self._graphed = None
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            raise TrainingError(
+                f"the memory of {self.device} is full: go on with --device cpu, or begin a new run with a smaller "
+                "--replay-size"
+            ) from None
 
     def td_estimate(self, state: Tensor, action: Tensor) -> Tensor:
         """Q_online(s, a): (B,) float32."""

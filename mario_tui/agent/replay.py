@@ -17,6 +17,7 @@ in numpy arrays beside the storage: it is looked up there without a device being
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import Any
 
@@ -51,6 +52,10 @@ FRAME_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1]
 ROW_BYTES = FRAME_BYTES + 1 + 4 + 1 + 1 + 1
 # a row's priority, and its part of a sum tree of at most four times as many nodes
 PRIORITY_BYTES = 4 + 4 * 4
+
+
+GPU_RESERVE_BYTES = 750_000_000
+"""Of a GPU's free memory, what a replay leaves for networks, libraries and recorded updates."""
 
 
 class Replay:
@@ -141,8 +146,12 @@ class Replay:
         return max(-(-self._size // envs), 1) + self.depth + self.n_steps - 1
 
     def _check_memory(self, size: int) -> None:
-        on_gpu = self.device.type == "cuda"
-        available = torch.cuda.mem_get_info(self.device)[0] if on_gpu else free_memory.free_bytes()
+        if self.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()  # what an earlier training has left
+            available = max(torch.cuda.mem_get_info(self.device)[0] - GPU_RESERVE_BYTES, 0)
+        else:
+            available = free_memory.free_bytes()
         if self.rows * self.row_bytes > available:
             raise InputError(
                 f"a replay of {size:,} transitions needs {self.rows * self.row_bytes / 1e9:,.1f} GB and "

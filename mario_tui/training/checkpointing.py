@@ -54,6 +54,7 @@ class Checkpointer:
     Attributes:
         newest: the last checkpoint written, or the one that was resumed; None before the first.
         newest_step: the step it is of.
+        in_reserve: a snapshot that is written if the training fails and cannot be saved as it is then.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Checkpointer:
         self._run, self._agent, self._logger, self._demonstrations = run, agent, logger, demonstrations
         self.newest: Path | None = None
         self.newest_step = -1
+        self.in_reserve: Snapshot | None = None
         self._sequence = lookup.next_sequence(run.path)  # of the next checkpoint
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="saving")
         self._pending: tuple[Snapshot, Future[Path]] | None = None
@@ -181,6 +183,15 @@ class Checkpointer:
                 self._take()
         self.begin(take())
         return self._take()
+
+    def rescue(self, save: Callable[[], object]) -> None:
+        """Saves after a failure; if that fails too, writes what is in reserve. It raises nothing."""
+        with contextlib.suppress(Exception):
+            save()
+            return
+        if self.in_reserve is not None and self.in_reserve.step > self.newest_step:
+            with contextlib.suppress(Exception):
+                self.set_newest(self._write(self.in_reserve), self.in_reserve.step)
 
     def save_at_the_end(self, step: int, take: Callable[[bool], Snapshot]) -> Iterator[Event]:
         """Saves what is not saved yet: without the replay, if there is no room for it.

@@ -13,7 +13,7 @@ import torch
 
 from mario_tui.agent.devices import passed_over, resolve_device
 from mario_tui.agent.mario import Mario
-from mario_tui.agent.runtime import prepare_processor
+from mario_tui.agent.runtime import prepare_gpu, prepare_processor
 from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
 from mario_tui.config import MOST_ENVS, TrainingConfig, as_flag
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError
@@ -29,6 +29,7 @@ from mario_tui.training.checkpointing import Checkpointer
 from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.demo_data import find_logs, play_again
+from mario_tui.training.device_watch import DeviceWatch
 from mario_tui.training.evaluator import Evaluator, open_evaluator
 from mario_tui.training.events import Observer
 from mario_tui.training.highlights import Highlights
@@ -197,6 +198,7 @@ def load_checkpoint(trainer: Trainer, path: Path, manifest: Manifest) -> None:
 def _new_agent(config: TrainingConfig) -> Mario:
     device = resolve_device(config.device)
     prepare_processor(config.threads)
+    prepare_gpu(config.precision)
     return Mario(config, device)
 
 
@@ -230,6 +232,7 @@ def _add_notes_and_observers(trainer: Trainer, factories: Factories) -> None:
     if warning := stage_warning(config.stage):
         trainer.resume_notes.append(warning)
     trainer.observers.append(CurvePlots(trainer.run_dir, trainer.logger.curves, 10 * config.log_every))
+    trainer.observers.append(DeviceWatch(trainer.agent, trainer.checkpointer, trainer.snapshot_without_replay))
     if config.tensorboard:
         trainer.observers.append(TensorBoardLog(trainer.run_dir, trainer.logger.recent))
     if config.record:

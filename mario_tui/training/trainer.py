@@ -221,9 +221,11 @@ class Trainer:
     def _rescue(self) -> None:
         """Saves what there is after a failure; if that fails too, the first failure is what matters."""
         if self.step > max(self._start_step, self.checkpointer.newest_step):
-            with contextlib.suppress(Exception):
-                self.ticks.end_after_failure()
-                self.save()
+            self.checkpointer.rescue(self._save_after_failure)
+
+    def _save_after_failure(self) -> None:
+        self.ticks.end_after_failure()
+        self.save()
 
     def close(self) -> None:
         """Ends the games and releases the run's folder; `run` does it itself."""
@@ -253,6 +255,10 @@ class Trainer:
         if not self.control.stopping:
             yield from self.evaluator.results(self.step, at_the_end=True)
         yield from self.checkpointer.save_at_the_end(self.step, lambda full: self._snapshot(full=full))
+
+    def snapshot_without_replay(self) -> Snapshot:
+        """The training as it is now, but for its replay, to be written later."""
+        return self._snapshot(full=False)
 
     def _snapshot(self, *, full: bool, rotates: bool = False, evaluated: bool = False) -> Snapshot:
         self.ticks.flush()

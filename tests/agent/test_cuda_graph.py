@@ -108,8 +108,10 @@ def test_an_update_that_cannot_be_recorded_is_made_as_it_is_from_then_on() -> No
             mario.update(2)
     assert torch.equal(weights_of(graphed.net.online), weights_of(plain.net.online))
     assert recorder.asked == ["warm up"] * 3 + ["record", "synchronize"], "it is tried once"
-    assert graphed.recording_problem.startswith("RuntimeError: CUDA error: operation failed due to a previous error")
-    assert "\n" not in graphed.recording_problem
+    (notice,) = graphed.notices
+    assert notice.startswith("an update could not be recorded as a CUDA graph (RuntimeError: CUDA error: operation")
+    assert "--no-graph" in notice
+    assert "\n" not in notice
 
 
 def test_a_device_that_is_lost_while_recording_is_an_error() -> None:
@@ -199,8 +201,7 @@ def test_nothing_in_a_tick_but_acting_waits_for_the_device(
         mario.memory._pending_priorities = None  # they are read when the next tick begins, which waits
         fill_memory(mario, 40)
     mario.sync_q_target()
-    _, frames = mario.memory.snapshot()
-    assert frames._frames.data_ptr() == mario.memory.frames.data_ptr(), "nothing is copied at once"
+    mario.memory.snapshot()
 
 
 class Counts(TorchDispatchMode):

@@ -214,12 +214,13 @@ def test_a_replay_asks_for_the_memory_of_its_own_gpu(monkeypatch: pytest.MonkeyP
 
     def free(device: Any) -> tuple[int, int]:
         asked.append(device)
-        return 10**6, 10**9
+        return 1_200_000_000, 10**10
 
     monkeypatch.setattr(torch.cuda, "mem_get_info", free)
-    with pytest.raises(InputError, match=r"needs 0\.7 GB and 0\.0 GB are available"):
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: asked.append("what an earlier training left is given back"))
+    with pytest.raises(InputError, match=r"needs 0\.7 GB and 0\.5 GB are available"):
         Replay(100_000, device="cuda:1")
-    assert asked == [torch.device("cuda", 1)]
+    assert asked == ["what an earlier training left is given back", torch.device("cuda", 1)]
 
 
 def test_what_pytorch_lacks_on_apples_gpus_falls_back_to_the_cpu() -> None:

@@ -296,3 +296,23 @@ def test_it_needs_no_semaphore_of_the_system(monkeypatch: pytest.MonkeyPatch) ->
     other = Replay(6, envs=2, alpha=0.5)
     other.load_state_dict(replay.state_dict())
     assert len(other) == len(replay) >= 6
+
+
+def test_a_replay_is_loaded_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU there would be no room for all of it twice."""
+    one, other = Replay(9000, envs=3), Replay(9000, envs=3)
+    fill(one, NaiveReplay(3, 4), 0, 3100, 0.05)
+    sizes = []
+    plain = other._storage.set
+    monkeypatch.setattr(other._storage, "set", lambda rows, frames: sizes.append(len(frames)) or plain(rows, frames))
+    other.load_state_dict(one.state_dict())
+    assert sum(sizes) == other.rows > 9000
+    assert max(sizes) <= 4096
+    assert torch.equal(one.frames, other.frames)
+
+
+def test_a_snapshot_copies_no_frame_before_it_is_read() -> None:
+    replay = Replay(40, envs=2)
+    fill(replay, NaiveReplay(2, 4), 0, 30, 0.1)
+    _, frames = replay.snapshot()
+    assert frames._frames.data_ptr() == replay.frames.data_ptr()

@@ -1,6 +1,11 @@
 import subprocess
 import sys
 
+import pytest
+import torch
+
+from mario_tui.agent.runtime import prepare_gpu
+
 
 def test_the_garbage_collector_need_not_look_at_pytorch_and_nothing_complains_at_the_end() -> None:
     code = (
@@ -14,3 +19,12 @@ def test_the_garbage_collector_need_not_look_at_pytorch_and_nothing_complains_at
     assert frozen > 100_000
     assert watched < 1_000
     assert ran.stderr == ""
+
+
+@pytest.mark.parametrize(("precision", "rounds"), [("float32", False), ("auto", True), ("bfloat16", True)])
+def test_float32_means_float32_on_a_gpu_too(precision: str, rounds: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("benchmark", "allow_tf32"):  # and back afterwards
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+    prepare_gpu(precision)
+    assert torch.backends.cudnn.allow_tf32 == rounds
+    assert torch.backends.cudnn.benchmark
