@@ -234,8 +234,8 @@ class Mario:
         results = self._graphed(batch)
         if self._graphed.problem:
             self.notices.append(
-                f"an update could not be recorded as a CUDA graph ({self._graphed.problem}): training goes on without, "
-                "which is slower; --no-graph does not try it"
+                "an update could not be recorded as a CUDA graph, so each of its operations is started by itself, "
+                f"which is slower ({self._graphed.problem})"
             )
             self._graphed = None
         return results

@@ -73,11 +73,22 @@ def _devices() -> list[Check]:
     return [
         ("device", not reasons, f"auto takes {auto}{no_gpu}{''.join(f'; {why}' for why in reasons)}", fix),
         *((device.name, not device.problem, _described(device), fix) for device in others),
+        *(_self_test(device) for device in others if not device.problem),
     ]
 
 
+def _self_test(device: Device) -> Check:
+    """Whether a device computes what the processor does."""
+    from mario_tui.agent import self_test
+
+    report = self_test.run(device.name)
+    found = f"{len(report.checks)} comparisons with the processor agree, in {report.seconds:.0f} s"
+    fix = "train with --no-graph, or with --device cpu"
+    return f"{device.name} test", not report.problem, report.problem or found, fix
+
+
 def _described(device: Device) -> str:
-    untried = ", never tried by the authors: compare it with the CPU before you trust it"
+    untried = ", never tried by the authors: look at its test below"
     return f"{device.what}{f': {device.problem}' if device.problem else untried if device.name == 'mps' else ''}"
 
 

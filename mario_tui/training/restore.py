@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from mario_tui.agent import self_test
 from mario_tui.agent.devices import passed_over, resolve_device
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.runtime import prepare_gpu, prepare_processor
@@ -199,7 +200,12 @@ def _new_agent(config: TrainingConfig) -> Mario:
     device = resolve_device(config.device)
     prepare_processor(config.threads)
     prepare_gpu(config.precision)
-    return Mario(config, device)
+    problem = self_test.at_first_start(str(device)).problem if device.type != "cpu" else ""
+    if not problem:
+        return Mario(config, device)
+    agent = Mario(config.replace(graph=False), device)
+    agent.notices.append(f"{problem}; updates are not recorded")
+    return agent
 
 
 def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingControl, factories: Factories) -> Trainer:

@@ -62,6 +62,22 @@ def test_auto_passes_over_a_gpu_that_this_pytorch_has_no_code_for(gpus: dict[str
     ]
 
 
+@pytest.mark.skipif(
+    torch.version.cuda is None or torch.cuda.is_available(), reason="it needs a PyTorch with CUDA, and no GPU"
+)
+def test_auto_computes_something_before_it_takes_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch says that it is there, and then the first tensor fails."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda index: SimpleNamespace(name="Some GPU", total_memory=2**34)
+    )
+    assert resolve_device("auto") == torch.device("cpu")
+    (why,) = devices.passed_over()
+    assert why.startswith("cuda:0 (Some GPU, 16 GiB) cannot be used: ")
+    assert "\n" not in why
+
+
 @pytest.mark.parametrize(
     ("name", "problem", "says"),
     [

@@ -580,6 +580,9 @@ def test_doctor_names_every_device(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert {"python", "torch", "device", "emulator", "display", "ffmpeg", "disk"} < set(checks)
     assert checks["device"]["found"].startswith("auto takes cuda:1 (Some GPU, 16 GiB)")
     assert checks["cuda:1"]["ok"]
+    assert not checks["cuda:1 test"]["ok"]
+    assert "cuda:1 does not do what the processor does (frames: " in checks["cuda:1 test"]["found"]
+    assert "cuda:0 test" not in checks
     assert not checks["cuda:0"]["ok"]
     assert "it is sm_60, and there is sm_75" in checks["cuda:0"]["found"]
     assert checks["cuda:0"]["fix"]

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from fake_collector import fake_trainer
+from mario_tui.agent import self_test
 from mario_tui.agent.cuda_graph import GraphedUpdate
 from mario_tui.agent.mario import Mario
 from mario_tui.errors import TrainingError
 from mario_tui.store.manifest import read_manifest
+from mario_tui.training import restore
 from mario_tui.training.device_watch import DeviceWatch
 from mario_tui.training.events import Finished, Warned
 from mario_tui.training.trainer import Trainer
@@ -37,7 +39,7 @@ def test_a_training_whose_updates_cannot_be_recorded_goes_on_and_says_so_once(sm
     graphed.agent._graphed = GraphedUpdate(graphed.agent._update, CannotRecord())
     events = run_to_end(graphed)
     (warned,) = [event for event in events if isinstance(event, Warned) and "recorded" in event.text]
-    assert "could not be recorded as a CUDA graph (RuntimeError: CUDA error: operation failed" in warned.text
+    assert "could not be recorded as a CUDA graph" in warned.text
     assert isinstance(events[-1], Finished)
     assert differences(full_state(plain), full_state(graphed)) == []
 
@@ -124,3 +126,25 @@ def test_on_the_processor_nothing_is_kept_in_reserve(small: Any) -> None:
     for _ in trainer.run():
         clock.append(1e6)
     assert trainer.checkpointer.in_reserve is None
+
+
+def test_a_device_that_failed_its_test_trains_without_recording_and_says_so(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def at_first_start(name: str) -> self_test.Report:
+        tried.append(name)
+        return self_test.Report(name, "a GPU", "2.0", (self_test.Check("replay", "", "s_t differ"),))
+
+    monkeypatch.setattr(self_test, "at_first_start", at_first_start)
+    assert not restore._new_agent(small()).notices
+    assert not tried, "the processor is what others are compared with"
+    monkeypatch.setattr(restore, "resolve_device", lambda name: torch.device("meta"))
+    agent = restore._new_agent(small())
+    assert tried == ["meta"]
+    assert agent.notices == [
+        "meta does not do what the processor does (replay: s_t differ); --device cpu is the safe choice; "
+        "updates are not recorded"
+    ]
+    assert not agent.config.graph
