@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tensordict import TensorDict
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchrl.modules import QValueActor
 from torchrl.objectives import DQNLoss
 
@@ -71,6 +72,26 @@ def test_estimate_target_and_loss_equal_the_tutorials(seed: int) -> None:
     assert torch.equal(q, estimate)
     assert torch.equal(td_error, target - estimate)
     assert not target.requires_grad
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_update_computes_no_more_than_it_needs(precision: str) -> None:
+    """Three forward passes of three convolutions, one backward, and no gradient of the observations."""
+    mario, batch = make_mario(precision=precision), random_batch(0)
+    wanted: dict[str, list[list[bool]]] = {"convolution": [], "convolution_backward": []}
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            name = func.__name__.partition(".")[0]
+            if name in wanted:
+                wanted[name].append(args[-1] if name == "convolution_backward" else [])
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        mario.optimizer.update(batch.transitions)
+    assert len(wanted["convolution"]) == 9
+    # of input, weight and bias; the last layer's comes first
+    assert wanted["convolution_backward"] == [[True, True, True], [True, True, True], [False, True, True]]
 
 
 @pytest.mark.parametrize("seed", range(3))
