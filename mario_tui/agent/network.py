@@ -92,9 +92,8 @@ class MarioNet(nn.Module):
         if observations.dtype != torch.uint8:
             return observations
         channels_last = self.layout == torch.channels_last
-        # scaled in float32 and rounded once, which is also faster than bfloat16 on a processor
-        levels = (_to_channels_last(observations) if channels_last else observations.contiguous()).float()
-        return (levels.sub_(127.5).div_(127.5) if self.spec.centered else levels.div_(255)).to(self.dtype)
+        levels = (_to_channels_last(observations) if channels_last else observations.contiguous()).to(self.dtype)
+        return levels.sub_(127.5).div_(127.5) if self.spec.centered else levels.div_(255)
 
     def forward(self, observations: Tensor, model: Literal["online", "target", "average"]) -> Tensor:
         """The head's output, float32, for observations (B, depth, 84, 84): uint8, or as `scale` returns them.
