@@ -88,7 +88,7 @@ def test_an_update_computes_no_more_than_it_needs(precision: str) -> None:
             return func(*args, **(kwargs or {}))
 
     with Watch():
-        mario.optimizer.update(batch.transitions)
+        mario.optimizer.update(batch)
     assert len(wanted["convolution"]) == 9
     # of input, weight and bias; the last layer's comes first
     assert wanted["convolution_backward"] == [[True, True, True], [True, True, True], [False, True, True]]
