@@ -104,6 +104,12 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=256,
     )
+    actors: str = _field(
+        "local",
+        "where these processes run: on this machine, or on all machines of a Ray cluster (extra 'cluster')",
+        group="Game",
+        pattern=r"^(local|ray(:[^\s/]+:[0-9]{1,5})?)$",
+    )
 
     network: Literal["nature", "small"] = _field(
         "nature",
@@ -451,6 +457,7 @@ _TAKES = {
     "demonstrations": "a file or a folder",
     "init_from": "a run or a path",
     "device": "auto, cpu, mps, cuda or cuda:N, one GPU of several",
+    "actors": "local, ray (the cluster that this machine is part of), or ray:HOST:PORT",
 }
 
 

@@ -33,6 +33,9 @@ def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
         ({"device": "cuda:"}, "cuda:N"),
         ({"device": "cuda:1\n"}, "cuda:N"),
         ({"device": "mps:0"}, "cuda:N"),
+        ({"actors": "spark"}, "local, ray .* or ray:HOST:PORT"),
+        ({"actors": "ray:head"}, "ray:HOST:PORT"),
+        ({"actors": "ray:head:6379\n"}, "ray:HOST:PORT"),
         ({"leerning_rate": 1e-4}, "unknown setting 'leerning_rate'"),
     ],
 )
@@ -64,6 +67,11 @@ def test_a_file_with_values_of_the_wrong_type_is_refused(tmp_path: Path, line: s
     (tmp_path / "odd.toml").write_text(line)
     with pytest.raises(InputError, match=f"{line.split(maxsplit=1)[0]} = .* cannot be used: .*[0-9yes]"):
         load_toml(tmp_path / "odd.toml")
+
+
+@pytest.mark.parametrize("actors", ["local", "ray", "ray:head:6379", "ray:10.0.0.1:6379", "ray:[::1]:6379"])
+def test_where_games_run(actors: str) -> None:
+    assert TrainingConfig(actors=actors).actors == actors
 
 
 def test_presets() -> None:

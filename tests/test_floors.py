@@ -54,7 +54,7 @@ def test_a_floor_loads_nothing_that_it_does_without(table: dict[str, set[str]]) 
     for (floors, forbidden), line in zip(table.items(), lines, strict=True):
         loaded = set(json.loads(line))
         assert any(name.startswith(f"mario_tui.{floors.split()[-1]}") for name in loaded)
-        assert not forbidden & loaded, f"of {floors}"
+        assert not (forbidden | {"ray"}) & loaded, f"of {floors}"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["no-such-command"]])

@@ -48,7 +48,7 @@ def repair() -> str:
     return commands.get(kind(), "install mario-tui again, into an environment of its own")
 
 
-def with_extra(extra: Literal["tensorboard", "web"]) -> str:
+def with_extra(extra: Literal["cluster", "tensorboard", "web"]) -> str:
     """The command that adds an extra to this installation."""
     what = shlex.quote(f"mario-tui[{extra}]")
     python = shlex.quote(sys.executable)

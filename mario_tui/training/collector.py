@@ -20,6 +20,8 @@ from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.system import processors
+from mario_tui.training import ray_cluster
+from mario_tui.training.ray_games import ray_workers
 from mario_tui.training.state_files import check_games
 
 
@@ -160,11 +162,16 @@ class Collector(Protocol):
 
 def processes(config: TrainingConfig) -> int:
     """How many emulator processes the games of a training have."""
-    return config.workers or max(1, min(config.envs, processors.count() - 1))  # one core is for learning
+    # One core is for learning; of a cluster's it is left out as that is started (docs/cluster.md).
+    cores = processors.count() - 1 if config.actors == "local" else ray_cluster.cores(config.actors)
+    return config.workers or max(1, min(config.envs, cores))
 
 
 def open_local_games(config: TrainingConfig) -> VectorEnv:
-    """The games of a training in worker processes of this machine, which are being started."""
+    """The games of a training in worker processes, of this machine or of a cluster, which are being started.
+
+    Raises InputError or EmulatorError where a cluster cannot be used.
+    """
     return VectorEnv(
         config.stage,
         envs=config.envs,
@@ -175,6 +182,7 @@ def open_local_games(config: TrainingConfig) -> VectorEnv:
         sticky=config.sticky,
         noops=config.noops,
         seed=config.seed,
+        open_worker=None if config.actors == "local" else ray_workers(config.actors),
     )
 
 

@@ -24,7 +24,7 @@ from mario_tui.game.stages import stage_warning
 from mario_tui.store import checkpoint, lookup, named, rescue
 from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.untrusted import one_line_error
-from mario_tui.training import state_files
+from mario_tui.training import ray_cluster, state_files
 from mario_tui.training.actor_groups import ActorGroups
 from mario_tui.training.checkpointing import Checkpointer
 from mario_tui.training.collector import Collector
@@ -76,8 +76,11 @@ def open_trainer(
         InputError: settings that cannot work here (replay too large, no GPU, no demonstrations at the place given, a
             run of that name exists or is in use).
         CheckpointError: the checkpoint to resume cannot be used.
+        EmulatorError: there is no cluster where `config.actors` says, or it has too few cores.
     """
     control, factories = control or TrainingControl(), factories or Factories()
+    if config.actors != "local":
+        ray_cluster.check_cores(config.actors, config.workers)  # before anything is made
     if resume is None and config.init_from:
         return from_weights(config, name=run, control=control, factories=factories)
     if resume is None:

@@ -13,6 +13,7 @@ from mario_tui.errors import CheckpointError, InputError
 from mario_tui.printable import as_argument
 from mario_tui.store import named, rescue
 from mario_tui.store.manifest import MANIFEST, Manifest, check_made_for, read_manifest
+from mario_tui.store.untrusted import sanitize
 
 
 def emulator_note(manifest: Manifest) -> str:
@@ -38,6 +39,9 @@ def resume_notes(manifest: Manifest, config: TrainingConfig, device: str) -> Ite
             f"saved with {games} game{'s' * (games != 1)}, goes on with {config.envs}: these begin anew, and weights, "
             f"optimizer, counters, epsilon{replay} go on"
         )
+    if (actors := manifest.config.get("actors", "local")) != config.actors:
+        here = "this machine" if config.actors == "local" else config.actors
+        yield f"its games ran on {sanitize(actors)}, and now run on {here}: --actors says where"
     if config.device == "auto" and (there := manifest.config.get("device", "auto")) != "auto":
         yield f"saved on {there}, goes on with {device}"
     if note := emulator_note(manifest):
@@ -50,7 +54,8 @@ def resume_notes(manifest: Manifest, config: TrainingConfig, device: str) -> Ite
 def resume_config(path: Path, changes: dict[str, Any] | None = None) -> TrainingConfig:
     """The settings with which to resume from a checkpoint folder: its own, with `changes` to those that are not fixed.
 
-    A limit that is already reached is lifted, unless `changes` has a new one. Demonstrations stay with a run: the
+    A limit that is already reached is lifted, unless `changes` has a new one. Games are played on this machine, unless
+    `changes` has another place. Demonstrations stay with a run: the
     setting names only further ones.
 
     Raises InputError for a change of a fixed setting, CheckpointError for a checkpoint that cannot be read.
@@ -77,6 +82,7 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
         if name in changes and changes[name] != getattr(saved, name):
             raise InputError(_refusal(path, saved, name, changes[name]))
     changes.setdefault("demonstrations", "")
+    changes.setdefault("actors", "local")  # nobody else's file has this machine connect to others
     if saved.steps and manifest.step >= saved.steps:
         changes.setdefault("steps", 0)
     if saved.episodes and (manifest.episodes or 0) >= saved.episodes:
