@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mario_tui import paths
+from mario_tui.commands import train_on_cluster
 from mario_tui.commands.reporters import JsonLines, Lines, ProgressBar, Reporter
 from mario_tui.config import (
     DEFAULT_PRESET,
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ".chkpt a new run starts from its weights and epsilon, with preset tutorial if none is named",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per event")
+    train_on_cluster.add_arguments(parser)
     groups: dict[str, Any] = {}
     start = preset(DEFAULT_PRESET)  # where no preset is named
     for name, field in TrainingConfig.model_fields.items():
@@ -101,6 +103,9 @@ def train(arguments: argparse.Namespace) -> int:
         named.find_checkpoint(given["init_from"])  # also where it is empty
     if arguments.config is not None:
         given = {**load_toml(paths.expand(arguments.config)), **given}
+    spread = train_on_cluster.is_meant(arguments)
+    if spread and arguments.resume is not None:
+        raise InputError("--on begins runs, and goes on with those of its own: with the same --name, without --resume")
     resume = _checkpoint_to_resume(arguments.resume) if arguments.resume is not None else None
     if resume is not None and not resume.is_dir() and given.get("init_from"):
         raise InputError(
@@ -120,6 +125,8 @@ def train(arguments: argparse.Namespace) -> int:
         default = DEFAULT_PRESET if resume is None else "tutorial"  # whose network a tutorial checkpoint has
         base = preset(default if arguments.preset is None else arguments.preset)
         config = make_config(**{**base.model_dump(), **given})
+        if spread:
+            return train_on_cluster.train(arguments, config, given)
         if config.init_from:
             config = initial_config(config, given.keys())
     if arguments.name is not None:
@@ -141,7 +148,7 @@ def train(arguments: argparse.Namespace) -> int:
         reporter = Lines(trainer)
     events = trainer.run()
     trouble = ""
-    with _stop_on_signals(control) as received:
+    with stop_on_signals(control) as received:
         try:
             with guard.guarded(full_screen=False), reporter, closing(events):
                 for event in events:
@@ -189,7 +196,7 @@ _IMPATIENCE_SECONDS = 2.0
 
 
 @contextmanager
-def _stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
+def stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
     """While it lasts, Ctrl+C, SIGTERM and SIGHUP ask the trainer to save and stop; gives those received.
 
     SIGUSR1 and SIGUSR2, by which a batch system tells that the end is near, ask it to save and go on.
