@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mario_tui import paths
 from mario_tui.commands import train_on_cluster
 from mario_tui.commands.reporters import JsonLines, Lines, ProgressBar, Reporter
+from mario_tui.commands.stopping import stop_on_signals
 from mario_tui.config import (
     DEFAULT_PRESET,
     PRESETS,
@@ -34,9 +33,6 @@ from mario_tui.training.events import Event, Paused
 from mario_tui.training.initial_weights import initial_config
 from mario_tui.training.resume import resume_config
 from mario_tui.training.run_folder import RunExistsError, check_new
-
-if TYPE_CHECKING:
-    from mario_tui.training.control import TrainingControl
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -190,34 +186,3 @@ def _what_is_saved(run: Path) -> str:
         return crash.go_on(find_resumable(run)[0])
     except CheckpointError:
         return "no checkpoint of it is saved"
-
-
-_IMPATIENCE_SECONDS = 2.0
-
-
-@contextmanager
-def stop_on_signals(control: TrainingControl) -> Iterator[list[int]]:
-    """While it lasts, Ctrl+C, SIGTERM and SIGHUP ask the trainer to save and stop; gives those received.
-
-    SIGUSR1 and SIGUSR2, by which a batch system tells that the end is near, ask it to save and go on.
-
-    The second Ctrl+C, and the other signals at once, leave out what is still to be recorded. The third raises
-    KeyboardInterrupt: no checkpoint is begun any more, and one that is being written is finished. Later ones do so as
-    well, should that hang, but not those that come with the third.
-    """
-    received: list[int] = []
-    raised = -_IMPATIENCE_SECONDS
-
-    def stop(number: int, _: object) -> None:
-        nonlocal raised
-        received.append(number)
-        control.stop(in_a_hurry=number != signal.SIGINT)
-        if received.count(signal.SIGINT) > 2 and time.monotonic() > raised + _IMPATIENCE_SECONDS:
-            raised = time.monotonic()
-            raise KeyboardInterrupt
-
-    try:
-        with signals.taken(signals.ENDINGS, stop), signals.taken(signals.WARNINGS, lambda *_: control.save()):
-            yield received
-    finally:
-        signals.ignore(received)  # they were obeyed

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mario_tui import paths
+from mario_tui.commands.stopping import stop_on_signals
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError, TrainingError
 from mario_tui.printable import as_argument, printable
@@ -92,8 +93,6 @@ def train(arguments: argparse.Namespace, config: TrainingConfig, given: dict[str
     else:
         reporter = RunsAsLines()
     failed: dict[str, str] = {}
-    from mario_tui.commands.train import stop_on_signals
-
     with stop_on_signals(control) as received:
         try:
             with reporter, closing(ClusterRuns(arguments.on, runs, share, control).run()) as events:
