@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mario_tui.agent.policy import Policy
-from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
 from mario_tui.play.evaluation_processes import EvaluationProcesses
 from mario_tui.store.history import EvaluationRecord
 from mario_tui.system import free_memory, processors
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
+from mario_tui.training.collector import processes as emulators
 from mario_tui.training.events import Evaluated, Event, FirstClear, Warned
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import RunClock
@@ -26,7 +26,7 @@ number, so that a run depends on its seed alone."""
 ROBUST_WAIT = 4
 """Greedy evaluations from the beginning of a robust one, which takes a core a minute, to its result; one at a time."""
 MOST_PROCESSES = 8
-PROCESS_BYTES = 400_000_000
+PROCESS_BYTES = 320_000_000
 """What a process that plays evaluations takes, beside what it shares with this one (measured, PyTorch 2.14)."""
 
 
@@ -210,7 +210,7 @@ def open_evaluator(
     With two cores a process takes as much from the training as a thread does (see
     play.evaluation_processes.NICENESS), but nothing from the screen's thread; with more cores it takes nothing.
     """
-    count = process_count(run.config, processors.count(), free_memory.free_bytes())
+    count = process_count(processors.count(), emulators(run.config), free_memory.free_bytes())
     if not count:
         return Evaluator(run, checkpointer, logger, clock, awaited=awaited)
     processes = EvaluationProcesses(count)
@@ -225,10 +225,9 @@ def open_evaluator(
     )
 
 
-def process_count(config: TrainingConfig, cores: int, free_bytes: int) -> int:
+def process_count(cores: int, emulating: int, free_bytes: int) -> int:
     """How many processes play evaluations: one for each core that neither learns nor emulates, and at least one.
 
     They may take a quarter of the free memory; 0 if one is too many for that.
     """
-    emulating = config.workers or min(config.envs, cores - 1)
     return min(max(1, min(MOST_PROCESSES, cores - 1 - emulating)), free_bytes // 4 // PROCESS_BYTES)

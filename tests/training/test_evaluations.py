@@ -15,7 +15,6 @@ from torch import nn
 from fake_collector import fake_factories, fake_trainer
 from mario_tui import paths
 from mario_tui.agent.policy import Policy, load_policy
-from mario_tui.config import TrainingConfig
 from mario_tui.errors import EvaluationError
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
 from mario_tui.store import catalog, checkpoint, lookup
@@ -340,23 +339,20 @@ def test_an_evaluation_that_cannot_be_played_is_told_and_left_out(small) -> None
 
 
 @pytest.mark.parametrize(
-    ("cores", "envs", "workers", "free_gb", "processes"),
+    ("cores", "emulating", "free_gb", "processes"),
     [
-        (2, 4, 0, 8, 1),  # a core for the games, and one to learn: none is left
-        (1, 4, 0, 8, 1),
-        (8, 4, 0, 64, 3),
-        (16, 32, 0, 64, 1),
-        (16, 32, 8, 64, 7),
-        (64, 4, 0, 64, 8),
-        (64, 4, 0, 7, 4),
-        (64, 4, 0, 1, 0),
+        (2, 1, 8, 1),  # a core for the games, and one to learn: none is left
+        (1, 1, 8, 1),
+        (8, 4, 64, 3),
+        (16, 15, 64, 1),
+        (16, 8, 64, 7),
+        (64, 4, 64, 8),
+        (64, 4, 7, 5),
+        (64, 4, 1, 0),
     ],
 )
-def test_evaluations_get_the_cores_that_are_left(
-    cores: int, envs: int, workers: int, free_gb: int, processes: int
-) -> None:
-    config = TrainingConfig(envs=envs, workers=workers)
-    assert process_count(config, cores, free_gb * 10**9) == processes
+def test_evaluations_get_the_cores_that_are_left(cores: int, emulating: int, free_gb: int, processes: int) -> None:
+    assert process_count(cores, emulating, free_gb * 10**9) == processes
 
 
 @pytest.mark.slow
