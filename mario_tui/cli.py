@@ -195,6 +195,9 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     bench.add_argument("--workers", type=int, metavar="N", help="processes that run them (default: the preset's)")
     bench.add_argument("--precision", metavar="P", help="of updates: auto, float32 or bfloat16 (default: the preset's)")
     bench.add_argument("--no-graph", action="store_true", help="on a GPU, without a CUDA graph of the update")
+    bench.add_argument(
+        "--evaluations", action="store_true", help="also measure with evaluations and saves, as often as in the preset"
+    )
     _add_json(bench)
     _add_json(add("doctor", "check Python, PyTorch, devices, emulator, display, ffmpeg and disk", "doctor.doctor"))
     return parser

@@ -188,6 +188,7 @@ BAD = [
     ("bench", "--device", "tpu"),
     ("bench", "--device", "cuda:97", "--steps", "10"),
     ("bench", "--precision", "half"),
+    ("bench", "--preset", "tutorial", "--evaluations"),
     ("export", "mario_net_0.chkpt", "--name", "shared"),
     ("export", "missing", "--name", "shared"),
     ("export", "foreign", "--name", "../escape"),
@@ -445,8 +446,8 @@ def test_bench_measures_real_training() -> None:
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert set(figures) == {
-        "steps_per_second", "emulator_steps_per_second", "update_ms", "replay_bytes_per_transition", "peak_rss_mb",
-        "phases",
+        "envs", "steps_per_second", "emulator_steps_per_second", "update_ms", "replay_bytes_per_transition",
+        "peak_rss_mb", "phases",
     }  # fmt: skip
     assert all(value > 0 for name, value in figures.items() if name != "phases")
     phases = figures["phases"]
