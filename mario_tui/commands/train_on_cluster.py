@@ -151,10 +151,9 @@ def _settings(name: str, config: TrainingConfig, given: dict[str, Any], cores: i
             "or choose another --name"
         )
     return config.replace(
-        device="cuda"
-        if config.device.startswith("cuda")
-        else config.device,  # which of several is the cluster's matter
-        workers=config.workers or max(1, min(config.envs, cores - 1)),
+        # Which of several is the cluster's matter.
+        device="cuda" if config.device.startswith("cuda") else config.device,
+        workers=config.workers or max(1, min(config.envs or cores, cores - 1)),
         threads=config.threads or max(1, min(4, cores // 2)),
     )
 
