@@ -189,11 +189,16 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     verify.add_argument("path", metavar="PATH", help="a checkpoint folder, a run or its name, or a .chkpt file")
     bench = add("bench", "measure training speed on this machine", "bench.bench")
     bench.add_argument("--steps", type=int, default=1000, metavar="N", help="steps to measure (default 1000)")
-    bench.add_argument("--preset", default="tutorial", metavar="P", help="tutorial (default) or fast")
+    bench.add_argument("--preset", metavar="P", help="tutorial (default), or fast (default with --tune)")
     bench.add_argument("--device", metavar="D", help="auto, cpu, mps, cuda or cuda:N (default: the preset's)")
     bench.add_argument("--envs", type=int, metavar="N", help="games at the same time (default: the preset's)")
     bench.add_argument("--workers", type=int, metavar="N", help="processes that run them (default: the preset's)")
     bench.add_argument("--precision", metavar="P", help="of updates: auto, float32 or bfloat16 (default: the preset's)")
+    bench.add_argument(
+        "--tune",
+        action="store_true",
+        help="try threads, processes and with '--envs 0' games; trainings take what is fastest here",
+    )
     bench.add_argument("--no-graph", action="store_true", help="on a GPU, without a CUDA graph of the update")
     bench.add_argument(
         "--evaluations", action="store_true", help="also measure with evaluations and saves, as often as in the preset"

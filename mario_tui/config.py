@@ -88,7 +88,13 @@ class TrainingConfig(BaseModel):
     show_buttons: bool = _field(
         False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )
-    envs: int = _field(1, "games played at the same time", group="Game", ge=1, le=MOST_ENVS)
+    envs: int = _field(
+        1,
+        "games played at once, which changes learning (0: as fits this machine)",
+        group="Game",
+        ge=0,
+        le=MOST_ENVS,
+    )
     actor_groups: int = _field(
         2,
         "groups of games that take turns: while one plays, the agent acts for the other and learns",
@@ -99,7 +105,7 @@ class TrainingConfig(BaseModel):
     )
     workers: int = _field(
         0,
-        "processes that run the games (0: one for each processor core but one, and no more than games)",
+        "processes that run the games (0: as many as are fastest here, measured once)",
         group="Game",
         ge=0,
         le=256,
@@ -285,7 +291,7 @@ class TrainingConfig(BaseModel):
     device: str = _field("auto", "where the networks run", group="Run", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$")
     threads: int = _field(
         0,
-        "processor threads that PyTorch may use on the CPU (0: half of the cores, 4 at most)",
+        "processor threads that PyTorch may use on the CPU (0: as many as are fastest here, measured once)",
         group="Run",
         ge=0,
         le=256,
@@ -357,6 +363,10 @@ _PRESET_VALUES: dict[str, dict[str, Any]] = {
         "save_every": 50_000,
     },
 }
+
+
+ON_GPU: dict[str, dict[str, Any]] = {"fast": {"envs": 0}}
+"""What a preset has otherwise where the networks are on a GPU, which a few games would leave idle."""
 
 
 def preset(name: str) -> TrainingConfig:

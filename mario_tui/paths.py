@@ -154,6 +154,11 @@ def settings_file() -> Path:
     return platformdirs.user_config_path("mario-tui") / "settings.toml"
 
 
+def machine_file() -> Path:
+    """What was measured of this machine, and others that share the folder."""
+    return home() / "machine.json"
+
+
 def timestamp() -> str:
     """Now, as it appears in the names of runs and recordings, e.g. `2026-11-22T08-30-00`."""
     return datetime.now().strftime("%Y-%m-%dT%H-%M-%S")

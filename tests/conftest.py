@@ -1,4 +1,4 @@
-"""What all tests share: every test has a home folder of its own, and PyTorch keeps to one thread; a display."""
+"""What all tests share: a home folder for each, one thread of PyTorch, no measurement of the machine; a display."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ from PIL import features
 from mario_tui import paths
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MARIO_TUI_AUTOTUNE", "0")
 
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:  # tests run in the background, or under nohup

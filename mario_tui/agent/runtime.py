@@ -34,7 +34,7 @@ def prepare_processor(threads: int = 0) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTOR_THRESHOLDS)
-    torch.set_num_threads(threads or max(1, min(4, processors.count() // 2)))
+    torch.set_num_threads(threads or processors.half())
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
         if mallopt:

@@ -16,21 +16,28 @@ from mario_tui.errors import InputError, TrainingError
 
 def bench(arguments: argparse.Namespace) -> int:
     """Trains for real, in a temporary folder: `--steps` steps after a warm-up in which the replay begins to fill."""
+    if arguments.tune:
+        from mario_tui.commands.bench_tune import bench_tune
+
+        return bench_tune(arguments)
     if not 10 <= arguments.steps <= 10_000_000:
         raise InputError(f"--steps {arguments.steps} cannot be used: it should be 10 to 10,000,000")
     from mario_tui.config import preset
+    from mario_tui.training.autotune import with_games
 
     given = {name: getattr(arguments, name) for name in ("device", "envs", "workers", "precision")}
-    whole = preset(arguments.preset).replace(
+    name = arguments.preset or "tutorial"
+    whole = preset(name).replace(
         burn_in=200,
         record=False,
         replay_size=max(10_000, arguments.steps),
         graph=not arguments.no_graph,
         **{name: value for name, value in given.items() if value is not None},
     )
+    whole = with_games(whole)
     config = whole.replace(save_every=0, eval_every=0)
     if arguments.evaluations and not whole.eval_every:
-        raise InputError(f"--evaluations: the preset {arguments.preset} has none: try --preset fast")
+        raise InputError(f"--evaluations: the preset {name} has none: try --preset fast")
     with tempfile.TemporaryDirectory(prefix="mario-tui-bench-") as folder:
         os.environ["MARIO_TUI_HOME"] = folder
         result = _measure(config, arguments.steps)

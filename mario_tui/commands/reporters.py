@@ -42,10 +42,14 @@ class JsonLines:
 
 
 class Lines:
-    """Plain lines for a log file: the tutorial's, every `log_every` episodes, and what was saved."""
+    """Plain lines for a log file: the tutorial's, every `log_every` episodes, and what was saved.
 
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
+    Args:
+        setup: how the training uses the machine, in a line.
+    """
+
+    def __init__(self, trainer: Trainer, setup: str) -> None:
+        self._trainer, self._setup = trainer, setup
 
     def __enter__(self) -> Lines:
         return self
@@ -57,7 +61,7 @@ class Lines:
         logger = self._trainer.logger
         match event:
             case Started(run, step):
-                self._print(f"Training {run} from step {step:,}; {_checkpoints(self._trainer)}")
+                self._print(f"Training {run} from step {step:,} with {self._setup}; {_checkpoints(self._trainer)}")
                 if event.demonstrations:
                     self._print(_describe(event))
             case EpisodeEnded(record) if record.episode % self._trainer.config.log_every == 0:
@@ -92,9 +96,13 @@ def as_many_as_fit(texts: Sequence[str], width: int) -> str:
 
 
 class ProgressBar:
-    """A bar with the figures that matter, for a terminal."""
+    """A bar with the figures that matter, for a terminal.
 
-    def __init__(self, trainer: Trainer) -> None:
+    Args:
+        setup: how the training uses the machine, in a line.
+    """
+
+    def __init__(self, trainer: Trainer, setup: str) -> None:
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -104,7 +112,7 @@ class ProgressBar:
             TimeRemainingColumn,
         )
 
-        self._trainer = trainer
+        self._trainer, self._setup = trainer, setup
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=_BAR_WIDTH),
@@ -128,7 +136,10 @@ class ProgressBar:
         self._when_stopped.__enter__()
         self._progress.start()
         # without markup, as a folder's name may look like it
-        for line in (f"Training {self._trainer.run_dir}; Ctrl+C saves and stops.", _checkpoints(self._trainer)):
+        for line in (
+            f"Training {self._trainer.run_dir} with {self._setup}; Ctrl+C saves and stops.",
+            _checkpoints(self._trainer),
+        ):
             self._progress.console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
         return self
 

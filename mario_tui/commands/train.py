@@ -102,6 +102,7 @@ def train(arguments: argparse.Namespace) -> int:
     spread = train_on_cluster.is_meant(arguments)
     if spread and arguments.resume is not None:
         raise InputError("--on begins runs, and goes on with those of its own: with the same --name, without --resume")
+    preset_name = ""
     resume = _checkpoint_to_resume(arguments.resume) if arguments.resume is not None else None
     if resume is not None and not resume.is_dir() and given.get("init_from"):
         raise InputError(
@@ -119,8 +120,8 @@ def train(arguments: argparse.Namespace) -> int:
         config = resume_config(resume, given)
     else:
         default = DEFAULT_PRESET if resume is None else "tutorial"  # whose network a tutorial checkpoint has
-        base = preset(default if arguments.preset is None else arguments.preset)
-        config = make_config(**{**base.model_dump(), **given})
+        preset_name = default if arguments.preset is None else arguments.preset
+        config = make_config(**{**preset(preset_name).model_dump(), **given})
         if spread:
             return train_on_cluster.train(arguments, config, given)
         if config.init_from:
@@ -128,20 +129,30 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.name is not None:
         _check_name(arguments.name)
 
+    from mario_tui.training.autotune import for_device
     from mario_tui.training.control import TrainingControl
+    from mario_tui.training.fit import fit
     from mario_tui.training.restore import open_trainer
 
+    goes_on = resume is not None and resume.is_dir()
+    if "envs" not in given and not goes_on:
+        config = for_device(config, preset_name)
+    fitted = fit(config, resumes=goes_on, asked=given, say=_say)
     if config.demonstrations and not arguments.json and sys.stderr.isatty():
         print("Playing the demonstrations again ...", file=sys.stderr)
     control = TrainingControl()
-    trainer = open_trainer(config, run=arguments.name, resume=resume, control=control)
+    trainer = open_trainer(
+        fitted.config, run=arguments.name, resume=resume, control=control, processes=fitted.processes
+    )
+    if fitted.measured:
+        trainer.note(fitted.text)
     reporter: Reporter
     if arguments.json:
         reporter = JsonLines()
     elif output.is_live(sys.stdout):
-        reporter = ProgressBar(trainer)
+        reporter = ProgressBar(trainer, fitted.text)
     else:
-        reporter = Lines(trainer)
+        reporter = Lines(trainer, fitted.text)
     events = trainer.run()
     trouble = ""
     with stop_on_signals(control) as received:
@@ -163,6 +174,10 @@ def train(arguments: argparse.Namespace) -> int:
     if trouble and trainer.last_checkpoint is not None:
         raise TrainingError(f"{trouble}; {crash.go_on(trainer.last_checkpoint)}")
     return 128 + received[0] if received else 0
+
+
+def _say(text: str) -> None:
+    print(f"mario-tui: {text}", file=sys.stderr)
 
 
 def _trouble(event: Event) -> str:

@@ -17,6 +17,11 @@ def count() -> int:
     return max(1, min([_allowed(), *(math.ceil(quota) for quota in _quotas())]))
 
 
+def half(cores: int | None = None) -> int:
+    """Threads for something that others run beside: half of the cores, 4 at most."""
+    return max(1, min(4, (count() if cores is None else cores) // 2))
+
+
 def described() -> str:
     """`count`, and why it is not all that the machine has."""
     usable, allowed, there = count(), _allowed(), os.cpu_count() or 1

@@ -19,8 +19,8 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.store.untrusted import one_line_error
-from mario_tui.system import processors
 from mario_tui.training import ray_cluster
+from mario_tui.training.autotune import usual_processes
 from mario_tui.training.ray_games import ray_workers
 from mario_tui.training.state_files import check_games
 
@@ -162,9 +162,10 @@ class Collector(Protocol):
 
 def processes(config: TrainingConfig) -> int:
     """How many emulator processes the games of a training have."""
-    # One core is for learning; of a cluster's it is left out as that is started (docs/cluster.md).
-    cores = processors.count() - 1 if config.actors == "local" else ray_cluster.cores(config.actors)
-    return config.workers or max(1, min(config.envs, cores))
+    if config.actors == "local":
+        return usual_processes(config)
+    # One core of a cluster is left out as that is started (docs/cluster.md).
+    return config.workers or max(1, min(config.envs, ray_cluster.cores(config.actors)))
 
 
 def open_local_games(config: TrainingConfig) -> VectorEnv:
@@ -175,7 +176,7 @@ def open_local_games(config: TrainingConfig) -> VectorEnv:
     return VectorEnv(
         config.stage,
         envs=config.envs,
-        workers=processes(config),
+        workers=usual_processes(config),
         frame_skip=config.frame_skip,
         stall_steps=config.stall_steps,
         max_steps=config.max_episode_steps,

@@ -26,6 +26,7 @@ from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.training import ray_cluster, state_files
 from mario_tui.training.actor_groups import ActorGroups
+from mario_tui.training.autotune import with_games
 from mario_tui.training.checkpointing import Checkpointer
 from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
@@ -68,9 +69,13 @@ def open_trainer(
     resume: Path | None = None,
     control: TrainingControl | None = None,
     factories: Factories | None = None,
+    processes: int = 0,
 ) -> Trainer:
     """A trainer for a new run, which may begin with the weights that `config.init_from` names; or with `resume` for the
     run of a checkpoint folder, or from a file that the tutorial saved.
+
+    Args:
+        processes: play the games where the settings leave their number open; 0 for the usual number.
 
     Raises:
         InputError: settings that cannot work here (replay too large, no GPU, no demonstrations at the place given, a
@@ -81,6 +86,10 @@ def open_trainer(
     control, factories = control or TrainingControl(), factories or Factories()
     if config.actors != "local":
         ray_cluster.check_cores(config.actors, config.workers)  # before anything is made
+    config = with_games(config)
+    if processes and not config.workers:
+        made = factories.collector
+        factories = replace(factories, collector=lambda own, device: made(own.replace(workers=processes), device))
     if resume is None and config.init_from:
         return from_weights(config, name=run, control=control, factories=factories)
     if resume is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from mario_tui.training.snapshot import SnapshotCamera, Status, TrainingSnapshot
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not whoever makes a session
     from mario_tui.agent.policy import Policy
+    from mario_tui.training.fit import Fitted
     from mario_tui.training.restore import Factories
     from mario_tui.training.trainer import Trainer
 
@@ -43,6 +44,7 @@ class Notice:
         "finished",
         "failed",
         "demonstrations",
+        "fitted",
     ]
     text: str
 
@@ -53,6 +55,8 @@ class TrainingSession:
     Args:
         config, run, resume, factories: as for training.restore.open_trainer.
         warning: a line to show at once.
+        fits: choose threads, processes and games for this machine, see training.fit.fit.
+        asked: the settings that the user named.
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class TrainingSession:
         run: str | None = None,
         resume: Path | None = None,
         warning: str = "",
+        fits: bool = False,
+        asked: Collection[str] = (),
         factories: Factories | None = None,
     ) -> None:
         run_name = run or (resume.parent.name if resume is not None and resume.is_dir() else "")
@@ -71,6 +77,7 @@ class TrainingSession:
         self.recordings_left = 0
         """How many are waited for, after training has ended and is saved."""
         self._config, self._run_name, self._resume, self._factories = config, run, resume, factories
+        self._fits, self._asked = fits, asked
         self._control = TrainingControl(attended=True)
         self._notices: deque[Notice] = deque([Notice("warning", warning)] if warning else [], maxlen=1000)
         self._published_at = 0.0
@@ -157,13 +164,18 @@ class TrainingSession:
         try:
             from mario_tui.training.restore import open_trainer
 
+            fitted = self._fit() if self._fits else None
             trainer = open_trainer(
-                self._config,
+                fitted.config if fitted else self._config,
                 run=self._run_name,
                 resume=self._resume,
                 control=self._control,
                 factories=self._factories,
+                processes=fitted.processes if fitted else 0,
             )
+            if fitted and fitted.measured:
+                trainer.note(fitted.text)
+                self._notices.append(Notice("fitted", fitted.text))
             try:
                 for event in trainer.run():
                     self._watch(trainer, event)
@@ -176,6 +188,17 @@ class TrainingSession:
             self._notices.append(Notice("failed", problem))
         finally:
             self._control.close()
+
+    def _fit(self) -> Fitted:
+        from mario_tui.training.fit import fit
+
+        return fit(
+            self._config,
+            resumes=self._resume is not None and self._resume.is_dir(),
+            asked=self._asked,
+            say=lambda text: self._notices.append(Notice("fitted", text)),
+            cancelled=lambda: self._control.stopping,
+        )
 
     def _watch(self, trainer: Trainer, event: Event) -> None:
         """Publishes what an event changed: at once where it is rare, otherwise 40 times a second."""

@@ -69,7 +69,8 @@ class Services:
         from mario_tui.training.initial_weights import initial_config
         from mario_tui.training.session import TrainingSession
 
-        return TrainingSession(initial_config(config, given) if config.init_from else config, run=run)
+        config = initial_config(config, given) if config.init_from else config
+        return TrainingSession(config, run=run, fits=True, asked=given)
 
     def resume_session(self, path: Path, changes: Mapping[str, Any] | None = None) -> TrainingSession:
         """A session with the settings of its run, resumed from a checkpoint, or from a run's newest intact one."""
@@ -78,7 +79,7 @@ class Services:
 
         path, warning = _to_resume(path)
         config = resume_config(path, dict(changes or {})) if path.is_dir() else TrainingConfig()
-        return TrainingSession(config, resume=path, warning=warning)
+        return TrainingSession(config, resume=path, warning=warning, fits=True, asked=tuple(changes or ()))
 
     def resume_settings(self, path: Path) -> TrainingConfig:
         """The settings that `resume_session` would go on with."""
@@ -103,6 +104,10 @@ class Services:
         count = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
         others = tuple(f"cuda:{number}" for number in range(1, count))
         return ("auto", "cpu", "cuda", *others, *(("mps",) if sys.platform == "darwin" else ()))
+
+    def has_gpu(self) -> bool:
+        """Whether `auto` may mean a GPU: the form is open before PyTorch, which knows it, is loaded."""
+        return any(Path("/proc/driver/nvidia/gpus").glob("*"))
 
     def verify(self, path: Path) -> None:
         """Reads a checkpoint through, so that lists know what is wrong with it."""

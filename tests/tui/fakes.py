@@ -539,6 +539,7 @@ class World(Services):
         self.window = SimpleNamespace(closed=False, problem="", close=lambda: self.player.calls.append("window closed"))
         self.window_problem = ""
         self.start_problem = ""
+        self.gpu = False
         self.given: set[str] = set()  # what the user chose for the run started last
         self.saved_settings = TrainingConfig(envs=4, steps=900, n_steps=3)
         self.job_problem = ""
@@ -609,6 +610,9 @@ class World(Services):
 
     def run_names(self) -> Sequence[str]:
         return sorted({info.run for info in self.checkpoints})
+
+    def has_gpu(self) -> bool:
+        return self.gpu
 
     def devices(self) -> tuple[str, ...]:
         return ("auto", "cpu", "cuda", "cuda:1")

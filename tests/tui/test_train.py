@@ -13,6 +13,7 @@ from textual.widgets import Collapsible, Input, Static
 
 from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, fixed_settings, preset
 from mario_tui.errors import MarioTuiError
+from mario_tui.system import processors
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -126,6 +127,29 @@ async def test_a_new_run_can_begin_with_the_weights_of_another() -> None:
         world.session.end()
 
 
+async def test_on_a_gpu_the_number_of_games_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processors, "count", lambda: 16)
+    world = World()
+    world.gpu = True
+    async with form(world) as (_, pilot, train_form):
+        rows = train_form.rows()
+        assert (rows["envs"].value, rows["envs"].figures) == ("0", "30 here")
+        rows["device"].set_value("cpu")
+        await until(pilot, lambda: rows["envs"].value == "4")
+        rows["device"].set_value("cuda")
+        await until(pilot, lambda: rows["envs"].value == "0")
+        rows["envs"].set_value("7")
+        rows["device"].set_value("cpu")
+        await until(pilot, lambda: rows["device"].value == "cpu")
+        await pilot.pause()
+        assert rows["envs"].value == "7", "the user chose it"
+        rows["envs"].set_value("0")
+        await until(pilot, lambda: rows["envs"].figures == "found out at the start")
+        await pilot.press("f5")
+        await until(pilot, lambda: bool(world.started))
+        assert {"envs", "device"} <= world.given
+
+
 async def test_start_hands_over_what_was_typed() -> None:
     world = World()
     async with form(world) as (app, pilot, train_form):
@@ -160,7 +184,7 @@ async def test_up_down_tab_and_enter_move_through_the_form() -> None:
             focused.append(app.focused.parent.setting if app.focused else None)
         assert focused == ["name", "stage", "init_from", "envs", "steps", "envs", "init_from"]
         await pilot.press("down")
-        assert "1 to 256" in str(train_form.query_one("#focused-range", Static).content)
+        assert "0 to 256" in str(train_form.query_one("#focused-range", Static).content)
 
 
 async def test_a_wrong_value_is_marked_at_its_line_and_nothing_starts() -> None:
@@ -168,7 +192,7 @@ async def test_a_wrong_value_is_marked_at_its_line_and_nothing_starts() -> None:
     async with form(world, (120, 40)) as (app, pilot, train_form):
         await unfold(pilot, train_form)
         for name, typed, says in (
-            ("envs", "0", "it takes a whole number, 1 to 256"),
+            ("envs", "-1", "it takes a whole number, 0 to 256"),
             ("burn_in", "many", "a whole number"),
             ("gamma", "1", "it takes a number, "),
             ("learning_rate", "", "it takes a number, "),

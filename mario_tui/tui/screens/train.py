@@ -158,7 +158,8 @@ class TrainScreen(MarioScreen):
         self._shown_status = ""
 
     def compose_body(self) -> ComposeResult:
-        yield TrainForm(self.app.services.stages(), self.app.services.devices(), id="form")
+        services = self.app.services
+        yield TrainForm(services.stages(), services.devices(), has_gpu=services.has_gpu(), id="form")
         with PlainContainer(id="live"):
             yield Static("", id="summary")
             with PlainContainer(id="live-grid"):

@@ -19,9 +19,19 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Collapsible, Input, OptionList, Static
 
 from mario_tui import paths
-from mario_tui.config import DEFAULT_PRESET, PRESETS, TrainingConfig, field_help, fixed_settings, preset, problems
+from mario_tui.config import (
+    DEFAULT_PRESET,
+    ON_GPU,
+    PRESETS,
+    TrainingConfig,
+    field_help,
+    fixed_settings,
+    preset,
+    problems,
+)
 from mario_tui.errors import InputError
 from mario_tui.game.stages import MAZES
+from mario_tui.training.autotune import usual
 from mario_tui.training.sizes import disk_need, replay_memory
 from mario_tui.tui import text
 from mario_tui.tui.widgets.setting_row import Choice, FormRow, SettingRow
@@ -70,13 +80,16 @@ class TrainForm(Vertical):
             super().__init__()
             self.config, self.run, self.changes, self.resume = config, run, changes, resume
 
-    def __init__(self, stages: Sequence[str], devices: Sequence[str], *, id: str | None = None) -> None:
+    def __init__(
+        self, stages: Sequence[str], devices: Sequence[str], *, has_gpu: bool = False, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
+        self._has_gpu = has_gpu
         self._choices = {"stage": tuple(stages), "device": tuple(devices)}
         self._resume: Path | None = None
         self._free_memory: int | None = None
         self._free_disk: int | None = None
-        self._values: dict[str, Any] = preset(DEFAULT_PRESET).model_dump()
+        self._values: dict[str, Any] = self._of_preset(DEFAULT_PRESET, "auto")
         """The values of the preset, or of the run that is continued, which settings in folded groups keep."""
 
     def compose(self) -> ComposeResult:
@@ -101,6 +114,10 @@ class TrainForm(Vertical):
 
     def on_mount(self) -> None:
         self.check()
+
+    def _of_preset(self, name: str, device: str) -> dict[str, Any]:
+        on_gpu = self._has_gpu and device != "cpu"
+        return {**preset(name).model_dump(), **(ON_GPU.get(name, {}) if on_gpu else {})}
 
     def _row(self, name: str) -> SettingRow:
         row = SettingRow(name, self._values[name], choices=self._choices.get(name, ()))
@@ -187,9 +204,16 @@ class TrainForm(Vertical):
         for name, row in rows.items():
             row.error = errors.get(name, "")
         rows["stage"].warning = "a maze: reward is no progress here" if rows["stage"].value in MAZES else ""
+        self._explain_games(rows["envs"], config)
         self._check_memory(rows["replay_size"])
         self._check_disk(rows["save_every"], config)
         return config if self._check_name() is None else None
+
+    def _explain_games(self, row: SettingRow, config: TrainingConfig | None) -> None:
+        row.figures = ""
+        if config is not None and not config.envs:
+            on_gpu = self._has_gpu and config.device != "cpu"
+            row.figures = f"{usual(config, on_gpu=True).games} here" if on_gpu else "found out at the start"
 
     def _check_memory(self, row: SettingRow) -> None:
         if row.error or self._free_memory is None:
@@ -225,13 +249,23 @@ class TrainForm(Vertical):
         self.set_problem("")
         if event.row.setting == "preset":
             self.apply_preset(event.row.value)
+        if event.row.setting == "device" and self._resume is None:
+            self._follow_device(event.row.value)
         self.check()
 
     def apply_preset(self, name: str) -> None:
         """Sets every setting to the preset's value, but for the stage and the weights to begin with."""
-        self._values = preset(name).model_dump()
+        self._values = self._of_preset(name, "auto")
         for setting, row in self.rows().items():
             if setting not in ("stage", "init_from"):
+                row.set_value(self._values[setting])
+
+    def _follow_device(self, device: str) -> None:
+        """Sets what the preset has otherwise on a GPU, where it was not changed."""
+        before, name = self._values, str(self.query_one("#row-preset", FormRow).value)
+        self._values = {**before, **{one: self._of_preset(name, device)[one] for one in ON_GPU.get(name, {})}}
+        for setting, row in self.rows().items():
+            if str(row.value) == str(before[setting]) and before[setting] != self._values[setting]:
                 row.set_value(self._values[setting])
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
