@@ -176,7 +176,7 @@ def open_local_games(config: TrainingConfig) -> VectorEnv:
     return VectorEnv(
         config.stage,
         envs=config.envs,
-        workers=usual_processes(config),
+        workers=processes(config),
         frame_skip=config.frame_skip,
         stall_steps=config.stall_steps,
         max_steps=config.max_episode_steps,

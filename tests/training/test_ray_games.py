@@ -15,6 +15,8 @@ import pytest
 from mario_tui import paths
 from mario_tui.errors import EmulatorError
 from mario_tui.store import checkpoint, lookup
+from mario_tui.training import ray_cluster
+from mario_tui.training.collector import open_local_games
 from mario_tui.training.events import Finished, Restarted
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
@@ -102,6 +104,15 @@ def test_the_terminal_shows_nothing_of_ray_and_a_signal_saves(cluster: SmallClus
         assert process.wait() == 143
     assert events[0]["event"] == "started"
     assert events[-1]["event"] == "finished"
+
+
+def test_without_a_number_there_are_as_many_processes_as_the_cluster_has_cores(small, cluster: SmallCluster) -> None:
+    cores = ray_cluster.cores(cluster.where)
+    assert cores >= 4
+    with open_local_games(small(envs=cores + 2, actors=cluster.where)) as games:
+        assert len(games.pids) == cores
+    with open_local_games(small(envs=2, actors=cluster.where)) as games:
+        assert len(games.pids) == 2, "no more than games"
 
 
 def test_more_processes_than_the_cluster_has_cores_are_refused(small, cluster: SmallCluster) -> None:
