@@ -25,6 +25,7 @@ from mario_tui.errors import MarioTuiError
 from mario_tui.game.emulator import SCREEN_SHAPE, open_emulator
 from mario_tui.game.episode import EndReason, Episode, StepResult
 from mario_tui.grey_frames import FRAME_SHAPE, grey_frame
+from mario_tui.system.processes import go_to_background
 
 ENDS: tuple[EndReason | None, ...] = (None, *EndReason)
 """What the number in a result's field `end` stands for."""
@@ -193,6 +194,7 @@ def main() -> None:
     """What the process runs; see vector_env.py, which starts it."""
     arguments = json.loads(sys.argv[1])
     _end_with_parent()
+    go_to_background(0)  # as nice as the learner, whose session it shares
     with Connection(arguments["commands"]) as commands:
         serve(commands, arguments["memory"], Task(**arguments["task"]))
 

@@ -101,8 +101,10 @@ class LocalWorker:
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                # The terminal's Ctrl+C, Ctrl+Z and hang-up are for the program, which then closes its environment.
-                start_new_session=True,
+                # The terminal's Ctrl+C and Ctrl+Z are for the program, which then closes its environment. Where the
+                # scheduler shares the processor between sessions, two workers with sessions of their own would get
+                # twice as much of it as the learner, which both then wait for.
+                in_background=True,
             )
         self.pid = self._process.pid
 
