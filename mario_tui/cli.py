@@ -197,7 +197,8 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     bench.add_argument(
         "--tune",
         action="store_true",
-        help="try threads, processes and with '--envs 0' games; trainings take what is fastest here",
+        help="for some minutes, try threads and processes, or on a processor with '--envs 0' threads and games; "
+        "trainings take what is fastest here",
     )
     bench.add_argument("--no-graph", action="store_true", help="on a GPU, without a CUDA graph of the update")
     bench.add_argument(

@@ -97,7 +97,7 @@ class TrainingConfig(BaseModel):
     )
     actor_groups: int = _field(
         2,
-        "groups of games that take turns: while one plays, the agent acts for the other and learns",
+        "groups of games that take turns, for speed; with another number a seed gives another run",
         group="Game",
         fixed=True,
         ge=1,

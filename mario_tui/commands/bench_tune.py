@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 
 from mario_tui.config import preset
-from mario_tui.errors import TrainingError
+from mario_tui.errors import InputError, TrainingError
 from mario_tui.training import autotune
 
 MEASURED_SECONDS = 20.0
@@ -20,6 +20,8 @@ def bench_tune(arguments: argparse.Namespace) -> int:
     from mario_tui.agent.devices import resolve_device
     from mario_tui.training.autotune_process import measured
 
+    if arguments.evaluations:
+        raise InputError("--tune and --evaluations cannot be used together: measure one after the other")
     name = arguments.preset or "fast"
     given = {one: getattr(arguments, one) for one in ("device", "envs", "workers", "precision")}
     config = preset(name).replace(

@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train whole runs on the machines of a Ray cluster: ray (the cluster that this machine is part of) or "
         "ray:HOST:PORT (extra 'cluster')",
     )
-    group.add_argument("--seeds", metavar="S,S", help="with --on: a run for each of these seeds, as in 0,1,2")
+    group.add_argument(
+        "--seeds",
+        metavar="S,S",
+        help="with --on: a run for each of these seeds, as in 0,1,2 (default: that of --seed)",
+    )
     group.add_argument(
         "--run-cores",
         type=int,
@@ -64,6 +68,8 @@ def train(arguments: argparse.Namespace, config: TrainingConfig, given: dict[str
     """Trains one run for each seed; `config` is that of a new run, `given` the settings that were asked for."""
     if not RAY.fullmatch(arguments.on):
         raise InputError(f"--on {arguments.on!r} cannot be used: it takes ray or ray:HOST:PORT")
+    if arguments.seeds is not None and "seed" in given:
+        raise InputError("--seed and --seeds cannot be used together: name all of them with --seeds")
     _refuse_what_stays_here(config)
     cores = DEFAULT_CORES if arguments.run_cores is None else arguments.run_cores
     if cores < 1:

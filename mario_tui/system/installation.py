@@ -49,11 +49,13 @@ def repair() -> str:
 
 
 def with_extra(extra: Literal["cluster", "tensorboard", "web"]) -> str:
-    """The command that adds an extra to this installation."""
+    """What adds an extra to this installation, as the end of a message."""
+    if kind() == "clone" and (extra != "cluster" or sys.platform == "linux"):
+        return repair()
     what = shlex.quote(f"mario-tui[{extra}]")
     python = shlex.quote(sys.executable)
     if kind() in ("uv tool", "uv"):
         return f"uv pip install --python {python} {what}"
     if kind() == "pipx":
         return f"pipx runpip mario-tui install {what}"
-    return f"{python} -m pip install {what}"
+    return f"{python} -m pip install {what if kind() == 'pip' else shlex.quote(f'{clone()}[{extra}]')}"

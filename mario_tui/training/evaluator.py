@@ -210,7 +210,8 @@ def open_evaluator(
     With two cores a process takes as much from the training as a thread does (see
     play.evaluation_processes.NICENESS), but nothing from the screen's thread; with more cores it takes nothing.
     """
-    count = process_count(processors.count(), emulators(run.config), free_memory.free_bytes())
+    emulating = emulators(run.config) if run.config.actors == "local" else 0
+    count = process_count(processors.count(), emulating, free_memory.free_bytes())
     if not count:
         return Evaluator(run, checkpointer, logger, clock, awaited=awaited)
     processes = EvaluationProcesses(count)

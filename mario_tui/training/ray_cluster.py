@@ -29,7 +29,8 @@ def address_of(where: str) -> str:
 
 def check_installed() -> None:
     """Raises InputError where the extra is missing."""
-    if find_spec("ray") is None:
+    spec = find_spec("ray")
+    if spec is None or spec.origin is None:  # a folder of that name, such as the one where Ray keeps its sockets
         raise InputError(f"Ray needs the extra 'cluster': {installation.with_extra('cluster')}")
 
 
@@ -103,7 +104,8 @@ def _at(address: str) -> str:
 
 def _no_cluster(address: str) -> str:
     found = f"there is no Ray cluster at {address}" if address else "this machine is part of no Ray cluster"
-    return f"{found}: start one with 'ray start --head', see docs/cluster.md, or leave it out with --actors local"
+    alone = "train here alone, without --on or with --actors local"
+    return f"{found}: start one with 'ray start --head', see docs/cluster.md, or {alone}"
 
 
 @contextlib.contextmanager

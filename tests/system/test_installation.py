@@ -17,11 +17,13 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_in_a_clone() -> None:
+def test_in_a_clone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert installation.clone() == Path(__file__).parents[2]
     assert installation.kind() == "clone"
     assert installation.repair() == "run 'make setup' again"
-    assert installation.with_extra("web") == f"{sys.executable} -m pip install 'mario-tui[web]'"
+    assert installation.with_extra("web") == "run 'make setup' again", "which installs all extras"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert installation.with_extra("cluster") == f"{sys.executable} -m pip install '{installation.clone()}[cluster]'"
 
 
 @pytest.mark.parametrize(
