@@ -86,8 +86,12 @@ class Report:
 
 
 def at_first_start(name: str) -> Report:
-    """The report on a device: of the first time, unless PyTorch or this program is another one now."""
-    return _kept(name) or run(name)
+    """The report on a device: of the first time, unless PyTorch or this program is another one now.
+
+    What was wrong is tried again: it may have been the moment, in which another program had filled its memory.
+    """
+    kept = _kept(name)
+    return kept if kept and not kept.problem else run(name)
 
 
 def run(name: str, recorder: Callable[[torch.device], Recorder] | None = None) -> Report:

@@ -108,6 +108,11 @@ class ActorGroups:
             dropped=tuple(int(games[env]) for env in tick.dropped),
         )
 
+    @property
+    def is_completable(self) -> bool:
+        missing = set(range(self.groups)) - self._rows.keys()
+        return bool(missing) and missing <= set(self._begun)
+
     def take_experiences(self) -> Experiences | None:
         if not self._rows:
             return None
@@ -135,7 +140,10 @@ class ActorGroups:
     def load_state_dict(self, games: Mapping[str, Any] | None, stacks: Tensor) -> None:
         if len(stacks) != sum(map(len, self._games)):
             raise ValueError(f"there are {sum(map(len, self._games))} games and stacks for {len(stacks)}")
-        for one, state, numbers in zip(self._collectors, self._states_of(games), self._games, strict=True):
+        states = self._states_of(games)
+        if all(state is not None and "under_way" in state for state in states):
+            raise ValueError("all games have a step under way")
+        for one, state, numbers in zip(self._collectors, states, self._games, strict=True):
             one.load_state_dict(state, stacks[torch.from_numpy(numbers)])
 
     def _states_of(self, games: Mapping[str, Any] | None) -> list[Any]:

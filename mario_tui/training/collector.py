@@ -134,6 +134,10 @@ class Collector(Protocol):
         Raises EmulatorError if games are lost and cannot be started again.
         """
 
+    @property
+    def is_completable(self) -> bool:
+        """Whether all games will have a row for `take_experiences` as soon as the steps under way are finished."""
+
     def take_experiences(self) -> Experiences | None:
         """The rows of all games, of the steps that were finished since the last call; None if there were none.
 
@@ -217,6 +221,7 @@ class LocalCollector:
         self._actions = np.zeros(config.envs, dtype=np.int64)
         self._under_way = False
         self._received: VectorStep | None = None  # of the step under way, waited for already
+        self._failure: EmulatorError | None = None  # of the step under way
         self._dropped = np.zeros(config.envs, dtype=bool)  # by the step under way that is to be restored
 
     @property
@@ -260,11 +265,13 @@ class LocalCollector:
     def _receive(self) -> VectorStep:
         """What the step under way brought, once it is over."""
         assert self.games is not None
+        if self._failure:
+            raise self._failure
         if self._received is None:
             try:
                 self._received = self.games.receive()
-            except EmulatorError:
-                self._under_way = False
+            except EmulatorError as error:
+                self._failure = error
                 raise
         return self._received
 

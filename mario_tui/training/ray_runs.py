@@ -79,7 +79,7 @@ class _Run:
     copied_at: float = 0.0
     losses: int = 0
     newest: Path | None = None  # the newest checkpoint when it was placed
-    told_to_stop: bool = False
+    told_to_stop: bool | None = None  # and whether in a hurry
 
     @property
     def folder(self) -> Path:
@@ -144,9 +144,9 @@ class ClusterRuns:
         for run in runs:
             if run.place is None:
                 self._end(run)
-            elif not run.told_to_stop:
-                run.told_to_stop = True
-                run.actor.stop.remote(self._control.in_a_hurry)
+            elif run.told_to_stop != self._control.in_a_hurry:
+                run.told_to_stop = self._control.in_a_hurry
+                run.actor.stop.remote(run.told_to_stop)
 
     def _advance(self, run: _Run) -> Iterator[dict[str, Any]]:
         """Takes the reply of a run's actor, and asks for the next."""

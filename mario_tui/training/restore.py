@@ -85,7 +85,8 @@ def open_trainer(
     """
     control, factories = control or TrainingControl(), factories or Factories()
     if config.actors != "local":
-        ray_cluster.check_cores(config.actors, config.workers)  # before anything is made
+        least = max(config.workers, min(config.actor_groups, config.envs or config.actor_groups))
+        ray_cluster.check_cores(config.actors, least)  # before anything is made
     config = with_games(config)
     if processes and not config.workers:
         made = factories.collector

@@ -6,9 +6,11 @@ updates beside it, so that a run depends on its seed alone, neither on timing no
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from mario_tui.agent.mario import Mario
+from mario_tui.errors import EmulatorError
 from mario_tui.training.collector import Collector, EpisodeEnd, Experiences, Tick
 from mario_tui.training.events import EpisodeEnded, Event, Restarted
 from mario_tui.training.health import BAD_REWARD, BAD_UPDATE, Health
@@ -83,6 +85,9 @@ class Ticks:
     def end_after_failure(self) -> None:
         """Stores what was played of a tick that will not be finished."""
         self._store_experiences()
+        with contextlib.suppress(EmulatorError):
+            while self._collector.is_completable:
+                self._count(self._collector.finish())
         self._experiences = self._collector.take_experiences()
 
     def _begin_step(self) -> None:

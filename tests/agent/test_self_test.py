@@ -56,7 +56,7 @@ def test_updates_that_cannot_be_recorded_are_noticed(home: Path) -> None:
     assert "\n" not in report.problem
     assert report.path in report.problem
     assert "--device cpu" not in report.problem
-    assert self_test.at_first_start("cpu").problem == report.problem, "it is said at every start"
+    assert self_test.at_first_start("cpu").problem == "", "what was wrong is tried again, here without a recorder"
 
 
 def test_a_recording_that_keeps_an_old_learning_rate_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ class FakeVectorEnv:
         self.frames = np.zeros((envs, *self.screen_shape), dtype=np.uint8)
         self.observations = np.zeros((envs, 84, 84), dtype=np.uint8)
         self.shown = self._to_show = envs
+        self._under_way = False
         self._steps = np.zeros(envs, dtype=np.int32)
         self._ended = np.ones(envs, dtype=bool)
         self._buttons = np.zeros(envs, dtype=np.uint8)
@@ -43,10 +44,14 @@ class FakeVectorEnv:
         self._to_show = most
 
     def send(self, buttons: np.ndarray) -> None:
+        if self._under_way:
+            raise RuntimeError("a step is under way: receive() its results first")
+        self._under_way = True
         self._buttons = buttons.copy()
         self.shown = self._to_show
 
     def receive(self) -> VectorStep:
+        self._under_way = False
         first = self._ended
         held = np.where(first, 0, self._buttons).astype(np.uint8)
         self._steps = np.where(first, 0, self._steps + 1).astype(np.int32)

@@ -15,6 +15,7 @@ from mario_tui.store.manifest import read_manifest
 from mario_tui.training import restore
 from mario_tui.training.device_watch import DeviceWatch
 from mario_tui.training.events import Finished, Warned
+from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
 
@@ -56,8 +57,10 @@ def fail_from(trainer: Trainer, step: int, error: Exception) -> None:
     trainer.agent._update = failing  # type: ignore[method-assign]
 
 
-def test_memory_that_is_full_is_one_line_with_what_to_do_and_the_run_is_saved(small: Any) -> None:
-    trainer = fake_trainer(small(network="small", steps=200), run="full")
+@pytest.mark.parametrize("envs", [1, 2, 5])
+def test_memory_that_is_full_is_one_line_with_what_to_do_and_the_run_is_saved(small: Any, envs: int) -> None:
+    """Wherever in a tick it happens: the steps under way are finished, and the run goes on from there."""
+    trainer = fake_trainer(small(network="small", steps=200, envs=envs), run="full")
     fail_from(trainer, 100, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nProcess 123 has"))
     with pytest.raises(TrainingError) as caught:
         run_to_end(trainer)
@@ -68,6 +71,11 @@ def test_memory_that_is_full_is_one_line_with_what_to_do_and_the_run_is_saved(sm
     manifest = read_manifest(trainer.last_checkpoint)
     assert manifest.step == trainer.step >= 100
     assert "replay.frames" in manifest.parts
+    memory = trainer.agent.memory
+    assert memory.transitions == trainer.step, "every step is stored, none is cut short"
+    settings = resume_config(trainer.last_checkpoint, {"steps": 300})
+    resumed = fake_trainer(settings, resume=trainer.last_checkpoint)
+    assert isinstance(run_to_end(resumed)[-1], Finished)
 
 
 def watch_often(trainer: Trainer, copy_seconds: float | None) -> list[float]:
