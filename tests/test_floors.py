@@ -34,6 +34,7 @@ HEAVY: dict[str, set[str]] = {
 PROGRAM = """
 import importlib, json, pkgutil, sys
 sys.path[:] = {path!r}
+sys.modules["ray"] = None  # as where it is not installed: torchrl loads it where it is, and nothing of ours may
 for floors in {floors!r}:
     for floor in floors.split():
         module = importlib.import_module("mario_tui." + floor)
@@ -54,7 +55,7 @@ def test_a_floor_loads_nothing_that_it_does_without(table: dict[str, set[str]]) 
     for (floors, forbidden), line in zip(table.items(), lines, strict=True):
         loaded = set(json.loads(line))
         assert any(name.startswith(f"mario_tui.{floors.split()[-1]}") for name in loaded)
-        assert not (forbidden | {"ray"}) & loaded, f"of {floors}"
+        assert not forbidden & loaded, f"of {floors}"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["no-such-command"]])

@@ -38,6 +38,7 @@ def serve(arguments: argparse.Namespace) -> int:
     command = shlex.join([sys.executable, "-m", "mario_tui"])
     server = WebServer(command, host=host, port=port, title="mario-tui", public_url=url)
     server.serve()
+    sys.unraisablehook = lambda _: None  # asyncio complains of a connection that was just being made
     return 128 + server.told if server.told is not None else 0
 
 

@@ -156,7 +156,7 @@ def test_an_error_of_the_app_saves_the_training_and_leaves_a_log(home: Path) -> 
 
 
 def test_an_error_of_the_training_saves_it_and_the_app_goes_on(home: Path) -> None:
-    patch = when(home / "now", "mario_tui.training.trainer.Trainer._tick", "raise RuntimeError('bad step')")
+    patch = when(home / "now", "mario_tui.training.ticks.Ticks.tick", "raise RuntimeError('bad step')")
     with App(home, patch) as app:
         (home / "now").touch()
         app.wait("Training failed", "bad step", "Saved as step-")
@@ -181,7 +181,7 @@ def test_an_error_of_the_training_saves_it_and_the_app_goes_on(home: Path) -> No
 def test_a_crash_leaves_a_terminal_that_can_be_used_and_a_log(home: Path, fault: str, code: int, reason: str) -> None:
     patch = ""
     if fault == "C library":  # in the thread that trains
-        patch = when(home / "now", "mario_tui.training.trainer.Trainer._tick", "ctypes.string_at(0)")
+        patch = when(home / "now", "mario_tui.training.ticks.Ticks.tick", "ctypes.string_at(0)")
     with App(home, patch) as app:
         app.press("s")
         app.wait("saved")
