@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run-gpus",
         type=float,
         metavar="N",
-        help="with --on: GPUs that a run takes, as in 0.25 (default 1 where the cluster has some, 0 with '--device cpu')",
+        help="with --on: GPUs that a run takes, as in 0.25 (default 1 where the cluster has some, or 0 with "
+        "'--device cpu')",
     )
 
 
