@@ -52,7 +52,12 @@ class Shell:
         self.wait("Stopped")
         assert self.app().status() == psutil.STATUS_STOPPED
         self.type("stty -a; echo $((6 * 7))")
-        self.wait("42", "isig icanon iexten echo ")
+        self.terminal.wait(
+            lambda screen: (
+                "isig icanon iexten echo " in screen and "\n42 " in screen and screen.rstrip().endswith(PROMPT.rstrip())
+            ),
+            PATIENCE_SECONDS,
+        )
         written = bytes(self.terminal.written).decode(errors="replace")
         for mode, off in (("1049", "l"), ("1000", "l"), ("1003", "l"), ("2004", "h"), ("25", "h"), ("7", "h")):
             assert re.findall(rf"\x1b\[\?{mode}([hl])", written)[-1] == off, "bash itself has pasting on"
