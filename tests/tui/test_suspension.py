@@ -52,12 +52,9 @@ class Shell:
         self.wait("Stopped")
         assert self.app().status() == psutil.STATUS_STOPPED
         self.type("stty -a; echo $((6 * 7))")
-        self.terminal.wait(
-            lambda screen: (
-                "isig icanon iexten echo " in screen and "\n42 " in screen and screen.rstrip().endswith(PROMPT.rstrip())
-            ),
-            PATIENCE_SECONDS,
-        )
+        self.wait("42", "isig icanon iexten echo ")
+        pasting = re.compile(rb"\x1b\[\?2004([hl])")  # bash has it on at its prompt, and off while a command runs
+        self.terminal.wait(lambda _: pasting.findall(bytes(self.terminal.written))[-1] == b"h", PATIENCE_SECONDS)
         written = bytes(self.terminal.written).decode(errors="replace")
         for mode, off in (("1049", "l"), ("1000", "l"), ("1003", "l"), ("2004", "h"), ("25", "h"), ("7", "h")):
             assert re.findall(rf"\x1b\[\?{mode}([hl])", written)[-1] == off, "bash itself has pasting on"
