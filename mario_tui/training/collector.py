@@ -147,8 +147,8 @@ class Collector(Protocol):
     def frames(self, most: int) -> tuple[NDArray[np.uint8], ...]:
         """Copies of the newest frames of the first `most` games, (240, 256, 3) uint8 each.
 
-        Only games that somebody looks at have pictures made: where the call before asked for fewer, and a step was
-        taken since, it is fewer until the next step.
+        Pictures are made only of as many games as the last call asked for. A call that asks for more gets them from the
+        next step on.
         """
 
     def state_dict(self) -> dict[str, Any] | None:

@@ -89,7 +89,7 @@ class _Run:
 class ClusterRuns:
     """Trains runs on the machines of a cluster.
 
-    A run whose folder is there already goes on from its newest checkpoint, with the settings given here.
+    A run that has a folder already is resumed from its newest checkpoint, with the settings given here.
 
     Args:
         where: the cluster, as the setting `actors` names it.
