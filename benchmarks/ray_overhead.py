@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from mario_tui.config import TrainingConfig, preset
+from mario_tui.config import TrainingConfig
 from mario_tui.game.vector_env import VectorEnv
+from mario_tui.presets import preset
 from mario_tui.training.collector import open_local_games
 from mario_tui.training.events import Stepped
 from mario_tui.training.restore import open_trainer

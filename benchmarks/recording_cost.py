@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from mario_tui.config import preset
 from mario_tui.game.action_log import ActionLog
+from mario_tui.presets import preset
 from mario_tui.training.events import Stepped
 from mario_tui.training.highlights import BEST_EVERY_SECONDS
 from mario_tui.training.restore import open_trainer

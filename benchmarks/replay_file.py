@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mario_tui import paths
 from mario_tui.agent.policy import load_policy
-from mario_tui.config import preset
+from mario_tui.presets import preset
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable
 from mario_tui.training.events import Saved, Stepped

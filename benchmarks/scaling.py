@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 from against_tutorial import processor, run
 
-from mario_tui.config import MOST_ENVS, TrainingConfig, preset
+from mario_tui.config import TrainingConfig
+from mario_tui.presets import preset
+from mario_tui.settings import MOST_ENVS
 from mario_tui.system import processors
 
 

@@ -27,8 +27,8 @@ from mario_tui.agent.loss import LossResult, Transitions, double_dqn, td_estimat
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.network import MarioNet, _to_channels_last
 from mario_tui.agent.runtime import prepare_processor
-from mario_tui.config import preset
 from mario_tui.game.emulator import open_emulator
+from mario_tui.presets import preset
 
 UPDATES_A_ROUND = 3
 

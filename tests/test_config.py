@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, load_toml, make_config, preset
+from mario_tui.config import TrainingConfig, field_help, field_range, load_toml, make_config
 from mario_tui.errors import InputError
+from mario_tui.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", TrainingConfig.model_fields)

@@ -22,7 +22,7 @@ def bench(arguments: argparse.Namespace) -> int:
         return bench_tune(arguments)
     if not 10 <= arguments.steps <= 10_000_000:
         raise InputError(f"--steps {arguments.steps} cannot be used: it should be 10 to 10,000,000")
-    from mario_tui.config import preset
+    from mario_tui.presets import preset
     from mario_tui.training.autotune import with_games
 
     given = {name: getattr(arguments, name) for name in ("device", "envs", "workers", "precision")}

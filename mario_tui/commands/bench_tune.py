@@ -8,8 +8,8 @@ import statistics
 import sys
 from dataclasses import asdict
 
-from mario_tui.config import preset
 from mario_tui.errors import InputError, TrainingError
+from mario_tui.presets import preset
 from mario_tui.training import autotune
 
 MEASURED_SECONDS = 20.0

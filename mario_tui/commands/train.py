@@ -14,17 +14,9 @@ from mario_tui import paths
 from mario_tui.commands import train_on_cluster
 from mario_tui.commands.reporters import JsonLines, Lines, ProgressBar, Reporter
 from mario_tui.commands.stopping import stop_on_signals
-from mario_tui.config import (
-    DEFAULT_PRESET,
-    PRESETS,
-    TrainingConfig,
-    field_help,
-    field_range,
-    load_toml,
-    make_config,
-    preset,
-)
+from mario_tui.config import TrainingConfig, field_help, field_range, load_toml, make_config
 from mario_tui.errors import CheckpointError, InputError, TrainingError
+from mario_tui.presets import DEFAULT_PRESET, PRESETS, preset
 from mario_tui.printable import as_argument, printable
 from mario_tui.store import named
 from mario_tui.store.run import find_resumable, locked

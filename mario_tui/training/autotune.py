@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from mario_tui import __version__, paths
-from mario_tui.config import MOST_ENVS, ON_GPU, TrainingConfig
+from mario_tui.config import TrainingConfig
+from mario_tui.presets import ON_GPU
+from mario_tui.settings import MOST_ENVS
 from mario_tui.system import processors
 from mario_tui.system.files import write_atomically
 

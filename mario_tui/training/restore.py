@@ -16,11 +16,12 @@ from mario_tui.agent.devices import passed_over, resolve_device
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.runtime import prepare_gpu, prepare_processor
 from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
-from mario_tui.config import MOST_ENVS, TrainingConfig, as_flag
+from mario_tui.config import TrainingConfig, as_flag
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import REWARD_VERSION
 from mario_tui.game.stages import stage_warning
+from mario_tui.settings import MOST_ENVS
 from mario_tui.store import checkpoint, lookup, named, rescue
 from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.untrusted import one_line_error

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mario_tui.commands import bench
-from mario_tui.config import preset
 from mario_tui.errors import TrainingError
+from mario_tui.presets import preset
 from mario_tui.training.events import Event, Paused, Stepped, Warned
 
 

@@ -25,9 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mario_tui import paths
-from mario_tui.config import TrainingConfig, load_toml, make_config, preset
+from mario_tui.config import TrainingConfig, load_toml, make_config
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog
+from mario_tui.presets import preset
 from mario_tui.store import catalog, checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.training.resume import resume_config

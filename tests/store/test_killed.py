@@ -99,7 +99,8 @@ print(kill_at_every_stage(lambda: export_policy(folder, "copy"), check))
 """
 
 FILES = """
-from mario_tui.config import load_toml, preset
+from mario_tui.config import load_toml
+from mario_tui.presets import preset
 from mario_tui.game.action_log import ActionLog
 from mario_tui.store.history import EpisodeRecord, read_metrics
 from mario_tui.training.metrics import MetricLogger

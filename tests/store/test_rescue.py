@@ -13,8 +13,8 @@ import pytest
 from saved import write
 
 from mario_tui.cli import main
-from mario_tui.config import preset
 from mario_tui.errors import CheckpointError
+from mario_tui.presets import preset
 from mario_tui.store import catalog, checkpoint, evaluations, lookup, rescue, shipped
 from mario_tui.store.manifest import MANIFEST
 from mario_tui.store.run import find_resumable

@@ -8,8 +8,8 @@ import pytest
 
 from mario_tui import paths
 from mario_tui.cli import main
-from mario_tui.config import preset
 from mario_tui.errors import CheckpointError
+from mario_tui.presets import preset
 from mario_tui.store import catalog, evaluations, lookup, named, run, shipped
 from mario_tui.system import installation
 from mario_tui.training.run_folder import RunFolder

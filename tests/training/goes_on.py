@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from mario_tui import paths
-from mario_tui.config import preset
+from mario_tui.presets import preset
 from mario_tui.training.events import Stepped
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config

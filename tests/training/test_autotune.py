@@ -17,7 +17,9 @@ from mario_tui import paths
 from mario_tui.agent import devices
 from mario_tui.cli import main
 from mario_tui.commands import bench_tune
-from mario_tui.config import MOST_ENVS, TrainingConfig, load_toml, preset
+from mario_tui.config import TrainingConfig, load_toml
+from mario_tui.presets import preset
+from mario_tui.settings import MOST_ENVS
 from mario_tui.store.manifest import read_manifest
 from mario_tui.system import processors
 from mario_tui.training import autotune, autotune_process

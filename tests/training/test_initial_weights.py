@@ -11,8 +11,9 @@ from mario_tui import paths
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import load_policy
 from mario_tui.agent.spec import TUTORIAL
-from mario_tui.config import load_toml, preset
+from mario_tui.config import load_toml
 from mario_tui.errors import CheckpointError, InputError
+from mario_tui.presets import preset
 from mario_tui.store.manifest import read_manifest
 from mario_tui.training.export import export_policy
 from mario_tui.training.initial_weights import initial_config

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fake_collector import fake_trainer
-from mario_tui.config import TrainingConfig, preset
+from mario_tui.config import TrainingConfig
+from mario_tui.presets import preset
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable

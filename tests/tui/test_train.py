@@ -11,8 +11,9 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Collapsible, Input, Static
 
-from mario_tui.config import PRESETS, TrainingConfig, field_help, field_range, fixed_settings, preset
+from mario_tui.config import TrainingConfig, field_help, field_range, fixed_settings
 from mario_tui.errors import MarioTuiError
+from mario_tui.presets import PRESETS, preset
 from mario_tui.system import processors
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen

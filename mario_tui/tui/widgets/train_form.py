@@ -19,18 +19,10 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Collapsible, Input, OptionList, Static
 
 from mario_tui import paths
-from mario_tui.config import (
-    DEFAULT_PRESET,
-    ON_GPU,
-    PRESETS,
-    TrainingConfig,
-    field_help,
-    fixed_settings,
-    preset,
-    problems,
-)
+from mario_tui.config import TrainingConfig, field_help, fixed_settings, problems
 from mario_tui.errors import InputError
 from mario_tui.game.stages import MAZES
+from mario_tui.presets import DEFAULT_PRESET, ON_GPU, PRESETS, preset
 from mario_tui.training.autotune import usual
 from mario_tui.training.sizes import disk_need, replay_memory
 from mario_tui.tui import text

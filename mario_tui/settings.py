@@ -1,0 +1,309 @@
+"""Every hyper-parameter, declared once, with its range, in three groups; config.py puts them together.
+
+The command line's flags, the TOML file of a run, the form in the Train screen, the range checks and the checkpoint's
+header all derive from these fields.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from mario_tui.buttons import ActionSet
+
+MOST_ENVS = 256
+"""The most games that a training can have."""
+
+
+def _field(default: Any, description: str, *, group: str, unit: str = "", fixed: bool = False, **limits: Any) -> Any:
+    """A setting; a `fixed` one cannot change on resume, as the network, the replay or random states depend on it."""
+    extra: dict[str, Any] = {"group": group, "unit": unit, "fixed": fixed}
+    return Field(default, description=description, json_schema_extra=extra, **limits)
+
+
+class GameSettings(BaseModel):
+    """How the games are played."""
+
+    stage: str = _field("1-1", "stage to train on", group="Game", fixed=True)
+    action_set: ActionSet = _field("tutorial", "button combinations the agent chooses from", group="Game", fixed=True)
+    frame_skip: int = _field(
+        4, "frames for which an action is held (frame skip)", group="Game", fixed=True, unit="frames", ge=1, le=16
+    )
+    stall_steps: int = _field(
+        0,
+        "end an episode after this many steps without getting farther (0: never)",
+        group="Game",
+        fixed=True,
+        unit="steps",
+        ge=0,
+        le=100_000,
+    )
+    max_episode_steps: int = _field(
+        0,
+        "end an episode after this many steps (0: when the game's clock runs out)",
+        group="Game",
+        fixed=True,
+        unit="steps",
+        ge=0,
+        le=1_000_000,
+    )
+    sticky: float = _field(
+        0.0,
+        "sticky actions: chance at each frame that the buttons of the frame before are held, not the chosen ones",
+        group="Game",
+        ge=0,
+        lt=1,
+    )
+    noops: int = _field(
+        0,
+        "no-op starts: an episode begins with up to this many frames of no button, a random number",
+        group="Game",
+        unit="frames",
+        ge=0,
+        le=1000,
+    )
+    show_buttons: bool = _field(
+        False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
+    )
+    envs: int = _field(
+        1,
+        "games played at once, which changes learning (0: as fits this machine)",
+        group="Game",
+        ge=0,
+        le=MOST_ENVS,
+    )
+    actor_groups: int = _field(
+        2,
+        "groups of games that take turns, for speed; with another number a seed gives another run",
+        group="Game",
+        fixed=True,
+        ge=1,
+        le=2,
+    )
+    workers: int = _field(
+        0,
+        "processes that run the games (0: as many as are fastest here, measured once)",
+        group="Game",
+        ge=0,
+        le=256,
+    )
+    actors: str = _field(
+        "local",
+        "where these processes run: on this machine, or on all machines of a Ray cluster (extra 'cluster')",
+        group="Game",
+        pattern=r"^(local|ray(:[^\s/]+:[0-9]{1,5})?)$",
+    )
+
+    @field_validator("stage")
+    @classmethod
+    def _stage_exists(cls, stage: str) -> str:
+        world, _, level = stage.partition("-")
+        if world not in tuple("12345678") or level not in tuple("1234"):
+            raise ValueError("stages go from 1-1 to 8-4")
+        return stage
+
+
+class AgentSettings(BaseModel):
+    """What learns from them, and how."""
+
+    network: Literal["nature", "small"] = _field(
+        "nature",
+        "convolutional network: three layers (as in the tutorial), or two smaller ones",
+        group="Agent",
+        fixed=True,
+    )
+    centered: bool = _field(
+        False, "scale grey levels to -1 to 1 for the network, not 0 to 1: it learns faster", group="Agent", fixed=True
+    )
+    dueling: bool = _field(
+        False, "dueling network: state value and advantages in separate streams", group="Agent", fixed=True
+    )
+    gamma: float = _field(0.9, "discount factor of future rewards", group="Agent", ge=0, lt=1)
+    n_steps: int = _field(
+        1,
+        "n of the n-step return: rewards summed before bootstrapping from the target network",
+        group="Agent",
+        fixed=True,
+        unit="steps",
+        ge=1,
+        le=50,
+    )
+    action_gap: float = _field(
+        0.0,
+        "advantage learning: share of max Q - Q(a) by which the target of action a is lowered (0: plain Double DQN)",
+        group="Agent",
+        ge=0,
+        lt=1,
+    )
+    clear_bonus: float = _field(
+        0.0,
+        "added to the agent's reward for clearing the stage; the log has the game's own reward",
+        group="Agent",
+        ge=0,
+        le=1_000_000,
+    )
+    reward_scale: float = _field(1.0, "divisor of rewards in the learning targets", group="Agent", gt=0, le=1e6)
+    learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Agent", gt=0, le=1)
+    batch_size: int = _field(32, "transitions in one update", group="Agent", unit="transitions", ge=1, le=4096)
+    frame_stack: int = _field(
+        4, "frames stacked in one observation", group="Agent", fixed=True, unit="frames", ge=1, le=8
+    )
+    replay_size: int = _field(
+        100_000,
+        "capacity of the replay buffer",
+        group="Agent",
+        fixed=True,
+        unit="transitions",
+        ge=100,
+        le=10_000_000_000,
+    )
+    priority_exponent: float = _field(
+        0.0,
+        "prioritised replay: exponent alpha of the TD error in the sampling probability (0: uniform)",
+        group="Agent",
+        fixed=True,
+        ge=0,
+        le=1,
+    )
+    priority_correction: float = _field(
+        0.4,
+        "prioritised replay: importance-sampling exponent beta (1: full correction of the bias)",
+        group="Agent",
+        ge=0,
+        le=1,
+    )
+    demonstrations: str = _field(
+        "", "games to learn from besides its own: an action log, or a folder of them such as plays/", group="Agent"
+    )
+    demonstration_share: float = _field(
+        0.25,
+        "share of each batch sampled from the demonstrations, if there are any",
+        group="Agent",
+        ge=0,
+        le=1,
+    )
+    burn_in: int = _field(
+        10_000,
+        "steps before the first update (learning starts)",
+        group="Agent",
+        fixed=True,
+        unit="steps",
+        ge=0,
+        le=100_000_000,
+    )
+    learn_every: int = _field(
+        3, "steps between updates of the online network", group="Agent", unit="steps", ge=1, le=100_000
+    )
+    sync_every: int = _field(
+        10_000,
+        "steps between target network updates (copies of the online network)",
+        group="Agent",
+        unit="steps",
+        ge=1,
+        le=100_000_000,
+    )
+    exploration_rate: float = _field(
+        1.0, "epsilon at the start: chance of a random action", group="Agent", fixed=True, ge=0, le=1
+    )
+    exploration_rate_decay: float = _field(0.99999975, "factor on epsilon per step", group="Agent", gt=0, le=1)
+    exploration_rate_min: float = _field(0.1, "final epsilon", group="Agent", ge=0, le=1)
+    exploration_steps: int = _field(
+        0,
+        "steps over which epsilon falls linearly to its final value (0: exponentially, by the factor)",
+        group="Agent",
+        fixed=True,
+        unit="steps",
+        ge=0,
+        le=10**12,
+    )
+    exploration_ladder: float = _field(
+        0.0,
+        "per-actor epsilon: game i of N explores with eps^(1 + alpha i/(N-1)); this is alpha (0: all alike)",
+        group="Agent",
+        ge=0,
+        le=20,
+    )
+    average_updates: int = _field(
+        0,
+        "greedy play uses an exponential moving average of the weights over this many updates (0: newest weights)",
+        group="Agent",
+        fixed=True,
+        unit="updates",
+        ge=0,
+        le=10**9,
+    )
+
+
+class RunSettings(BaseModel):
+    """When a run ends, and what it measures, saves and runs on."""
+
+    steps: int = _field(0, "stop after this many steps (0: no limit)", group="Run", unit="steps", ge=0, le=10**12)
+    episodes: int = _field(
+        0, "stop after this many episodes (0: no limit)", group="Run", unit="episodes", ge=0, le=10**9
+    )
+    until_clear: bool = _field(False, "stop at the first clear in a greedy evaluation", group="Run")
+    eval_every: int = _field(
+        0,
+        "steps between greedy evaluations (0: only for until_clear, every 20,000)",
+        group="Run",
+        unit="steps",
+        ge=0,
+        le=10**9,
+    )
+    save_every: int = _field(
+        500_000, "steps between checkpoints (0: only at the end)", group="Run", unit="steps", ge=0, le=10**9
+    )
+    keep_every: int = _field(
+        1,
+        "of the checkpoints that save_every makes, keep every so many, the newest two and the best (1: all of them)",
+        group="Run",
+        unit="checkpoints",
+        ge=1,
+        le=10**6,
+    )
+    log_every: int = _field(
+        20,
+        "episodes between lines in the log; ten times that between curve pictures",
+        group="Run",
+        unit="episodes",
+        ge=1,
+        le=10**6,
+    )
+    record: bool = _field(
+        True,
+        "record the first clear and the best episode so far to recordings/, in a background process",
+        group="Run",
+    )
+    init_from: str = _field(
+        "",
+        "a run, checkpoint or tutorial .chkpt whose weights a new run begins with",
+        group="Run",
+        fixed=True,
+    )
+    seed: int = _field(0, "seed of every random choice", group="Run", fixed=True, ge=0, le=2**63 - 1)
+    device: str = _field("auto", "where the networks run", group="Run", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$")
+    threads: int = _field(
+        0,
+        "processor threads that PyTorch may use on the CPU (0: as many as are fastest here, measured once)",
+        group="Run",
+        ge=0,
+        le=256,
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = _field(
+        "float32",
+        "number format that updates are computed in (auto: bfloat16 where the processor has units for it)",
+        group="Run",
+    )
+    graph: bool = _field(
+        True, "on a GPU, record an update once as a CUDA graph and start it with one call", group="Run"
+    )
+    robust_episodes: int = _field(
+        0,
+        "robust evaluation after promising greedy play: episodes with sticky actions and no-op starts (0: none)",
+        group="Run",
+        unit="episodes",
+        ge=0,
+        le=10_000,
+    )
+    tensorboard: bool = _field(False, "write TensorBoard events too (extra 'tensorboard')", group="Run")
