@@ -64,6 +64,19 @@ class Emulator(Protocol):
         Only the picture is still the one from before, until the next frame. Raises EmulatorError without a saved state.
         """
 
+    def has_snapshots(self) -> bool:
+        """Whether `snapshot` and `restore` can be used: with nes-py 9, which needs Python 3.13."""
+
+    def snapshot(self) -> object:
+        """The state of the game with its picture, any number of them, also where the episode is over.
+
+        It is for `restore` of any emulator of the same stage in this process, and cannot be pickled. Some 256 KB.
+        Raises EmulatorError where there are none, see `has_snapshots`.
+        """
+
+    def restore(self, snapshot: object) -> None:
+        """Goes back, or on, to a state: attributes, picture and what follows are the same in every bit."""
+
     @property
     def screen(self) -> NDArray[np.uint8]:
         """The picture: (240, 256, 3) uint8 RGB, a copy."""

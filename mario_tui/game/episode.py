@@ -40,6 +40,20 @@ class StepResult:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EpisodeSnapshot:
+    """A place in an episode, see `Episode.snapshot`; `game` is the emulator's, or None where it has no snapshots."""
+
+    game: object
+    steps: int
+    frames: int
+    total_reward: float
+    max_x: int
+    end: EndReason | None
+    buttons: tuple[int, ...]
+    steps_at_max_x: int
+
+
 class Episode:
     """Plays an emulator step by step, and keeps count.
 
@@ -93,6 +107,35 @@ class Episode:
         assert self._saved is not None
         self.steps, self.frames, self.total_reward, self.max_x, buttons, self._steps_at_max_x = self._saved
         self.buttons, self.end = list(buttons), None
+
+    def snapshot(self) -> EpisodeSnapshot:
+        """This place in the episode, over or not, for `restore`: any number of them; see `Emulator.snapshot`."""
+        emulator = self.emulator
+        return EpisodeSnapshot(
+            game=emulator.snapshot() if emulator.has_snapshots() else None,
+            steps=self.steps,
+            frames=self.frames,
+            total_reward=self.total_reward,
+            max_x=self.max_x,
+            end=self.end,
+            buttons=tuple(self.buttons),
+            steps_at_max_x=self._steps_at_max_x,
+        )
+
+    def restore(self, snapshot: EpisodeSnapshot) -> None:
+        """Goes to a place in this or another episode of the stage: what follows is the same in every bit.
+
+        Where the emulator has no snapshots, all is played again up to there.
+        """
+        if snapshot.game is not None:
+            self.emulator.restore(snapshot.game)
+        else:
+            self.emulator.reset()
+            for byte in snapshot.buttons[: snapshot.frames]:
+                self.emulator.frame(byte)
+        self.steps, self.frames, self.total_reward = snapshot.steps, snapshot.frames, snapshot.total_reward
+        self.max_x, self.end, self._steps_at_max_x = snapshot.max_x, snapshot.end, snapshot.steps_at_max_x
+        self.buttons = list(snapshot.buttons)
 
     def step(self, buttons: int | Sequence[int], on_frame: Callable[[Emulator], None] | None = None) -> StepResult:
         """Plays `frame_skip` frames, or fewer until the game is over.

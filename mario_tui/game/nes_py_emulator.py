@@ -11,7 +11,7 @@ import functools
 import importlib
 import warnings
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ from mario_tui.system import installation
 _PLAYER_STATE = 0x000E
 _PLAYER_SCREEN = 0x00B5  # 1: on the screen, 2 and more: below it
 _DEAD, _DYING = 0x06, 0x0B
+
+_ATTRIBUTES = ("done", "dead", "flag_get", "x_position", "time", "life", "coins", "score", "status")
 
 _FASTEST_PIXELS = 5  # per frame; a longer way is no walk but a change of area
 _DEATH_PENALTY = 25
@@ -89,6 +91,25 @@ class NesPyEmulator:
         environment.done = False
         self.done = self.dead = False
         self._read(environment._get_info())
+
+    def has_snapshots(self) -> bool:
+        return hasattr(self._open_environment(), "dump_state")
+
+    def snapshot(self) -> object:
+        environment = self._open_environment()
+        if not self.has_snapshots():
+            raise EmulatorError(
+                "this nes-py has no snapshots of the game: that takes nes-py 9 and Python 3.13 or newer"
+            )
+        # The attributes cannot be read again: the package may have skipped black screens since.
+        return environment.dump_state(), {name: getattr(self, name) for name in _ATTRIBUTES}
+
+    def restore(self, snapshot: object) -> None:
+        environment = self._open_environment()
+        state, attributes = cast(tuple[Any, dict[str, Any]], snapshot)
+        environment.load_state(state)
+        vars(self).update(attributes)
+        environment.done = self.done
 
     @property
     def screen(self) -> NDArray[np.uint8]:

@@ -254,3 +254,13 @@ def test_a_kept_state_goes_on_the_same_in_every_bit() -> None:
         assert play(emulator, range(60)) == from_start
         with pytest.raises(EmulatorError, match="no saved state"):
             emulator.load_state()
+
+
+def test_without_snapshots_one_is_refused(emulator: NesPyEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "has_snapshots", lambda: False)
+    with pytest.raises(EmulatorError, match="nes-py 9 and Python"):
+        emulator.snapshot()
+
+
+def test_snapshots_come_with_the_newer_generation(emulator: NesPyEmulator) -> None:
+    assert emulator.has_snapshots() == (int(metadata.version("nes-py").split(".")[0]) >= 9)

@@ -228,3 +228,50 @@ def test_a_noop_start_is_steps_of_no_button(emulator: Emulator) -> None:
 def test_end_reasons_are_written_as_words() -> None:
     assert [end.value for end in EndReason] == ["death", "clear", "stall", "time"]
     assert EndReason("clear") is EndReason.CLEAR
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["native", "played again"])
+def test_what_follows_a_snapshot_is_the_same_in_every_bit(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    if not native:
+        monkeypatch.setattr(emulator, "has_snapshots", lambda: False)
+    elif not emulator.has_snapshots():
+        pytest.skip("this generation of nes-py has none")
+    episode = Episode(emulator, stall_steps=60)
+
+    def state() -> tuple[object, ...]:
+        names = ("done", "dead", "flag_get", "x_position", "time", "life", "coins", "score", "status")
+        counted = episode.steps, episode.frames, episode.total_reward, episode.max_x, episode.end, episode.buttons[:]
+        pictures = emulator.ram.tobytes(), emulator.screen.tobytes()
+        return *counted, *(getattr(emulator, name) for name in names), *pictures
+
+    def play_to_death() -> list[tuple[object, ...]]:
+        states = [state()]
+        while episode.end is None:
+            episode.step(RIGHT | B)
+            states.append(state())
+        return states
+
+    episode.reset(3)
+    for _ in range(12):
+        episode.step(RIGHT | B)
+    early, first = episode.snapshot(), play_to_death()
+    dead = episode.snapshot()
+    assert episode.end is EndReason.DEATH
+    assert len(first) > 5, "or this test shows little"
+
+    episode.restore(early)
+    for _ in range(4):
+        episode.step(LEFT | B)
+    late, other = episode.snapshot(), play_to_death()
+    assert [one[3] for one in other] != [one[3] for one in first]
+
+    for snapshot, expected in ((early, first), (late, other), (dead, first[-1:]), (early, first)):
+        episode.restore(snapshot)
+        assert play_to_death() == expected
+    with pytest.raises(EmulatorError, match="over"):
+        episode.step(RIGHT)
+    with open_emulator("1-1") as another:
+        Episode(another).restore(late)
+        assert (another.ram.tobytes(), another.screen.tobytes()) == other[0][-2:]
