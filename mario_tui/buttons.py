@@ -20,15 +20,18 @@ _NAMES = {
     SELECT: "select",
 }
 
+_RUN3 = (RIGHT | B, RIGHT | A | B, LEFT | B)
 _RIGHT_ONLY = (0, RIGHT, RIGHT | A, RIGHT | B, RIGHT | A | B)
 _SIMPLE = (*_RIGHT_ONLY, A, LEFT)
 _COMPLEX = (*_SIMPLE, LEFT | A, LEFT | B, LEFT | A | B, DOWN, UP)
 
-ActionSet = Literal["tutorial", "run", "right_only", "simple", "complex"]
+ActionSet = Literal["tutorial", "run", "run3", "run5", "right_only", "simple", "complex"]
 
 ACTION_SETS: dict[str, tuple[int, ...]] = {
     "tutorial": (RIGHT, RIGHT | A),
     "run": (RIGHT | B, RIGHT | A | B),
+    "run3": _RUN3,
+    "run5": (*_RUN3, LEFT | A | B, DOWN),
     "right_only": _RIGHT_ONLY,
     "simple": _SIMPLE,
     "complex": _COMPLEX,

@@ -224,6 +224,14 @@ class AgentSettings(BaseModel):
         ge=0,
         le=20,
     )
+    exploration_hold: int = _field(
+        0,
+        "hold a random action for k steps, k at random with P(k) ~ 1/k^2, at most so many (0: for one step)",
+        group="Agent",
+        unit="steps",
+        ge=0,
+        le=1000,
+    )
     average_updates: int = _field(
         0,
         "greedy play uses an exponential moving average of the weights over this many updates (0: newest weights)",

@@ -32,6 +32,9 @@ def test_button_names() -> None:
 
 def test_action_names() -> None:
     assert action_names("tutorial") == ("right", "right+A")
+    assert action_names("run") == ("right+B", "right+A+B")
+    assert action_names("run3") == ("right+B", "right+A+B", "left+B")
+    assert action_names("run5") == ("right+B", "right+A+B", "left+B", "left+A+B", "down")
     assert action_names("right_only") == ("no-op", "right", "right+A", "right+B", "right+A+B")
     assert action_names("simple")[5:] == ("A", "left")
     assert action_names("complex")[7:] == ("left+A", "left+B", "left+A+B", "down", "up")

@@ -27,7 +27,7 @@ def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
         ({"gamma": 1.0}, "0 to less than 1"),
         ({"learning_rate": 0}, "more than 0 to 1"),
         ({"learning_rate": float("nan")}, "more than 0 to 1"),
-        ({"action_set": "all"}, "tutorial, run, right_only, simple, complex"),
+        ({"action_set": "all"}, "tutorial, run, run3, run5, right_only, simple, complex"),
         ({"envs": "many"}, "a whole number, 0 to 256"),
         ({"envs": 1.5}, "0 to 256"),
         ({"device": "gpu"}, "auto, cpu, mps, cuda or cuda:N"),

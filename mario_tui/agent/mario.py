@@ -18,7 +18,7 @@ from torch import Tensor
 from mario_tui.agent import loss
 from mario_tui.agent.cuda_graph import CudaGraphs, GraphedUpdate, Recorder
 from mario_tui.agent.demo_replay import Demonstrations
-from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, per_actor_exponents
+from mario_tui.agent.exploration import ExponentialDecay, HeldActions, LinearDecay, per_actor_exponents
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.optimizer import NetworkOptimizer
 from mario_tui.agent.replay import Replay
@@ -118,6 +118,7 @@ class Mario:
                 config.exploration_rate, config.exploration_rate_decay, config.exploration_rate_min
             )
         self._exponents = per_actor_exponents(config.envs, config.exploration_ladder)
+        self._held = HeldActions(config.envs, config.exploration_hold) if config.exploration_hold > 1 else None
         self.curr_step = 0
         self.updates = 0
         self.burn_in_until = config.burn_in  # the step at which learning starts
@@ -139,11 +140,19 @@ class Mario:
         exponents = self._exponents if games is None else self._exponents[games]
         explore = self._rng.random(len(states)) < self.exploration_rate**exponents
         actions = self._rng.integers(self.spec.actions, size=len(states))
+        if self._held:
+            numbers = np.arange(len(states)) if games is None else games
+            explore, actions = self._held.hold(numbers, explore, actions, self._rng)
         if not explore.all():
             with self._memory_may_be_full():
                 greedy = self.net.q_values(states, "online").argmax(dim=1).cpu().numpy()
             actions = np.where(explore, actions, greedy)
         return actions
+
+    def begin_episodes(self, games: np.ndarray) -> None:
+        """These games, (G,) int64, are at the start of an episode: they hold no action of the one before."""
+        if self._held:
+            self._held.end(games)
 
     @property
     def exploration_rate(self) -> float:
@@ -315,6 +324,7 @@ class Mario:
             "exploration_rate": self.exploration_rate,
             "burn_in_until": self.burn_in_until,
             "rng": self._rng.bit_generator.state,
+            **({"held": [self._held.left.tolist(), self._held.actions.tolist()]} if self._held else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -326,3 +336,8 @@ class Mario:
         self.exploration.rate = float(state["exploration_rate"])
         self.burn_in_until = int(state["burn_in_until"])
         self._rng.bit_generator.state = state["rng"]
+        if self._held and np.shape(held := state.get("held")) == (2, self.config.envs):  # else of other games
+            left, actions = np.array(held, dtype=np.int64)
+            if left.min() < 0 or not 0 <= actions.min() <= actions.max() < self.spec.actions:
+                raise ValueError("the actions that it holds are out of range")
+            self._held.left[:], self._held.actions[:] = left, actions

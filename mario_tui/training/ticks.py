@@ -122,6 +122,7 @@ class Ticks:
             self._pause(BAD_REWARD)
         self.learn_due = int(step.stepped.sum())
         agent.count_steps(self.learn_due)
+        agent.begin_episodes(step.games[~step.stepped])
         logger.log_step(step.games, step.score, step.stepped)
         if step.ended or self._updates.many:
             self._read_updates()

@@ -64,6 +64,7 @@ CHOICES: dict[str, list[Any]] = {
     "exploration_ladder": [0.0, 7.0],
     "average_updates": [0, 20],
     "precision": ["float32", "bfloat16"],
+    "exploration_hold": [0, 8],
 }
 
 
