@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import tomli_w
 from pydantic import ConfigDict, ValidationError
 
 from mario_tui.errors import InputError
-from mario_tui.settings import AgentSettings, GameSettings, RunSettings
+from mario_tui.schedules import Between, Schedule
+from mario_tui.settings import SCHEDULES, AgentSettings, GameSettings, RunSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,8 +36,26 @@ class TrainingConfig(RunSettings, AgentSettings, GameSettings):
         """A checked copy with other values; raises InputError if one is out of range."""
         return make_config(**{**self.model_dump(), **changes})
 
+    def schedule(self, setting: str) -> Schedule | None:
+        """How a setting such as `learning_rate` changes over training; None if it is constant."""
+        between, name = _SCHEDULED[setting]
+        text = getattr(self, name)
+        return _parsed(text, between) if text else None
+
+    def at(self, setting: str, step: int) -> Any:
+        """The value of a setting such as `learning_rate` at a step of the training."""
+        constant, schedule = getattr(self, setting), self.schedule(setting)
+        if schedule is None:
+            return constant
+        value = schedule.at(step)
+        return round(value) if isinstance(constant, int) else value
+
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump())
+
+
+_SCHEDULED = {settings[0]: (between, name) for name, (between, settings) in SCHEDULES.items()}
+_parsed: Callable[[str, Between], Schedule] = lru_cache(Schedule.parse)  # at every update
 
 
 def make_config(**values: Any) -> TrainingConfig:
@@ -147,6 +168,8 @@ def field_range(name: str) -> str:
         return "1-1 to 8-4"
     if name in _TAKES:
         return _TAKES[name]
+    if name in SCHEDULES:
+        return f"points step:value, each value {field_range(SCHEDULES[name][1][0])}"
     if get_args(field.annotation):
         return ", ".join(map(str, get_args(field.annotation)))
     low = high = None

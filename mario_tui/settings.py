@@ -8,18 +8,38 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from mario_tui.buttons import ActionSet
+from mario_tui.schedules import Between, Schedule
 
 MOST_ENVS = 256
 """The most games that a training can have."""
+
+SCHEDULES: dict[str, tuple[Between, tuple[str, ...]]] = {
+    "n_steps_schedule": ("geometric", ("n_steps",)),
+    "learning_rate_schedule": ("geometric", ("learning_rate",)),
+    "batch_size_schedule": ("steps", ("batch_size",)),
+    "priority_correction_schedule": ("linear", ("priority_correction",)),
+    "exploration_schedule": (
+        "geometric",
+        ("exploration_rate", "exploration_rate_decay", "exploration_rate_min", "exploration_steps"),
+    ),
+    "average_updates_schedule": ("geometric", ("average_updates",)),
+}
+"""The settings that are schedules (schedules.py): what is between their points, and the settings whose place they take,
+the first of which says which values are allowed."""
 
 
 def _field(default: Any, description: str, *, group: str, unit: str = "", fixed: bool = False, **limits: Any) -> Any:
     """A setting; a `fixed` one cannot change on resume, as the network, the replay or random states depend on it."""
     extra: dict[str, Any] = {"group": group, "unit": unit, "fixed": fixed}
     return Field(default, description=description, json_schema_extra=extra, **limits)
+
+
+def _schedule(description: str) -> Any:
+    """A setting that is listed in SCHEDULES."""
+    return _field("", f"{description} (empty: constant)", group="Agent", max_length=1_000)
 
 
 class GameSettings(BaseModel):
@@ -129,6 +149,12 @@ class AgentSettings(BaseModel):
         ge=1,
         le=50,
     )
+    n_steps_schedule: str = _schedule("n of the n-step return over training, at most n_steps")
+    cut_at_exploration: bool = _field(
+        False,
+        "n-step returns end before the first later action that was random and not the greedy one (Watkins' cut)",
+        group="Agent",
+    )
     action_gap: float = _field(
         0.0,
         "advantage learning: share of max Q - Q(a) by which the target of action a is lowered (0: plain Double DQN)",
@@ -145,7 +171,12 @@ class AgentSettings(BaseModel):
     )
     reward_scale: float = _field(1.0, "divisor of rewards in the learning targets", group="Agent", gt=0, le=1e6)
     learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Agent", gt=0, le=1)
+    learning_rate_schedule: str = _schedule("learning rate over training, in place of learning_rate")
+    adam_epsilon: float = _field(
+        1e-8, "epsilon of the Adam optimizer, which keeps steps small where gradients are", group="Agent", gt=0, le=1
+    )
     batch_size: int = _field(32, "transitions in one update", group="Agent", unit="transitions", ge=1, le=4096)
+    batch_size_schedule: str = _schedule("batch size over training, in place of batch_size; it changes at the points")
     frame_stack: int = _field(
         4, "frames stacked in one observation", group="Agent", fixed=True, unit="frames", ge=1, le=8
     )
@@ -173,6 +204,7 @@ class AgentSettings(BaseModel):
         ge=0,
         le=1,
     )
+    priority_correction_schedule: str = _schedule("beta over training, in place of priority_correction")
     demonstrations: str = _field(
         "", "games to learn from besides its own: an action log, or a folder of them such as plays/", group="Agent"
     )
@@ -217,6 +249,9 @@ class AgentSettings(BaseModel):
         ge=0,
         le=10**12,
     )
+    exploration_schedule: str = _schedule(
+        "epsilon over training, in place of the other exploration settings but exploration_ladder"
+    )
     exploration_ladder: float = _field(
         0.0,
         "per-actor epsilon: game i of N explores with eps^(1 + alpha i/(N-1)); this is alpha (0: all alike)",
@@ -241,6 +276,26 @@ class AgentSettings(BaseModel):
         ge=0,
         le=10**9,
     )
+    average_updates_schedule: str = _schedule("updates in the average over training, in place of average_updates")
+
+    @field_validator(*SCHEDULES)
+    @classmethod
+    def _follows_a_schedule(cls, text: str, info: ValidationInfo) -> str:
+        if not text:
+            return text
+        between, (setting, *_) = SCHEDULES[info.field_name or ""]
+        constant = info.data.get(setting)
+        values = [value for _, value in Schedule.parse(text, between).points]
+        try:
+            for value in values:
+                AgentSettings(**{setting: value})
+        except ValidationError:
+            raise ValueError(f"its values must be such as {setting} takes, and {value:g} is not") from None
+        if setting == "n_steps" and constant is not None and max(values) > constant:
+            raise ValueError(f"its values must not be more than n_steps, which is {constant}: raise that")
+        if setting == "average_updates" and constant == 0:
+            raise ValueError("there is no average without average_updates: set that, too")
+        return text
 
 
 class RunSettings(BaseModel):

@@ -71,8 +71,8 @@ class CudaGraphs:
 class GraphedUpdate:
     """Calls a function of a tensor: a few times as it is, then by a recording of it. The results are the same.
 
-    Every call must bring a tensor of the same shape and type. Where the function cannot be recorded, it is called as it
-    is from then on.
+    With a tensor of another shape it begins anew, as a recording is of one shape. Where the function cannot be
+    recorded, it is called as it is from then on.
 
     Args:
         function: reads its argument and changes networks and optimizer in place; it may not wait for the device.
@@ -92,8 +92,8 @@ class GraphedUpdate:
         self._replay: Callable[[], None] | None = None
 
     def __call__(self, argument: Tensor) -> tuple[Tensor, ...]:
-        if self._input is None:
-            self._input = torch.empty_like(argument)
+        if self._input is None or self._input.shape != argument.shape:
+            self._input, self._calls, self._replay = torch.empty_like(argument), 0, None
         self._input.copy_(argument, non_blocking=True)
         self._calls += 1
         if self._calls <= _WARM_UP_CALLS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +88,8 @@ class Mario:
         self.optimizer = NetworkOptimizer(
             self.net,
             lambda net, batch: self.loss(net, batch, self.config),
-            learning_rate=config.learning_rate,
+            learning_rate=config.at("learning_rate", 0),
+            epsilon=config.adam_epsilon,
             dtype=resolve_precision(config.precision, self.device),
             # on Apple's GPUs the fused one passed over `found_inf` before PyTorch 2.14, and is not tried since
             fused=self.device.type != "mps",
@@ -104,6 +105,7 @@ class Mario:
             gamma=config.gamma,
             alpha=config.priority_exponent,
             beta=config.priority_correction,
+            cut=config.cut_at_exploration,
             device=self.device,
             seed=int(seeds[1]),
         )
@@ -127,7 +129,7 @@ class Mario:
     # Acting.
 
     @torch.no_grad()
-    def act(self, states: Tensor, games: np.ndarray | None = None) -> np.ndarray:
+    def act(self, states: Tensor, games: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Epsilon-greedy actions, with an epsilon of its own for each game.
 
         Args:
@@ -135,7 +137,8 @@ class Mario:
             games: (G,) int64, the numbers of the games that they are of; None for all games.
 
         Returns:
-            (G,) int64, one action index for each game.
+            (G,) int64, one action index for each game; and (G,) bool, whether it was random and not the greedy one,
+            which is known with the setting `cut_at_exploration` alone.
         """
         exponents = self._exponents if games is None else self._exponents[games]
         explore = self._rng.random(len(states)) < self.exploration_rate**exponents
@@ -143,11 +146,14 @@ class Mario:
         if self._held:
             numbers = np.arange(len(states)) if games is None else games
             explore, actions = self._held.hold(numbers, explore, actions, self._rng)
-        if not explore.all():
+        explored = np.zeros(len(states), dtype=bool)
+        if not explore.all() or self.config.cut_at_exploration:
             with self._memory_may_be_full():
                 greedy = self.net.q_values(states, "online").argmax(dim=1).cpu().numpy()
             actions = np.where(explore, actions, greedy)
-        return actions
+            if self.config.cut_at_exploration:
+                explored = actions != greedy
+        return actions, explored
 
     def begin_episodes(self, games: np.ndarray) -> None:
         """These games, (G,) int64, are at the start of an episode: they hold no action of the one before."""
@@ -157,7 +163,16 @@ class Mario:
     @property
     def exploration_rate(self) -> float:
         """Epsilon of the first game; the others explore less, see `per_actor_exponents`."""
+        if self.config.exploration_schedule:
+            return float(self.config.at("exploration_rate", self.curr_step))
         return self.exploration.rate
+
+    @property
+    def steps_to_final_exploration(self) -> float:
+        """Steps until epsilon has its final value; infinite if it never gets there."""
+        if schedule := self.config.schedule("exploration_rate"):
+            return max(schedule.points[-1][0] - self.curr_step, 0)
+        return self.exploration.steps_to_minimum()
 
     def count_steps(self, steps: int) -> None:
         """Counts steps that were taken: epsilon falls with each."""
@@ -174,10 +189,11 @@ class Mario:
         terminated: np.ndarray,
         first: np.ndarray,
         last: np.ndarray,
+        explored: np.ndarray | None = None,
     ) -> None:
         """Stores one step of each game; see `Replay.add` for shapes."""
         with self._memory_may_be_full():
-            self.memory.add(frame, action, reward, terminated, first, last)
+            self.memory.add(frame, action, reward, terminated, first, last, explored)
 
     def recall(self, batches: int = 1) -> Draw:
         """Batches of transitions from memory, and from the demonstrations if there are any."""
@@ -187,9 +203,11 @@ class Mario:
 
     def update_priorities(self, draw: Draw, td_errors: Tensor) -> None:
         """Sets the priorities of what was recalled by its TD errors, (N, B) float32."""
-        for replay in (self.memory, self.demonstrations):
-            if replay is not None:
-                replay.update_priorities(draw, td_errors)
+        for replay in self._replays():
+            replay.update_priorities(draw, td_errors)
+
+    def _replays(self) -> Sequence[Replay]:
+        return (self.memory,) if self.demonstrations is None else (self.memory, self.demonstrations)
 
     # Learning.
 
@@ -215,6 +233,7 @@ class Mario:
 
         All batches are drawn before the first update, with the priorities of then, so that a GPU is waited for once.
         """
+        self._follow_schedules()
         draw = self.recall(count)
         batches = draw.to(self.device)
         mark("sample")
@@ -229,6 +248,19 @@ class Mario:
         self.update_priorities(draw, torch.stack(td_errors))
         mark("update")
         return updates
+
+    def _follow_schedules(self) -> None:
+        """Learns with what the schedules say for this step."""
+        config, step = self.config, self.curr_step
+        if config.learning_rate_schedule:
+            self.optimizer.set_learning_rate(config.at("learning_rate", step))
+        for replay in self._replays():
+            if config.batch_size_schedule:
+                replay.batch_size = config.at("batch_size", step)
+            if config.n_steps_schedule:
+                replay.n_now = config.at("n_steps", step)
+            if config.priority_correction_schedule and replay.priorities:
+                replay.priorities.beta = config.at("priority_correction", step)
 
     def _update(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Learns from a row of `Draw.to`; waits for nothing, so that a CUDA graph can hold it."""
@@ -283,8 +315,9 @@ class Mario:
         Random weights are no part of it, so that it is over fewer at first; those of another agent are.
         """
         assert self.net.average is not None
-        known = self.config.average_updates if self.config.init_from else self.updates
-        weight = min(1.0, AVERAGE_EVERY / min(self.config.average_updates, known))
+        length = self.config.at("average_updates", self.curr_step)
+        known = length if self.config.init_from else self.updates
+        weight = min(1.0, AVERAGE_EVERY / min(length, known))
         torch._foreach_lerp_(list(self.net.average.parameters()), list(self.net.online.parameters()), weight)
 
     # Changes while it runs.
@@ -321,7 +354,7 @@ class Mario:
         return {
             "curr_step": self.curr_step,
             "updates": self.updates,
-            "exploration_rate": self.exploration_rate,
+            "exploration_rate": self.exploration.rate,
             "burn_in_until": self.burn_in_until,
             "rng": self._rng.bit_generator.state,
             **({"held": [self._held.left.tolist(), self._held.actions.tolist()]} if self._held else {}),

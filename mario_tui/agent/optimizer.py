@@ -20,7 +20,7 @@ class NetworkOptimizer:
     Args:
         net: the network, on its device.
         loss: function of a network and a batch; it may not wait for the device.
-        learning_rate: of Adam.
+        learning_rate, epsilon: of Adam.
         dtype: what updates are computed in. In bfloat16 they use a copy of the network, `learning_net`, while
             parameters and moments stay float32: small steps would be lost otherwise (Micikevicius et al. 2018, Mixed
             Precision Training, section 3.1).
@@ -35,6 +35,7 @@ class NetworkOptimizer:
         loss: Callable[[MarioNet, Transitions], LossResult],
         *,
         learning_rate: float,
+        epsilon: float = 1e-8,
         dtype: torch.dtype = torch.float32,
         recorded: bool = False,
         fused: bool = True,
@@ -43,7 +44,9 @@ class NetworkOptimizer:
         self._loss, self._fused = loss, fused
         device = next(net.parameters()).device
         self._rate: float | Tensor = torch.tensor(learning_rate, device=device) if recorded else learning_rate
-        self.adam = torch.optim.Adam(net.online.parameters(), lr=learning_rate, fused=fused, capturable=recorded)
+        self.adam = torch.optim.Adam(
+            net.online.parameters(), lr=learning_rate, eps=epsilon, fused=fused, capturable=recorded
+        )
         self._use_rate()
         if dtype == torch.bfloat16:
             self.learning_net = net.low_precision()

@@ -8,7 +8,9 @@ game is row i - E. An episode's final frame is a row too (`last`): no action was
 of the row before.
 
 With n-step returns (Sutton 1988, Learning to Predict by the Methods of Temporal Differences) r_t is the discounted sum
-of the next n rewards, and s_t the observation n steps later, or the episode's final one.
+of the next n rewards, and s_t the observation n steps later, or the episode's final one. With `cut` s_t is at the
+latest the first observation that an exploratory action was taken at, as what follows says nothing of the greedy policy
+(Watkins 1989, Learning from Delayed Rewards).
 
 Where torchrl ends and this project begins. torchrl: `TensorStorage` keeps the frames, and `Priorities` stand on its sum
 tree. This project: which rows may be sampled, and how a row becomes a transition (`Replay.draw`). What decides both is
@@ -45,6 +47,7 @@ _KINDS = {
     "terminated": torch.bool,
     "first": torch.bool,
     "last": torch.bool,
+    "explored": torch.bool,
 }
 _ROWS_AT_ONCE = 4096  # of a replay that is loaded: on a GPU there is no room for all of it twice
 FRAME_BYTES = FRAME_SHAPE[0] * FRAME_SHAPE[1]
@@ -67,7 +70,8 @@ class Replay:
         depth: frames in an observation.
         device: where rows are kept.
         batch_size: transitions in a sample.
-        n_steps: n of the n-step return.
+        n_steps: n of the n-step return, which `n_now` may lower later.
+        cut: whether returns end before the next exploratory action.
         gamma: discount factor.
         alpha, beta: exponents of prioritised replay, see priorities.py; alpha 0 samples uniformly.
         seed: of the sampling.
@@ -89,19 +93,20 @@ class Replay:
         gamma: float = 0.9,
         alpha: float = 0.0,
         beta: float = 0.4,
+        cut: bool = False,
         device: torch.device | str = "cpu",
         seed: int = 0,
     ) -> None:
         self.envs = envs
         self.depth = depth
         self.batch_size = batch_size
-        self.n_steps = n_steps
+        self.n_steps = self.n_now = n_steps
         self._powers = (gamma ** np.arange(n_steps + 1)).astype(np.float32)
         self.device = torch.device(device)
         self._size = size
         self.ticks = self.ticks_of(envs)
         self.rows = self.ticks * envs
-        self.row_bytes = ROW_BYTES + (PRIORITY_BYTES if alpha else 0)
+        self.row_bytes = ROW_BYTES + cut + (PRIORITY_BYTES if alpha else 0)
         self._check_memory(size)
         self.tick = 0  # ticks added so far
         self.transitions = 0  # rows in the storage that begin a transition
@@ -119,6 +124,7 @@ class Replay:
         self._terminated = np.zeros((self.ticks, envs), dtype=bool)
         self._first = np.zeros((self.ticks, envs), dtype=bool)
         self._last = np.zeros((self.ticks, envs), dtype=bool)
+        self._explored = np.zeros((self.ticks, envs), dtype=bool) if cut else None
         self.priorities = Priorities(self.rows, alpha, beta) if alpha else None
         self._pending_priorities: tuple[Draw, Tensor] | None = None  # the last one, with its TD errors
         self._snapshot: FrameSnapshot | None = None
@@ -137,6 +143,7 @@ class Replay:
             "terminated": self._terminated,
             "first": self._first,
             "last": self._last,
+            **({} if self._explored is None else {"explored": self._explored}),
         }
         return {name: column.reshape(-1) for name, column in columns.items()}
 
@@ -180,6 +187,7 @@ class Replay:
         terminated: np.ndarray,
         first: np.ndarray,
         last: np.ndarray,
+        explored: np.ndarray | None = None,
     ) -> None:
         """Adds one row for each game.
 
@@ -190,6 +198,7 @@ class Replay:
             terminated: (E,) bool, whether the episode ended by it, in death or at the flag.
             first: (E,) bool, whether the frame begins an episode.
             last: (E,) bool, whether the frame is an episode's final one, in which nothing was done.
+            explored: (E,) bool, whether the action was exploratory: random, and not the greedy one; None if none was.
         """
         if self.tick == 0:  # perhaps amid episodes, after a resume without the replay: there is no row before
             first = np.ones_like(first)
@@ -204,6 +213,8 @@ class Replay:
         self._terminated[slot] = terminated
         self._first[slot] = first
         self._last[slot] = last
+        if self._explored is not None:
+            self._explored[slot] = False if explored is None else explored
         self.transitions += int((~self._last[slot]).sum())
         self._storage.set(slice(slot * self.envs, (slot + 1) * self.envs), frame.to(self.device))
         low, _ = self._sampling_range()
@@ -282,12 +293,15 @@ class Replay:
         reward = np.zeros(index.shape, dtype=np.float32)
         done = np.zeros(index.shape, dtype=bool)
         steps = np.zeros(index.shape, dtype=np.int64)
-        for power in self._powers[:-1]:
+        explored = None if self._explored is None else self._explored.reshape(-1)
+        for power in self._powers[: self.n_now]:
             reward += power * rewards[row] * going_on
             done |= terminated[row] & going_on
             steps += going_on
             row = np.where(going_on, (row + self.envs) % self.rows, row)
             going_on &= ~last[row]
+            if explored is not None:
+                going_on &= ~explored[row]
         return Draw(
             frames=self._stack_rows(np.stack((index, row), axis=1)),
             a_tm1=self._action.reshape(-1)[index].astype(np.int32),
@@ -356,8 +370,8 @@ class Replay:
         return self._state_without_frames(), self._snapshot
 
     def _check(self, state: dict[str, Any], held: int) -> None:
-        for name, kind in _KINDS.items():
-            rows = state[name]
+        for name in ("frame", *self._columns()):
+            rows, kind = state[name], _KINDS[name]
             shape = (held, *FRAME_SHAPE) if name == "frame" else (held,)
             if rows.dtype != kind or rows.shape != shape:
                 raise ValueError(f"the replay's {name} is {tuple(rows.shape)} {rows.dtype}, not {shape} {kind}")
@@ -393,6 +407,8 @@ class Replay:
             )
         tick = int(state["tick"])
         held = min(tick, self.ticks) * self.envs
+        if held and "explored" not in state:  # it was saved without `cut`
+            state = {**state, "explored": torch.zeros(held, dtype=torch.bool)}
         if held and (len(state["frame"]) != held or state["frame"].shape[1:] != FRAME_SHAPE):
             raise InputError("the saved replay is of another size: resume with the settings it was made with")
         if held:

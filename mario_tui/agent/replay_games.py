@@ -55,8 +55,8 @@ def regroup(
 
     flat = source.reshape(-1)
     index = torch.from_numpy(flat)
-    names = ("frame", "action", "reward", "terminated")
-    moved: dict[str, Any] = {name: state[name].index_select(0, index) for name in names}
+    names = ("frame", "action", "reward", "terminated", "explored")
+    moved: dict[str, Any] = {name: state[name].index_select(0, index) for name in names if name in state}
     final = (only_history | ends).reshape(-1) | last[flat]
     for name in ("reward", "terminated"):
         moved[name][torch.from_numpy(final)] = 0

@@ -88,8 +88,8 @@ class ActorGroups:
         self._begun = deque(group for group, one in enumerate(self._collectors) if one.under_way)
         self._turn = (self._begun[-1] + 1) % self.groups if self._begun else 0
 
-    def begin(self, actions: NDArray[np.int64]) -> None:
-        self._collectors[self._turn].begin(actions)
+    def begin(self, actions: NDArray[np.int64], explored: NDArray[np.bool_] | None = None) -> None:
+        self._collectors[self._turn].begin(actions, explored)
         self._begun.append(self._turn)
         self._turn = (self._turn + 1) % self.groups
 

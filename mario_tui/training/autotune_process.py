@@ -178,6 +178,7 @@ def _short(config: TrainingConfig) -> TrainingConfig:
         burn_in=max(64, config.batch_size),
         replay_size=min(config.replay_size, 8_000),
         exploration_rate=config.exploration_rate_min,  # as later on: random actions need no network
+        exploration_schedule="",
         save_every=0,
         eval_every=0,
         until_clear=False,

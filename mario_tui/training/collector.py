@@ -35,6 +35,7 @@ class Experiences:
         reward: (E,) float32, with the clear bonus.
         terminated: (E,) bool, the next state is terminal.
         first, last: (E,) bool, `frame` is the first, or the last, of its episode; after a last one there is no action.
+        explored: (E,) bool, the action was exploratory, as far as that is known, see `Mario.act`.
     """
 
     frame: Tensor
@@ -43,6 +44,7 @@ class Experiences:
     terminated: NDArray[np.bool_]
     first: NDArray[np.bool_]
     last: NDArray[np.bool_]
+    explored: NDArray[np.bool_]
 
     @classmethod
     def joined(cls, parts: Sequence[Experiences], games: Sequence[NDArray[np.int64]]) -> Experiences:
@@ -51,10 +53,8 @@ class Experiences:
             return parts[0]
         order = np.argsort(np.concatenate(games))
         frame = torch.cat([part.frame for part in parts])[torch.from_numpy(order)]
-        action, reward, terminated, first, last = (
-            np.concatenate([getattr(part, field.name) for part in parts])[order] for field in fields(cls)[1:]
-        )
-        return cls(frame, action, reward, terminated, first, last)
+        columns = (np.concatenate([getattr(part, field.name) for part in parts])[order] for field in fields(cls)[1:])
+        return cls(frame, *columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,11 @@ class Collector(Protocol):
         Raises EmulatorError if they cannot be started, CheckpointError if they cannot be brought back.
         """
 
-    def begin(self, actions: NDArray[np.int64]) -> None:
-        """Begins a step of the group whose turn it is with these actions, (G,), and returns at once."""
+    def begin(self, actions: NDArray[np.int64], explored: NDArray[np.bool_] | None = None) -> None:
+        """Begins a step of the group whose turn it is with these actions, (G,), and returns at once.
+
+        `explored`: (G,), which of them are exploratory; None if none is.
+        """
 
     def finish(self, mark: Callable[[str], None] = ...) -> Tick:
         """Waits for the end of the step that was begun first; `mark` is called when a phase, "wait" or "preprocess",
@@ -219,6 +222,7 @@ class LocalCollector:
         self._saved_stacks = False
         self._first = self._last = np.zeros(config.envs, dtype=bool)
         self._actions = np.zeros(config.envs, dtype=np.int64)
+        self._explored = np.zeros(config.envs, dtype=bool)
         self._under_way = False
         self._received: VectorStep | None = None  # of the step under way, waited for already
         self._failure: EmulatorError | None = None  # of the step under way
@@ -256,11 +260,12 @@ class LocalCollector:
             self._push_frames(games.observations, observed.buttons, observed.first)
         self._first, self._last = observed.first, observed.last
 
-    def begin(self, actions: NDArray[np.int64]) -> None:
-        """Begins a step with these actions, (E,), and returns at once."""
+    def begin(self, actions: NDArray[np.int64], explored: NDArray[np.bool_] | None = None) -> None:
+        """Begins a step with these actions, (E,), and returns at once; see `Collector.begin`."""
         assert self.games is not None
         self.games.send(self._buttons[actions])
         self._actions, self._under_way = actions, True
+        self._explored = np.zeros(len(actions), dtype=bool) if explored is None else explored
 
     def _receive(self) -> VectorStep:
         """What the step under way brought, once it is over."""
@@ -285,6 +290,7 @@ class LocalCollector:
             terminated=nothing.astype(bool),
             first=self._first,
             last=~nothing.astype(bool),
+            explored=nothing.astype(bool),
         )
 
     def finish(self, mark: Callable[[str], None] = lambda phase: None) -> Tick:
@@ -307,6 +313,7 @@ class LocalCollector:
             terminated=observed.terminated & stepped,
             first=self._first,
             last=last,
+            explored=self._explored,
         )
         self._first, self._last = observed.first, observed.last
         self._push_frames(games.observations, observed.buttons, observed.first)
@@ -357,6 +364,7 @@ class LocalCollector:
             "first": self._first.tolist(),
             "last": self._last.tolist(),
             "dropped": dropped.tolist(),
+            **({"explored": self._explored.tolist()} if self._explored.any() else {}),
         }
         return {**self.games.state_dict(), "under_way": step}
 
@@ -371,10 +379,12 @@ class LocalCollector:
         self._under_way = step is not None
         if step is not None:
             self._actions = np.array(step["actions"], dtype=np.int64)
-            self._first, self._last, self._dropped = (
-                np.array(step[name], dtype=bool) for name in ("first", "last", "dropped")
+            step = {"explored": [False] * self._config.envs, **step}
+            self._first, self._last, self._dropped, self._explored = (
+                np.array(step[name], dtype=bool) for name in ("first", "last", "dropped", "explored")
             )
-            if {len(self._actions), len(self._first), len(self._last), len(self._dropped)} != {self._config.envs}:
+            columns = (self._actions, self._first, self._last, self._dropped, self._explored)
+            if {len(column) for column in columns} != {self._config.envs}:
                 raise ValueError("the step under way is of another number of games")
             if not all(0 <= action < len(self._buttons) for action in self._actions.tolist()):
                 raise ValueError("the step under way has actions that are not there")

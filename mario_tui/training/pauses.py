@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from mario_tui.errors import InputError
 from mario_tui.training.control import Adjust, Command, CopyPolicy, Note, Rate, Save
 from mario_tui.training.events import Adjusted, Event, Paused, Resumed
 
@@ -75,9 +76,12 @@ def _carry_out(trainer: Trainer, command: Command) -> Any:
 def adjust(trainer: Trainer, name: Rate, rule: Callable[[float], float]) -> tuple[float, float]:
     """Continues with another learning rate or epsilon; returns it as it was and as it is.
 
-    The change is kept in the log and in the run's settings. Raises InputError for a value that is not allowed.
+    The change is kept in the log and in the run's settings. Raises InputError for a value that is not allowed, and
+    where a schedule says the value.
     """
     agent, run = trainer.agent, trainer.run_folder
+    if run.config.schedule(name):
+        raise InputError(f"{name} follows a schedule in this run: resume it without that to set it by hand")
     if name == "learning_rate":
         before = run.config.learning_rate
         value = rule(before)

@@ -11,6 +11,7 @@ from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig, as_flag, fixed_settings, make_config
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.printable import as_argument
+from mario_tui.settings import SCHEDULES
 from mario_tui.store import named, rescue
 from mario_tui.store.manifest import MANIFEST, Manifest, check_made_for, read_manifest
 from mario_tui.store.untrusted import sanitize
@@ -81,6 +82,12 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
     for name in fixed_settings():
         if name in changes and changes[name] != getattr(saved, name):
             raise InputError(_refusal(path, saved, name, changes[name]))
+    for schedule, (_, settings) in SCHEDULES.items():
+        overruled = [name for name in settings if name in changes and changes[name] != getattr(saved, name)]
+        if overruled and changes.get(schedule, getattr(saved, schedule)):
+            raise InputError(
+                f"{overruled[0]} follows {schedule} in this run: change that, or end it with {as_flag(schedule, '')}"
+            )
     changes.setdefault("demonstrations", "")
     changes.setdefault("actors", "local")  # nobody else's file has this machine connect to others
     if saved.steps and manifest.step >= saved.steps:

@@ -125,7 +125,7 @@ class SnapshotCamera:
         self._update_warnings(trainer)
         agent, logger, config = trainer.agent, trainer.logger, trainer.config
         frames = trainer.collector.frames(MOST_GAMES if all_games else 1)
-        steps_to_floor = agent.exploration.steps_to_minimum()
+        steps_to_floor = agent.steps_to_final_exploration
         return TrainingSnapshot(
             status=status,
             run=trainer.run_dir.name,
@@ -149,7 +149,7 @@ class SnapshotCamera:
             replay_capacity=config.replay_size,
             demonstrations=trainer.demonstrations.transitions if trainer.demonstrations else 0,
             clear_rate=logger.clear_rate,
-            learning_rate=config.learning_rate,
+            learning_rate=config.at("learning_rate", trainer.step),
             floor_seconds=steps_to_floor / speed if 0 < steps_to_floor < math.inf and speed > 0 else None,
             ends=self._ends,
             warnings=self._warnings,

@@ -93,12 +93,14 @@ class Ticks:
     def _begin_step(self) -> None:
         """Begins a step of the games whose turn it is."""
         games, observations = self._collector.turn
-        self._collector.begin(self._agent.act(observations, games))
+        self._collector.begin(*self._agent.act(observations, games))
 
     def _store_experiences(self) -> None:
         """Stores the experiences of the last tick: not in it, but while the games play the next one."""
         if (rows := self._experiences) is not None:
-            self._agent.cache(rows.frame, rows.action, rows.reward, rows.terminated, rows.first, rows.last)
+            self._agent.cache(
+                rows.frame, rows.action, rows.reward, rows.terminated, rows.first, rows.last, rows.explored
+            )
             self._experiences = None
 
     def _read_updates(self) -> None:

@@ -104,16 +104,16 @@ STATES = torch.zeros((2, 4, 84, 84), dtype=torch.uint8)
 
 def test_a_held_action_is_played_until_its_time_or_the_episode_is_over() -> None:
     mario = holder()
-    long = mario.act(STATES)
+    long = mario.act(STATES)[0]
     while mario._held.left[1] < 5:
-        long = mario.act(STATES)
-    assert [mario.act(STATES)[1] for _ in range(2)] == [long[1]] * 2
+        long = mario.act(STATES)[0]
+    assert [mario.act(STATES)[0][1] for _ in range(2)] == [long[1]] * 2
     mario.begin_episodes(np.array([0]))
     assert mario._held.left[0] == 0
     assert mario._held.left[1] > 2, "that of the other game goes on"
     mario.exploration.rate = 0.0
     greedy = int(mario.net.q_values(STATES[:1], "online").argmax())
-    assert mario.act(STATES).tolist() == [greedy, long[1]]
+    assert mario.act(STATES)[0].tolist() == [greedy, long[1]]
 
 
 def test_what_is_held_goes_on_where_it_was_saved() -> None:
@@ -123,7 +123,7 @@ def test_what_is_held_goes_on_where_it_was_saved() -> None:
     state = whole.state_dict()
     resumed.load_state_dict(state)
     resumed.net.load_state_dict(whole.net.state_dict())
-    assert [whole.act(STATES).tolist() for _ in range(20)] == [resumed.act(STATES).tolist() for _ in range(20)]
+    assert [whole.act(STATES)[0].tolist() for _ in range(20)] == [resumed.act(STATES)[0].tolist() for _ in range(20)]
     other.load_state_dict(state)
     assert not other._held.left.any(), "other games hold nothing"
     with pytest.raises(ValueError, match="out of range"):
@@ -136,5 +136,5 @@ def test_without_holding_a_random_action_is_for_one_step_and_draws_no_more_numbe
     expected = rng(np.random.PCG64(int(np.random.SeedSequence(0).generate_state(3)[2])))
     for _ in range(30):
         expected.random(2)
-        assert mario.act(STATES).tolist() == expected.integers(2, size=2).tolist()
+        assert mario.act(STATES)[0].tolist() == expected.integers(2, size=2).tolist()
     assert "held" not in mario.state_dict()

@@ -176,9 +176,9 @@ def test_greedy_when_epsilon_is_0_and_random_when_it_is_1() -> None:
     states = random_batch(4).s_tm1
     greedy = make_mario(exploration_rate=0, exploration_rate_min=0)
     expected = greedy.net(states, model="online").argmax(dim=1).numpy()
-    assert (greedy.act(states) == expected).all()
+    assert (greedy.act(states)[0] == expected).all()
     explorer = make_mario(exploration_rate=1)
-    actions = np.concatenate([explorer.act(states) for _ in range(40)])
+    actions = np.concatenate([explorer.act(states)[0] for _ in range(40)])
     assert 0.45 < actions.mean() < 0.55
 
 
@@ -187,7 +187,7 @@ def test_each_game_explores_with_an_epsilon_of_its_own(monkeypatch) -> None:
     prefers_0 = lambda states, model: torch.tensor([[1.0, 0.0]]).expand(len(states), 2)  # noqa: E731
     monkeypatch.setattr(mario.net, "q_values", prefers_0)
     states = torch.zeros((3, 4, 84, 84), dtype=torch.uint8)
-    explored = 2 * np.mean([mario.act(states) for _ in range(6000)], axis=0)
+    explored = 2 * np.mean([mario.act(states)[0] for _ in range(6000)], axis=0)
     assert explored == pytest.approx([0.6, 0.6**2, 0.6**3], abs=0.03)
 
 

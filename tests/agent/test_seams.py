@@ -35,7 +35,7 @@ def test_a_toy_loss_and_a_toy_head_train_and_play(precision: str, monkeypatch: p
     mario.average()
     states = batch.s_tm1
     assert mario.net(states, "target").shape == (32, 2, QUANTILES)
-    assert (mario.act(states) == mario.net.q_values(states, "online").argmax(dim=1).numpy()).all()
+    assert (mario.act(states)[0] == mario.net.q_values(states, "online").argmax(dim=1).numpy()).all()
     assert Policy(mario.net, "1-1", 0, "a test").q_values(states[0]) == pytest.approx(
         mario.net.greedy(states)[0].tolist()
     )

@@ -100,10 +100,10 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
     actions: dict[str, list[int]] = {}
     act = trainer.agent.act
 
-    def watched(states: torch.Tensor, games: np.ndarray | None = None) -> np.ndarray:
-        chosen = act(states, games)
+    def watched(states: torch.Tensor, games: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        chosen, explored = act(states, games)
         actions.setdefault(str(trainer.step), []).extend(chosen.tolist())
-        return chosen
+        return chosen, explored
 
     trainer.agent.act = watched  # type: ignore[method-assign]
     kept, keep_at = (paths.run_dir(f"kept-{games}"), 180) if games else (paths.run_dir("kept"), 100)
