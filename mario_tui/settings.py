@@ -139,6 +139,24 @@ class AgentSettings(BaseModel):
     dueling: bool = _field(
         False, "dueling network: state value and advantages in separate streams", group="Agent", fixed=True
     )
+    layer_norm: bool = _field(
+        False, "normalise the hidden layer before its ReLU (LayerNorm)", group="Agent", fixed=True
+    )
+    value_bins: int = _field(
+        0,
+        "learn values as histograms of this many bins, by cross entropy (HL-Gauss; 0: as numbers, by Huber loss)",
+        group="Agent",
+        fixed=True,
+        unit="bins",
+        ge=0,
+        le=1001,
+    )
+    value_min: float = _field(
+        -0.5, "lower end of these histograms, in scaled rewards", group="Agent", fixed=True, ge=-1e6, le=1e6
+    )
+    value_max: float = _field(
+        5.0, "upper end of these histograms, in scaled rewards", group="Agent", fixed=True, ge=-1e6, le=1e6
+    )
     gamma: float = _field(0.9, "discount factor of future rewards", group="Agent", ge=0, lt=1)
     n_steps: int = _field(
         1,
@@ -296,6 +314,20 @@ class AgentSettings(BaseModel):
         if setting == "average_updates" and constant == 0:
             raise ValueError("there is no average without average_updates: set that, too")
         return text
+
+    @field_validator("value_bins")
+    @classmethod
+    def _bins_tell_apart(cls, bins: int) -> int:
+        if bins == 1:
+            raise ValueError("one bin tells no values apart: it takes 0, or 2 to 1,001")
+        return bins
+
+    @field_validator("value_max")
+    @classmethod
+    def _range_is_one(cls, high: float, others: ValidationInfo) -> float:
+        if high <= others.data.get("value_min", high - 1):
+            raise ValueError("it has to be more than value_min")
+        return high
 
 
 class RunSettings(BaseModel):

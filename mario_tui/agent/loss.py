@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mario_tui.agent.network import MarioNet
 from mario_tui.config import TrainingConfig
@@ -48,17 +47,19 @@ class LossResult(NamedTuple):
 
 
 def double_dqn(net: MarioNet, batch: Transitions, config: TrainingConfig) -> LossResult:
-    """The mean Huber loss between estimates and targets, each transition's times its importance-sampling weight.
+    """The mean loss between estimates and targets, each transition's times its importance-sampling weight.
 
-    Nothing in a loss may wait for the device, so that a CUDA graph can hold it.
+    That is the Huber loss, or cross entropy where values are learned as histograms (see `heads.Head`). Nothing in a
+    loss may wait for the device, so that a CUDA graph can hold it.
     """
     s_tm1, r_t = net.scale(batch.s_tm1), batch.r_t / config.reward_scale
-    estimate = td_estimate(net, s_tm1, batch.a_tm1)
+    output = net(s_tm1, "online")
+    q = net.head.q_values(output.detach()).gather(1, batch.a_tm1.unsqueeze(1)).squeeze(1)
     target = td_target(net, r_t, batch.discount_t, batch.s_t)
     if config.action_gap:
         target = target - config.action_gap * disadvantage(net, s_tm1, batch.a_tm1)
-    loss = (functional.smooth_l1_loss(estimate, target, reduction="none") * batch.weight).mean()
-    q = estimate.detach()
+    target = net.head.within(target)
+    loss = (net.head.losses(output, batch.a_tm1, target) * batch.weight).mean()
     return LossResult(loss, q, target - q)
 
 

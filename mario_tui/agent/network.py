@@ -35,8 +35,8 @@ TRUNKS = {
 """nature: Mnih et al. 2015 (Human-level control through deep reinforcement learning), as the tutorial; small: Mnih et
 al. 2013 (Playing Atari with Deep Reinforcement Learning), a third of the arithmetic."""
 
-HEADS: dict[str, Callable[[int, int, int], tuple[nn.Module, ...]]] = {"plain": plain, "dueling": dueling}
-"""Name in AgentSpec.head -> function of (features, hidden units, actions) that makes the layers, a Head the last.
+HEADS: dict[str, Callable[[int, int, AgentSpec], tuple[nn.Module, ...]]] = {"plain": plain, "dueling": dueling}
+"""Name in AgentSpec.head -> function of (features, hidden units, spec) that makes the layers, a Head the last.
 
 They stand here, not in heads.py, so that the file of another head can import from there.
 """
@@ -98,16 +98,22 @@ class MarioNet(nn.Module):
     def forward(self, observations: Tensor, model: Literal["online", "target", "average"]) -> Tensor:
         """The head's output, float32, for observations (B, depth, 84, 84): uint8, or as `scale` returns them.
 
-        With the heads here that is Q, (B, actions); see `q_values` for what holds for every head.
+        With the heads here that is Q, (B, actions), or with bins logits, (B, actions, bins); see `q_values` for what
+        holds for every head.
         """
         output: Tensor = getattr(self, model)(self.scale(observations))
         return output
 
     def q_values(self, observations: Tensor, model: Literal["online", "target", "average"]) -> Tensor:
         """Q, (B, actions) float32, of observations as in `forward`."""
-        head = getattr(self, model)[-1]
+        return self.head.q_values(self(observations, model))
+
+    @property
+    def head(self) -> Head:
+        """The online network's head, which reads the outputs of all networks alike."""
+        head = self.online[-1]
         assert isinstance(head, Head)
-        return head.q_values(self(observations, model))
+        return head
 
     def greedy(self, observations: Tensor) -> Tensor:
         """Q of the network that plays: `average` if there is one, else `online`."""
@@ -136,7 +142,7 @@ class MarioNet(nn.Module):
             channels = width
         if self.spec.head not in HEADS:
             raise ValueError(f"no head {self.spec.head[:80]!r}: there are {', '.join(HEADS)}")
-        head = HEADS[self.spec.head](trunk.features, trunk.hidden, self.spec.actions)
+        head = HEADS[self.spec.head](trunk.features, trunk.hidden, self.spec)
         # Flatten before the last ReLU, which does without a change of layout in its gradient then
         layers.insert(-1, nn.Flatten())
         return nn.Sequential(*layers, *head)

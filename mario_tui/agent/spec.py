@@ -14,6 +14,8 @@ from mario_tui.store.untrusted import sanitize
 PREPROCESSING_VERSION = "luminance, 84x84 bilinear with antialiasing, uint8"
 """Names what `grey_frames.grey_frame` does; another version is another input, which a trained network does not know."""
 
+_VALUES = ("value_bins", "value_min", "value_max")  # the range is of no account without bins
+
 
 class AgentSpec(BaseModel):
     """Two agents of one spec can take each other's weights and place: they see, compute and press the same.
@@ -30,6 +32,8 @@ class AgentSpec(BaseModel):
         averaged: whether an exponential moving average of the weights plays greedily, in place of the newest ones.
         show_buttons: whether frames show the pressed buttons.
         preprocessing: PREPROCESSING_VERSION of the program that made the agent.
+        layer_norm: whether the hidden layer is normalised before its ReLU.
+        value_bins: bins of the histograms that values are learned as, from value_min to value_max; 0: as numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -43,6 +47,10 @@ class AgentSpec(BaseModel):
     averaged: bool
     show_buttons: bool
     preprocessing: str
+    layer_norm: bool = False
+    value_bins: int = 0
+    value_min: float = -0.5
+    value_max: float = 5.0
 
     @classmethod
     def from_config(cls, config: TrainingConfig) -> AgentSpec:
@@ -57,6 +65,8 @@ class AgentSpec(BaseModel):
             averaged=config.average_updates > 0,
             show_buttons=config.show_buttons,
             preprocessing=PREPROCESSING_VERSION,
+            layer_norm=config.layer_norm,
+            **{name: getattr(config, name) for name in _VALUES if config.value_bins},
         )
 
     @classmethod
@@ -71,7 +81,7 @@ class AgentSpec(BaseModel):
                 raise ValueError(f"it has {name!r}, which a newer mario-tui has added: update this one") from None
             raise ValueError(f"agent.{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]) from None
         try:
-            check_settings({"frame_skip": spec.frame_skip, "frame_stack": spec.frame_stack})
+            check_settings({name: getattr(spec, name) for name in ("frame_skip", "frame_stack", *_VALUES)})
         except InputError as error:
             raise ValueError(str(error)) from None
         if spec.preprocessing != PREPROCESSING_VERSION:

@@ -127,7 +127,14 @@ def test_a_device_that_is_lost_while_recording_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"precision": "bfloat16"}, {"dueling": True}, {"action_gap": 0.5, "centered": True}, {"frame_stack": 1}],
+    [
+        {},
+        {"precision": "bfloat16"},
+        {"dueling": True},
+        {"action_gap": 0.5, "centered": True},
+        {"frame_stack": 1},
+        {"value_bins": 51, "layer_norm": True},
+    ],
     ids=str,
 )
 def test_what_is_recorded_never_waits_and_stays_where_it_is(changes: dict[str, Any]) -> None:

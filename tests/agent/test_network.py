@@ -24,15 +24,19 @@ def some_states(count: int, depth: int = 4) -> torch.Tensor:
 
 @pytest.mark.parametrize("network", ["nature", "small"])
 @pytest.mark.parametrize("head", ["plain", "dueling"])
+@pytest.mark.parametrize("more", [{}, {"value_bins": 21}, {"layer_norm": True}], ids=str)
 @pytest.mark.parametrize(("depth", "action_set", "actions"), [(4, "tutorial", 2), (1, "simple", 7)])
-def test_a_q_value_for_each_action(network: str, head: str, depth: int, action_set: str, actions: int) -> None:
-    net = MarioNet(spec(network=network, head=head, frame_stack=depth, action_set=action_set))
+def test_a_q_value_for_each_action(
+    network: str, head: str, more: dict[str, Any], depth: int, action_set: str, actions: int
+) -> None:
+    net = MarioNet(spec(network=network, head=head, frame_stack=depth, action_set=action_set, **more))
     states = some_states(3, depth)
-    q_values = net(states, model="online")
+    assert net(states, model="online").shape == (3, actions, 21)[: 3 if "value_bins" in more else 2]
+    q_values = net.q_values(states, model="online")
     assert q_values.shape == (3, actions)
     assert q_values.dtype == torch.float32
-    assert torch.equal(q_values, net(states, model="target")), "the target begins as a copy"
-    torch.testing.assert_close(q_values, net(states.float() / 255, model="online"))
+    assert torch.equal(q_values, net.q_values(states, model="target")), "the target begins as a copy"
+    torch.testing.assert_close(q_values, net.q_values(states.float() / 255, model="online"))
 
 
 def test_centered_inputs_are_from_minus_1_to_1() -> None:
@@ -100,6 +104,24 @@ def test_the_advantages_of_a_dueling_head_have_the_mean_0(network: str) -> None:
     advantage = net(states, model="online") - value
     assert advantage.abs().max() > 1e-3
     torch.testing.assert_close(advantage.mean(dim=1), torch.zeros(6), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("head", ["plain", "dueling"])
+def test_layer_norm_stands_between_the_hidden_layer_and_its_relu(head: str) -> None:
+    net = MarioNet(spec(network="small", head=head, layer_norm=True))
+    streams = (
+        ["online"] if head == "plain" else [f"online.{len(net.online) - 1}.{name}" for name in ("value", "advantage")]
+    )
+    hidden = [net.get_submodule(name) for name in streams]
+    features = net.online[: -4 if head == "plain" else -1](net.scale(some_states(3)))
+    for layers in hidden:
+        dense, normed, relu, last = list(layers.children())[-4:]
+        assert [type(layer).__name__ for layer in (dense, normed, relu)] == ["Linear", "LayerNorm", "ReLU"]
+        units = dense(features)
+        variance = units.var(dim=1, correction=0, keepdim=True)
+        expected = (units - units.mean(dim=1, keepdim=True)) / (variance + 1e-5).sqrt()
+        torch.testing.assert_close(normed(units), expected, atol=1e-4, rtol=1e-4)
+        assert last.in_features == dense.out_features == 256 // len(hidden)
 
 
 def test_an_averaged_network_has_the_online_ones_names_and_leaves_the_others_as_they_are() -> None:

@@ -1,5 +1,7 @@
 """Updates computed in bfloat16 do what those in float32 do, but for its rounding."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -36,7 +38,15 @@ def assert_rounded_copies(mario: Mario) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, SETTINGS, {**SETTINGS, "dueling": True}], ids=["tutorial", "small", "dueling"]
+    "settings",
+    [
+        {},
+        SETTINGS,
+        {**SETTINGS, "dueling": True},
+        {**SETTINGS, "layer_norm": True, "value_bins": 51, "reward_scale": 15.0},
+        {**SETTINGS, "layer_norm": True, "value_bins": 51, "reward_scale": 15.0, "dueling": True},
+    ],
+    ids=["tutorial", "small", "dueling", "bins", "dueling bins"],
 )
 def test_an_update_equals_one_in_float32_but_for_rounding(settings: dict) -> None:
     plain, low = in_both(**settings)
@@ -62,10 +72,11 @@ def test_steps_smaller_than_bfloat16_can_tell_apart_are_kept() -> None:
     assert_rounded_copies(mario)
 
 
-def test_it_learns_a_batch_by_heart_as_float32_does() -> None:
+@pytest.mark.parametrize("more", [{}, {"layer_norm": True}, {"value_bins": 51}], ids=str)
+def test_it_learns_a_batch_by_heart_as_float32_does(more: dict[str, Any]) -> None:
     losses = []
-    for mario in in_both(**{**SETTINGS, "action_gap": 0.0}, learning_rate=1e-3, reward_scale=15.0):
-        values = [float(update(mario, 0)[0]) for _ in range(40)]
+    for mario in in_both(**{**SETTINGS, "action_gap": 0.0}, **more, learning_rate=1e-3, reward_scale=15.0):
+        values = [float(update(mario, 0).td_error.abs().mean()) for _ in range(40)]
         assert values[-1] < values[0] / 5
         losses.append(values[-1])
     assert abs(losses[0] - losses[1]) < 0.1

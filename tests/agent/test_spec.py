@@ -12,12 +12,14 @@ from mario_tui.errors import InputError
 
 CHANGED: dict[str, Any] = {
     "action_set": "simple", "frame_skip": 2, "frame_stack": 3, "network": "small", "dueling": True, "centered": True,
-    "average_updates": 20, "show_buttons": True,
+    "average_updates": 20, "show_buttons": True, "layer_norm": True, "value_bins": 51,
 }  # fmt: skip
+RANGE = {"value_min": -2.0, "value_max": 9.0}
 
 
 def test_a_spec_says_what_the_settings_say() -> None:
-    spec = AgentSpec.from_config(TrainingConfig(**CHANGED))
+    spec = AgentSpec.from_config(TrainingConfig(**CHANGED, **RANGE))
+    assert (spec.layer_norm, spec.value_bins, spec.value_min, spec.value_max) == (True, 51, -2, 9)
     assert (spec.actions, spec.frame_stack) == (7, 3)
     assert (spec.head, spec.averaged) == ("dueling", True)
     assert (TUTORIAL.actions, TUTORIAL.frame_stack, TUTORIAL.head) == (2, 4, "plain")
@@ -32,6 +34,25 @@ def test_each_of_its_settings_makes_another_agent_and_cannot_change_on_resume(na
     assert name in fixed_settings()
 
 
+@pytest.mark.parametrize("name", RANGE)
+def test_the_range_of_histograms_makes_another_agent_where_there_are_any(name: str) -> None:
+    change: dict[str, Any] = {name: RANGE[name]}
+    assert AgentSpec.from_config(TrainingConfig(**change)) == TUTORIAL
+    spec = AgentSpec.from_config(TrainingConfig(value_bins=51, **change))
+    assert spec.settings_to_change(TrainingConfig(value_bins=51)) == change
+    assert spec.settings_to_change(TrainingConfig()) == {"value_bins": 51, **change}
+    assert TUTORIAL.settings_to_change(TrainingConfig(value_bins=51, **change)) == {
+        "value_bins": 0,
+        name: getattr(TrainingConfig(), name),
+    }
+    assert name in fixed_settings()
+
+
+def test_a_spec_of_before_there_were_histograms_is_one_without() -> None:
+    known = {"layer_norm", "value_bins", "value_min", "value_max"}
+    assert AgentSpec.parse(TUTORIAL.model_dump(exclude=known)) == TUTORIAL
+
+
 def test_a_head_that_no_setting_chooses_is_said() -> None:
     spec = TUTORIAL.model_copy(update={"head": "quantile"})
     with pytest.raises(InputError, match="no setting chooses the head 'quantile'"):
@@ -39,7 +60,7 @@ def test_a_head_that_no_setting_chooses_is_said() -> None:
 
 
 def test_every_field_comes_from_a_setting_or_is_the_programs() -> None:
-    changed = AgentSpec.from_config(TrainingConfig(**CHANGED)).model_dump()
+    changed = AgentSpec.from_config(TrainingConfig(**CHANGED, **RANGE)).model_dump()
     same = [name for name, value in TUTORIAL.model_dump().items() if changed[name] == value]
     assert same == ["preprocessing"]
 
@@ -49,9 +70,20 @@ def test_a_stored_spec_is_read_back() -> None:
     assert AgentSpec.parse(spec.model_dump()) == spec
 
 
-@pytest.mark.parametrize("stored", [None, [], {}, {**TUTORIAL.model_dump(), "frame_stack": 4.0}])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        [],
+        {},
+        {**TUTORIAL.model_dump(), "frame_stack": 4.0},
+        {**TUTORIAL.model_dump(), "value_bins": 10**9},
+        {**TUTORIAL.model_dump(), "value_bins": 51, "value_min": 5.0},
+        {**TUTORIAL.model_dump(), "value_bins": 51, "value_max": float("nan")},
+    ],
+)
 def test_what_is_no_spec_is_one_line(stored: object) -> None:
-    with pytest.raises(ValueError, match="agent") as caught:
+    with pytest.raises(ValueError, match=r"agent|value") as caught:
         AgentSpec.parse(stored)
     assert "\n" not in str(caught.value)
 

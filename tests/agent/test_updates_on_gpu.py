@@ -31,7 +31,11 @@ def agent(recorded: bool = True, **changes: Any) -> Mario:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("network", ["nature", "small"])
-@pytest.mark.parametrize("changes", [{}, {"dueling": True}, {"action_gap": 0.5}, {"frame_stack": 1}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"dueling": True}, {"action_gap": 0.5}, {"frame_stack": 1}, {"value_bins": 51, "layer_norm": True}],
+    ids=str,
+)
 def test_recorded_updates_equal_plain_ones(precision: str, network: str, changes: dict[str, Any]) -> None:
     settings = {"precision": precision, "network": network, "priority_exponent": 0.5, "average_updates": 20, **changes}
     recorded, plain = agent(**settings), agent(recorded=False, **settings)

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from mario_tui.agent.heads import Head
+from mario_tui.agent.spec import AgentSpec
 
 QUANTILES = 5
 
@@ -23,5 +24,5 @@ class ToyHead(Head):
         return output.mean(dim=2)
 
 
-def toy(features: int, hidden: int, actions: int) -> tuple[nn.Module, ...]:
-    return (ToyHead(features, actions),)
+def toy(features: int, hidden: int, spec: AgentSpec) -> tuple[nn.Module, ...]:
+    return (ToyHead(features, spec.actions),)

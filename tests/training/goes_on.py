@@ -65,6 +65,8 @@ CHOICES: dict[str, list[Any]] = {
     "average_updates": [0, 20],
     "precision": ["float32", "bfloat16"],
     "exploration_hold": [0, 8],
+    "layer_norm": [False, True],
+    "value_bins": [0, 51],
 }
 
 
