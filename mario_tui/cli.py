@@ -110,6 +110,18 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_chance(evaluate)
     _add_json(evaluate)
 
+    audit = add("audit", "say which failures of a checkpoint could have been avoided, and how late", "audit.audit")
+    _add_checkpoint(audit)
+    _add_stage(audit)
+    audit.add_argument("--episodes", type=int, default=100, metavar="N", help="how many (default 100)")
+    audit.add_argument("--seed", type=int, default=0, metavar="S", help="of sticky actions and no-op starts")
+    audit.add_argument("--actions", metavar="SET", help="the action set that is searched (default: the checkpoint's)")
+    audit.add_argument(
+        "--back", default="4,8,12,20", metavar="K,K", help="how many steps before the end (default 4,8,12,20)"
+    )
+    audit.add_argument("--threads", type=int, metavar="N", help="episodes at a time (default: one for each core)")
+    _add_json(audit)
+
     record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "record.record")
     record.add_argument(
         "checkpoint",

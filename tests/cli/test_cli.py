@@ -57,7 +57,20 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["train", "eval", "export", "record", "replay", "watch", "play", "checkpoints", "verify", "bench", "doctor"],
+    [
+        "train",
+        "eval",
+        "audit",
+        "export",
+        "record",
+        "replay",
+        "watch",
+        "play",
+        "checkpoints",
+        "verify",
+        "bench",
+        "doctor",
+    ],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as end:
@@ -154,6 +167,11 @@ BAD = [
     ("eval", "mario_net_0.chkpt", "--stage", "0-1"),
     ("eval", "mario_net_0.chkpt", "--episodes", "0"),
     ("eval", "mario_net_0.chkpt", "--sticky", "2"),
+    ("audit", "mario_net_0.chkpt", "--actions", "nonsense"),
+    ("audit", "mario_net_0.chkpt", "--back", "4,x"),
+    ("audit", "mario_net_0.chkpt", "--back", "0"),
+    ("audit", "mario_net_0.chkpt", "--threads", "0"),
+    ("audit", "mario_net_0.chkpt", "--episodes", "0"),
     ("record", "mario_net_0.chkpt", "-o", "x.avi"),
     ("record", "mario_net_0.chkpt", "-o", "x.mp4", "--scale", "0"),
     ("record", "mario_net_0.chkpt", "-o", "x.mp4", "--fps", "17"),

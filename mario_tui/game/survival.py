@@ -1,0 +1,132 @@
+"""Whether Mario can still survive from a place in an episode: an exhaustive search, without chance, of what can follow.
+
+The game is deterministic, so a state of it is either lost, whatever is pressed, or it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mario_tui.game.episode import EndReason, Episode, EpisodeSnapshot
+
+MARGIN_STEPS = 40
+"""Another way on must still be alive so many steps after the death, lest it only dies a little later."""
+MAX_PLAYED = 4_000
+"""Steps that a search plays before it gives up: some 15 seconds of one processor core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What surviving means: a clear, or Mario is alive after `step` steps of the episode and has been at `x` pixels.
+
+    Who only stands still in front of a hazard has not survived it.
+    """
+
+    step: int
+    x: int
+
+
+class SurvivalSearch:
+    """Searches the ways on from places in an episode, depth first, each step with any of the actions.
+
+    The action before is tried first, as buttons are mostly held for several steps. A state that was searched is known
+    from then on, so that searches of neighbouring places cost little.
+
+    Args:
+        episode: is moved about; its limits (`stall_steps`, `max_steps`) hold.
+        actions: button bytes.
+        goal: the same for all places.
+        max_played: after so many steps a search gives up.
+
+    Attributes:
+        played: steps so far, of all searches.
+    """
+
+    def __init__(self, episode: Episode, actions: Sequence[int], goal: Goal, *, max_played: int = MAX_PLAYED) -> None:
+        self._episode = episode
+        self._actions = tuple(actions)
+        self._goal = goal
+        self._max_played = max_played
+        self._known: dict[tuple[int, bool, bytes], bool] = {}
+        self.played = 0
+
+    def survives(self, place: EpisodeSnapshot) -> bool | None:
+        """Whether there is a way on from this place that reaches the goal; None if it was not found out."""
+        self._episode.restore(place)
+        return self._search()
+
+    def survives_step(self, place: EpisodeSnapshot, frame_buttons: Sequence[int]) -> bool | None:
+        """The same for the place where a step with these buttons, a byte for each frame, leads."""
+        self._episode.restore(place)
+        self.played += 1
+        self._episode.step(frame_buttons)
+        return self._search()
+
+    def _search(self) -> bool | None:
+        episode, known = self._episode, self._known
+        last = self.played + self._max_played
+        open_nodes: list[_Node] = []
+        verdict = self._verdict()
+        if verdict is None:
+            open_nodes.append(self._node())
+        while open_nodes:
+            node = open_nodes[-1]
+            if not node.untried:
+                known[node.key] = False
+                open_nodes.pop()
+                verdict = False
+                continue
+            if self.played >= last:
+                return None
+            if verdict is not None:  # otherwise the episode is there
+                episode.restore(node.place)
+            self.played += 1
+            episode.step(node.untried.pop())
+            verdict = self._verdict()
+            if verdict:
+                known.update((each.key, True) for each in open_nodes)
+                return True
+            if verdict is None:
+                open_nodes.append(self._node())
+        return verdict
+
+    def _verdict(self) -> bool | None:
+        """Of the state that the episode is in now, as far as one sees; None while it has to be searched."""
+        episode = self._episode
+        if episode.end is not None:
+            return episode.end is EndReason.CLEAR
+        if episode.steps >= self._goal.step:
+            return episode.max_x >= self._goal.x
+        return self._known.get(self._key())
+
+    def _key(self) -> tuple[int, bool, bytes]:
+        episode = self._episode
+        return episode.steps, episode.max_x >= self._goal.x, episode.emulator.ram.tobytes()
+
+    def _node(self) -> _Node:
+        before = self._episode.buttons[-1] if self._episode.buttons else 0
+        untried = sorted(self._actions, key=lambda action: action == before)  # the last one is tried first
+        return _Node(self._episode.snapshot(), self._key(), untried)
+
+
+@dataclass(slots=True)
+class _Node:
+    place: EpisodeSnapshot
+    key: tuple[int, bool, bytes]
+    untried: list[int]
+
+
+def places_along(episode: Episode, buttons: Sequence[int], steps: Sequence[int]) -> dict[int, EpisodeSnapshot]:
+    """Plays the buttons, a byte for each frame, from the start on; returns the places after these numbers of steps."""
+    episode.reset()
+    wanted, places = set(steps), {}
+    if 0 in wanted:
+        places[0] = episode.snapshot()
+    for first in range(0, len(buttons), episode.frame_skip):
+        if len(places) == len(wanted):
+            break
+        episode.step(buttons[first : first + episode.frame_skip])
+        if episode.steps in wanted:
+            places[episode.steps] = episode.snapshot()
+    return places
