@@ -83,6 +83,21 @@ class GameSettings(BaseModel):
         ge=0,
         le=1000,
     )
+    noisy_share: float = _field(
+        1.0,
+        "share of the games that have these sticky actions and no-op starts; the others have none",
+        group="Game",
+        ge=0,
+        le=1,
+    )
+    measuring_games: int = _field(
+        0,
+        "of the games, the last ones that measure: 1: one plays greedily without noise; 2: one with the noise of the "
+        "robust protocol, too",
+        group="Game",
+        ge=0,
+        le=2,
+    )
     show_buttons: bool = _field(
         False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )

@@ -1,6 +1,7 @@
 """Epsilon schedules: how the chance of a random action falls during training."""
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,3 +95,12 @@ def per_actor_exponents(envs: int, alpha: float) -> np.ndarray:
     Prioritized Experience Replay, section 4).
     """
     return 1 + alpha * np.arange(envs) / max(envs - 1, 1)
+
+
+def exponents_by_role(roles: Sequence[Hashable], alpha: float) -> np.ndarray:
+    """`per_actor_exponents` of E actors, (E,) float64, where those of each role have the whole range among them."""
+    exponents = np.ones(len(roles))
+    for role in set(roles):
+        actors = [actor for actor, its_role in enumerate(roles) if its_role == role]
+        exponents[actors] = per_actor_exponents(len(actors), alpha)
+    return exponents

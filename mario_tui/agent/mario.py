@@ -18,7 +18,8 @@ from torch import Tensor
 from mario_tui.agent import loss
 from mario_tui.agent.cuda_graph import CudaGraphs, GraphedUpdate, Recorder
 from mario_tui.agent.demo_replay import Demonstrations
-from mario_tui.agent.exploration import ExponentialDecay, HeldActions, LinearDecay, per_actor_exponents
+from mario_tui.agent.exploration import ExponentialDecay, HeldActions, LinearDecay, exponents_by_role
+from mario_tui.agent.measuring import MeasuringGames
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.optimizer import NetworkOptimizer
 from mario_tui.agent.replay import Replay
@@ -27,6 +28,7 @@ from mario_tui.agent.runtime import resolve_precision
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import TrainingError
+from mario_tui.game_roles import game_roles
 
 AVERAGE_EVERY = 10
 """Updates between two steps of the averaged network, whose cost they share."""
@@ -60,6 +62,7 @@ class Mario:
             where `config` says so. Without one every operation of every update is started by itself.
 
     Attributes:
+        measuring: the games of it that measure how it plays.
         notices: what the user should hear of, one line each; whoever tells it takes it away.
 
     `act`, `cache` and `learn` raise TrainingError if the device's memory is full; it can be saved then.
@@ -119,8 +122,10 @@ class Mario:
             self.exploration = ExponentialDecay(
                 config.exploration_rate, config.exploration_rate_decay, config.exploration_rate_min
             )
-        self._exponents = per_actor_exponents(config.envs, config.exploration_ladder)
+        roles = game_roles(config)
+        self._exponents = exponents_by_role(roles, config.exploration_ladder)
         self._held = HeldActions(config.envs, config.exploration_hold) if config.exploration_hold > 1 else None
+        self.measuring = MeasuringGames(self.net, roles)
         self.curr_step = 0
         self.updates = 0
         self.burn_in_until = config.burn_in  # the step at which learning starts
@@ -153,12 +158,15 @@ class Mario:
             actions = np.where(explore, actions, greedy)
             if self.config.cut_at_exploration:
                 explored = actions != greedy
-        return actions, explored
+        measures = self.measuring.act(states, games, actions)
+        return actions, explored & ~measures
 
     def begin_episodes(self, games: np.ndarray) -> None:
-        """These games, (G,) int64, are at the start of an episode: they hold no action of the one before."""
+        """These games, (G,) int64, are at the start of an episode: they hold no action of the one before, and where
+        they measure, the weights of now play it."""
         if self._held:
             self._held.end(games)
+        self.measuring.begin_episodes(games.tolist())
 
     @property
     def exploration_rate(self) -> float:

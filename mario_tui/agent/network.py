@@ -115,8 +115,17 @@ class MarioNet(nn.Module):
         assert isinstance(head, Head)
         return head
 
+    def q_of(self, network: nn.Sequential, observations: Tensor) -> Tensor:
+        """Q, (B, actions) float32, by a copy of one of the networks here; observations as in `forward`."""
+        return self.head.q_values(network(self.scale(observations)))
+
+    @property
+    def player(self) -> nn.Sequential:
+        """The network that plays greedily: `average` if there is one, else `online`."""
+        return self.online if self.average is None else self.average
+
     def greedy(self, observations: Tensor) -> Tensor:
-        """Q of the network that plays: `average` if there is one, else `online`."""
+        """Q of the network that plays."""
         return self.q_values(observations, "online" if self.average is None else "average")
 
     @torch.no_grad()

@@ -27,7 +27,7 @@ class Reporter(Protocol):
 class JsonLines:
     """One JSON object a line.
 
-    Events: started, episode, saved, evaluated, restarted, paused, resumed, recorded, not_recorded, finished.
+    Events: started, episode, measured, saved, evaluated, restarted, paused, resumed, recorded, not_recorded, finished.
     """
 
     def __enter__(self) -> JsonLines:
@@ -70,6 +70,8 @@ class Lines:
                     f"Mean Reward {logger.mean('reward'):.3f} - Mean Length {logger.mean('length'):.3f} - "
                     f"Mean Loss {logger.mean('loss'):.3f} - Mean Q Value {logger.mean('q'):.3f}"
                 )
+                if logger.measured:
+                    self._print(f"Measured: {logger.measured}")
             case _:
                 if text := _describe(event):
                     self._print(text)
@@ -164,6 +166,7 @@ class ProgressBar:
                 f"eps {trainer.epsilon:.3f}",
                 f"best x {logger.best_x}",
                 f"clears {logger.clears}",
+                *((logger.measured.short,) if logger.measured else ()),
                 *(() if loss is None else (f"loss {loss:.3f}",)),
                 *(() if q is None else (f"Q {q:.2f}",)),
             )

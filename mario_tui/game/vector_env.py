@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -64,7 +64,8 @@ class VectorEnv:
     A game whose episode ended at one step is reset by the next: see VectorStep.first.
 
     `sticky` is the probability of sticky actions, see `sticky_actions`. With `noops`, every episode but each game's
-    first has a no-op start, see `noop_start_steps`. Both depend on `seed` alone, not on the workers.
+    first has a no-op start, see `noop_start_steps`. Both depend on `seed` alone, not on the workers; `set_noise` gives
+    each game its own.
 
     A worker process that dies or hangs during a step is started again, and its games begin new episodes; if that does
     not help, EmulatorError is raised. After one the environment is closed; `state_dict` still gives what restores its
@@ -122,11 +123,18 @@ class VectorEnv:
         self.button_logs: list[list[int]] = [[] for _ in range(envs)]
         self._noop_steps = [0] * envs
         self._ended = np.zeros(envs, dtype=bool)
-        self._frame_skip, self._sticky, self._noops = frame_skip, sticky, noops
+        self._frame_skip = frame_skip
+        self._sticky, self._noops = [sticky] * envs, [noops] * envs
         self._rng = np.random.Generator(np.random.PCG64(seed))
         self.pids = tuple(worker.pid for worker in self._workers)
         self._sent: list[Command] | None = None
         self.shown = self._to_show = envs
+
+    def set_noise(self, sticky: Sequence[float], noops: Sequence[int]) -> None:
+        """Gives each game a probability of sticky actions and no-op starts of its own, from the next step on."""
+        if not len(sticky) == len(noops) == len(self._sticky):
+            raise ValueError(f"there are {len(self._sticky)} games and noise for {len(sticky)} and {len(noops)}")
+        self._sticky, self._noops = list(sticky), list(noops)
 
     def show(self, most: int) -> None:
         """Has `frames` show this many games, the first ones, from the next step on: each picture takes time to copy."""
@@ -156,10 +164,12 @@ class VectorEnv:
     def _next_command(self, env: int, chosen: int) -> Command:
         """A reset where the game's episode is over, otherwise a step."""
         if self._ended[env]:
-            return "reset", noop_start_steps(self._noops, frame_skip=self._frame_skip, rng=self._rng)
+            return "reset", noop_start_steps(self._noops[env], frame_skip=self._frame_skip, rng=self._rng)
         log = self.button_logs[env]
         previous = log[-1] if log else 0
-        return "step", sticky_actions(chosen, previous, sticky=self._sticky, frames=self._frame_skip, rng=self._rng)
+        return "step", sticky_actions(
+            chosen, previous, sticky=self._sticky[env], frames=self._frame_skip, rng=self._rng
+        )
 
     def receive(self, timeout_seconds: float = REPLY_SECONDS) -> VectorStep:
         """Waits for the end of the step that `send` began.

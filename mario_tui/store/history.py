@@ -14,6 +14,8 @@ import numpy as np
 
 WINDOW = 100
 """Episodes over which means and clear rates are taken."""
+TRAINING = "training"
+"""The kind of the episodes that means, clear rates and curves are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class EpisodeRecord:
     """One line of metrics.csv.
 
     `step` counts the training steps of all games at the episode's end, `length` the episode's own; `loss` and `q` are
-    means over the updates made while it ran, 0 if there were none; `seconds` counts time trained, without pauses.
+    means over the updates made while it ran, 0 if there were none; `seconds` counts time trained, without pauses;
+    `kind` is that of its game, see game_roles.py: older files have none, as all was training then.
     """
 
     episode: int
@@ -35,6 +38,11 @@ class EpisodeRecord:
     max_x: int
     end: str
     seconds: float
+    kind: str = TRAINING
+
+    @property
+    def cleared(self) -> bool:
+        return self.end == "clear"
 
     @property
     def learned(self) -> bool:
@@ -87,12 +95,18 @@ def read_metrics(path: Path) -> list[EpisodeRecord]:
         return parse_records(line for line in file if line.endswith("\n"))
 
 
+def read_training(path: Path) -> list[EpisodeRecord]:
+    """The episodes in a metrics.csv that were not there to measure."""
+    return [record for record in read_metrics(path) if record.kind == TRAINING]
+
+
 def parse_records(file: Iterable[str]) -> list[EpisodeRecord]:
     """The episodes in the lines of a metrics.csv; lines that are no episode are left out."""
     kinds = {"int": int, "float": float, "str": str}
     records = []
     for row in _rows(file):
         try:
+            row.setdefault("kind", TRAINING)
             values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
         except (KeyError, TypeError, ValueError):
             continue
@@ -116,7 +130,7 @@ def progress(run: Path, points: int) -> list[float]:
 @functools.lru_cache(maxsize=64)
 def _progress(path: Path, modified_ns: int, points: int) -> tuple[float, ...]:
     """As `progress`, cached: a long run's file takes a while to read, and lists of runs are made often."""
-    x = np.array([record.max_x for record in read_metrics(path)], dtype=float)
+    x = np.array([record.max_x for record in read_training(path)], dtype=float)
     return tuple(float(part.mean()) for part in np.array_split(x, min(points, len(x)))) if len(x) else ()
 
 
@@ -129,7 +143,7 @@ def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
 
     Loss and Q are those of episodes in which something was learned.
     """
-    records = read_metrics(run / "metrics.csv")
+    records = read_training(run / "metrics.csv")
     fields_of = {"how far": "max_x", "reward": "reward", "loss": "loss", "Q": "q"}
     if fields_of.get(name) in LEARNED:
         records = [record for record in records if record.learned]

@@ -19,7 +19,15 @@ from torch import Tensor
 
 from mario_tui.config import TrainingConfig
 from mario_tui.game.vector_env import VectorEnv
-from mario_tui.training.collector import Experiences, LocalCollector, Tick, open_local_games, processes
+from mario_tui.training.collector import (
+    Experiences,
+    LocalCollector,
+    Noise,
+    Tick,
+    noise_of,
+    open_local_games,
+    processes,
+)
 
 
 class ActorGroups:
@@ -43,8 +51,13 @@ class ActorGroups:
     ) -> None:
         groups = min(config.actor_groups, config.envs)
         self._games = [np.arange(group, config.envs, groups) for group in range(groups)]
+        noise = noise_of(config)
+        if set(noise) == {Noise(config.sticky, config.noops)}:
+            noise = ()  # the settings say it all
         self._collectors = [
-            LocalCollector(group_config(config, group, groups), device, open_games=open_games)
+            LocalCollector(
+                group_config(config, group, groups), device, open_games=open_games, noise=noise[group::groups]
+            )
             for group in range(groups)
         ]
         self._pictures: list[NDArray[np.uint8]] = []  # of each group, kept while it plays on

@@ -80,6 +80,7 @@ class Checkpointer:
         full: bool,
         rotates: bool = False,
         evaluated: bool = False,
+        weights: Mapping[str, torch.Tensor] | None = None,
     ) -> Snapshot:
         """The training as it is now, with the replay (which is not copied) or without.
 
@@ -88,6 +89,7 @@ class Checkpointer:
             stacks: the agent's observations.
             rotates: a later checkpoint will replace this one, see store.run.rotate.
             evaluated: it is taken for an evaluation, see store.run.find_resumable.
+            weights: those of the agent that was evaluated, if they are not the agent's of now.
 
         Raises TrainingError if it holds numbers that are not finite: these are never saved.
         """
@@ -98,7 +100,13 @@ class Checkpointer:
                 "resume the run's last checkpoint, with a lower learning rate"
             )
         parts = state_files.writers(
-            agent, state, stacks, logger.history(), demonstrations=self._demonstrations, replay=full
+            agent,
+            state,
+            stacks,
+            logger.history(),
+            demonstrations=self._demonstrations,
+            replay=full,
+            weights=weights,
         )
         header = {
             "created": times.now(),  # not when it is written, which for an evaluated agent is later

@@ -18,6 +18,8 @@ from mario_tui.errors import CheckpointError, EmulatorError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorEnv, VectorStep
+from mario_tui.game_roles import game_roles
+from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.training import ray_cluster
 from mario_tui.training.autotune import usual_processes
@@ -194,6 +196,21 @@ def open_local_games(config: TrainingConfig) -> VectorEnv:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How one game is disturbed: see `sticky` and `noops` of the settings."""
+
+    sticky: float
+    noops: int
+
+
+def noise_of(config: TrainingConfig) -> tuple[Noise, ...]:
+    """The noise of each game, by its role."""
+    noise = {"greedy": Noise(0.0, 0), "robust": Noise(ROBUST_STICKY, ROBUST_NOOPS)}
+    settings = Noise(config.sticky, config.noops)
+    return tuple(noise.get(role.kind, settings if role.noisy else Noise(0.0, 0)) for role in game_roles(config))
+
+
 class LocalCollector:
     """Collects from one group of games, in worker processes of this machine: `open()`, `start()`, and so on.
 
@@ -201,6 +218,7 @@ class LocalCollector:
         config: the settings.
         device: where observations are kept.
         open_games: starts the games.
+        noise: of each game, if it is not that of the settings.
 
     Attributes:
         games: None before `open`.
@@ -213,8 +231,9 @@ class LocalCollector:
         device: torch.device,
         *,
         open_games: Callable[[TrainingConfig], VectorEnv] = open_local_games,
+        noise: Sequence[Noise] = (),
     ) -> None:
-        self._config, self._device, self._open = config, device, open_games
+        self._config, self._device, self._open, self._noise = config, device, open_games, noise
         self._buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
         self.games: VectorEnv | None = None
         self.stacks = FrameStacks(config.envs, config.frame_stack, device)
@@ -241,6 +260,8 @@ class LocalCollector:
     def open(self) -> None:
         """Begins to start the games."""
         self.games = self._open(self._config)
+        if self._noise:
+            self.games.set_noise([one.sticky for one in self._noise], [one.noops for one in self._noise])
 
     def start(self) -> None:
         """Waits until the games stand where they begin; raises EmulatorError or CheckpointError."""

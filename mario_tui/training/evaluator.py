@@ -23,6 +23,9 @@ from mario_tui.training.run_folder import RunFolder
 GREEDY_WAIT_STEPS = 2_000
 """Steps from the beginning of a greedy evaluation to its result, which is waited for if it is not there yet: a fixed
 number, so that a run depends on its seed alone."""
+UNASKED_EVERY = 5_000
+"""Steps between greedy evaluations where none are asked for: only waits are counted in them, of those that a clear in a
+game that measures calls for."""
 ROBUST_WAIT = 4
 """Greedy evaluations from the beginning of a robust one, which takes a core a minute, to its result; one at a time."""
 MOST_PROCESSES = 8
@@ -34,7 +37,8 @@ PROCESS_BYTES = 320_000_000
 class _Pending:
     """An evaluation under way, and the step at which its result is taken.
 
-    `greedy` is the result of the greedy play before a robust evaluation; None for greedy play itself.
+    `greedy` is the result of the greedy play before a robust evaluation; None for greedy play itself. `confirms`: it
+    is of weights that cleared the stage in a game that measures.
     """
 
     snapshot: Snapshot
@@ -42,6 +46,7 @@ class _Pending:
     greedy: Evaluation | None
     result: Future[Evaluation]
     due: int
+    confirms: bool = False
 
     @property
     def robust(self) -> bool:
@@ -87,23 +92,41 @@ class Evaluator:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="evaluation")  # a greedy and a robust one
         self._closed = False
 
-    def start(self, snapshot: Snapshot, policy: Policy) -> None:
+    def start(self, snapshot: Snapshot, policy: Policy, *, confirms: bool = False) -> None:
         """Begins greedy play with the agent of a step, beside the training; `results` has the result later."""
-        wait_steps = min(self._greedy_wait_steps, self._run.config.eval_every_steps)
-        self._submit(snapshot, policy, None, snapshot.step + wait_steps)
+        due = snapshot.step + min(self._greedy_wait_steps, self._every)
+        self._submit(snapshot, policy, None, due, confirms=confirms)
+
+    @property
+    def _every(self) -> int:
+        return self._run.config.eval_every_steps or UNASKED_EVERY
+
+    @property
+    def wants_confirmation(self) -> bool:
+        """Whether weights that cleared the stage in a game that measures should be evaluated."""
+        return self.first_clear is None and not any(one.confirms for one in self._pending)
 
     def _start_robust(self, greedy: _Pending, result: Evaluation, step: int) -> None:
-        due = step + ROBUST_WAIT * self._run.config.eval_every_steps
-        settings = {
+        due = step + ROBUST_WAIT * self._every
+        settings: dict[str, Any] = {
             "episodes": self._run.config.robust_episodes,
             "sticky": ROBUST_STICKY,
             "noops": ROBUST_NOOPS,
         }
         self._submit(greedy.snapshot, greedy.policy, result, due, **settings)
 
-    def _submit(self, snapshot: Snapshot, policy: Policy, greedy: Evaluation | None, due: int, **settings: Any) -> None:
+    def _submit(
+        self,
+        snapshot: Snapshot,
+        policy: Policy,
+        greedy: Evaluation | None,
+        due: int,
+        *,
+        confirms: bool = False,
+        **settings: Any,
+    ) -> None:
         result = self._pool.submit(self._evaluate, policy, cancelled=lambda: self._closed, **settings)
-        self._pending.append(_Pending(snapshot, policy, greedy, result, due))
+        self._pending.append(_Pending(snapshot, policy, greedy, result, due, confirms))
 
     @property
     def busy(self) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mario_tui.play.evaluation import Evaluation
     from mario_tui.store.history import EpisodeRecord
     from mario_tui.training.demo_data import DemonstrationCount
+    from mario_tui.training.measured import Measured
 
 What = Literal["first-clear", "best"]
 _NAMES: dict[What, str] = {"first-clear": "the first clear", "best": "the best episode so far"}
@@ -55,13 +56,25 @@ class Stepped(Event):
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEnded(Event):
-    """`log` replays the episode."""
+    """`log` replays the episode, which was one of game number `game`."""
 
     record: EpisodeRecord
     log: ActionLog | None = None
+    game: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return {"event": "episode", **asdict(self.record)}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement(Event):
+    """What the games that measure have shown, after an episode of one of them."""
+
+    step: int
+    measured: Measured
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "measured", "step": self.step, **self.measured.as_json()}
 
 
 @dataclass(frozen=True, slots=True)

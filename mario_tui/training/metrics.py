@@ -17,6 +17,7 @@ from mario_tui.errors import TrainingError
 from mario_tui.printable import printable
 from mario_tui.store.history import (
     LEARNED,
+    TRAINING,
     WINDOW,
     EpisodeRecord,
     EvaluationRecord,
@@ -28,6 +29,7 @@ from mario_tui.store.history import (
 from mario_tui.store.line_file import LineFile
 from mario_tui.system.files import write_atomically
 from mario_tui.training.curves import Curve, EndMap
+from mario_tui.training.measured import Measured
 
 METRICS = ("reward", "length", "loss", "q")
 
@@ -39,6 +41,11 @@ class MetricLogger:
         folder: the run's folder; `metrics.csv` gets a line for every episode, `log` one for every `log_means`.
         stage: the stage that is played.
         envs: games that run at the same time.
+
+    Attributes:
+        episode: the number of the next episode, of whatever kind.
+        clears, best_x, curves, end_map: of training.
+        measured: what the games that measure have shown.
     """
 
     def __init__(self, folder: Path, stage: str, envs: int) -> None:
@@ -49,6 +56,7 @@ class MetricLogger:
         self.best_x = 0
         self.curves = {name: Curve() for name in (*METRICS, "epsilon", *(f"{name}_mean" for name in METRICS))}
         self.end_map = EndMap()
+        self.measured = Measured()
         self._recent: deque[EpisodeRecord] = deque(maxlen=WINDOW)
         self._reward = np.zeros(envs)
         self._length = np.zeros(envs, dtype=np.int64)
@@ -75,9 +83,9 @@ class MetricLogger:
         self._updates += (loss, q, 1)
 
     def log_episode(
-        self, env: int, *, step: int, epsilon: float, max_x: int, end: str, seconds: float
+        self, env: int, *, step: int, epsilon: float, max_x: int, end: str, seconds: float, kind: str = TRAINING
     ) -> EpisodeRecord:
-        """Marks the end of an episode in game `env`."""
+        """Marks the end of an episode in game `env`; those of other kinds than training are in no mean."""
         losses, q_values, updates = self._updates[env]
         record = EpisodeRecord(
             episode=self.episode,
@@ -91,6 +99,7 @@ class MetricLogger:
             max_x=max_x,
             end=end,
             seconds=round(seconds, 3),
+            kind=kind,
         )
         self.forget_episode(env)
         self._metrics.add(csv_line(record))
@@ -104,9 +113,12 @@ class MetricLogger:
 
     def _count(self, record: EpisodeRecord) -> None:
         self.episode = record.episode + 1
-        self.clears += record.end == "clear"
+        if record.kind != TRAINING:
+            self.measured = self.measured.after(record)
+            return
+        self.clears += record.cleared
         self.best_x = max(self.best_x, record.max_x)
-        self.end_map.add(record.max_x, record.end == "clear")
+        self.end_map.add(record.max_x, record.cleared)
         self._recent.append(record)
         self.curves["epsilon"].add(record.episode, record.epsilon)
         for name in METRICS:
@@ -140,7 +152,7 @@ class MetricLogger:
     @property
     def clear_rate(self) -> float:
         """Share of the last 100 episodes that cleared the stage; 0 before the first."""
-        return sum(record.end == "clear" for record in self._recent) / max(len(self._recent), 1)
+        return sum(record.cleared for record in self._recent) / max(len(self._recent), 1)
 
     def note(self, step: int, text: str) -> None:
         """Appends a line to the log that begins with #: something that happened at this step, in words."""
@@ -217,8 +229,9 @@ class MetricLogger:
         records = read_metrics(path)
         known = records if history is None else parse_records(io.StringIO(history, newline=""))
         kept = [record for record in known if record.episode < episode]
-        if kept != records or (path.is_file() and not path.read_bytes().endswith(b"\n")):
-            content = csv_heading(EpisodeRecord) + "".join(map(csv_line, kept))
+        heading = csv_heading(EpisodeRecord)
+        if kept != records or (path.is_file() and not _is_whole(path.read_bytes(), heading.encode())):
+            content = heading + "".join(map(csv_line, kept))
             self._due[path] = content, bool(set(records) - set(kept))
         self._resumed_at = step if step is not None else max((record.step for record in kept), default=0)
         if step is not None:
@@ -243,6 +256,11 @@ class MetricLogger:
         ]
         if len(kept) < len(lines):
             self._due[path] = "\r\n".join([header, *kept]) + "\r\n", True
+
+
+def _is_whole(content: bytes, heading: bytes) -> bool:
+    """Whether a file has the columns of now, and no line that was cut off."""
+    return content.startswith(heading) and content.endswith(b"\n")
 
 
 _LOG_HEADING = (

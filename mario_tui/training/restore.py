@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mario_tui.agent import self_test
@@ -21,6 +22,7 @@ from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import REWARD_VERSION
 from mario_tui.game.stages import stage_warning
+from mario_tui.game_roles import game_roles
 from mario_tui.settings import MOST_ENVS
 from mario_tui.store import checkpoint, lookup, named, rescue
 from mario_tui.store.manifest import Manifest, check_made_for
@@ -89,6 +91,7 @@ def open_trainer(
         least = max(config.workers, min(config.actor_groups, config.envs or config.actor_groups))
         ray_cluster.check_cores(config.actors, least)  # before anything is made
     config = with_games(config)
+    game_roles(config)  # raises InputError where there are too few games
     if processes and not config.workers:
         made = factories.collector
         factories = replace(factories, collector=lambda own, device: made(own.replace(workers=processes), device))
@@ -256,14 +259,14 @@ def _add_notes_and_observers(trainer: Trainer, factories: Factories) -> None:
     if config.tensorboard:
         trainer.observers.append(TensorBoardLog(trainer.run_dir, trainer.logger.recent))
     if config.record:
-        logger = trainer.logger
+        logger, earlier = trainer.logger, trainer.logger.episodes()
         trainer.observers.append(
             factories.highlights(
                 trainer.run_dir,
                 frame_skip=config.frame_skip,
                 seconds=lambda: trainer.seconds,
-                earlier=logger.episodes(),
-                cleared=logger.clears > 0 or trainer.first_greedy_clear is not None,
+                earlier=earlier,
+                cleared=any(one.cleared for one in earlier) or trainer.first_greedy_clear is not None,
                 is_new=trainer.last_checkpoint is None and logger.episode == 0,
             )
         )
@@ -282,6 +285,7 @@ def _load_state(trainer: Trainer, path: Path, manifest: Manifest) -> None:
         trainer.collector.load_state_dict(state["games"], stacks)
     else:
         trainer.collector.begin_anew(state["games"])
+        trainer.agent.begin_episodes(np.arange(now))
     # the games that took those steps may have been others than those it was saved with
     if not 0 <= trainer.ticks.learn_due <= MOST_ENVS or not 0 <= state["seconds"] < 1e12:
         raise ValueError("its counters are out of range")

@@ -41,6 +41,7 @@ class TrainingSnapshot:
         demonstrations: transitions of games that the agent is shown, besides those of its replay.
         floor_seconds: until epsilon is at its floor; None where it is there, or never will be.
         ends: where on the stage episodes ended.
+        measured: what the games that measure have shown, one line; "" without one.
         warnings: what needs attention, one line each.
         pause_reason: why the training paused by itself, one line; "" if the user paused it.
         seconds: trained since the start or resume, without pauses.
@@ -81,6 +82,7 @@ class TrainingSnapshot:
     learning_rate: float = 0.0
     floor_seconds: float | None = None
     ends: Ends | None = None
+    measured: str = ""
     warnings: tuple[str, ...] = ()
     pause_reason: str = ""
     frame: np.ndarray | None = None
@@ -152,6 +154,7 @@ class SnapshotCamera:
             learning_rate=config.at("learning_rate", trainer.step),
             floor_seconds=steps_to_floor / speed if 0 < steps_to_floor < math.inf and speed > 0 else None,
             ends=self._ends,
+            measured=str(logger.measured) if logger.measured else "",
             warnings=self._warnings,
             pause_reason=pause_reason,
             frame=frames[0] if frames else None,

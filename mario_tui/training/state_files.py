@@ -7,6 +7,7 @@ metrics.csv            the finished episodes
 actors.safetensors     the observation of each game
 replay.safetensors     the replay's rows but their frames
 replay.frames          the frames: zlib over the difference to the same game's row before
+measuring.safetensors  the frozen networks of games that measure, if there are any
 demonstrations.json    action logs of the games that it was shown, if there are any
 demonstrations.safetensors  their priorities and the random state of their sampling
 """
@@ -50,13 +51,14 @@ def writers(
     *,
     demonstrations: Sequence[ActionLog] = (),
     replay: bool,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Callable[[Path], None]]:
     """File name -> function that writes it, for `checkpoint.write`.
 
     They write the state of now, in any thread and while training continues: all is copied but the replay's frames, of
-    which there is a snapshot.
+    which there is a snapshot. With `weights` the agent's file has these instead of its own.
     """
-    agent, optimizer = _copies(mario.net.state_dict()), _copies(_optimizer_tensors(mario))
+    agent, optimizer = _copies(weights or mario.net.state_dict()), _copies(_optimizer_tensors(mario))
     actors, text = _copies({"stacks": stacks}), json.dumps(state) + "\n"
     parts: dict[str, Callable[[Path], None]] = {
         "agent.safetensors": lambda path: save_tensors(agent, path),
@@ -65,6 +67,8 @@ def writers(
         "trainer.json": lambda path: _write_text(path, text),
         "metrics.csv": lambda path: _write_text(path, history),
     }
+    if measuring := _copies(mario.measuring.state_dict()):
+        parts["measuring.safetensors"] = lambda path: save_tensors(measuring, path)
     if demonstrations:
         logs = json.dumps(as_json(demonstrations), separators=(",", ":")) + "\n"
         parts["demonstrations.json"] = lambda path: _write_text(path, logs)
@@ -118,6 +122,8 @@ def read(folder: Path, mario: Mario, manifest: Manifest, *, envs: int) -> tuple[
         mario.memory.load_state_dict(rows, envs=envs)
     else:
         mario.burn_in_until = mario.curr_step + mario.config.burn_in
+    if envs == mario.config.envs and "measuring.safetensors" in manifest.parts:
+        mario.measuring.load_state_dict(load_tensors(folder / "measuring.safetensors"))
     if mario.demonstrations is not None and "demonstrations.safetensors" in manifest.parts:
         sampling = load_tensors(folder / "demonstrations.safetensors")
         if int(sampling["tick"]) == mario.demonstrations.tick:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mario_tui import paths
 from mario_tui.errors import InputError
-from mario_tui.store.history import LEARNED, EpisodeRecord
+from mario_tui.store.history import LEARNED, TRAINING, EpisodeRecord
 from mario_tui.system import installation
 from mario_tui.training.events import EpisodeEnded, Event, Observer, Warned
 from mario_tui.training.metrics import METRICS
@@ -78,11 +78,12 @@ class TensorBoardLog(Observer):
 
     def _write(self, record: EpisodeRecord, writer: Any = None) -> None:
         writer = writer or self._writer
+        group = "episode" if record.kind == TRAINING else record.kind
         for name in (*METRICS, "max_x", "epsilon"):
             if name in LEARNED and not record.learned:
                 continue
-            writer.add_scalar(f"episode/{name}", getattr(record, name), record.step)
-        writer.add_scalar("episode/clear", float(record.end == "clear"), record.step)
+            writer.add_scalar(f"{group}/{name}", getattr(record, name), record.step)
+        writer.add_scalar(f"{group}/clear", float(record.cleared), record.step)
 
     def _give_up(self, step: int, error: OSError) -> None:
         self._given_up = True

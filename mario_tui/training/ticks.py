@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+import numpy as np
+
 from mario_tui.agent.mario import Mario
 from mario_tui.errors import EmulatorError
+from mario_tui.store.history import TRAINING
 from mario_tui.training.collector import Collector, EpisodeEnd, Experiences, Tick
-from mario_tui.training.events import EpisodeEnded, Event, Restarted
+from mario_tui.training.events import EpisodeEnded, Event, Measurement, Restarted
 from mario_tui.training.health import BAD_REWARD, BAD_UPDATE, Health
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import PhaseClock, RunClock
@@ -50,6 +53,8 @@ class Ticks:
 
     def start(self) -> None:
         """Begins the steps that are always under way: those of all groups of games but one."""
+        if self._agent.curr_step == 0:
+            self._agent.begin_episodes(np.arange(self._agent.config.envs))
         while self._collector.under_way < self._collector.groups - 1:
             self._begin_step()
 
@@ -131,7 +136,10 @@ class Ticks:
         counted = max(config.episodes - logger.episode, 0) if config.episodes else len(step.ended)
         for end in step.ended[counted:]:  # ended at the same time as the last one asked for
             logger.forget_episode(end.env)
-        return [*map(self._end_episode, step.ended[:counted]), *events]
+        ended = [self._end_episode(end) for end in step.ended[:counted]]
+        if any(one.record.kind != TRAINING for one in ended):
+            events.insert(0, Measurement(agent.curr_step, logger.measured))
+        return [*ended, *events]
 
     def _end_episode(self, ended: EpisodeEnd) -> EpisodeEnded:
         agent, logger = self._agent, self._logger
@@ -142,7 +150,10 @@ class Ticks:
             max_x=ended.max_x,
             end=ended.end.value,
             seconds=self._clock.total,
+            kind=agent.measuring.kind(ended.env),
         )
         if record.episode % agent.config.log_every == 0:
             logger.log_means(step=agent.curr_step, epsilon=agent.exploration_rate)
-        return EpisodeEnded(record, ended.log)
+            if logger.measured:
+                logger.note(agent.curr_step, str(logger.measured))
+        return EpisodeEnded(record, ended.log, ended.env)

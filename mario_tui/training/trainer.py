@@ -138,7 +138,7 @@ class Trainer:
                 events = self.ticks.tick()
                 yield from self._observed(events)
                 yield Stepped(self.step)
-                yield from self._observed(self._periodic(any(isinstance(one, EpisodeEnded) for one in events)))
+                yield from self._observed(self._periodic([one for one in events if isinstance(one, EpisodeEnded)]))
                 for observer in self.observers:
                     yield from observer.poll()
             finished = self._finish()
@@ -178,8 +178,8 @@ class Trainer:
         for text in self.resume_notes:
             yield Warned(self.step, text)
 
-    def _periodic(self, episode_ended: bool) -> Iterator[Event]:
-        """Evaluations and checkpoints that are due after the step just taken."""
+    def _periodic(self, ended: Sequence[EpisodeEnded]) -> Iterator[Event]:
+        """Evaluations and checkpoints that are due after the step just taken, in which these episodes ended."""
         config = self.config
         if self.checkpointer.done:
             yield from self.checkpointer.end()
@@ -187,10 +187,20 @@ class Trainer:
         if self.ticks.crossed(config.eval_every_steps) and not self.evaluator.busy:
             snapshot = self._snapshot(full=False, rotates=config.keep_every > 1, evaluated=True)
             self.evaluator.start(snapshot, self.live_policy())
+        for one in ended:
+            if one.record.kind == "greedy" and one.record.cleared and self.evaluator.wants_confirmation:
+                self._confirm_clear(one.game)
         if self.ticks.crossed(config.save_every):
             yield from self.begin_save(rotates=self.step // config.save_every % config.keep_every > 0)
-        if episode_ended or self.ticks.crossed(_CHECK_FILES_STEPS):
+        if ended or self.ticks.crossed(_CHECK_FILES_STEPS):
             yield from self.checkpointer.new_problems(self.step)
+
+    def _confirm_clear(self, game: int) -> None:
+        """Has the weights evaluated with which a game that measures cleared the stage: those of its episode's start."""
+        policy, weights = self.live_policy(), self.agent.measuring.weights(game)
+        policy.net.load_state_dict(weights)
+        snapshot = self._snapshot(full=False, evaluated=True, weights=weights)
+        self.evaluator.start(snapshot, policy, confirms=True)
 
     def _limit_reached(self) -> bool:
         config = self.config
@@ -260,11 +270,9 @@ class Trainer:
         """The training as it is now, but for its replay, to be written later."""
         return self._snapshot(full=False)
 
-    def _snapshot(self, *, full: bool, rotates: bool = False, evaluated: bool = False) -> Snapshot:
+    def _snapshot(self, *, full: bool, **how: Any) -> Snapshot:
         self.ticks.flush()
-        return self.checkpointer.snapshot(
-            self.state_dict(), self.collector.observations, full=full, rotates=rotates, evaluated=evaluated
-        )
+        return self.checkpointer.snapshot(self.state_dict(), self.collector.observations, full=full, **how)
 
     def state_dict(self) -> dict[str, Any]:
         """Counters, random states and the games, as JSON; networks, optimizer and replay are saved as tensors."""

@@ -43,6 +43,9 @@ class FakeVectorEnv:
     def show(self, most: int) -> None:
         self._to_show = most
 
+    def set_noise(self, sticky: Any, noops: Any) -> None:
+        self.noise = sticky, noops
+
     def send(self, buttons: np.ndarray) -> None:
         if self._under_way:
             raise RuntimeError("a step is under way: receive() its results first")

@@ -34,6 +34,14 @@ SMALL: dict[str, dict[str, Any]] = {
         "robust_episodes": 0, "log_every": 1,
     },
 }  # fmt: skip
+SMALL["measured"] = {
+    **SMALL["fast"],
+    "envs": 5,
+    "measuring_games": 2,
+    "noisy_share": 0.5,
+    "sticky": 0.1,
+    "noops": 8,
+}
 
 CHOICES: dict[str, list[Any]] = {
     "stage": ["1-1", "1-2", "4-2", "8-1"],
@@ -67,13 +75,16 @@ CHOICES: dict[str, list[Any]] = {
     "exploration_hold": [0, 8],
     "layer_norm": [False, True],
     "value_bins": [0, 51],
+    "noisy_share": [1.0, 0.5],
+    "measuring_games": [0, 1, 2],
 }
 
 
 def some_settings(seed: int) -> dict[str, Any]:
     """Of each choice one."""
     draw = random.Random(seed)
-    return {"seed": seed, **{name: draw.choice(values) for name, values in CHOICES.items()}}
+    chosen = {name: draw.choice(values) for name, values in CHOICES.items()}
+    return {"seed": seed, **chosen, "measuring_games": min(chosen["measuring_games"], chosen["envs"] - 1)}
 
 
 def lines_of(path: Path) -> list[str]:
@@ -98,7 +109,8 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
         settings = {"threads": 1, "device": "cpu", "save_every": 0, "record": False, **SMALL[base]}
         if seed:
             settings.update(some_settings(int(seed)))
-        trainer = open_trainer(preset(base).replace(steps=320, **settings), run="whole")
+        start = preset("fast" if base == "measured" else base)
+        trainer = open_trainer(start.replace(steps=320, **settings), run="whole")
     actions: dict[str, list[int]] = {}
     act = trainer.agent.act
 
@@ -115,9 +127,9 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
             shutil.copytree(saved, kept / saved.name)
     state = {key: digest(value) for key, value in full_state(trainer).items()}
     state["updates"] = str(trainer.agent.updates)
-    # a line ends with how long it took and the time
-    log = [line[:-35] for line in lines_of(trainer.run_dir / "log")]
-    metrics = [line.rpartition(",")[0] for line in lines_of(trainer.run_dir / "metrics.csv")]
+    # a line ends with how long it took and the time, and a note begins with its time
+    log = [line.partition(": ")[2] if line[0] == "#" else line[:-35] for line in lines_of(trainer.run_dir / "log")]
+    metrics = ["{0},{2}".format(*line.rsplit(",", 2)) for line in lines_of(trainer.run_dir / "metrics.csv")]
     content = {"actions": actions, "state": state, "log": log, "metrics": metrics}
     Path(out).write_text(json.dumps(content))
 

@@ -53,6 +53,7 @@ def full_state(trainer: Trainer) -> dict[str, Any]:
     if mario.demonstrations is not None:
         shown = {**Replay.state_dict(mario.demonstrations), **mario.demonstrations.state_dict()}
         state.update({f"demonstrations.{name}": value.clone() for name, value in shown.items()})
+    state.update({f"measuring.{name}": value.clone() for name, value in mario.measuring.state_dict().items()})
     state["mario"] = mario.state_dict()
     state["metrics"] = trainer.logger.state_dict()
     state["stacks"] = trainer.collector.observations.clone()

@@ -1,0 +1,88 @@
+"""What the games that measure have shown: how greedy play goes, and a running robust clear rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mario_tui.store.history import EpisodeRecord
+from mario_tui.store.intervals import wilson_interval
+
+ROBUST_WINDOW = 150
+"""Episodes that the running robust clear rate is of, at most: some 40,000 steps of the one game."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured so far; false if that is nothing.
+
+    Attributes:
+        greedy: the newest episode of the greedy game; None before the first.
+        greedy_episodes, greedy_clears, greedy_best_x: of all its episodes.
+        robust: of the last episodes of the robust game, at most ROBUST_WINDOW, whether they cleared the stage.
+    """
+
+    greedy: EpisodeRecord | None = None
+    greedy_episodes: int = 0
+    greedy_clears: int = 0
+    greedy_best_x: int = 0
+    robust: tuple[bool, ...] = ()
+
+    def after(self, record: EpisodeRecord) -> Measured:
+        """With one more episode, of the kind `greedy` or `robust`."""
+        if record.kind == "robust":
+            return replace(self, robust=(*self.robust, record.cleared)[-ROBUST_WINDOW:])
+        return replace(
+            self,
+            greedy=record,
+            greedy_episodes=self.greedy_episodes + 1,
+            greedy_clears=self.greedy_clears + record.cleared,
+            greedy_best_x=max(self.greedy_best_x, record.max_x),
+        )
+
+    @property
+    def robust_rate(self) -> float:
+        """The running robust clear rate, 0 to 1; 0 before the first episode."""
+        return sum(self.robust) / max(len(self.robust), 1)
+
+    @property
+    def robust_interval(self) -> tuple[float, float]:
+        """Its Wilson score interval, 95 %: for an agent that stays as it is, which one that learns does not."""
+        return wilson_interval(sum(self.robust), len(self.robust))
+
+    def __bool__(self) -> bool:
+        return self.greedy is not None or bool(self.robust)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.greedy is not None:
+            end = " clear" if self.greedy.cleared else ""
+            parts.append(f"greedy game: x {self.greedy.max_x}{end}, best {self.greedy_best_x}")
+        if self.robust:
+            low, high = (round(100 * bound) for bound in self.robust_interval)
+            parts.append(f"robust game: {sum(self.robust)} of {len(self.robust)} ({low}-{high} %)")
+        return "; ".join(parts)
+
+    @property
+    def short(self) -> str:
+        """The figure that matters most, e.g. `robust 61/100`."""
+        if self.robust:
+            return f"robust {sum(self.robust)}/{len(self.robust)}"
+        return f"greedy x {self.greedy.max_x}" if self.greedy is not None else ""
+
+    def as_json(self) -> dict[str, Any]:
+        greedy = self.greedy and {
+            "max_x": self.greedy.max_x,
+            "cleared": self.greedy.cleared,
+            "best_x": self.greedy_best_x,
+            "clears": self.greedy_clears,
+            "episodes": self.greedy_episodes,
+        }
+        low, high = self.robust_interval
+        robust = {
+            "clears": sum(self.robust),
+            "episodes": len(self.robust),
+            "low": round(low, 4),
+            "high": round(high, 4),
+        }
+        return {"greedy": greedy, "robust": robust if self.robust else None}
