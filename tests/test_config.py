@@ -37,6 +37,15 @@ def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
         ({"actors": "spark"}, "local, ray .* or ray:HOST:PORT"),
         ({"actors": "ray:head"}, "ray:HOST:PORT"),
         ({"actors": "ray:head:6379\n"}, "ray:HOST:PORT"),
+        ({"learning_rate_schedule": "fast"}, "step:value, the steps rising, values more than 0, such as"),
+        ({"learning_rate_schedule": "0:2"}, "values must be such as learning_rate takes, and 2 is not"),
+        ({"learning_rate_schedule": "0:0.1 10:0"}, "values more than 0"),
+        ({"exploration_schedule": "0:1.5"}, "such as exploration_rate takes, and 1.5 is not"),
+        ({"batch_size_schedule": "0:32 10:48.5"}, "such as batch_size takes, and 48.5 is not"),
+        ({"priority_correction_schedule": "0:-1"}, "such as priority_correction takes, and -1 is not"),
+        ({"n_steps_schedule": "0:10", "n_steps": 5}, "must not be more than n_steps, which is 5: raise that"),
+        ({"average_updates_schedule": "0:10"}, "there is no average without average_updates"),
+        ({"batch_size_schedule": "0:1 " * 500}, "points step:value, each value 1 to 4,096"),
         ({"leerning_rate": 1e-4}, "unknown setting 'leerning_rate'"),
     ],
 )
@@ -45,6 +54,13 @@ def test_a_bad_setting_is_named_with_what_it_takes(values: dict, message: str) -
         make_config(**values)
     assert next(iter(values)) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_setting_with_a_schedule_has_a_value_for_each_step() -> None:
+    config = TrainingConfig(n_steps=10, n_steps_schedule="100:10 200:3", exploration_schedule="0:1 100:0.01")
+    assert [config.at("n_steps", step) for step in (0, 150, 200)] == [10, 5, 3]
+    assert config.at("exploration_rate", 50) == pytest.approx(0.1)
+    assert (config.at("batch_size", 50), config.schedule("batch_size")) == (32, None)
 
 
 def test_settings_survive_toml(tmp_path: Path) -> None:

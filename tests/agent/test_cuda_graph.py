@@ -99,6 +99,21 @@ def test_a_graphed_update_equals_the_plain_one(precision: str) -> None:
     assert recorder.asked == ["warm up"] * 3 + ["record"] + ["replay"] * 7
 
 
+def test_another_batch_size_is_recorded_anew() -> None:
+    config = settings(batch_size_schedule="0:4 10:6", precision="bfloat16")
+    recorder = NoGpu()
+    plain, graphed = Mario(config), Mario(config, recorder=recorder)
+    for mario in (plain, graphed):
+        fill_memory(mario)
+        for _ in range(5):
+            mario.update()
+        mario.count_steps(10)
+        for _ in range(5):
+            mario.update()
+    assert torch.equal(weights_of(graphed.net.online), weights_of(plain.net.online))
+    assert recorder.asked == [*["warm up"] * 3, "record", "replay", "replay"] * 2
+
+
 def test_an_update_that_cannot_be_recorded_is_made_as_it_is_from_then_on() -> None:
     recorder = CannotRecord()
     plain, graphed = Mario(settings()), Mario(settings(), recorder=recorder)

@@ -1,9 +1,9 @@
-"""A training in a process of its own: python goes_on.py PRESET[-SEED] OUT [CHECKPOINT [GAMES]]
+"""A training in a process of its own: python goes_on.py PRESET[-SEED|-NAME] OUT [CHECKPOINT [GAMES]]
 
 It saves after 100 steps or a few more, and keeps that checkpoint in a run named `kept`; then it goes on to step 320.
 With CHECKPOINT it goes on from there; with GAMES with so many, and keeps a checkpoint of them in a run named
-`kept-GAMES` after 180 steps. With SEED its other settings are drawn at random. Writes to OUT what every step chose, and
-everything that the run is at the end.
+`kept-GAMES` after 180 steps. With SEED its other settings are drawn at random, with NAME they are those of MORE. Writes
+to OUT what every step chose, and everything that the run is at the end.
 """
 
 import hashlib
@@ -43,6 +43,15 @@ SMALL["measured"] = {
     "noops": 8,
 }
 
+MORE: dict[str, dict[str, Any]] = {
+    "schedules": {
+        "n_steps": 5, "n_steps_schedule": "80:5 200:2", "cut_at_exploration": True,
+        "exploration_schedule": "0:1 300:0.3", "learning_rate_schedule": "0:0.001 300:0.0001", "adam_epsilon": 1e-5,
+        "batch_size_schedule": "0:8 150:16", "priority_exponent": 0.5, "priority_correction_schedule": "0:0.4 300:1",
+        "average_updates": 20, "average_updates_schedule": "0:20 300:60",
+    },
+}  # fmt: skip
+
 CHOICES: dict[str, list[Any]] = {
     "stage": ["1-1", "1-2", "4-2", "8-1"],
     "action_set": ["tutorial", "run", "right_only", "simple", "complex"],
@@ -77,6 +86,12 @@ CHOICES: dict[str, list[Any]] = {
     "value_bins": [0, 51],
     "noisy_share": [1.0, 0.5],
     "measuring_games": [0, 1, 2],
+    "cut_at_exploration": [False, True],
+    "exploration_schedule": ["", "0:1 200:0.2"],
+    "learning_rate_schedule": ["", "0:0.001 200:0.0001"],
+    "batch_size_schedule": ["", "0:8 150:12"],
+    "priority_correction_schedule": ["", "0:0.4 200:1"],
+    "adam_epsilon": [1e-8, 1e-5],
 }
 
 
@@ -105,10 +120,10 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
         changes = {"envs": int(games)} if games else {}
         trainer = open_trainer(resume_config(Path(path), changes), resume=Path(path))
     else:
-        base, _, seed = name.partition("-")
+        base, _, others = name.partition("-")
         settings = {"threads": 1, "device": "cpu", "save_every": 0, "record": False, **SMALL[base]}
-        if seed:
-            settings.update(some_settings(int(seed)))
+        if others:
+            settings.update(some_settings(int(others)) if others.isdigit() else MORE[others])
         start = preset("fast" if base == "measured" else base)
         trainer = open_trainer(start.replace(steps=320, **settings), run="whole")
     actions: dict[str, list[int]] = {}

@@ -1,5 +1,6 @@
 """Groups of games that take turns: the order of it, and what is left when a group fails."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,30 @@ def test_the_games_are_dealt_to_the_groups(small) -> None:
     assert rows.frame.shape == (5, 84, 84)
     assert collector.take_experiences() is None
     assert torch.equal(collector.observations[1::2], collector._collectors[1].observations)
+
+
+def test_what_was_explored_stays_with_the_step_that_is_under_way(small) -> None:
+    config = small(envs=5)
+    collector, resumed = (ActorGroups(config, torch.device("cpu"), open_games=FAKE) for _ in range(2))
+    collector.start()
+    collector.begin(np.array([1, 0, 1]), np.array([True, False, True]))
+    state = json.loads(json.dumps(collector.state_dict()))
+    resumed.load_state_dict(state, collector.observations)
+    resumed.start()
+    for one in (collector, resumed):
+        assert one.under_way == 1
+        one.begin(np.zeros(2, dtype=np.int64), np.array([False, True]))
+        one.finish()
+        one.finish()
+        rows = one.take_experiences()
+        assert rows is not None
+        assert rows.explored.tolist() == [True, False, False, True, True]
+    collector.begin(np.array([1, 0, 1]))
+    assert "explored" not in json.dumps(collector.state_dict()), "as before there was such a thing"
+    assert not collector.finish().experiences.explored.any()
+    del state["groups"][0]["under_way"]["explored"][0]
+    with pytest.raises(ValueError, match="another number of games"):
+        resumed.load_state_dict(state, collector.observations)
 
 
 def test_one_game_is_one_group(small) -> None:

@@ -23,7 +23,10 @@ def train(home: Path, *arguments: str, run: Any = warm.run) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize("name", ["tutorial", "fast", "measured", "tutorial-3", "tutorial-8", "fast-5", "fast-12"])
+NAMES = ["tutorial", "fast", "measured", "tutorial-3", "tutorial-8", "fast-5", "fast-12"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "tutorial-schedules", "measured-schedules"])
 def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, name: str) -> None:
     """From step 100 to 320: several games, and with `fast` priorities, n-step returns and sticky actions, too.
 
@@ -51,7 +54,9 @@ def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "games"), [("tutorial", 8), ("fast", 8), ("fast", 2), ("measured", 4)])
+@pytest.mark.parametrize(
+    ("name", "games"), [("tutorial", 8), ("fast", 8), ("fast", 2), ("measured", 4), ("fast-schedules", 3)]
+)
 def test_a_run_that_went_on_with_other_games_is_exact_again(home: Path, name: str, games: int) -> None:
     """Saved with the preset's games after 100 steps, resumed with others, saved with these, and resumed once more."""
     before = train(home, name)
