@@ -41,6 +41,10 @@ def game_roles(config: TrainingConfig) -> tuple[GameRole, ...]:
             f"measuring_games = {len(measuring)} leaves no game to train with: "
             f"at least {as_flag('envs', len(measuring) + 1)} is needed"
         )
+    if config.until_robust and len(measuring) < len(MEASURING):
+        raise InputError(
+            f"until_robust = {config.until_robust:g} needs the game that measures it: add --measuring-games 2"
+        )
     noisy = int(config.noisy_share * training + 0.5)
     return (
         *(GameRole("training", noisy=False) for _ in range(training - noisy)),

@@ -353,6 +353,14 @@ class RunSettings(BaseModel):
         0, "stop after this many episodes (0: no limit)", group="Run", unit="episodes", ge=0, le=10**9
     )
     until_clear: bool = _field(False, "stop at the first clear in a greedy evaluation", group="Run")
+    until_robust: float = _field(
+        0.0,
+        "stop when an agent clears this share of 100 episodes of the robust protocol (0: no; needs two games that "
+        "measure)",
+        group="Run",
+        ge=0,
+        le=1,
+    )
     eval_every: int = _field(
         0,
         "steps between greedy evaluations (0: only for until_clear, every 20,000)",

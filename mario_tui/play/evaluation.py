@@ -192,10 +192,11 @@ def note(path: Path, policy: Policy, evaluation: Evaluation, *, stage: str, stic
     """
     if not path.is_dir() or stage != policy.stage or not evaluation.episodes:
         return ""
+    least = evaluations.LEAST_ROBUST_EPISODES
     try:
         if sticky == 0 and noops == 0:
             evaluations.record(path, greedy_clear=evaluation.clears > 0, greedy_x=evaluation.max_x)
-        elif (sticky, noops) == (ROBUST_STICKY, ROBUST_NOOPS) and evaluation.episodes >= 10:
+        elif (sticky, noops) == (ROBUST_STICKY, ROBUST_NOOPS) and evaluation.episodes >= least:
             evaluations.record(path, robust_clear_rate=evaluation.clear_rate, robust_episodes=evaluation.episodes)
     except OSError as error:
         return error.strerror or str(error)

@@ -22,6 +22,7 @@ from mario_tui.errors import CheckpointError
 from mario_tui.paths import unique_path
 from mario_tui.store import shipped
 from mario_tui.store.checkpoint import gone_error
+from mario_tui.store.intervals import wilson_interval
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.untrusted import finite_number, read_json, sanitize
 from mario_tui.system.files import hidden_name, write_atomically
@@ -35,6 +36,8 @@ DAMAGED = "evaluations.damaged"
 TRASHED = "measured.json"
 """What was measured of a checkpoint in the trash, in its own folder, so that it comes back with it."""
 MAX_NOTE = 1000
+LEAST_ROBUST_EPISODES, MOST_ROBUST_EPISODES = 10, 100_000
+"""A robust clear rate is of so many episodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +154,15 @@ def robust_episodes(entry: Mapping[str, Any]) -> int:
 
 
 def rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
-    """Orders checkpoints: by robust clear rate (not measured counts as 0), greedy clear, how far greedy play got."""
+    """Orders checkpoints: by robust clear rate (not measured counts as 0), greedy clear, how far greedy play got.
+
+    Of the rate it is the lower end of its interval that counts: 97 of 100 episodes are more than 20 of 20.
+    """
     distance = finite_number(entry.get("greedy_x"))
+    rate = min(max(robust_rate(entry) or 0.0, 0.0), 1.0)  # a file may say anything
+    episodes = min(max(robust_episodes(entry), LEAST_ROBUST_EPISODES), MOST_ROBUST_EPISODES)
     return (
-        robust_rate(entry) or 0.0,
+        wilson_interval(rate * episodes, episodes)[0],
         entry.get("greedy_clear") is True,
         -1.0 if distance is None else distance,
     )

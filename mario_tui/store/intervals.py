@@ -8,7 +8,7 @@ Z_95 = 1.96
 """The normal distribution's quantile for two-sided 95 %."""
 
 
-def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: int, z: float = Z_95) -> tuple[float, float]:
     """The Wilson score interval of a probability, 0 to 1 (Wilson 1927, Probable inference; Brown, Cai and DasGupta
     2001 recommend it for few trials); the whole of [0, 1] without trials."""
     if not trials:

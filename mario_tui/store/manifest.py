@@ -61,6 +61,7 @@ class Manifest(BaseModel):
         episodes: training episodes that had ended.
         mean_reward: of the last 100 training episodes; None before the first.
         greedy_clear: whether a greedy evaluation has cleared the stage in this run.
+        robust_trial: the clear rate of the best trial for the setting `until_robust`; None without one.
         full: saved with the replay.
         evaluated: saved since it was the best so far, with the weights that were evaluated.
         rotates: a later checkpoint replaces it, see `run.rotate`.
@@ -83,6 +84,7 @@ class Manifest(BaseModel):
     episodes: Count | None = None
     mean_reward: Value | None = None
     greedy_clear: bool | None = None
+    robust_trial: Value | None = None
     full: bool = False
     evaluated: bool = False
     rotates: bool = False

@@ -117,6 +117,7 @@ class Checkpointer:
             "episodes": logger.episode,
             "mean_reward": round(logger.mean("reward"), 3) if logger.episode else None,
             "greedy_clear": state["first_greedy_clear"] is not None,
+            **({"robust_trial": best} if (best := _best_trial_rate(state)) is not None else {}),
             "full": full,
             **({"evaluated": True} if evaluated else {}),
             **({"rotates": True} if rotates else {}),
@@ -287,6 +288,11 @@ class Checkpointer:
     def close(self) -> None:
         """Waits for what is under way."""
         self._thread.shutdown()
+
+
+def _best_trial_rate(state: Mapping[str, Any]) -> float | None:
+    best = state["robust_goal"]["best"]
+    return best["clears"] / best["episodes"] if best else None
 
 
 def _kind_of(problem: str) -> str:

@@ -11,13 +11,13 @@ from mario_tui.agent.policy import Policy
 from mario_tui.errors import MarioTuiError
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
 from mario_tui.play.evaluation_processes import EvaluationProcesses
-from mario_tui.store.history import EvaluationRecord
 from mario_tui.system import free_memory, processors
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
 from mario_tui.training.collector import processes as emulators
 from mario_tui.training.events import Evaluated, Event, FirstClear, Warned
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import RunClock
+from mario_tui.training.robust_goal import RobustGoal, as_record
 from mario_tui.training.run_folder import RunFolder
 
 GREEDY_WAIT_STEPS = 2_000
@@ -69,6 +69,7 @@ class Evaluator:
 
     Attributes:
         first_clear: when greedy play first cleared the stage.
+        goal: the trials for the setting `until_robust`.
     """
 
     def __init__(
@@ -89,8 +90,9 @@ class Evaluator:
         self.first_clear: FirstClear | None = None
         self._best: tuple[float, bool, int] = (0.0, False, -1)  # robust clear rate, greedy clear, greedy x
         self._pending: list[_Pending] = []
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="evaluation")  # a greedy and a robust one
+        self._pool = ThreadPoolExecutor(3, thread_name_prefix="evaluation")  # a greedy and a robust one, a trial
         self._closed = False
+        self.goal = RobustGoal(run, checkpointer, logger, clock, awaited=awaited, submit=self._play)
 
     def start(self, snapshot: Snapshot, policy: Policy, *, confirms: bool = False) -> None:
         """Begins greedy play with the agent of a step, beside the training; `results` has the result later."""
@@ -125,8 +127,11 @@ class Evaluator:
         confirms: bool = False,
         **settings: Any,
     ) -> None:
-        result = self._pool.submit(self._evaluate, policy, cancelled=lambda: self._closed, **settings)
+        result = self._play(policy, **settings)
         self._pending.append(_Pending(snapshot, policy, greedy, result, due, confirms))
+
+    def _play(self, policy: Policy, **settings: Any) -> Future[Evaluation]:
+        return self._pool.submit(self._evaluate, policy, cancelled=lambda: self._closed, **settings)
 
     @property
     def busy(self) -> bool:
@@ -172,19 +177,9 @@ class Evaluator:
                     self._save_best(pending, evaluation)
                 except OSError as error:
                     yield self._checkpointer.failed(step, error)
-            self._logger.log_evaluation(
-                EvaluationRecord(
-                    step=step,
-                    seconds=round(self._clock.total, 3),
-                    protocol="robust" if pending.robust else "greedy",
-                    episodes=evaluation.episodes,
-                    clears=evaluation.clears,
-                    mean_reward=evaluation.mean_reward,
-                    mean_x=evaluation.mean_x,
-                    max_x=evaluation.max_x,
-                )
-            )
+            self._logger.log_evaluation(as_record(evaluation, step, self._clock.total, robust=pending.robust))
             yield Evaluated(step, evaluation, pending.robust)
+        yield from self.goal.results(now, at_the_end=at_the_end)
 
     def _robust_wanted(self, greedy: Evaluation) -> bool:
         """Whether the robust protocol should follow this greedy play.
@@ -205,10 +200,11 @@ class Evaluator:
             note(folder, pending.policy, evaluation, stage=stage, sticky=ROBUST_STICKY, noops=ROBUST_NOOPS)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best so far and the first clear, as JSON; evaluations under way are not part of it."""
+        """The best so far, the first clear and the trials, as JSON; other evaluations under way are not part of it."""
         return {
             "best": list(self._best),
             "first_greedy_clear": asdict(self.first_clear) if self.first_clear else None,
+            "robust_goal": self.goal.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -217,6 +213,8 @@ class Evaluator:
         self._best = (float(rate), bool(clear), int(x))
         first = state["first_greedy_clear"]
         self.first_clear = FirstClear(int(first["step"]), float(first["seconds"])) if first else None
+        if "robust_goal" in state:  # which older checkpoints have not
+            self.goal.load_state_dict(state["robust_goal"])
 
     def close(self) -> None:
         """Ends the evaluations under way, whose results are lost."""

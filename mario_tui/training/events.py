@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -229,6 +229,55 @@ class FirstClear:
 
 
 @dataclass(frozen=True, slots=True)
+class RobustTrial:
+    """An agent of the run in the robust protocol; `checkpoint` is the name of its folder."""
+
+    step: int
+    clears: int
+    episodes: int
+    checkpoint: str
+
+    @property
+    def clear_rate(self) -> float:
+        return self.clears / self.episodes
+
+    def __str__(self) -> str:
+        return f"{self.clears} of {self.episodes} robust episodes (step {self.step:,})"
+
+    @classmethod
+    def parse(cls, state: Mapping[str, Any]) -> RobustTrial:
+        """What `asdict` made of one; raises KeyError, TypeError or ValueError for anything else."""
+        trial = cls(int(state["step"]), int(state["clears"]), int(state["episodes"]), str(state["checkpoint"]))
+        if not 0 <= trial.clears <= trial.episodes or trial.episodes == 0:
+            raise ValueError("its best robust trial is out of range")
+        return trial
+
+
+@dataclass(frozen=True, slots=True)
+class RobustOutcome:
+    """How a run with the setting `until_robust` ended.
+
+    Attributes:
+        target: the clear rate that was asked for, 0 to 1.
+        reached: whether a trial had it.
+        best: the best trial; None without one.
+        running_rate: the best running rate of the game that measures; None before there was one.
+    """
+
+    target: float
+    reached: bool
+    best: RobustTrial | None
+    running_rate: float | None
+
+    def __str__(self) -> str:
+        if self.reached and self.best is not None:
+            return f"the robust clear rate {self.target:g} is reached: {self.best.checkpoint} clears {self.best}"
+        running = "too few episodes" if self.running_rate is None else f"{self.running_rate:.2f} at best"
+        tried = f"; the best agent that was tried cleared {self.best}" if self.best else ""
+        return f"the robust clear rate {self.target:g} was not reached: while training it was {running}{tried}"
+
+
+@dataclass(frozen=True, slots=True)
 class Finished(Event):
     """The training ended, and this is the last event.
 
@@ -242,11 +291,12 @@ class Finished(Event):
     steps_per_second: float
     checkpoint: Path
     first_greedy_clear: FirstClear | None
+    robust: RobustOutcome | None = None
 
     def __str__(self) -> str:
         return (
             f"done: {self.steps:,} steps, {self.episodes:,} episodes, {self.clears:,} clears; "
-            f"{self.steps_per_second:.1f} steps/s"
+            f"{self.steps_per_second:.1f} steps/s{f'; {self.robust}' if self.robust else ''}"
         )
 
     def as_json(self) -> dict[str, Any]:

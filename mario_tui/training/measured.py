@@ -8,6 +8,8 @@ from typing import Any
 from mario_tui.store.history import EpisodeRecord
 from mario_tui.store.intervals import wilson_interval
 
+LEAST_EPISODES = 100
+"""A running rate over fewer episodes says too little to act on."""
 ROBUST_WINDOW = 150
 """Episodes that the running robust clear rate is of, at most: some 40,000 steps of the one game."""
 
@@ -20,6 +22,7 @@ class Measured:
         greedy: the newest episode of the greedy game; None before the first.
         greedy_episodes, greedy_clears, greedy_best_x: of all its episodes.
         robust: of the last episodes of the robust game, at most ROBUST_WINDOW, whether they cleared the stage.
+        robust_best: the best running rate so far over at least LEAST_EPISODES; None before there was one.
     """
 
     greedy: EpisodeRecord | None = None
@@ -27,11 +30,16 @@ class Measured:
     greedy_clears: int = 0
     greedy_best_x: int = 0
     robust: tuple[bool, ...] = ()
+    robust_best: float | None = None
 
     def after(self, record: EpisodeRecord) -> Measured:
         """With one more episode, of the kind `greedy` or `robust`."""
         if record.kind == "robust":
-            return replace(self, robust=(*self.robust, record.cleared)[-ROBUST_WINDOW:])
+            robust = (*self.robust, record.cleared)[-ROBUST_WINDOW:]
+            best = self.robust_best
+            if len(robust) >= LEAST_EPISODES:
+                best = max(best or 0.0, sum(robust) / len(robust))
+            return replace(self, robust=robust, robust_best=best)
         return replace(
             self,
             greedy=record,

@@ -96,6 +96,8 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
         changes.setdefault("episodes", 0)
     if manifest.greedy_clear:
         changes.setdefault("until_clear", False)
+    if manifest.robust_trial is not None and manifest.robust_trial >= saved.until_robust:
+        changes.setdefault("until_robust", 0.0)
     if "device" not in changes and saved.device not in ("auto", "cpu"):
         from mario_tui.agent.devices import problem_of  # takes seconds, as it needs PyTorch
 

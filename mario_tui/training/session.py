@@ -248,9 +248,8 @@ class TrainingSession:
                 self._publish(trainer, "stopping")
             case events.Finished():
                 self.result = event
-                self._notices.append(
-                    Notice("finished", f"saved {event.checkpoint.parent.name}/{event.checkpoint.name}")
-                )
+                text = f"saved {event.checkpoint.parent.name}/{event.checkpoint.name}"
+                self._notices.append(Notice("finished", f"{text}; {event.robust}" if event.robust else text))
                 self._publish(trainer, "finished")
 
     def _publish(self, trainer: Trainer, status: Status, pause_reason: str = "") -> None:

@@ -27,6 +27,7 @@ from mario_tui.training.events import (
     Finished,
     FirstClear,
     Observer,
+    RobustOutcome,
     Started,
     Stepped,
     Warned,
@@ -170,6 +171,7 @@ class Trainer:
         self.clock.start()
         self._start_step = self.step
         self.ticks.start()
+        self.evaluator.goal.start()
         guard.set_run(self.run_dir)
         guard.set_checkpoint(self.last_checkpoint)
         if self.demonstrations:
@@ -190,6 +192,8 @@ class Trainer:
         for one in ended:
             if one.record.kind == "greedy" and one.record.cleared and self.evaluator.wants_confirmation:
                 self._confirm_clear(one.game)
+        if self.evaluator.goal.is_due(self.step):
+            yield from self.evaluator.goal.try_agent(self._snapshot(full=False, evaluated=True), self.live_policy())
         if self.ticks.crossed(config.save_every):
             yield from self.begin_save(rotates=self.step // config.save_every % config.keep_every > 0)
         if ended or self.ticks.crossed(_CHECK_FILES_STEPS):
@@ -208,6 +212,7 @@ class Trainer:
             (config.steps and self.step >= config.steps)
             or (config.episodes and self.logger.episode >= config.episodes)
             or (config.until_clear and self.first_greedy_clear)
+            or self.evaluator.goal.reached
         )
 
     def _finish(self) -> Finished:
@@ -223,10 +228,17 @@ class Trainer:
             steps_per_second=round((self.step - self._start_step) / max(self.seconds, 1e-9), 2),
             checkpoint=self.last_checkpoint,
             first_greedy_clear=self.first_greedy_clear,
+            robust=self._robust_outcome(),
         )
         for observer in self.observers:
             observer.observe(finished)
         return finished
+
+    def _robust_outcome(self) -> RobustOutcome | None:
+        target, goal = self.config.until_robust, self.evaluator.goal
+        if not target:
+            return None
+        return RobustOutcome(target, goal.reached, goal.best, self.logger.measured.robust_best)
 
     def _rescue(self) -> None:
         """Saves what there is after a failure; if that fails too, the first failure is what matters."""
