@@ -5,7 +5,7 @@ The game is deterministic, so a state of it is either lost, whatever is pressed,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from mario_tui.game.episode import EndReason, Episode, EpisodeSnapshot
@@ -117,16 +117,15 @@ class _Node:
     untried: list[int]
 
 
-def places_along(episode: Episode, buttons: Sequence[int], steps: Sequence[int]) -> dict[int, EpisodeSnapshot]:
-    """Plays the buttons, a byte for each frame, from the start on; returns the places after these numbers of steps."""
+def places_along(episode: Episode, buttons: Sequence[int], steps: Collection[int]) -> Iterator[EpisodeSnapshot]:
+    """Plays the buttons, a byte for each frame, from the start on; yields the places after these numbers of steps.
+
+    The episode is at each while it is yielded.
+    """
     episode.reset()
-    wanted, places = set(steps), {}
-    if 0 in wanted:
-        places[0] = episode.snapshot()
-    for first in range(0, len(buttons), episode.frame_skip):
-        if len(places) == len(wanted):
-            break
-        episode.step(buttons[first : first + episode.frame_skip])
-        if episode.steps in wanted:
-            places[episode.steps] = episode.snapshot()
-    return places
+    if 0 in steps:
+        yield episode.snapshot()
+    while episode.steps < max(steps):
+        episode.step(buttons[episode.frames : episode.frames + episode.frame_skip])
+        if episode.steps in steps:
+            yield episode.snapshot()

@@ -148,7 +148,7 @@ def _examine(result: EpisodeResult, buttons: tuple[int, ...], frame_skip: int, b
     with open_emulator(result.log.stage) as emulator:
         episode = Episode(emulator, frame_skip=frame_skip)
         starts = [max(result.length - steps, 0) for steps in back]
-        places = places_along(episode, frame_buttons(result.log), starts)
+        places = {place.steps: place for place in places_along(episode, frame_buttons(result.log), starts)}
         goal = Goal(step=result.length + MARGIN_STEPS, x=result.max_x + 1)
         search = SurvivalSearch(episode, buttons, goal)
         unknown: list[int] = []

@@ -1,6 +1,6 @@
 """Searches of ways on, in the game itself."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import product
 
 import pytest
@@ -9,7 +9,8 @@ from mario_tui.buttons import ACTION_SETS, RIGHT, A, B
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import Emulator, open_emulator
 from mario_tui.game.episode import Episode, EpisodeSnapshot
-from mario_tui.game.survival import Goal, SurvivalSearch, places_along
+from mario_tui.game.survival import Goal, SurvivalSearch
+from mario_tui.game.survival import places_along as yield_places
 from traces import LOGS
 
 RUN = ACTION_SETS["run"]
@@ -28,6 +29,10 @@ def death(emulator: Emulator) -> tuple[list[int], int]:
     while episode.end is None:
         episode.step(RIGHT | B)
     return episode.buttons, episode.steps
+
+
+def places_along(episode: Episode, buttons: list[int], steps: Collection[int]) -> dict[int, EpisodeSnapshot]:
+    return {place.steps: place for place in yield_places(episode, buttons, steps)}
 
 
 def all_ways(episode: Episode, place: EpisodeSnapshot, goal: Goal) -> bool:
@@ -53,7 +58,7 @@ def test_it_finds_what_trying_all_ways_finds(
         monkeypatch.setattr(emulator, "has_snapshots", lambda: False)
     episode = Episode(emulator)
     goal = Goal(end + 1, 0)
-    steps = range(end - (5 if native else 2), end)
+    steps = range(end - (5 if native else 1), end)
     places = places_along(episode, buttons, steps)
     expected = [all_ways(episode, places[step], goal) for step in steps]
     assert not expected[-1] or not native
