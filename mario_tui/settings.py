@@ -204,7 +204,9 @@ class AgentSettings(BaseModel):
     )
     reward_scale: float = _field(1.0, "divisor of rewards in the learning targets", group="Agent", gt=0, le=1e6)
     learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Agent", gt=0, le=1)
-    learning_rate_schedule: str = _schedule("learning rate over training, in place of learning_rate")
+    learning_rate_schedule: str = _schedule(
+        "learning rate over training, in place of learning_rate and of changes by hand"
+    )
     adam_epsilon: float = _field(
         1e-8, "epsilon of the Adam optimizer, which keeps steps small where gradients are", group="Agent", gt=0, le=1
     )
@@ -283,7 +285,7 @@ class AgentSettings(BaseModel):
         le=10**12,
     )
     exploration_schedule: str = _schedule(
-        "epsilon over training, in place of the other exploration settings but exploration_ladder"
+        "epsilon over training, in place of changes by hand and of all exploration settings but ladder and hold"
     )
     exploration_ladder: float = _field(
         0.0,
