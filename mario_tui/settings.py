@@ -195,6 +195,16 @@ class AgentSettings(BaseModel):
         ge=0,
         lt=1,
     )
+    munchausen: float = _field(
+        0.0,
+        "Munchausen DQN in place of Double DQN: alpha, the weight of the log-policy in the target (0: off; usual: 0.9)",
+        group="Agent",
+        ge=0,
+        le=1,
+    )
+    munchausen_temperature: float = _field(
+        0.03, "Munchausen DQN: temperature of the softmax policy, in scaled rewards", group="Agent", gt=0, le=1e6
+    )
     clear_bonus: float = _field(
         0.0,
         "added to the agent's reward for clearing the stage; the log has the game's own reward",
@@ -214,6 +224,14 @@ class AgentSettings(BaseModel):
     batch_size_schedule: str = _schedule("batch size over training, in place of batch_size; it changes at the points")
     frame_stack: int = _field(
         4, "frames stacked in one observation", group="Agent", fixed=True, unit="frames", ge=1, le=8
+    )
+    shift: int = _field(
+        0,
+        "move the observations of each update at random by up to so many of their 84 pixels (DrQ; 0: not)",
+        group="Agent",
+        unit="pixels",
+        ge=0,
+        le=20,
     )
     replay_size: int = _field(
         100_000,

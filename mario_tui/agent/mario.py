@@ -22,6 +22,7 @@ from mario_tui.agent.exploration import ExponentialDecay, HeldActions, LinearDec
 from mario_tui.agent.measuring import MeasuringGames
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.optimizer import NetworkOptimizer
+from mario_tui.agent.preprocess import SCORE_ROWS
 from mario_tui.agent.replay import Replay
 from mario_tui.agent.replay_draw import Draw, unpacked
 from mario_tui.agent.runtime import resolve_precision
@@ -243,7 +244,7 @@ class Mario:
         """
         self._follow_schedules()
         draw = self.recall(count)
-        batches = draw.to(self.device)
+        batches = draw.to(self.device, self._shifts(draw))
         mark("sample")
         updates, td_errors = [], []
         for batch in batches:
@@ -270,10 +271,20 @@ class Mario:
             if config.priority_correction_schedule and replay.priorities:
                 replay.priorities.beta = config.at("priority_correction", step)
 
+    def _shifts(self, draw: Draw) -> np.ndarray | None:
+        """By how much s_tm1 and s_t of each transition are shifted, (N, 2, B, 2) int32 pixels; None if they are not."""
+        if not (most := self.config.shift):
+            return None
+        shape = (len(draw), 2, draw.index.shape[1], 2)
+        return self._rng.integers(-most, most, size=shape, dtype=np.int32, endpoint=True)
+
     def _update(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Learns from a row of `Draw.to`; waits for nothing, so that a CUDA graph can hold it."""
         shown = self.demonstrations.frames if self.demonstrations is not None else None
-        loss, q, td_error = self.optimizer.update(unpacked(batch, self.spec.frame_stack, self.memory.frames, shown))
+        still = (SCORE_ROWS if self.spec.show_buttons else 0) if self.config.shift else None
+        loss, q, td_error = self.optimizer.update(
+            unpacked(batch, self.spec.frame_stack, self.memory.frames, shown, still)
+        )
         return loss, q.mean(), td_error.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0), self.optimizer.skipped
 
     def _start_update(self, batch: Tensor) -> tuple[Tensor, ...]:

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from mario_tui.grey_frames import FRAME_SHAPE, grey_frame
 
-_SCORE_ROWS = 12  # of the 84: the score, coins, world and time
+SCORE_ROWS = 12
+"""Of the 84: the score, coins, world and time."""
 _PAD = torch.kron(torch.eye(8), torch.ones(10)).bool()  # (8, 80): where in a row each of the eight buttons is drawn
 
 
@@ -42,8 +43,8 @@ def draw_buttons(frames: Tensor, buttons: np.ndarray) -> Tensor:
     bits = torch.from_numpy(np.unpackbits(np.asarray(buttons, dtype=np.uint8)[:, None], axis=1)).bool()
     rows = (bits[:, :, None] & _PAD).any(dim=1).to(torch.uint8) * 255
     drawn = frames.clone()
-    drawn[:, :_SCORE_ROWS] = 0
-    drawn[:, :_SCORE_ROWS, 2:82] = rows.unsqueeze(1).to(drawn.device)
+    drawn[:, :SCORE_ROWS] = 0
+    drawn[:, :SCORE_ROWS, 2:82] = rows.unsqueeze(1).to(drawn.device)
     return drawn
 
 

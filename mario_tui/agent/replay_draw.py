@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mario_tui.agent.loss import Transitions
+from mario_tui.agent.shift import shifted
 from mario_tui.grey_frames import FRAME_SHAPE
 
 OWN, DEMONSTRATED = 0, 1
@@ -60,27 +61,37 @@ class Draw:
         """The same with frames that lie behind so many rows of another replay buffer."""
         return replace(self, frames=self.frames + np.int32(rows))
 
-    def to(self, device: torch.device) -> Tensor:
-        """What `unpacked` takes, of each batch: (N, B x (2 depth + 4)) int32 on the device, which is not waited for."""
-        columns = (self.frames, self.a_tm1, *(one.view(np.int32) for one in (self.r_t, self.discount_t, self.weight)))
+    def to(self, device: torch.device, offsets: np.ndarray | None = None) -> Tensor:
+        """What `unpacked` takes, of each batch: (N, B x (2 depth + 4)) int32 on the device, which is not waited for.
+
+        With offsets, (N, 2, B, 2) int32, by which s_tm1 and s_t are to be shifted: (N, B x (2 depth + 8)).
+        """
+        numbers = (one.view(np.int32) for one in (self.r_t, self.discount_t, self.weight))
+        columns = (self.frames, self.a_tm1, *numbers, *([] if offsets is None else [offsets]))
         packed = torch.from_numpy(np.concatenate([one.reshape(len(self), -1) for one in columns], axis=1))
         # pinned memory is used again only when what was copied from it has arrived: PyTorch sees to that
         return packed.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else packed.to(device)
 
 
-def unpacked(packed: Tensor, depth: int, frames: Tensor, shown: Tensor | None = None) -> Transitions:
+def unpacked(
+    packed: Tensor, depth: int, frames: Tensor, shown: Tensor | None = None, still: int | None = None
+) -> Transitions:
     """The transitions of a batch; waits for nothing, so that a CUDA graph can hold it.
 
     Args:
-        packed: (B x (2 depth + 4),) int32, a row of `Draw.to`.
+        packed: (B x (2 depth + 4),) int32, a row of `Draw.to`, or with offsets (B x (2 depth + 8),).
         depth: frames in an observation.
         frames: (rows, 84, 84) uint8, the frames of the replay buffer.
         shown: those of the demonstrations, whose rows are counted on from there.
+        still: the rows at the top of observations that the offsets leave as they are; None if there are no offsets.
     """
-    size = len(packed) // (2 * depth + 4)
-    rows, a_tm1, *numbers = packed.split((2 * depth * size, size, size, size, size))
-    gathered = _gathered(rows, frames, shown)
-    s_tm1, s_t = gathered.view(2, size, depth, *FRAME_SHAPE)
+    more = 0 if still is None else 4
+    size = len(packed) // (2 * depth + 4 + more)
+    rows, a_tm1, *numbers, offsets = packed.split((2 * depth * size, size, size, size, size, more * size))
+    observations = _gathered(rows, frames, shown).view(2 * size, depth, *FRAME_SHAPE)
+    if still is not None:
+        observations = shifted(observations, offsets.view(-1, 2), still)
+    s_tm1, s_t = observations.view(2, size, depth, *FRAME_SHAPE)
     r_t, discount_t, weight = (one.view(torch.float32) for one in numbers)
     return Transitions(s_tm1, a_tm1.long(), r_t, discount_t, s_t, weight)
 

@@ -149,6 +149,8 @@ def test_a_device_that_is_lost_while_recording_is_an_error() -> None:
         {"action_gap": 0.5, "centered": True},
         {"frame_stack": 1},
         {"value_bins": 51, "layer_norm": True},
+        {"munchausen": 0.9},
+        {"shift": 4},
     ],
     ids=str,
 )
@@ -206,7 +208,15 @@ def test_earlier_results_stay_when_a_recording_writes_over_its_own() -> None:
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-@pytest.mark.parametrize("changes", [{}, {"network": "nature", "precision": "bfloat16"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"network": "nature", "precision": "bfloat16"},
+        {"value_bins": 51, "layer_norm": True, "munchausen": 0.9, "shift": 4, "show_buttons": True},
+    ],
+    ids=str,
+)
 def test_nothing_in_a_tick_but_acting_waits_for_the_device(
     recorded: bool, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

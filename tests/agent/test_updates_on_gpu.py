@@ -33,7 +33,14 @@ def agent(recorded: bool = True, **changes: Any) -> Mario:
 @pytest.mark.parametrize("network", ["nature", "small"])
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"dueling": True}, {"action_gap": 0.5}, {"frame_stack": 1}, {"value_bins": 51, "layer_norm": True}],
+    [
+        {},
+        {"dueling": True},
+        {"action_gap": 0.5},
+        {"frame_stack": 1},
+        {"value_bins": 51, "layer_norm": True},
+        {"munchausen": 0.9, "shift": 4},
+    ],
     ids=str,
 )
 def test_recorded_updates_equal_plain_ones(precision: str, network: str, changes: dict[str, Any]) -> None:

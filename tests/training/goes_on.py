@@ -92,6 +92,8 @@ CHOICES: dict[str, list[Any]] = {
     "batch_size_schedule": ["", "0:8 150:12"],
     "priority_correction_schedule": ["", "0:0.4 200:1"],
     "adam_epsilon": [1e-8, 1e-5],
+    "munchausen": [0.0, 0.9],
+    "shift": [0, 4],
 }
 
 
