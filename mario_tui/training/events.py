@@ -300,7 +300,10 @@ class Finished(Event):
         )
 
     def as_json(self) -> dict[str, Any]:
-        return {"event": "finished", **asdict(self), "checkpoint": str(self.checkpoint)}
+        values = {**asdict(self), "checkpoint": str(self.checkpoint)}
+        if self.robust is None:
+            del values["robust"]
+        return {"event": "finished", **values}
 
 
 class Observer:

@@ -395,6 +395,18 @@ async def test_q_can_be_taken_back(key: str) -> None:
         assert world.session.calls == ["start"]
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)])
+async def test_what_games_measured_has_a_line_of_its_own_where_there_is_something(size: tuple[int, int]) -> None:
+    text = "greedy game: x 3161 clear, best 3161; robust game: 61 of 100 (51-70 %)"
+    world = World()
+    async with live(world, size) as (app, pilot):
+        measured = app.screen.query_one("#measured", Static)
+        assert not measured.display
+        world.session.snapshot = running(measured=text)
+        await until(pilot, lambda: measured.display and measured.size.height == 2)
+        assert str(measured.content) == text
+
+
 async def test_numbers_game_and_curves_follow_the_snapshot() -> None:
     world = World()
     async with live(world) as (app, pilot):

@@ -269,6 +269,7 @@ class TrainScreen(MarioScreen):
                 self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot, self._knob))
                 self._update("#remark", remark_of(snapshot))
                 self._update("#measured", Content.styled(snapshot.measured, "$secondary"))
+                self.query_one("#measured").display = bool(snapshot.measured)
                 silent = self.app.session.silent_seconds if self.app.session is not None else 0.0
                 self._update("#warnings", warnings_of(snapshot, silent))
                 if mode == "ended":
