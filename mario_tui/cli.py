@@ -122,6 +122,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     audit.add_argument("--threads", type=int, metavar="N", help="episodes at a time (default: one for each core)")
     _add_json(audit)
 
+    exam = add("exam", "say in how many decisive states a checkpoint chooses an action that is safe", "exam.exam")
+    _add_checkpoint(exam)
+    exam.add_argument("exam", metavar="FILE", help="the states, as benchmarks/make_exam.py writes them")
+    _add_json(exam)
+
     record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "record.record")
     record.add_argument(
         "checkpoint",

@@ -40,6 +40,17 @@ class LabelledStates:
     x: NDArray[np.int_]
     played: int
 
+    @classmethod
+    def joined(cls, parts: Sequence[LabelledStates]) -> LabelledStates:
+        """All states of several, in their order."""
+        return cls(
+            np.concatenate([part.frames for part in parts]),
+            np.concatenate([part.pressed for part in parts]),
+            np.concatenate([part.safe for part in parts]),
+            np.concatenate([part.x for part in parts]),
+            sum(part.played for part in parts),
+        )
+
 
 def label_stretch(
     emulator: Emulator,
