@@ -30,6 +30,7 @@ def main() -> int:
         seed = load_toml(folder / "config.toml")["seed"]
         colour = f"C{number}"
         episodes, evaluations = table(folder / "metrics.csv"), table(folder / "evaluations.csv")
+        episodes = [row for row in episodes if row.get("kind", "training") == "training"]
         if len(episodes) < WINDOW:
             print(f"{folder}: fewer than {WINDOW} episodes", file=sys.stderr)
             return 2
