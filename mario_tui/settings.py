@@ -98,6 +98,46 @@ class GameSettings(BaseModel):
         ge=0,
         le=2,
     )
+    practice_games: int = _field(
+        0,
+        "so many of the games practise: their episodes may begin where others failed or went on to a clear",
+        group="Game",
+        unit="games",
+        ge=0,
+        le=MOST_ENVS,
+    )
+    practice_share: float = _field(
+        0.5,
+        "share of the episodes of these games that are practice; the others begin at the start of the stage",
+        group="Game",
+        ge=0,
+        le=1,
+    )
+    practice_from: Literal["deaths", "clears", "both"] = _field(
+        "deaths", "practice before deaths and stalls, or anywhere on the way of a clear", group="Game"
+    )
+    practice_nearest: int = _field(
+        8, "practice begins at least so many steps before a death", group="Game", unit="steps", ge=1, le=1000
+    )
+    practice_farthest: int = _field(
+        40, "practice begins at most so many steps before a death", group="Game", unit="steps", ge=1, le=1000
+    )
+    practice_length: int = _field(
+        80,
+        "end an episode of practice after so many steps, or 40 after where the other one failed",
+        group="Game",
+        unit="steps",
+        ge=1,
+        le=100_000,
+    )
+    practice_places: int = _field(
+        200,
+        "practice begins at one of the last so many places that are known in a group of games",
+        group="Game",
+        unit="places",
+        ge=1,
+        le=10_000,
+    )
     show_buttons: bool = _field(
         False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )

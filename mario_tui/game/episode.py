@@ -19,7 +19,7 @@ class EndReason(str, Enum):
     DEATH = "death"
     CLEAR = "clear"
     STALL = "stall"  # no new ground for `stall_steps` steps
-    TIME = "time"  # the game's clock ran out, or `max_steps` were played
+    TIME = "time"  # the game's clock ran out, or `max_steps` were played, or the episode was cut (`cut_after`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Episode:
         self.max_x = self.emulator.x_position
         self.end: EndReason | None = None
         self.buttons: list[int] = []
-        self._steps_at_max_x = 0
+        self._steps_at_max_x = self._cut_at = 0
         self._saved: tuple[Any, ...] | None = None
 
     def save_state(self) -> None:
@@ -136,6 +136,11 @@ class Episode:
         self.steps, self.frames, self.total_reward = snapshot.steps, snapshot.frames, snapshot.total_reward
         self.max_x, self.end, self._steps_at_max_x = snapshot.max_x, snapshot.end, snapshot.steps_at_max_x
         self.buttons = list(snapshot.buttons)
+        self._cut_at = 0
+
+    def cut_after(self, steps: int) -> None:
+        """Cuts the episode after so many steps from now on, which also have the full `stall_steps` to get farther."""
+        self._cut_at, self._steps_at_max_x = self.steps + steps, self.steps
 
     def step(self, buttons: int | Sequence[int], on_frame: Callable[[Emulator], None] | None = None) -> StepResult:
         """Plays `frame_skip` frames, or fewer until the game is over.
@@ -179,7 +184,7 @@ class Episode:
             return EndReason.DEATH if self.emulator.time > 0 else EndReason.TIME
         if self.stall_steps and self.steps - self._steps_at_max_x >= self.stall_steps:
             return EndReason.STALL
-        if self.max_steps and self.steps >= self.max_steps:
+        if (self.max_steps and self.steps >= self.max_steps) or (self._cut_at and self.steps >= self._cut_at):
             return EndReason.TIME
         return None
 

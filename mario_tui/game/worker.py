@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.emulator import SCREEN_SHAPE, open_emulator
 from mario_tui.game.episode import EndReason, Episode, StepResult
+from mario_tui.game.starts import Snapshots, Start, Trail
 from mario_tui.grey_frames import FRAME_SHAPE, grey_frame
 from mario_tui.system.processes import go_to_background
 
@@ -48,7 +49,10 @@ RESULT = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The games that one worker plays: those numbered `first_env` to `last_env - 1` of `envs`."""
+    """The games that one worker plays: those numbered `first_env` to `last_env - 1` of `envs`.
+
+    `snapshots`: how many it keeps of places that episodes may begin at.
+    """
 
     stage: str
     envs: int
@@ -57,6 +61,7 @@ class Task:
     frame_skip: int
     stall_steps: int
     max_steps: int
+    snapshots: int = 0
 
 
 class SharedGames:
@@ -105,16 +110,17 @@ Command = tuple[str, Any]
 
 
 class Game:
-    """One game: its episode, and its places in the shared memory."""
+    """One game: its episode, and its places in the shared memory; the snapshots are those of its process."""
 
-    def __init__(self, task: Task, shared: SharedGames, env: int) -> None:
+    def __init__(self, task: Task, shared: SharedGames, env: int, snapshots: Snapshots) -> None:
         self._episode = Episode(
             open_emulator(task.stage),
             frame_skip=task.frame_skip,
             stall_steps=task.stall_steps,
             max_steps=task.max_steps,
         )
-        self._shared, self._env = shared, env
+        self._shared, self._env, self._snapshots = shared, env, snapshots
+        self._trail = Trail(self._episode) if task.snapshots and self._episode.emulator.has_snapshots() else None
         self._unseen = np.empty(SCREEN_SHAPE, np.uint8)  # the picture that becomes the observation alone
         self._began = time.perf_counter()
         self._publish(None)
@@ -127,23 +133,38 @@ class Game:
 
     def step(self, buttons: Sequence[int]) -> None:
         """Plays one step with these buttons, a byte for each of its frames."""
-        self._publish(self._episode.step(buttons))
+        self._publish(self._play(buttons))
 
-    def reset(self, noop_steps: int) -> None:
-        """Begins an episode with this many steps of no button."""
-        self._episode.reset(noop_steps)
+    def _play(self, buttons: Sequence[int]) -> StepResult:
+        result = self._episode.step(buttons)
+        if self._trail:
+            self._trail.add()
+        return result
+
+    def reset(self, starts: tuple[Start, Sequence[Start]]) -> None:
+        """Begins an episode, the first of these, and keeps snapshots of the others, where the one before passed."""
+        start, passed = starts
+        for one in passed:
+            step = len(one.log) // self._episode.frame_skip
+            if self._trail and (snapshot := self._trail.at(step)):
+                self._snapshots.keep(one, snapshot)
+        self._begin(start)
         self._publish(None)
 
-    def restore(self, episode: tuple[int, bytes]) -> None:
-        """Brings the game to where it was after that many steps of no button and then the frames of this log."""
-        noop_steps, button_log = episode
-        self.reset(noop_steps)
+    def _begin(self, start: Start) -> None:
+        self._snapshots.begin(self._episode, start)
+        if self._trail:
+            self._trail.begin()
+
+    def restore(self, episode: tuple[Start, bytes]) -> None:
+        """Brings the game to where it was after the frames of this log, in the episode that began so."""
+        start, button_log = episode
+        self._begin(start)
         result = None
         skip = self._episode.frame_skip
         for frame in range(0, len(button_log), skip):
-            result = self._episode.step(button_log[frame : frame + skip])
-        if result:
-            self._publish(result)
+            result = self._play(button_log[frame : frame + skip])
+        self._publish(result)
 
     def _publish(self, result: StepResult | None) -> None:
         episode, shared, env = self._episode, self._shared, self._env
@@ -172,7 +193,8 @@ def serve(commands: Connection, descriptor: int, task: Task) -> None:
     """
     try:
         shared = SharedGames(descriptor, task.envs)
-        games = [Game(task, shared, env) for env in range(task.first_env, task.last_env)]
+        snapshots = Snapshots(task.snapshots)
+        games = [Game(task, shared, env, snapshots) for env in range(task.first_env, task.last_env)]
         while True:
             commands.send("")
             for game, command in zip(games, commands.recv(), strict=True):

@@ -16,6 +16,8 @@ WINDOW = 100
 """Episodes over which means and clear rates are taken."""
 TRAINING = "training"
 """The kind of the episodes that means, clear rates and curves are of."""
+PRACTICE = "practice"
+"""The kind of those that began where another episode had been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class EpisodeRecord:
 
     `step` counts the training steps of all games at the episode's end, `length` the episode's own; `loss` and `q` are
     means over the updates made while it ran, 0 if there were none; `seconds` counts time trained, without pauses;
-    `kind` is that of its game, see game_roles.py: older files have none, as all was training then.
+    `kind` is that of its game, see game_roles.py, or `practice`: older files have none, as all was training then.
     """
 
     episode: int

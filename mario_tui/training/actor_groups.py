@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_tui.config import TrainingConfig
+from mario_tui.errors import InputError
+from mario_tui.game.practice import Practice
 from mario_tui.game.vector_env import VectorEnv
 from mario_tui.training.collector import (
     Experiences,
@@ -28,6 +30,9 @@ from mario_tui.training.collector import (
     open_local_games,
     processes,
 )
+
+_PRACTICE_STREAM = 1
+"""Sets the randomness of practice apart from that of the games."""
 
 
 class ActorGroups:
@@ -56,7 +61,11 @@ class ActorGroups:
             noise = ()  # the settings say it all
         self._collectors = [
             LocalCollector(
-                group_config(config, group, groups), device, open_games=open_games, noise=noise[group::groups]
+                group_config(config, group, groups),
+                device,
+                open_games=open_games,
+                noise=noise[group::groups],
+                practice=practice_of(config, group, groups),
             )
             for group in range(groups)
         ]
@@ -181,6 +190,40 @@ class ActorGroups:
     def close(self) -> None:
         for one in self._collectors:
             one.close()
+
+
+def practice_of(config: TrainingConfig, group: int, groups: int) -> Practice | None:
+    """The practice of one group of games, whose own games' places it is at; None without one.
+
+    The games that practise are the last ones that train. Raises InputError for settings that cannot be.
+    """
+    training = config.envs - config.measuring_games
+    if config.practice_games > training:
+        raise InputError(
+            f"practice_games = {config.practice_games} are more than the games that train: give at most {training}"
+        )
+    games = range(training - config.practice_games, training)
+    if config.practice_nearest > config.practice_farthest:
+        raise InputError(
+            f"practice_nearest = {config.practice_nearest} is farther than practice_farthest = "
+            f"{config.practice_farthest}: give a smaller one"
+        )
+    own = [game // groups for game in games if game % groups == group]
+    if not own:
+        return None
+    return Practice(
+        own,
+        source=config.practice_from,
+        share=config.practice_share,
+        most=config.practice_places,
+        nearest=config.practice_nearest,
+        farthest=config.practice_farthest,
+        length=config.practice_length,
+        lead_in=config.frame_stack - 1,
+        frame_skip=config.frame_skip,
+        stall_steps=config.stall_steps,
+        seed=int(np.random.SeedSequence([config.seed, group, _PRACTICE_STREAM]).generate_state(1)[0]),
+    )
 
 
 def group_config(config: TrainingConfig, group: int, groups: int) -> TrainingConfig:

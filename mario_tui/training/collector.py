@@ -17,6 +17,7 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, EmulatorError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
+from mario_tui.game.practice import Practice
 from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.game_roles import game_roles
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY
@@ -37,6 +38,7 @@ class Experiences:
         reward: (E,) float32, with the clear bonus.
         terminated: (E,) bool, the next state is terminal.
         first, last: (E,) bool, `frame` is the first, or the last, of its episode; after a last one there is no action.
+            Those that lead in to an episode of practice are last ones, too: they are there for the stacks alone.
         explored: (E,) bool, the action was exploratory, as far as that is known, see `Mario.act`.
     """
 
@@ -61,12 +63,13 @@ class Experiences:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEnd:
-    """How the episode of game `env` ended; `log` replays it."""
+    """How the episode of game `env` ended; `log` replays it. One of `practice` began where another one had been."""
 
     env: int
     end: EndReason
     max_x: int
     log: ActionLog | None
+    practice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,8 @@ class Collector(Protocol):
         """Restores `state_dict` and `observations`, the games at the next `start`; raises ValueError for others."""
 
     def begin_anew(self, games: Any) -> None:
-        """Goes on with the random state of a `state_dict`, perhaps of another number of games, and new episodes."""
+        """Goes on with the random state and the places of practice of a `state_dict`, perhaps of another number of
+        games, and new episodes."""
 
     def close(self) -> None:
         """Ends the games; closing again does nothing."""
@@ -192,6 +196,7 @@ def open_local_games(config: TrainingConfig) -> VectorEnv:
         sticky=config.sticky,
         noops=config.noops,
         seed=config.seed,
+        snapshots=config.practice_places if config.practice_games else 0,
         open_worker=None if config.actors == "local" else ray_workers(config.actors),
     )
 
@@ -219,6 +224,7 @@ class LocalCollector:
         device: where observations are kept.
         open_games: starts the games.
         noise: of each game, if it is not that of the settings.
+        practice: where their episodes begin; None for the start of the stage.
 
     Attributes:
         games: None before `open`.
@@ -232,8 +238,10 @@ class LocalCollector:
         *,
         open_games: Callable[[TrainingConfig], VectorEnv] = open_local_games,
         noise: Sequence[Noise] = (),
+        practice: Practice | None = None,
     ) -> None:
-        self._config, self._device, self._open, self._noise = config, device, open_games, noise
+        self._config, self._device, self._open = config, device, open_games
+        self._noise, self._practice = noise, practice
         self._buttons = np.array(ACTION_SETS[config.action_set], dtype=np.uint8)
         self.games: VectorEnv | None = None
         self.stacks = FrameStacks(config.envs, config.frame_stack, device)
@@ -262,6 +270,8 @@ class LocalCollector:
         self.games = self._open(self._config)
         if self._noise:
             self.games.set_noise([one.sticky for one in self._noise], [one.noops for one in self._noise])
+        if self._practice:
+            self.games.set_practice(self._practice)
 
     def start(self) -> None:
         """Waits until the games stand where they begin; raises EmulatorError or CheckpointError."""
@@ -279,7 +289,7 @@ class LocalCollector:
                 return
         if self._saved_games is None or not self._saved_stacks:
             self._push_frames(games.observations, observed.buttons, observed.first)
-        self._first, self._last = observed.first, observed.last
+        self._first, self._last = observed.first, observed.last | observed.lead_in
 
     def begin(self, actions: NDArray[np.int64], explored: NDArray[np.bool_] | None = None) -> None:
         """Begins a step with these actions, (E,), and returns at once; see `Collector.begin`."""
@@ -325,7 +335,7 @@ class LocalCollector:
         last = self._last | lost
         stepped = ~last
         finite = np.isfinite(observed.reward)
-        score = np.where(finite, observed.reward, np.float32(0))
+        score = np.where(finite & stepped, observed.reward, np.float32(0))
         cleared = np.array([end is EndReason.CLEAR for end in observed.end]) & stepped
         experiences = Experiences(
             frame=self.observations[:, -1],
@@ -336,13 +346,14 @@ class LocalCollector:
             last=last,
             explored=self._explored,
         )
-        self._first, self._last = observed.first, observed.last
+        self._first, self._last = observed.first, observed.last | observed.lead_in
         self._push_frames(games.observations, observed.buttons, observed.first)
         ended = []
         for env in np.flatnonzero(observed.last).tolist():
             end = observed.end[env]
             assert end is not None
-            ended.append(EpisodeEnd(env, end, int(observed.max_x[env]), games.action_log(env)))
+            practice = bool(observed.practice[env])
+            ended.append(EpisodeEnd(env, end, int(observed.max_x[env]), games.action_log(env), practice))
         mark("preprocess")
         return Tick(
             games=np.arange(len(score)),
@@ -411,10 +422,11 @@ class LocalCollector:
                 raise ValueError("the step under way has actions that are not there")
 
     def begin_anew(self, games: Mapping[str, Any] | None) -> None:
-        """Goes on with the random state of a `state_dict`, and new episodes."""
+        """Goes on with the random state and the places of practice of a `state_dict`, and new episodes."""
         if games is not None:
             no_buttons: list[list[int]] = [[] for _ in range(self._config.envs)]
-            self._saved_games = {"frame_logs": no_buttons, **{k: v for k, v in games.items() if k == "rng"}}
+            kept = {name: games[name] for name in ("rng", "practice") if name in games}
+            self._saved_games = {"frame_logs": no_buttons, **kept}
 
     def close(self) -> None:
         """Ends the games; closing again does nothing."""

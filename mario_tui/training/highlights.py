@@ -17,7 +17,7 @@ from mario_tui.errors import RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.play.evaluation import merit
 from mario_tui.printable import printable
-from mario_tui.store.history import EpisodeRecord
+from mario_tui.store.history import PRACTICE, EpisodeRecord
 from mario_tui.system.files import Reservation
 from mario_tui.training.events import (
     EpisodeEnded,
@@ -113,7 +113,7 @@ class Highlights(Observer):
         match event:
             case Started():
                 self._start()
-            case EpisodeEnded(record, log) if log is not None:
+            case EpisodeEnded(record, log) if log is not None and record.kind != PRACTICE:
                 self._consider(log, cleared=record.end == "clear", length=record.length, max_x=record.max_x)
             case Evaluated(_, evaluation):
                 for result in evaluation.per_episode:

@@ -17,6 +17,7 @@ from mario_tui.errors import TrainingError
 from mario_tui.printable import printable
 from mario_tui.store.history import (
     LEARNED,
+    PRACTICE,
     TRAINING,
     WINDOW,
     EpisodeRecord,
@@ -113,6 +114,8 @@ class MetricLogger:
 
     def _count(self, record: EpisodeRecord) -> None:
         self.episode = record.episode + 1
+        if record.kind == PRACTICE:
+            return
         if record.kind != TRAINING:
             self.measured = self.measured.after(record)
             return

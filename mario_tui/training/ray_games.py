@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mario_tui import __version__
 from mario_tui.errors import EmulatorError, MarioTuiError
+from mario_tui.game.starts import Snapshots
 from mario_tui.game.worker import Command, Game, SharedGames, Task
 from mario_tui.game.worker_handle import OpenWorker, Patience
 from mario_tui.store.untrusted import one_line_error
@@ -57,7 +58,8 @@ class NodeGames:
         self._shared = SharedGames(memory, task.envs)
         os.close(memory)
         self._shared.shown[:] = True
-        self._games = [Game(task, self._shared, env) for env in range(task.envs)]
+        snapshots = Snapshots(task.snapshots)
+        self._games = [Game(task, self._shared, env, snapshots) for env in range(task.envs)]
         return Place(__version__, socket.gethostname()), self._answer(shown)
 
     def run(self, commands: Sequence[Command], shown: Sequence[int]) -> Answer:

@@ -25,6 +25,7 @@ from mario_tui.game.stages import stage_warning
 from mario_tui.game_roles import game_roles
 from mario_tui.settings import MOST_ENVS
 from mario_tui.store import checkpoint, lookup, named, rescue
+from mario_tui.store.history import PRACTICE
 from mario_tui.store.manifest import Manifest, check_made_for
 from mario_tui.store.untrusted import one_line_error
 from mario_tui.training import ray_cluster, state_files
@@ -259,7 +260,8 @@ def _add_notes_and_observers(trainer: Trainer, factories: Factories) -> None:
     if config.tensorboard:
         trainer.observers.append(TensorBoardLog(trainer.run_dir, trainer.logger.recent))
     if config.record:
-        logger, earlier = trainer.logger, trainer.logger.episodes()
+        logger = trainer.logger
+        earlier = [one for one in logger.episodes() if one.kind != PRACTICE]
         trainer.observers.append(
             factories.highlights(
                 trainer.run_dir,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
-from mario_tui.store.history import TRAINING
+from mario_tui.store.history import PRACTICE, TRAINING
 from mario_tui.training import events
 from mario_tui.training.control import Rate, TrainingControl
 from mario_tui.training.events import Event, Finished
@@ -211,7 +211,7 @@ class TrainingSession:
             case events.EpisodeEnded(record):
                 if record.kind == TRAINING:
                     self._camera.last_episode = record
-                if record.cleared and record.kind != "robust":
+                if record.cleared and record.kind not in ("robust", PRACTICE):
                     self._notices.append(Notice("cleared", f"episode {record.episode:,} cleared {record.stage}"))
                 return
             case events.Saved(path):

@@ -13,7 +13,7 @@ import numpy as np
 
 from mario_tui.agent.mario import Mario
 from mario_tui.errors import EmulatorError
-from mario_tui.store.history import TRAINING
+from mario_tui.store.history import PRACTICE, TRAINING
 from mario_tui.training.collector import Collector, EpisodeEnd, Experiences, Tick
 from mario_tui.training.events import EpisodeEnded, Event, Measurement, Restarted
 from mario_tui.training.health import BAD_REWARD, BAD_UPDATE, Health
@@ -137,7 +137,7 @@ class Ticks:
         for end in step.ended[counted:]:  # ended at the same time as the last one asked for
             logger.forget_episode(end.env)
         ended = [self._end_episode(end) for end in step.ended[:counted]]
-        if any(one.record.kind != TRAINING for one in ended):
+        if any(one.record.kind not in (TRAINING, PRACTICE) for one in ended):
             events.insert(0, Measurement(agent.curr_step, logger.measured))
         return [*ended, *events]
 
@@ -150,7 +150,7 @@ class Ticks:
             max_x=ended.max_x,
             end=ended.end.value,
             seconds=self._clock.total,
-            kind=agent.measuring.kind(ended.env),
+            kind=PRACTICE if ended.practice else agent.measuring.kind(ended.env),
         )
         if record.episode % agent.config.log_every == 0:
             logger.log_means(step=agent.curr_step, epsilon=agent.exploration_rate)

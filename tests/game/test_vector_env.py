@@ -21,6 +21,7 @@ import pytest
 from mario_tui.errors import EmulatorError, InputError
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
+from mario_tui.game.starts import Start
 from mario_tui.game.vector_env import RESTARTS, VectorEnv, VectorStep
 from mario_tui.game.worker import Command, SharedGames, Task, serve
 from mario_tui.grey_frames import grey_frame
@@ -47,7 +48,7 @@ def buttons_of_steps() -> np.ndarray:
 
 def seen(vector_env: VectorEnv, step: VectorStep, env: int) -> dict[str, Any]:
     """All that a vector_env shows of one game, as plain values."""
-    names = set(VectorStep.__dataclass_fields__) - {"emulating_seconds", "dropped", "problem"}
+    names = set(VectorStep.__dataclass_fields__) - {"emulating_seconds", "dropped", "problem", "lead_in", "practice"}
     shown = {name: getattr(step, name)[env] for name in names}
     shown = {name: value.item() if isinstance(value, np.generic) else value for name, value in shown.items()}
     frame, observation = vector_env.frames[env], vector_env.observations[env]
@@ -595,12 +596,16 @@ def test_a_worker_plays_its_share_of_the_games() -> None:
         assert not shared.frames[0].any()
         assert np.array_equal(shared.frames[1], shared.frames[2])
         step: Command = ("step", [130] * 4)
-        for command, last, first in ((step, False, False), (step, True, False), (("reset", 0), False, True)):
+        for command, last, first in (
+            (step, False, False),
+            (step, True, False),
+            (("reset", (Start(), ())), False, True),
+        ):
             assert run(pipe, command, command) == ""
             for field, value in (("last", last), ("first", first)):
                 assert shared.results[field].tolist() == [False, value, value], field
         start = shared.frames[1].copy()
-        assert run(pipe, ("restore", (0, b"\x82" * 4)), ("restore", (0, b""))) == ""
+        assert run(pipe, ("restore", (Start(), b"\x82" * 4)), ("restore", (Start(), b""))) == ""
         assert shared.results["first"].tolist() == [False, False, True]
         assert not np.array_equal(shared.frames[1], start)
         assert np.array_equal(shared.frames[2], start)
@@ -608,20 +613,20 @@ def test_a_worker_plays_its_share_of_the_games() -> None:
 
 def test_a_worker_begins_an_episode_with_steps_of_no_button() -> None:
     with worker_in_a_thread(Task("1-1", 2, 0, 2, 4, 0, 0)) as (pipe, shared):
-        assert run(pipe, ("reset", 15), ("reset", 0)) == ""
+        assert run(pipe, ("reset", (Start(15), ())), ("reset", (Start(), ()))) == ""
         assert shared.results["first"].tolist() == [True, True]
         began_late = shared.frames[0].copy()
         assert not np.array_equal(shared.frames[1], began_late), "the clock is not the same"
         for _ in range(15):
             assert run(pipe, ("step", [0] * 4), ("step", [0] * 4)) == ""
         assert np.array_equal(shared.frames[1], began_late)
-        assert run(pipe, ("restore", (15, b"")), ("restore", (0, b""))) == ""
+        assert run(pipe, ("restore", (Start(15), b"")), ("restore", (Start(), b""))) == ""
         assert np.array_equal(shared.frames[0], began_late)
 
 
 def test_no_button_until_after_an_episodes_end_begins_another() -> None:
     with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 2)) as (pipe, shared):
-        assert run(pipe, ("reset", 3)) == ""
+        assert run(pipe, ("reset", (Start(3), ()))) == ""
         assert (shared.results["end"][0], shared.results["last"][0], shared.results["first"][0]) == (0, False, True)
         assert run(pipe, ("step", [0] * 4)) == ""
         assert shared.results["last"][0], "two steps to an episode: one of them was the third without a button"
@@ -629,7 +634,7 @@ def test_no_button_until_after_an_episodes_end_begins_another() -> None:
 
 def test_a_worker_says_what_went_wrong() -> None:
     with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 2)) as (pipe, _):
-        assert run(pipe, ("restore", (0, bytes(12)))) == "the episode is over: reset it before the next step"
+        assert run(pipe, ("restore", (Start(), bytes(12)))) == "the episode is over: reset it before the next step"
     with worker_in_a_thread(Task("1-1", 1, 0, 1, 4, 0, 0)) as (pipe, _):
         assert run(pipe, ("dance", 0)) == "KeyError: 'dance'"
 

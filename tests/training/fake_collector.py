@@ -67,6 +67,8 @@ class FakeVectorEnv:
             terminated=self._ended.copy(),
             last=self._ended.copy(),
             first=first.copy(),
+            lead_in=np.zeros_like(first),
+            practice=np.zeros_like(first),
             end=[EndReason.DEATH if ended else None for ended in self._ended],
             buttons=held,
             max_x=40 + 3 * self._steps,

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from mario_tui import paths
-from mario_tui.presets import preset
+from mario_tui.presets import PRESETS, preset
 from mario_tui.training.events import Stepped
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
@@ -41,6 +41,18 @@ SMALL["measured"] = {
     "noisy_share": 0.5,
     "sticky": 0.1,
     "noops": 8,
+}
+
+SMALL["practised"] = {
+    **SMALL["fast"],
+    "stage": "5-1",
+    "envs": 2,
+    "max_episode_steps": 0,
+    "practice_games": 2,
+    "practice_share": 0.8,
+    "practice_nearest": 1,
+    "practice_farthest": 8,
+    "practice_length": 5,
 }
 
 MORE: dict[str, dict[str, Any]] = {
@@ -126,7 +138,7 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
         settings = {"threads": 1, "device": "cpu", "save_every": 0, "record": False, **SMALL[base]}
         if others:
             settings.update(some_settings(int(others)) if others.isdigit() else MORE[others])
-        start = preset("fast" if base == "measured" else base)
+        start = preset(base if base in PRESETS else "fast")
         trainer = open_trainer(start.replace(steps=320, **settings), run="whole")
     actions: dict[str, list[int]] = {}
     act = trainer.agent.act
