@@ -308,6 +308,36 @@ class AgentSettings(BaseModel):
         ge=0,
         le=1,
     )
+    corrections: float = _field(
+        0.0,
+        "states before deaths that another action avoids, labelled by search, beside each batch: their share of its "
+        "size (0: none; needs Python 3.13)",
+        group="Agent",
+        ge=0,
+        le=4,
+    )
+    corrections_weight: float = _field(
+        1.0, "weight of the margin loss on the labelled states of corrections", group="Agent", ge=0, le=1000
+    )
+    corrections_from: int = _field(
+        0, "step from which deaths are labelled for corrections", group="Agent", unit="steps", ge=0, le=10**12
+    )
+    corrections_every: int = _field(
+        2_000,
+        "steps between two deaths that are labelled for corrections; each takes a core some seconds",
+        group="Agent",
+        unit="steps",
+        ge=100,
+        le=10**9,
+    )
+    corrections_size: int = _field(
+        20_000,
+        "labelled states that are kept for corrections, the newest; each takes some 28 KB of memory",
+        group="Agent",
+        unit="states",
+        ge=1,
+        le=10_000_000,
+    )
     burn_in: int = _field(
         10_000,
         "steps before the first update (learning starts)",

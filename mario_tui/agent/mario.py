@@ -19,6 +19,7 @@ from mario_tui.agent import loss
 from mario_tui.agent.cuda_graph import CudaGraphs, GraphedUpdate, Recorder
 from mario_tui.agent.demo_replay import Demonstrations
 from mario_tui.agent.exploration import ExponentialDecay, HeldActions, LinearDecay, exponents_by_role
+from mario_tui.agent.labelled_states import LabelledStates, margin_loss
 from mario_tui.agent.measuring import MeasuringGames
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.optimizer import NetworkOptimizer
@@ -26,6 +27,7 @@ from mario_tui.agent.preprocess import SCORE_ROWS
 from mario_tui.agent.replay import Replay
 from mario_tui.agent.replay_draw import Draw, unpacked
 from mario_tui.agent.runtime import resolve_precision
+from mario_tui.agent.shift import shifted
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import TrainingError
@@ -65,6 +67,7 @@ class Mario:
     Attributes:
         measuring: the games of it that measure how it plays.
         notices: what the user should hear of, one line each; whoever tells it takes it away.
+        labelled: states that every update learns from besides its batch, with the setting `corrections`.
 
     `act`, `cache` and `learn` raise TrainingError if the device's memory is full; it can be saved then.
     """
@@ -114,6 +117,15 @@ class Mario:
             seed=int(seeds[1]),
         )
         self.demonstrations: Demonstrations | None = None  # a share of each batch comes from them
+        self.labelled: LabelledStates | None = None
+        if config.corrections:
+            self.labelled = LabelledStates(
+                config.corrections_size,
+                actions=self.spec.actions,
+                depth=config.frame_stack,
+                device=self.device,
+                seed=int(seeds[1]),
+            )
         self.exploration: ExponentialDecay | LinearDecay
         if config.exploration_steps:
             self.exploration = LinearDecay(
@@ -183,6 +195,10 @@ class Mario:
             return max(schedule.points[-1][0] - self.curr_step, 0)
         return self.exploration.steps_to_minimum()
 
+    def epsilon_of(self, game: int) -> float:
+        """Epsilon of a game."""
+        return float(self.exploration_rate ** self._exponents[game])
+
     def count_steps(self, steps: int) -> None:
         """Counts steps that were taken: epsilon falls with each."""
         self.exploration.advance(steps)
@@ -244,7 +260,9 @@ class Mario:
         """
         self._follow_schedules()
         draw = self.recall(count)
-        batches = draw.to(self.device, self._shifts(draw))
+        batches = draw.to(self.device, self._shifts(len(draw), 2, draw.index.shape[1]))
+        if self.labelled is not None:
+            batches = torch.cat((batches, self._draw_labelled(self.labelled, count)), dim=1)
         mark("sample")
         updates, td_errors = [], []
         for batch in batches:
@@ -271,21 +289,47 @@ class Mario:
             if config.priority_correction_schedule and replay.priorities:
                 replay.priorities.beta = config.at("priority_correction", step)
 
-    def _shifts(self, draw: Draw) -> np.ndarray | None:
-        """By how much s_tm1 and s_t of each transition are shifted, (N, 2, B, 2) int32 pixels; None if they are not."""
+    def _shifts(self, *shape: int) -> np.ndarray | None:
+        """By how much so many observations are shifted, (*shape, 2) int32 pixels; None if they are not."""
         if not (most := self.config.shift):
             return None
-        shape = (len(draw), 2, draw.index.shape[1], 2)
-        return self._rng.integers(-most, most, size=shape, dtype=np.int32, endpoint=True)
+        return self._rng.integers(-most, most, size=(*shape, 2), dtype=np.int32, endpoint=True)
+
+    def _draw_labelled(self, labelled: LabelledStates, batches: int) -> Tensor:
+        """Rows of labelled states for so many batches, and perhaps their shifts: (N, K) or (N, 3 K) int32."""
+        rows = labelled.draw(batches, self._labelled_size)
+        offsets = self._shifts(*rows.shape)
+        if offsets is None:
+            return rows
+        return torch.cat((rows, torch.from_numpy(offsets.reshape(batches, -1)).to(self.device)), dim=1)
+
+    @property
+    def _labelled_size(self) -> int:
+        """K, labelled states in an update: one at least."""
+        return max(1, round(self.config.corrections * self.memory.batch_size))
 
     def _update(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """Learns from a row of `Draw.to`; waits for nothing, so that a CUDA graph can hold it."""
+        """Learns from a row of `Draw.to`, with one of `_draw_labelled` behind it if there are labelled states.
+
+        It waits for nothing, so that a CUDA graph can hold it.
+        """
         shown = self.demonstrations.frames if self.demonstrations is not None else None
         still = (SCORE_ROWS if self.spec.show_buttons else 0) if self.config.shift else None
-        loss, q, td_error = self.optimizer.update(
-            unpacked(batch, self.spec.frame_stack, self.memory.frames, shown, still)
-        )
+        besides = None
+        if self.labelled is not None and self.labelled.added:
+            columns = self._labelled_size * (1 if still is None else 3)
+            batch, rows = batch.split((len(batch) - columns, columns))
+            besides = self._correction(self.labelled, rows, still)
+        transitions = unpacked(batch, self.spec.frame_stack, self.memory.frames, shown, still)
+        loss, q, td_error = self.optimizer.update(transitions, besides)
         return loss, q.mean(), td_error.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0), self.optimizer.skipped
+
+    def _correction(self, labelled: LabelledStates, rows: Tensor, still: int | None) -> Callable[[MarioNet], Tensor]:
+        """The loss of labelled states, of a row of `_draw_labelled`, as a function of the network."""
+        states, safe = labelled.at(rows[: self._labelled_size])
+        if still is not None:
+            states = shifted(states, rows[self._labelled_size :].view(-1, 2), still)
+        return lambda net: self.config.corrections_weight * margin_loss(net, states, safe)
 
     def _start_update(self, batch: Tensor) -> tuple[Tensor, ...]:
         """`_update`, by a recording of it if there is one."""

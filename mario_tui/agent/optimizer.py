@@ -67,9 +67,14 @@ class NetworkOptimizer:
         """0-d bool on the device: whether the last update was skipped."""
         return self._skip > 0
 
-    def update(self, batch: Transitions) -> LossResult:
-        """One step on a batch; returns the loss, estimates and errors from before it, without gradients."""
+    def update(self, batch: Transitions, besides: Callable[[MarioNet], Tensor] | None = None) -> LossResult:
+        """One step on a batch; returns the loss, estimates and errors from before it, without gradients.
+
+        `besides` gives what else is part of the loss, 0-d float32.
+        """
         loss, q, td_error = self._loss(self.learning_net, batch)
+        if besides is not None:
+            loss = loss + besides(self.learning_net)
         self.learning_net.online.zero_grad()
         loss.backward()
         self._check_finite(loss)

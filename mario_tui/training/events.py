@@ -125,6 +125,31 @@ class Evaluated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected(Event):
+    """What came of the deaths that were labelled so far, see `corrector.CorrectionCount`.
+
+    `newest_states` and `newest_right` are of those since the last of these events.
+    """
+
+    step: int
+    deaths: int
+    avoidable: int
+    states: int
+    right: int
+    newest_states: int
+    newest_right: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.deaths:,} deaths labelled, {self.avoidable:,} avoidable, {self.states:,} states; of the newest "
+            f"{self.newest_states} the agent was right in {self.newest_right}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "corrected", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
 class Paused(Event):
     """Training paused. `reason`: why the trainer paused by itself, one line; "" if the user paused it."""
 

@@ -34,6 +34,7 @@ from mario_tui.training.autotune import with_games
 from mario_tui.training.checkpointing import Checkpointer
 from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
+from mario_tui.training.corrector import Corrector, open_corrector
 from mario_tui.training.demo_data import find_logs, play_again
 from mario_tui.training.device_watch import DeviceWatch
 from mario_tui.training.evaluator import Evaluator, open_evaluator
@@ -51,10 +52,11 @@ from mario_tui.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Factories:
-    """What makes the parts that reach outside: emulators, evaluations, videos. Other ones may take their places."""
+    """What makes the parts that reach outside: emulators, evaluations, labels, videos. Others may take their places."""
 
     collector: Callable[[TrainingConfig, torch.device], Collector] = ActorGroups
     evaluator: Callable[..., Evaluator] = open_evaluator
+    corrector: Callable[[TrainingConfig, Mario, MetricLogger], Corrector | None] = open_corrector
     highlights: Callable[..., Observer] = Highlights
 
 
@@ -245,6 +247,7 @@ def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingCont
         clock=clock,
         control=control,
         demonstrations=count,
+        corrector=factories.corrector(config, agent, logger),
     )
     if config.device == "auto" and agent.device.type == "cpu":
         trainer.resume_notes += [f"it trains on the CPU: {why}" for why in passed_over()]
@@ -293,6 +296,8 @@ def _load_state(trainer: Trainer, path: Path, manifest: Manifest) -> None:
         raise ValueError("its counters are out of range")
     trainer.clock.before = float(state["seconds"])
     trainer.evaluator.load_state_dict(state)
+    if trainer.corrector is not None and "corrections" in state:
+        trainer.corrector.load_state_dict(state["corrections"])
 
 
 def _add_resume_notes(trainer: Trainer, path: Path, manifest: Manifest) -> None:

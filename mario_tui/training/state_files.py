@@ -10,6 +10,8 @@ replay.frames          the frames: zlib over the difference to the same game's r
 measuring.safetensors  the frozen networks of games that measure, if there are any
 demonstrations.json    action logs of the games that it was shown, if there are any
 demonstrations.safetensors  their priorities and the random state of their sampling
+corrections.safetensors  labels of the labelled states, and the random state of their drawing
+corrections.frames     their frames, compressed as those of the replay
 """
 
 from __future__ import annotations
@@ -37,7 +39,13 @@ from mario_tui.store.manifest import Manifest
 from mario_tui.store.untrusted import read_json
 from mario_tui.training.demo_data import as_json, from_json
 
-REPLAY_PARTS = ("replay.safetensors", "replay.frames", "demonstrations.safetensors")
+REPLAY_PARTS = (
+    "replay.safetensors",
+    "replay.frames",
+    "demonstrations.safetensors",
+    "corrections.safetensors",
+    "corrections.frames",
+)
 _TICKS_AT_ONCE = 1024
 MAX_EPISODE_FRAMES = 100_000  # some four times what the game's clock allows
 MOST_NOOPS = 1000
@@ -79,6 +87,10 @@ def writers(
         if mario.demonstrations is not None:
             sampling = _copies(mario.demonstrations.state_dict())
             parts["demonstrations.safetensors"] = lambda path: save_tensors(sampling, path)
+        if mario.labelled is not None:
+            labels, labelled_frames = mario.labelled.snapshot()
+            parts["corrections.safetensors"] = lambda path: save_tensors(labels, path)
+            parts["corrections.frames"] = lambda path: _save_frames(labelled_frames, path)
     return parts
 
 
@@ -128,6 +140,10 @@ def read(folder: Path, mario: Mario, manifest: Manifest, *, envs: int) -> tuple[
         sampling = load_tensors(folder / "demonstrations.safetensors")
         if int(sampling["tick"]) == mario.demonstrations.tick:
             mario.demonstrations.load_state_dict(sampling)
+    if mario.labelled is not None and "corrections.frames" in manifest.parts:
+        labels, depth = load_tensors(folder / "corrections.safetensors"), mario.spec.frame_stack
+        count = len(labels["safe"])
+        mario.labelled.load_state_dict(labels, _load_frames(folder / "corrections.frames", count * depth, depth))
     return state, load_tensors(folder / "actors.safetensors")["stacks"]
 
 

@@ -19,6 +19,7 @@ from mario_tui.system import crash, guard
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
 from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
+from mario_tui.training.corrector import Corrector
 from mario_tui.training.demo_data import DemonstrationCount
 from mario_tui.training.evaluator import Evaluator
 from mario_tui.training.events import (
@@ -50,6 +51,7 @@ class Trainer:
         agent, collector, logger, checkpointer, evaluator, clock, control: the parts.
         observers: watch the training.
         demonstrations: what the agent is shown besides its own games.
+        corrector: labels its deaths, with the setting `corrections`.
 
     Attributes:
         resume_notes: what the user should know at the start, e.g. of the checkpoint that was resumed, one line each.
@@ -69,10 +71,11 @@ class Trainer:
         *,
         observers: Sequence[Observer] = (),
         demonstrations: DemonstrationCount | None = None,
+        corrector: Corrector | None = None,
     ) -> None:
         self.run_folder, self.agent, self.collector, self.logger = run, agent, collector, logger
         self.checkpointer, self.evaluator, self.clock, self.control = checkpointer, evaluator, clock, control
-        self.observers, self.demonstrations = list(observers), demonstrations
+        self.observers, self.demonstrations, self.corrector = list(observers), demonstrations, corrector
         self.resume_notes: list[str] = []
         self.health = Health()
         self.ticks = Ticks(agent, collector, logger, clock, self.health, lambda reason: pause_with_save(self, reason))
@@ -137,6 +140,7 @@ class Trainer:
                         continue
                 self.logger.begin()
                 events = self.ticks.tick()
+                events += self._correct(events)
                 yield from self._observed(events)
                 yield Stepped(self.step)
                 yield from self._observed(self._periodic([one for one in events if isinstance(one, EpisodeEnded)]))
@@ -179,6 +183,17 @@ class Trainer:
         yield Started(self.run_dir, self.step, self.demonstrations)
         for text in self.resume_notes:
             yield Warned(self.step, text)
+
+    def _correct(self, events: Iterable[Event]) -> list[Event]:
+        """Learns from the deaths among these events of a tick; it is part of the tick, whatever is saved next."""
+        if self.corrector is None:
+            return []
+        for event in events:
+            if isinstance(event, EpisodeEnded):
+                self.corrector.observe(event)
+        if not self.ticks.crossed(self.config.corrections_every):
+            return []
+        return list(self.corrector.take_turn(self.step))
 
     def _periodic(self, ended: Sequence[EpisodeEnded]) -> Iterator[Event]:
         """Evaluations and checkpoints that are due after the step just taken, in which these episodes ended."""
@@ -254,6 +269,8 @@ class Trainer:
         with contextlib.ExitStack() as ending:  # backwards: the lock is released last, whatever fails before
             for part in (self.run_folder, self.collector, self.checkpointer, self.evaluator, self.control):
                 ending.callback(part.close)
+            if self.corrector is not None:
+                ending.callback(self.corrector.close)
 
     def note(self, text: str) -> None:
         """Puts a line into the run's log."""
@@ -296,4 +313,5 @@ class Trainer:
             "seconds": self.clock.total,
             **self.evaluator.state_dict(),
             **({"demonstrations": self.demonstrations.as_json()} if self.demonstrations else {}),
+            **({"corrections": self.corrector.state_dict()} if self.corrector else {}),
         }

@@ -17,9 +17,10 @@ from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.errors import EvaluationError
-from mario_tui.play import evaluation_processes
+from mario_tui.play import background_processes
+from mario_tui.play.background_processes import ATTEMPTS, NICENESS
 from mario_tui.play.evaluation import evaluate
-from mario_tui.play.evaluation_processes import NICENESS, EvaluationProcesses
+from mario_tui.play.evaluation_processes import EvaluationProcesses
 from mario_tui.system.processes import start_module
 
 ROBUST: dict[str, Any] = {"episodes": 3, "sticky": 0.25, "noops": 30}
@@ -96,7 +97,7 @@ def test_a_process_that_is_killed_costs_no_more_than_a_new_start(two: Evaluation
 
 @pytest.mark.slow
 def test_so_does_one_that_hangs_while_it_plays_or_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation_processes, "REPLY_SECONDS", 10)
+    monkeypatch.setattr(background_processes, "REPLY_SECONDS", 10)
     processes = EvaluationProcesses(1)
     struck: list[int] = []
 
@@ -130,12 +131,12 @@ def test_what_no_process_can_play_is_given_up_with_one_line(
         begun.append(module)
         return start_module("mario_tui.no_such_module", **settings)
 
-    monkeypatch.setattr(evaluation_processes, "start_module", ends_at_once)
+    monkeypatch.setattr(background_processes, "start_module", ends_at_once)
     other = EvaluationProcesses(1)
     with pytest.raises(EvaluationError, match="ended with exit status 1") as error:
         other.evaluate(random_policy())
     assert "\n" not in str(error.value)
-    assert len(begun) == evaluation_processes.ATTEMPTS
+    assert len(begun) == ATTEMPTS
     other.close()
 
 

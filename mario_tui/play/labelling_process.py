@@ -1,0 +1,34 @@
+"""Deaths labelled by a process of its own, see safe_actions.py: a training in this one keeps its core and its GIL."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+from mario_tui.play.background_processes import BackgroundProcess, BackgroundProcesses, GoOn, run
+from mario_tui.play.safe_actions import Death, Eyes, LabelledStates, label_death
+
+
+class LabellingProcess:
+    """Labels deaths in a process, one after the other; the results are those of `label_death`."""
+
+    def __init__(self) -> None:
+        self._process = BackgroundProcesses(1, lambda: BackgroundProcess(__name__))
+        self._closed = threading.Event()
+
+    def submit(self, death: Death, eyes: Eyes) -> Future[LabelledStates | None]:
+        """Begins to label a death; None after `close`. The future raises EvaluationError if it cannot be done."""
+        return self._process.submit(lambda process: process.ask((death, eyes), lambda: not self._closed.is_set()))
+
+    def close(self) -> None:
+        """Ends the process; what it does is given up. Closing again does nothing."""
+        self._closed.set()
+        self._process.close()
+
+
+def _label(request: tuple[Death, Eyes], go_on: GoOn) -> LabelledStates | None:
+    return label_death(*request, go_on=go_on)
+
+
+if __name__ == "__main__":
+    run(_label)

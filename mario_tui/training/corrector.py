@@ -1,0 +1,206 @@
+"""Corrections: the agent's deaths are labelled by search beside the training, and it learns from what was avoidable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from mario_tui.agent.mario import Mario
+from mario_tui.buttons import ACTION_SETS
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import open_emulator
+from mario_tui.game.episode import EndReason
+from mario_tui.play.labelling_process import LabellingProcess
+from mario_tui.play.safe_actions import Death, Eyes, LabelledStates
+from mario_tui.training.events import Corrected, EpisodeEnded, Event, Warned
+from mario_tui.training.metrics import MetricLogger
+from mario_tui.training.state_files import MAX_EPISODE_FRAMES
+
+LARGEST_EPSILON = 0.05
+"""Deaths are labelled of games whose epsilon is at most this: one that a random move brought about teaches little."""
+PLACE_PIXELS = 64
+"""Deaths this near to each other are at one place, of which there should be as many labels as of any other."""
+REPORT_DEATHS = 10
+"""So many labelled deaths between two reports."""
+_MOST_WAITING = 100
+
+
+class Labeller(Protocol):
+    """Labels deaths beside the training, see `labelling_process.LabellingProcess`."""
+
+    def submit(self, death: Death, eyes: Eyes) -> Future[LabelledStates | None]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class CorrectionCount:
+    """What came of the deaths that were labelled.
+
+    deaths: labelled; avoidable: of them those before which there was a decisive state; states: these; right: of these
+    the ones in which the agent would have taken a safe action when they were labelled, before it learned from them.
+    """
+
+    deaths: int = 0
+    avoidable: int = 0
+    states: int = 0
+    right: int = 0
+
+    def add(self, right: np.ndarray) -> None:
+        """Counts a death by whether the agent is right in its decisive states, (N,) bool."""
+        self.deaths += 1
+        self.avoidable += len(right) > 0
+        self.states += len(right)
+        self.right += int(right.sum())
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> CorrectionCount:
+        """Of what `asdict` gave; raises KeyError, TypeError or ValueError for anything else."""
+        count = cls(**{name: int(content[name]) for name in cls.__dataclass_fields__})
+        if not 0 <= count.avoidable <= count.deaths or not 0 <= count.right <= count.states:
+            raise ValueError("the counts of corrections are out of range")
+        return count
+
+
+class Corrector:
+    """Has one death labelled every `corrections_every` steps, and gives the labels to the agent.
+
+    What is submitted at one multiple of `corrections_every` is taken at the next one, and waited for if it is not there
+    yet: so that a run depends on its seed alone.
+
+    Args:
+        config: the settings.
+        agent: with labelled states.
+        logger: gets a line now and then.
+        labeller: labels beside the training.
+        awaited: whether a result is waited for; otherwise it is taken at the first multiple at which it is there.
+
+    Attributes:
+        total, newest: counts of all deaths that were labelled, and of those since the last report.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, agent: Mario, logger: MetricLogger, labeller: Labeller, *, awaited: bool
+    ) -> None:
+        assert agent.labelled is not None
+        self._config, self._agent, self._logger = config, agent, logger
+        self._labelled, self._labeller, self._awaited = agent.labelled, labeller, awaited
+        self._eyes = Eyes(ACTION_SETS[config.action_set], depth=config.frame_stack, show_buttons=config.show_buttons)
+        self.total, self.newest = CorrectionCount(), CorrectionCount()
+        self._deaths_at: dict[int, int] = {}  # place -> deaths that were labelled
+        self._waiting: list[tuple[int, ActionLog]] = []  # places and deaths since the last one was submitted
+        self._under_way: tuple[ActionLog, Future[LabelledStates | None]] | None = None
+
+    def observe(self, ended: EpisodeEnded) -> None:
+        """Keeps the death of an episode of a game that hardly explores, until one is chosen."""
+        near_greedy = self._agent.epsilon_of(ended.game) <= LARGEST_EPSILON
+        if ended.log is not None and near_greedy and ended.record.end == EndReason.DEATH.value:
+            self._waiting = [*self._waiting, (ended.record.max_x // PLACE_PIXELS, ended.log)][-_MOST_WAITING:]
+
+    def take_turn(self, step: int) -> Iterator[Event]:
+        """Takes what was labelled, and has the next death labelled; to be called at multiples of corrections_every."""
+        if step < self._config.corrections_from:
+            self._waiting = []
+            return
+        if self._under_way is not None:
+            result = self._under_way[1]
+            if not self._awaited and not result.done():
+                return
+            self._under_way = None
+            yield from self._take(step, result)
+        if self._waiting:
+            # of the places with the fewest deaths labelled the one of the newest death
+            place, log = min(reversed(self._waiting), key=lambda one: self._deaths_at.get(one[0], 0))
+            self._deaths_at[place] = self._deaths_at.get(place, 0) + 1
+            self._waiting = []
+            self._submit(log)
+
+    def _submit(self, log: ActionLog) -> None:
+        frames = tuple(byte for byte in log.buttons for _ in range(log.frame_skip))
+        death = Death(log.stage, self._config.frame_skip, frames)
+        self._under_way = log, self._labeller.submit(death, self._eyes)
+
+    def _take(self, step: int, result: Future[LabelledStates | None]) -> Iterator[Event]:
+        try:
+            found = result.result()
+        except MarioTuiError as error:
+            text = f"a death was not labelled: {error}"
+            self._logger.note(step, text)
+            yield Warned(step, text)
+            return
+        if found is None:
+            return
+        right = self._right(found)
+        for count in (self.total, self.newest):
+            count.add(right)
+        self._labelled.add(found.states, found.safe)
+        if self.newest.deaths == REPORT_DEATHS:
+            newest, self.newest = self.newest, CorrectionCount()
+            event = Corrected(step, **asdict(self.total), newest_states=newest.states, newest_right=newest.right)
+            self._logger.note(step, str(event))
+            yield event
+
+    @torch.no_grad()
+    def _right(self, found: LabelledStates) -> np.ndarray:
+        """In which states the agent would take a safe action now: (N,) bool."""
+        if not len(found):
+            return np.zeros(0, bool)
+        greedy = self._agent.net.greedy(torch.from_numpy(found.states).to(self._agent.device)).argmax(dim=1)
+        right: np.ndarray = found.safe[np.arange(len(found)), greedy.cpu().numpy()]
+        return right
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counts, and the deaths that wait or are being labelled, as JSON; the labelled states are the agent's."""
+        return {
+            "total": asdict(self.total),
+            "newest": asdict(self.newest),
+            "deaths_at": sorted(self._deaths_at.items()),
+            "waiting": [[place, log.as_json()] for place, log in self._waiting],
+            "under_way": self._under_way[0].as_json() if self._under_way else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continues from `state_dict`, and begins anew what was under way.
+
+        Raises KeyError, TypeError or ValueError for anything else.
+        """
+        self.total = CorrectionCount.from_json(state["total"])
+        self.newest = CorrectionCount.from_json(state["newest"])
+        self._deaths_at = {int(place): int(deaths) for place, deaths in state["deaths_at"]}
+        self._waiting = [(int(place), self._checked(log)) for place, log in state["waiting"]]
+        if state["under_way"] is not None:
+            self._submit(self._checked(state["under_way"]))
+
+    def _checked(self, content: object) -> ActionLog:
+        log = ActionLog.from_json(content)
+        if log.stage != self._config.stage or log.frames > MAX_EPISODE_FRAMES:
+            raise ValueError("a death that was to be labelled is of another stage, or too long")
+        return log
+
+    def close(self) -> None:
+        """Ends what is under way, whose labels are lost."""
+        self._labeller.close()
+
+
+def open_corrector(config: TrainingConfig, agent: Mario, logger: MetricLogger) -> Corrector | None:
+    """A corrector with a process of its own; None where the settings want none.
+
+    Raises InputError where the emulator cannot go back to places in an episode.
+    """
+    if not config.corrections:
+        return None
+    with open_emulator(config.stage) as emulator:
+        if not emulator.has_snapshots():
+            raise InputError(
+                "corrections need Python 3.13 or newer, whose emulator can go back to any place of an episode: "
+                "train there, or without --corrections"
+            )
+    # a run on a GPU does not depend on its seed alone, so nothing is gained by waiting
+    return Corrector(config, agent, logger, LabellingProcess(), awaited=agent.device.type == "cpu")

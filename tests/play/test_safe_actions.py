@@ -1,0 +1,153 @@
+"""Labels of states before a death: what they say is what the game does."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from mario_tui.buttons import ACTION_SETS
+from mario_tui.game.emulator import open_emulator
+from mario_tui.game.episode import Episode
+from mario_tui.grey_frames import grey_frame
+from mario_tui.play import safe_actions
+from mario_tui.play.labelling_process import LabellingProcess
+from mario_tui.play.safe_actions import Death, Eyes, LabelledStates, label_death
+
+RUN = ACTION_SETS["run"]
+EYES = Eyes(RUN, depth=4, show_buttons=False)
+SKIP = 4
+
+
+@pytest.fixture(autouse=True)
+def has_snapshots() -> None:
+    with open_emulator() as emulator:
+        if not emulator.has_snapshots():
+            pytest.skip("this emulator cannot go back to places in an episode")
+
+
+def death_after(buttons: Sequence[int]) -> Death:
+    """What is pressed in each step until Mario dies; the last one is held."""
+    with open_emulator() as emulator:
+        episode = Episode(emulator, frame_skip=SKIP)
+        for byte in itertools.chain(buttons, itertools.repeat(buttons[-1])):
+            episode.step(byte)
+            if episode.end is not None:
+                break
+        assert emulator.dead
+        return Death("1-1", SKIP, tuple(episode.buttons))
+
+
+@pytest.fixture(scope="module")
+def goomba() -> Death:
+    """Mario runs into the first one."""
+    return death_after([RUN[0]])
+
+
+@pytest.fixture(scope="module")
+def labelled(goomba: Death) -> LabelledStates:
+    found = label_death(goomba, EYES)
+    assert found is not None
+    return found
+
+
+def ways_on(steps: int) -> Iterator[list[int]]:
+    """What may be pressed in so many steps, where the button A changes at most twice."""
+    for first in RUN:
+        other = RUN[1 - RUN.index(first)]
+        for one, two in itertools.combinations_with_replacement(range(steps + 1), 2):
+            yield [first] * one + [other] * (two - one) + [first] * (steps - two)
+
+
+def survives(death: Death, steps_before: int, action: int) -> bool:
+    """Whether a way on survives after an action that is taken some steps before a death: plainly tried out."""
+    steps = len(death.frame_buttons) // SKIP - steps_before
+    with open_emulator() as emulator:
+        episode = Episode(emulator, frame_skip=SKIP)
+        for step in range(steps):
+            episode.step(death.frame_buttons[step * SKIP : (step + 1) * SKIP])
+        place = episode.snapshot()
+        for way in ways_on(10):
+            episode.restore(place)
+            for byte in (action, *way, *[RUN[0]] * (steps_before + 10 - len(way))):
+                episode.step(byte)
+                if episode.end is not None:
+                    break
+            else:
+                return True
+    return False
+
+
+def test_a_safe_action_survives_and_another_does_not(goomba: Death, labelled: LabelledStates) -> None:
+    """Another search than the one that found the labels, with all ways on of few changes."""
+    assert len(labelled) > 0
+    for safe, before in zip(labelled.safe, labelled.steps_before.tolist(), strict=True):
+        assert safe.any()
+        assert not safe.all()
+        assert any(survives(goomba, before, RUN[action]) for action in np.flatnonzero(safe))
+    (last,) = np.flatnonzero(~labelled.safe[0])  # the last place at which he could be saved
+    assert not survives(goomba, int(labelled.steps_before[0]), RUN[last])
+    assert not any(survives(goomba, int(labelled.steps_before[0]) - 1, byte) for byte in RUN)
+
+
+def test_states_are_what_the_network_would_have_seen(goomba: Death, labelled: LabelledStates) -> None:
+    with open_emulator() as emulator:
+        episode = Episode(emulator, frame_skip=SKIP)
+        seen = [grey_frame(emulator.screen)]
+        while episode.end is None:
+            episode.step(RUN[0])
+            seen.append(grey_frame(emulator.screen))
+        death_step = episode.steps
+    for state, before in zip(labelled.states, labelled.steps_before.tolist(), strict=True):
+        newest = death_step - before
+        assert (state == np.stack(seen[newest - 3 : newest + 1])).all()
+    with_buttons = label_death(goomba, Eyes(RUN, depth=4, show_buttons=True))
+    assert with_buttons is not None
+    assert (with_buttons.safe == labelled.safe).all()
+    assert (with_buttons.states[:, :, 12:] == labelled.states[:, :, 12:]).all()
+    assert with_buttons.states[:, :, :12].max() == 255
+
+
+def test_where_it_is_too_late_for_all_actions_nothing_is_labelled(goomba: Death) -> None:
+    """An action that is no choice: Mario cannot jump."""
+    found = label_death(goomba, Eyes((RUN[0], RUN[0]), depth=4, show_buttons=False))
+    assert found is not None
+    assert len(found) == 0
+    assert found.states.shape == (0, 4, 84, 84)
+    assert found.safe.shape == (0, 2)
+
+
+def test_the_search_is_bounded_and_keeps_what_it_has_decided(
+    goomba: Death, labelled: LabelledStates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert labelled.steps < safe_actions.MOST_STEPS
+    monkeypatch.setattr(safe_actions, "MOST_STEPS", labelled.steps - 1)
+    found = label_death(goomba, EYES)
+    assert found is not None
+    assert found.steps == labelled.steps - 1
+    assert (found.safe == labelled.safe[: len(found)]).all()
+    monkeypatch.setattr(safe_actions, "MOST_STEPS", 1)
+    found = label_death(goomba, EYES)
+    assert found is not None
+    assert len(found) == 0
+
+
+def test_it_can_be_cancelled(goomba: Death) -> None:
+    answers = iter([True] * 5 + [False])
+    assert label_death(goomba, EYES, go_on=lambda: next(answers)) is None
+
+
+@pytest.mark.slow
+def test_a_process_finds_the_same(goomba: Death, labelled: LabelledStates) -> None:
+    process = LabellingProcess()
+    results = [process.submit(goomba, EYES) for _ in range(2)]
+    for result in results:
+        found = result.result(200)
+        assert found is not None
+        assert (found.states == labelled.states).all()
+        assert (found.safe == labelled.safe).all()
+        assert found.steps == labelled.steps
+    result = process.submit(goomba, EYES)
+    process.close()
+    assert result.cancelled() or result.result(200) is None
+    process.close()
