@@ -15,16 +15,20 @@ MARGIN_STEPS = 40
 MAX_PLAYED = 4_000
 """Steps that a search plays before it gives up: some 15 seconds of one processor core."""
 
+_FLOAT_STATE = 0x001D  # in the NES's RAM; 0 where Mario neither jumps nor falls
+
 
 @dataclass(frozen=True, slots=True)
 class Goal:
     """What surviving means: a clear, or Mario is alive after `step` steps of the episode and has been at `x` pixels.
 
-    Who only stands still in front of a hazard has not survived it.
+    Who only stands still in front of a hazard has not survived it. With `stands_from` he also has who was at `x` and
+    stands on something, so many steps after the episode's start or later: he does not fall into a pit then.
     """
 
     step: int
     x: int
+    stands_from: int | None = None
 
 
 class SurvivalSearch:
@@ -96,8 +100,12 @@ class SurvivalSearch:
         episode = self._episode
         if episode.end is not None:
             return episode.end is EndReason.CLEAR
-        if episode.steps >= self._goal.step:
-            return episode.max_x >= self._goal.x
+        goal = self._goal
+        if episode.steps >= goal.step:
+            return episode.max_x >= goal.x
+        is_past = goal.stands_from is not None and episode.steps >= goal.stands_from and episode.max_x >= goal.x
+        if is_past and episode.emulator.ram[_FLOAT_STATE] == 0:
+            return True
         return self._known.get(self._key())
 
     def _key(self) -> tuple[int, bool, bytes]:

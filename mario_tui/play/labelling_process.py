@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
 
-from mario_tui.play.background_processes import BackgroundProcess, BackgroundProcesses, GoOn, run
+from mario_tui.play.background_processes import BackgroundProcess, BackgroundProcesses, run
 from mario_tui.play.safe_actions import Death, Eyes, LabelledStates, label_death
 
 
@@ -14,21 +13,15 @@ class LabellingProcess:
 
     def __init__(self) -> None:
         self._process = BackgroundProcesses(1, lambda: BackgroundProcess(__name__))
-        self._closed = threading.Event()
 
     def submit(self, death: Death, eyes: Eyes) -> Future[LabelledStates | None]:
         """Begins to label a death; None after `close`. The future raises EvaluationError if it cannot be done."""
-        return self._process.submit(lambda process: process.ask((death, eyes), lambda: not self._closed.is_set()))
+        return self._process.submit(lambda process: process.ask((death, eyes), lambda: True))
 
     def close(self) -> None:
         """Ends the process; what it does is given up. Closing again does nothing."""
-        self._closed.set()
         self._process.close()
 
 
-def _label(request: tuple[Death, Eyes], go_on: GoOn) -> LabelledStates | None:
-    return label_death(*request, go_on=go_on)
-
-
 if __name__ == "__main__":
-    run(_label)
+    run(lambda request, go_on: label_death(*request))

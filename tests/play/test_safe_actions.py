@@ -46,9 +46,7 @@ def goomba() -> Death:
 
 @pytest.fixture(scope="module")
 def labelled(goomba: Death) -> LabelledStates:
-    found = label_death(goomba, EYES)
-    assert found is not None
-    return found
+    return label_death(goomba, EYES)
 
 
 def ways_on(steps: int) -> Iterator[list[int]]:
@@ -102,7 +100,6 @@ def test_states_are_what_the_network_would_have_seen(goomba: Death, labelled: La
         newest = death_step - before
         assert (state == np.stack(seen[newest - 3 : newest + 1])).all()
     with_buttons = label_death(goomba, Eyes(RUN, depth=4, show_buttons=True))
-    assert with_buttons is not None
     assert (with_buttons.safe == labelled.safe).all()
     assert (with_buttons.states[:, :, 12:] == labelled.states[:, :, 12:]).all()
     assert with_buttons.states[:, :, :12].max() == 255
@@ -111,7 +108,6 @@ def test_states_are_what_the_network_would_have_seen(goomba: Death, labelled: La
 def test_where_it_is_too_late_for_all_actions_nothing_is_labelled(goomba: Death) -> None:
     """An action that is no choice: Mario cannot jump."""
     found = label_death(goomba, Eyes((RUN[0], RUN[0]), depth=4, show_buttons=False))
-    assert found is not None
     assert len(found) == 0
     assert found.states.shape == (0, 4, 84, 84)
     assert found.safe.shape == (0, 2)
@@ -120,21 +116,13 @@ def test_where_it_is_too_late_for_all_actions_nothing_is_labelled(goomba: Death)
 def test_the_search_is_bounded_and_keeps_what_it_has_decided(
     goomba: Death, labelled: LabelledStates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert labelled.steps < safe_actions.MOST_STEPS
-    monkeypatch.setattr(safe_actions, "MOST_STEPS", labelled.steps - 1)
+    assert labelled.played < safe_actions.MOST_STEPS
+    monkeypatch.setattr(safe_actions, "MOST_STEPS", labelled.played // 2)
     found = label_death(goomba, EYES)
-    assert found is not None
-    assert found.steps == labelled.steps - 1
+    assert labelled.played // 2 < found.played < labelled.played
     assert (found.safe == labelled.safe[: len(found)]).all()
-    monkeypatch.setattr(safe_actions, "MOST_STEPS", 1)
-    found = label_death(goomba, EYES)
-    assert found is not None
-    assert len(found) == 0
-
-
-def test_it_can_be_cancelled(goomba: Death) -> None:
-    answers = iter([True] * 5 + [False])
-    assert label_death(goomba, EYES, go_on=lambda: next(answers)) is None
+    monkeypatch.setattr(safe_actions, "MOST_STEPS_OF_ACTION", 2)
+    assert len(label_death(goomba, EYES)) == 0, "nothing is decided so soon, so nothing is labelled"
 
 
 @pytest.mark.slow
@@ -146,7 +134,7 @@ def test_a_process_finds_the_same(goomba: Death, labelled: LabelledStates) -> No
         assert found is not None
         assert (found.states == labelled.states).all()
         assert (found.safe == labelled.safe).all()
-        assert found.steps == labelled.steps
+        assert found.played == labelled.played
     result = process.submit(goomba, EYES)
     process.close()
     assert result.cancelled() or result.result(200) is None
