@@ -100,7 +100,8 @@ class Corrector:
 
     def observe(self, ended: EpisodeEnded) -> None:
         """Keeps the death of an episode of a game that hardly explores, until one is chosen."""
-        near_greedy = self._agent.epsilon_of(ended.game) <= LARGEST_EPSILON
+        measures = ended.record.kind in ("greedy", "robust")
+        near_greedy = measures or self._agent.epsilon_of(ended.game) <= LARGEST_EPSILON
         if ended.log is not None and near_greedy and ended.record.end == EndReason.DEATH.value:
             self._waiting = [*self._waiting, (ended.record.max_x // PLACE_PIXELS, ended.log)][-_MOST_WAITING:]
 

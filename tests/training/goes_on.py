@@ -42,7 +42,15 @@ SMALL["measured"] = {
     "sticky": 0.1,
     "noops": 8,
 }
-
+SMALL["corrected"] = {
+    **SMALL["fast"],
+    "steps": 420,
+    "max_episode_steps": 0,  # Mario lives to meet the first enemy
+    "exploration_rate": 0.05,
+    "exploration_rate_min": 0.05,
+    "corrections": 0.5,
+    "corrections_every": 100,
+}
 SMALL["practised"] = {
     **SMALL["fast"],
     "stage": "5-1",
@@ -139,7 +147,7 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
         if others:
             settings.update(some_settings(int(others)) if others.isdigit() else MORE[others])
         start = preset(base if base in PRESETS else "fast")
-        trainer = open_trainer(start.replace(steps=320, **settings), run="whole")
+        trainer = open_trainer(start.replace(**{"steps": 320, **settings}), run="whole")
     actions: dict[str, list[int]] = {}
     act = trainer.agent.act
 
@@ -149,7 +157,9 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
         return chosen, explored
 
     trainer.agent.act = watched  # type: ignore[method-assign]
-    kept, keep_at = (paths.run_dir(f"kept-{games}"), 180) if games else (paths.run_dir("kept"), 100)
+    kept, keep_at = paths.run_dir("kept"), 210 if name == "corrected" else 100  # 210: a death is being labelled
+    if games:
+        kept, keep_at = paths.run_dir(f"kept-{games}"), 180
     for event in trainer.run():
         if isinstance(event, Stepped) and event.step >= keep_at and not kept.exists():
             saved = trainer.save()
@@ -160,6 +170,8 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
     log = [line.partition(": ")[2] if line[0] == "#" else line[:-35] for line in lines_of(trainer.run_dir / "log")]
     metrics = ["{0},{2}".format(*line.rsplit(",", 2)) for line in lines_of(trainer.run_dir / "metrics.csv")]
     content = {"actions": actions, "state": state, "log": log, "metrics": metrics}
+    if trainer.corrector is not None:
+        content["labelled"] = trainer.corrector.total.states
     Path(out).write_text(json.dumps(content))
 
 

@@ -54,6 +54,11 @@ def full_state(trainer: Trainer) -> dict[str, Any]:
         shown = {**Replay.state_dict(mario.demonstrations), **mario.demonstrations.state_dict()}
         state.update({f"demonstrations.{name}": value.clone() for name, value in shown.items()})
     state.update({f"measuring.{name}": value.clone() for name, value in mario.measuring.state_dict().items()})
+    if mario.labelled is not None and trainer.corrector is not None:
+        labels, frames = mario.labelled.snapshot()
+        state.update({f"labelled.{name}": value for name, value in labels.items()})
+        state["labelled.frames"] = torch.cat([torch.empty(0, dtype=torch.uint8), *frames.read(1024)])
+        state["corrections"] = trainer.corrector.state_dict()
     state["mario"] = mario.state_dict()
     state["metrics"] = trainer.logger.state_dict()
     state["stacks"] = trainer.collector.observations.clone()

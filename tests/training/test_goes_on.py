@@ -23,7 +23,7 @@ def train(home: Path, *arguments: str, run: Any = warm.run) -> dict[str, Any]:
     return content
 
 
-NAMES = ["tutorial", "fast", "measured", "practised", "tutorial-3", "tutorial-8", "fast-5", "fast-12"]
+NAMES = ["tutorial", "fast", "measured", "corrected", "practised", "tutorial-3", "tutorial-8", "fast-5", "fast-12"]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "tutorial-schedules", "measured-schedules"])
@@ -52,6 +52,8 @@ def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, 
         state = json.loads((saved / "trainer.json").read_text())
         assert any("starts" in group for group in state["games"]["groups"]), "it was saved amid practice"
         assert sum(line.endswith("practice") for line in whole["metrics"]) > 4
+    if name == "corrected":
+        assert whole["labelled"] == resumed["labelled"] > 0
     if name in ("tutorial", "fast", "measured"):
         assert known
         assert len(resumed["metrics"]) > 4, "some episodes ended before the save, some after"

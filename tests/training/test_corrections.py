@@ -1,0 +1,259 @@
+"""Deaths that are labelled beside the training: which, when, and what a run makes of the labels."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fake_collector import fake_trainer
+from mario_tui.agent.mario import Mario
+from mario_tui.config import TrainingConfig
+from mario_tui.errors import CheckpointError, EvaluationError, InputError
+from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import open_emulator
+from mario_tui.game.nes_py_emulator import NesPyEmulator
+from mario_tui.play.safe_actions import Death, Eyes, LabelledStates
+from mario_tui.store import checkpoint
+from mario_tui.store.history import EpisodeRecord
+from mario_tui.training.corrector import PLACE_PIXELS, REPORT_DEATHS, Corrector
+from mario_tui.training.events import Corrected, EpisodeEnded, Event, Warned
+from mario_tui.training.metrics import MetricLogger
+from mario_tui.training.restore import open_trainer
+from runs import run_to_end
+
+
+class FakeLabeller:
+    """Keeps what it is to label until it is told what came of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Death] = []
+        self.results: list[Future[LabelledStates | None]] = []
+
+    def submit(self, death: Death, eyes: Eyes) -> Future[LabelledStates | None]:
+        self.asked.append(death)
+        self.results.append(Future())
+        return self.results[-1]
+
+    def close(self) -> None:
+        pass
+
+
+def labels(count: int, action: int = 0) -> LabelledStates:
+    """So many states in which one of two actions is safe."""
+    safe = np.zeros((count, 2), bool)
+    safe[:, action] = True
+    states = np.random.default_rng(count).integers(0, 256, (count, 4, 84, 84), dtype=np.uint8)
+    return LabelledStates(states, safe, np.arange(count), played=9)
+
+
+def died(x: int, *, number: int = 0, game: int = 0, end: str = "death", kind: str = "training") -> EpisodeEnded:
+    """An episode that pressed its number."""
+    record = EpisodeRecord(number, 1, 0.0, "1-1", 1.0, 9, 0.0, 0.0, x, end, 0.0, kind)
+    return EpisodeEnded(record, ActionLog("1-1", 4, (number, number)), game)
+
+
+@pytest.fixture
+def make(small: Callable[..., TrainingConfig], tmp_path: Path) -> Callable[..., tuple[Corrector, FakeLabeller, Mario]]:
+    def made(awaited: bool = True, **settings: Any) -> tuple[Corrector, FakeLabeller, Mario]:
+        config = small(**{"corrections": 0.5, "exploration_rate": 0.01, "exploration_rate_min": 0.01, **settings})
+        agent, labeller = Mario(config), FakeLabeller()
+        logger = MetricLogger(tmp_path, "1-1", config.envs)
+        return Corrector(config, agent, logger, labeller, awaited=awaited), labeller, agent
+
+    return made
+
+
+def pressed(death: Death) -> int:
+    return death.frame_buttons[0]
+
+
+def test_of_the_deaths_between_two_turns_the_place_with_the_fewest_labels_has_its_newest_labelled(make) -> None:
+    corrector, labeller, _ = make(corrections_from=50)
+    corrector.observe(died(300, number=9))
+    assert list(corrector.take_turn(40)) == [], "before corrections_from"
+    for number, x in enumerate((300, 900, 310)):
+        corrector.observe(died(x, number=number))
+    list(corrector.take_turn(100))
+    assert [pressed(death) for death in labeller.asked] == [2]
+    assert labeller.asked[0] == Death("1-1", 4, (2,) * 8)
+    labeller.results[0].set_result(labels(1))
+    for number, x in enumerate((900, 301, 905, 302), 10):
+        corrector.observe(died(x, number=number))
+    list(corrector.take_turn(200))
+    assert pressed(labeller.asked[1]) == 12
+    labeller.results[1].set_result(labels(1))
+    list(corrector.take_turn(300))
+    assert len(labeller.asked) == 2, "what was passed over is not kept"
+    assert 300 // PLACE_PIXELS == 310 // PLACE_PIXELS != 900 // PLACE_PIXELS
+
+
+def test_only_deaths_of_games_that_hardly_explore_are_labelled(make) -> None:
+    corrector, labeller, _ = make(envs=2, exploration_ladder=20.0, exploration_rate=0.5, exploration_rate_min=0.5)
+    corrector.observe(died(300, number=1, game=0))
+    corrector.observe(died(300, number=2, game=1, end="stall"))
+    list(corrector.take_turn(100))
+    assert labeller.asked == []
+    corrector.observe(died(300, number=3, game=1))
+    corrector.observe(died(300, number=4, game=0))
+    list(corrector.take_turn(200))
+    assert pressed(labeller.asked[0]) == 3
+    labeller.results[0].set_result(labels(1))
+    corrector.observe(died(300, number=5, game=0, kind="robust"))
+    list(corrector.take_turn(300))
+    assert pressed(labeller.asked[1]) == 5, "one that measures does not explore at all"
+
+
+def test_labels_are_counted_by_what_the_agent_would_do_before_it_learns_from_them(make) -> None:
+    corrector, labeller, agent = make()
+    assert agent.labelled is not None
+    events: list[Event] = []
+    right = 0
+    for turn in range(REPORT_DEATHS + 2):
+        if labeller.results:
+            found = labels(turn % 3, action=turn % 2)
+            greedy = agent.net.greedy(torch.from_numpy(found.states)).argmax(dim=1).numpy() if len(found) else []
+            right += sum(found.safe[number, action] for number, action in enumerate(greedy)) if turn <= 10 else 0
+            labeller.results[-1].set_result(found)
+        corrector.observe(died(300, number=turn))
+        events += corrector.take_turn(100 * turn)
+    total = sum(turn % 3 for turn in range(1, REPORT_DEATHS + 2))
+    assert agent.labelled.added == corrector.total.states == total
+    assert corrector.total.deaths == REPORT_DEATHS + 1
+    assert corrector.total.avoidable == sum(turn % 3 > 0 for turn in range(1, REPORT_DEATHS + 2))
+    (event,) = events
+    newest = sum(turn % 3 for turn in range(1, REPORT_DEATHS + 1))
+    assert event == Corrected(1000, 10, 7, newest, right, newest, right)
+    assert str(event) == f"10 deaths labelled, 7 avoidable, 10 states; of the newest 10 the agent was right in {right}"
+
+
+def test_a_result_is_waited_for_unless_the_run_does_not_depend_on_its_seed_alone(make) -> None:
+    corrector, labeller, agent = make(awaited=False)
+    corrector.observe(died(300, number=1))
+    list(corrector.take_turn(100))
+    corrector.observe(died(300, number=2))
+    list(corrector.take_turn(200))
+    assert len(labeller.asked) == 1
+    labeller.results[0].set_result(labels(3))
+    assert agent.labelled.added == 0
+    list(corrector.take_turn(300))
+    assert agent.labelled.added == 3
+    assert pressed(labeller.asked[1]) == 2
+
+
+def test_what_cannot_be_labelled_costs_a_line(make) -> None:
+    corrector, labeller, agent = make()
+    corrector.observe(died(300, number=1))
+    list(corrector.take_turn(100))
+    labeller.results[0].set_exception(EvaluationError("a process that plays it ended with exit status 1"))
+    corrector.observe(died(300, number=2))
+    (event,) = corrector.take_turn(200)
+    text = "a death was not labelled: a process that plays it ended with exit status 1"
+    assert event == Warned(200, text)
+    assert len(labeller.asked) == 2
+    labeller.results[1].set_result(None)
+    assert list(corrector.take_turn(300)) == []
+    assert agent.labelled.added == 0
+
+
+def test_its_state_brings_back_what_waits_and_what_is_under_way(make) -> None:
+    corrector, labeller, _ = make()
+    corrector.observe(died(300, number=1))
+    list(corrector.take_turn(100))
+    corrector.observe(died(700, number=2))
+    corrector.observe(died(300, number=3))
+    state = json.loads(json.dumps(corrector.state_dict()))
+    again, other, agent = make()
+    again.load_state_dict(state)
+    assert other.asked == labeller.asked
+    other.results[0].set_result(labels(4))
+    list(again.take_turn(200))
+    assert agent.labelled.added == again.total.states == 4
+    assert pressed(other.asked[1]) == 2, "as at the other place there was a death labelled before"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: state["total"].update(right=5),
+        lambda state: state["total"].pop("deaths"),
+        lambda state: state.update(waiting=[["here", {}]]),
+        lambda state: state["under_way"].update(stage="1-2"),
+        lambda state: state["under_way"].update(buttons=[1] * 200_000),
+        lambda state: state.update(deaths_at=[1]),
+    ],
+)
+def test_a_state_that_is_none_is_refused(make, spoil: Callable[[dict[str, Any]], object]) -> None:
+    corrector, _, _ = make()
+    corrector.observe(died(300, number=1))
+    list(corrector.take_turn(100))
+    state = json.loads(json.dumps(corrector.state_dict()))
+    spoil(state)
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        make()[0].load_state_dict(state)
+
+
+def test_an_emulator_without_snapshots_is_refused_with_one_line(
+    small: Callable[..., TrainingConfig], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NesPyEmulator, "has_snapshots", lambda self: False)
+    with pytest.raises(InputError, match=r"corrections need Python 3.13 or newer.*train there, or without") as error:
+        fake_trainer(small(corrections=0.25, steps=40), run="refused")
+    assert "\n" not in str(error.value)
+    assert not list((home / "checkpoints").glob("refused*"))
+
+
+@pytest.fixture
+def snapshots() -> None:
+    with open_emulator() as emulator:
+        if not emulator.has_snapshots():
+            pytest.skip("this emulator cannot go back to places in an episode")
+
+
+@pytest.fixture
+def trained(small: Callable[..., TrainingConfig], home: Path, snapshots: None) -> tuple[Any, list[Event]]:
+    """A short run in the real game."""
+    config = small(
+        envs=4, action_set="run", exploration_rate=0.05, exploration_rate_min=0.05, steps=640, show_buttons=True,
+        corrections=0.5, corrections_every=100, learn_every=8,
+    )  # fmt: skip
+    trainer = open_trainer(config, run="corrected")
+    return trainer, run_to_end(trainer)
+
+
+@pytest.mark.slow
+def test_a_run_learns_from_its_own_deaths(trained: tuple[Any, list[Event]], home: Path) -> None:
+    trainer, events = trained
+    labelled, total = trainer.agent.labelled, trainer.corrector.total
+    assert not [event for event in events if isinstance(event, Warned)]
+    assert 0 < total.avoidable <= total.deaths < 640 / 100
+    assert total.states == labelled.added > 0
+    states, safe = labelled.at(torch.arange(len(labelled)))
+    assert safe.any(dim=1).all()
+    assert not safe.all(dim=1).any()
+    assert states[:, :, :12].amax(dim=(2, 3)).eq(255).any(), "the buttons are drawn"
+
+    saved = trainer.last_checkpoint
+    resumed = open_trainer(trainer.config.replace(steps=644), resume=saved)
+    assert torch.equal(resumed.agent.labelled.at(torch.arange(len(labelled)))[0], states)
+    assert resumed.corrector.total == total
+    resumed.close()
+    without = open_trainer(trainer.config.replace(corrections=0.0, steps=644), resume=saved)
+    assert without.corrector is None
+    without.close()
+
+    state = json.loads((saved / "trainer.json").read_text())
+    state["corrections"]["total"]["right"] = -1
+    parts = {path.name: path.read_bytes() for path in saved.iterdir() if path.name != "manifest.json"}
+    parts["trainer.json"] = json.dumps(state).encode()
+    manifest = json.loads((saved / "manifest.json").read_text())
+    header = {name: value for name, value in manifest.items() if name not in ("parts", "step", "sequence", "created")}
+    writers = {name: (lambda path, content=content: path.write_bytes(content)) for name, content in parts.items()}
+    damaged = checkpoint.write(home / "checkpoints" / "damaged", 640, writers, header)
+    with pytest.raises(CheckpointError, match=r"cannot be continued by this version.*counts of corrections") as error:
+        open_trainer(trainer.config.replace(steps=700), resume=damaged)
+    assert "\n" not in str(error.value)
