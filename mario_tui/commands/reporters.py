@@ -27,7 +27,8 @@ class Reporter(Protocol):
 class JsonLines:
     """One JSON object a line.
 
-    Events: started, episode, measured, saved, evaluated, restarted, paused, resumed, recorded, not_recorded, finished.
+    Events: started, episode, measured, saved, evaluated, corrected, restarted, paused, resumed, recorded, not_recorded,
+    finished.
     """
 
     def __enter__(self) -> JsonLines:
