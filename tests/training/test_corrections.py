@@ -253,7 +253,7 @@ def test_a_run_learns_from_its_own_deaths(trained: tuple[Any, list[Event]], home
     manifest = json.loads((saved / "manifest.json").read_text())
     header = {name: value for name, value in manifest.items() if name not in ("parts", "step", "sequence", "created")}
     writers = {name: (lambda path, content=content: path.write_bytes(content)) for name, content in parts.items()}
-    damaged = checkpoint.write(home / "checkpoints" / "damaged", 640, writers, header)
+    damaged = checkpoint.write(home / "checkpoints" / "damaged", trainer.step, writers, header)
     with pytest.raises(CheckpointError, match=r"cannot be continued by this version.*counts of corrections") as error:
         open_trainer(trainer.config.replace(steps=700), resume=damaged)
     assert "\n" not in str(error.value)
