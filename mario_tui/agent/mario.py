@@ -260,7 +260,7 @@ class Mario:
         """
         self._follow_schedules()
         draw = self.recall(count)
-        batches = draw.to(self.device, self._shifts(len(draw), 2, draw.index.shape[1]))
+        batches = draw.to(self.device, self._shifts(draw))
         if self.labelled is not None:
             batches = torch.cat((batches, self._draw_labelled(self.labelled, count)), dim=1)
         mark("sample")
@@ -289,8 +289,11 @@ class Mario:
             if config.priority_correction_schedule and replay.priorities:
                 replay.priorities.beta = config.at("priority_correction", step)
 
-    def _shifts(self, *shape: int) -> np.ndarray | None:
-        """By how much so many observations are shifted, (*shape, 2) int32 pixels; None if they are not."""
+    def _shifts(self, draw: Draw) -> np.ndarray | None:
+        """By how much s_tm1 and s_t of each transition are shifted, (N, 2, B, 2) int32 pixels; None if they are not."""
+        return self._offsets(len(draw), 2, draw.index.shape[1])
+
+    def _offsets(self, *shape: int) -> np.ndarray | None:
         if not (most := self.config.shift):
             return None
         return self._rng.integers(-most, most, size=(*shape, 2), dtype=np.int32, endpoint=True)
@@ -298,7 +301,7 @@ class Mario:
     def _draw_labelled(self, labelled: LabelledStates, batches: int) -> Tensor:
         """Rows of labelled states for so many batches, and perhaps their shifts: (N, K) or (N, 3 K) int32."""
         rows = labelled.draw(batches, self._labelled_size)
-        offsets = self._shifts(*rows.shape)
+        offsets = self._offsets(*rows.shape)
         if offsets is None:
             return rows
         return torch.cat((rows, torch.from_numpy(offsets.reshape(batches, -1)).to(self.device)), dim=1)

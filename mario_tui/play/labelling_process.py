@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 
 from mario_tui.play.background_processes import BackgroundProcess, BackgroundProcesses, run
-from mario_tui.play.safe_actions import Death, Eyes, LabelledStates, label_death
+from mario_tui.play.safe_actions import Death, DeathLabels, Eyes, label_death
 
 
 class LabellingProcess:
@@ -14,7 +14,7 @@ class LabellingProcess:
     def __init__(self) -> None:
         self._process = BackgroundProcesses(1, lambda: BackgroundProcess(__name__))
 
-    def submit(self, death: Death, eyes: Eyes) -> Future[LabelledStates | None]:
+    def submit(self, death: Death, eyes: Eyes) -> Future[DeathLabels | None]:
         """Begins to label a death; None after `close`. The future raises EvaluationError if it cannot be done."""
         return self._process.submit(lambda process: process.ask((death, eyes), lambda: True))
 

@@ -6,17 +6,21 @@ each action is seen. The game is the training's own, so the labels are what it d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mario_tui.game.emulator import open_emulator
-from mario_tui.game.episode import Episode, EpisodeSnapshot
+from mario_tui.game.episode import Episode, EpisodeSnapshot, sticky_actions
 from mario_tui.game.step import StepPlayer
 from mario_tui.game.survival import MARGIN_STEPS, Goal, SurvivalSearch
 from mario_tui.grey_frames import FRAME_SHAPE
+from mario_tui.play.evaluation import ROBUST_STICKY
 from mario_tui.play.rollout import StateStacks
 
 MOST_STEPS_BACK = 32
@@ -29,7 +33,11 @@ MOST_STEPS_OF_ACTION = 600
 """... and what the search after one action may play."""
 DELAYS = (0, 1)
 """Frames by which an action may be late in the step that is judged, as sticky actions make it late."""
+VARIANTS = 4
+"""How often an episode is played again with other delays before its decisive states, for more of these."""
 _SAFE_STATES = 2  # in a row, from the death backwards: those before are taken to be safe, too
+_NEAR_STEPS = 2  # before and after the decisive states of an episode those of its variants are looked for
+_LEAD_STEPS = 8  # before these the variants begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class Eyes:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledStates:
+class DeathLabels:
     """Decisive states: some of the actions are safe there, and some are not.
 
     states: (N, depth, 84, 84) uint8, as a network sees them; safe: (N, A) bool; steps_before: (N,) int64, steps from
@@ -70,7 +78,15 @@ class LabelledStates:
         return len(self.states)
 
 
-def label_death(death: Death, eyes: Eyes) -> LabelledStates:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place in an episode, and what a network sees there, (depth, 84, 84) uint8."""
+
+    snapshot: EpisodeSnapshot
+    state: Tensor
+
+
+def label_death(death: Death, eyes: Eyes) -> DeathLabels:
     """The decisive states before a death, from the last one backwards; it depends on the arguments alone.
 
     From each state each action is played for a step, taken up at once and one frame late, and from there the search
@@ -78,56 +94,95 @@ def label_death(death: Death, eyes: Eyes) -> LabelledStates:
     another is safe, and the other is not. States in which all actions do equally well are left out: before a death
     these are the ones in which it was too late, and the ones in which it was not decided yet. So are states in which
     the search has given up.
+
+    Behind the states of the episode itself come those of VARIANTS of it, in which the same buttons are late by other
+    numbers of frames: they meet the same danger some pixels earlier or later.
     """
     with open_emulator(death.stage) as emulator:
         episode = Episode(emulator, frame_skip=death.frame_skip)
-        places = _places_before(episode, death, eyes)
-        death_step = episode.steps
-        goal = Goal(death_step + MARGIN_STEPS, episode.max_x + 1, stands_from=death_step + STANDS_STEPS)
+        player, stacks = StepPlayer(episode), StateStacks(eyes.depth, show_buttons=eyes.show_buttons)
+        stacks.add(player.start())
+        places = list(deque(_places(player, stacks, _steps(death)), MOST_STEPS_BACK))
+        end = episode.steps
+        goal = Goal(end + MARGIN_STEPS, episode.max_x + 1, stands_from=end + STANDS_STEPS)
         search = SurvivalSearch(episode, eyes.actions, goal, max_played=MOST_STEPS_OF_ACTION)
-        found: list[tuple[NDArray[np.uint8], NDArray[np.bool_], int]] = []
-        safe_in_a_row = 0
-        for place, state in places:
-            survived = _survived(search, place, eyes.actions, death.frame_skip)
-            if search.played > MOST_STEPS or safe_in_a_row == _SAFE_STATES:
-                break
-            if survived is None:
-                continue
-            if survived.min() < survived.max():
-                found.append((state, survived == survived.max(), death_step - place.steps))
-            safe_in_a_row = safe_in_a_row + 1 if survived.min() == len(DELAYS) else 0
-    return LabelledStates(
-        states=np.array([state for state, _, _ in found], np.uint8).reshape(-1, eyes.depth, *FRAME_SHAPE),
-        safe=np.array([safe for _, safe, _ in found], bool).reshape(-1, len(eyes.actions)),
-        steps_before=np.array([before for _, _, before in found], np.int64),
+        found = list(_decisive(search, places[::-1], eyes.actions, death.frame_skip, safe_states=_SAFE_STATES))
+        if found:
+            steps = [place.snapshot.steps for place, _ in found]
+            near = range(min(steps) - _NEAR_STEPS, max(steps) + _NEAR_STEPS + 1)
+            start = next(place for place in places if place.snapshot.steps >= near.start - _LEAD_STEPS)
+            rng = np.random.default_rng(zlib.crc32(bytes(death.frame_buttons)))
+            for _ in range(VARIANTS):
+                episode.restore(start.snapshot)
+                stacks.go_back(start.state)
+                variant = list(_places(player, stacks, _late(_steps(death), start.snapshot, rng)))
+                looked_at = [place for place in variant[::-1] if place.snapshot.steps in near]
+                found += _decisive(search, looked_at, eyes.actions, death.frame_skip)
+    return DeathLabels(
+        states=np.array([place.state.numpy() for place, _ in found], np.uint8).reshape(-1, eyes.depth, *FRAME_SHAPE),
+        safe=np.array([safe for _, safe in found], bool).reshape(-1, len(eyes.actions)),
+        steps_before=np.array([end - place.snapshot.steps for place, _ in found], np.int64),
         played=search.played,
     )
 
 
-def _places_before(episode: Episode, death: Death, eyes: Eyes) -> list[tuple[EpisodeSnapshot, NDArray[np.uint8]]]:
-    """Plays the episode to its death; returns the last places before it, each with its state, the last one first."""
+def _steps(death: Death) -> list[tuple[int, ...]]:
+    """The buttons of each of its whole steps, a byte for each frame."""
     frames, skip = death.frame_buttons, death.frame_skip
-    player, stacks = StepPlayer(episode), StateStacks(eyes.depth, show_buttons=eyes.show_buttons)
-    stacks.add(player.start())
-    places: list[tuple[EpisodeSnapshot, NDArray[np.uint8]]] = []
-    for start in range(0, len(frames) - skip + 1, skip):
-        if episode.end is not None:
-            break
-        if start >= len(frames) - skip * MOST_STEPS_BACK:
-            places.append((episode.snapshot(), stacks.state.numpy()))
-        stacks.add(player.play(frames[start : start + skip]))
-    return places[::-1]
+    return [frames[start : start + skip] for start in range(0, len(frames) - skip + 1, skip)]
+
+
+def _late(
+    steps: Sequence[tuple[int, ...]], start: EpisodeSnapshot, rng: np.random.Generator
+) -> Iterator[Sequence[int]]:
+    """The buttons of the steps from a place on, late as sticky actions make them."""
+    held = start.buttons[-1] if start.buttons else 0
+    for buttons in steps[start.steps :]:
+        late = sticky_actions(buttons[-1], held, sticky=ROBUST_STICKY, frames=len(buttons), rng=rng)
+        held = late[-1]
+        yield late
+
+
+def _places(player: StepPlayer, stacks: StateStacks, steps: Iterable[Sequence[int]]) -> Iterator[_Place]:
+    """Plays steps until the episode ends; yields the place before each of them."""
+    for buttons in steps:
+        if player.episode.end is not None:
+            return
+        yield _Place(player.episode.snapshot(), stacks.state)
+        stacks.add(player.play(buttons))
+
+
+def _decisive(
+    search: SurvivalSearch, places: Iterable[_Place], actions: Sequence[int], frame_skip: int, *, safe_states: int = 0
+) -> Iterator[tuple[_Place, NDArray[np.bool_]]]:
+    """Those of these places in which some actions are safe and some are not, and (A,) bool, which.
+
+    It ends when the search has played MOST_STEPS, or after so many places in a row in which all actions are safe.
+    """
+    safe_in_a_row = 0
+    for place in places:
+        survived = _survived(search, place.snapshot, actions, frame_skip)
+        if search.played > MOST_STEPS:
+            return
+        if survived is None:
+            continue
+        fewest, most = min(survived), max(survived)
+        if fewest < most:
+            yield place, np.array([count == most for count in survived])
+        safe_in_a_row = safe_in_a_row + 1 if fewest == len(DELAYS) else 0
+        if safe_states and safe_in_a_row == safe_states:
+            return
 
 
 def _survived(
-    search: SurvivalSearch, place: EpisodeSnapshot, actions: Sequence[int], skip: int
-) -> NDArray[np.int64] | None:
-    """With how many of DELAYS each action survives, (A,) int64; None where the search gives up."""
+    search: SurvivalSearch, place: EpisodeSnapshot, actions: Sequence[int], frame_skip: int
+) -> list[int] | None:
+    """With how many of DELAYS each action survives; None where the search gives up."""
     held = place.buttons[-1] if place.buttons else 0
-    survived = np.zeros(len(actions), np.int64)
+    survived = [0] * len(actions)
     for number, action in enumerate(actions):
         for late in DELAYS:
-            survives = search.survives_step(place, [held] * late + [action] * (skip - late))
+            survives = search.survives_step(place, [held] * late + [action] * (frame_skip - late))
             if survives is None:
                 return None
             survived[number] += survives

@@ -18,7 +18,7 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason
 from mario_tui.play.labelling_process import LabellingProcess
-from mario_tui.play.safe_actions import Death, Eyes, LabelledStates
+from mario_tui.play.safe_actions import Death, DeathLabels, Eyes
 from mario_tui.training.events import Corrected, EpisodeEnded, Event, Warned
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.state_files import MAX_EPISODE_FRAMES
@@ -35,7 +35,7 @@ _MOST_WAITING = 100
 class Labeller(Protocol):
     """Labels deaths beside the training, see `labelling_process.LabellingProcess`."""
 
-    def submit(self, death: Death, eyes: Eyes) -> Future[LabelledStates | None]: ...
+    def submit(self, death: Death, eyes: Eyes) -> Future[DeathLabels | None]: ...
 
     def close(self) -> None: ...
 
@@ -96,7 +96,7 @@ class Corrector:
         self.total, self.newest = CorrectionCount(), CorrectionCount()
         self._deaths_at: dict[int, int] = {}  # place -> deaths that were labelled
         self._waiting: list[tuple[int, ActionLog]] = []  # places and deaths since the last one was submitted
-        self._under_way: tuple[ActionLog, Future[LabelledStates | None]] | None = None
+        self._under_way: tuple[ActionLog, Future[DeathLabels | None]] | None = None
 
     def observe(self, ended: EpisodeEnded) -> None:
         """Keeps the death of an episode of a game that hardly explores, until one is chosen."""
@@ -128,7 +128,7 @@ class Corrector:
         death = Death(log.stage, self._config.frame_skip, frames)
         self._under_way = log, self._labeller.submit(death, self._eyes)
 
-    def _take(self, step: int, result: Future[LabelledStates | None]) -> Iterator[Event]:
+    def _take(self, step: int, result: Future[DeathLabels | None]) -> Iterator[Event]:
         try:
             found = result.result()
         except MarioTuiError as error:
@@ -149,7 +149,7 @@ class Corrector:
             yield event
 
     @torch.no_grad()
-    def _right(self, found: LabelledStates) -> np.ndarray:
+    def _right(self, found: DeathLabels) -> np.ndarray:
         """In which states the agent would take a safe action now: (N,) bool."""
         if not len(found):
             return np.zeros(0, bool)

@@ -30,7 +30,7 @@ def a_network(**spec: Any) -> MarioNet:
     return MarioNet(TUTORIAL.model_copy(update={"network": "small", "action_set": "simple", **spec}))
 
 
-@pytest.mark.parametrize("spec", [{}, {"head": "dueling"}])
+@pytest.mark.parametrize("spec", [{}, {"head": "dueling"}, {"value_bins": 21, "value_min": -1.0, "value_max": 1.0}])
 def test_the_margin_loss_is_that_of_plain_loops(spec: dict[str, Any]) -> None:
     net = a_network(**spec)
     states, safe = some_states(9, 7)
@@ -146,7 +146,16 @@ def an_agent(**settings: Any) -> Mario:
     return mario
 
 
-@pytest.mark.parametrize("settings", [{}, {"precision": "bfloat16"}, {"dueling": True, "priority_exponent": 0.5}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"precision": "bfloat16"},
+        {"dueling": True, "priority_exponent": 0.5},
+        {"shift": 4, "show_buttons": True},
+        {"value_bins": 21, "layer_norm": True},
+    ],
+)
 def test_updates_put_the_safe_actions_above_the_others(settings: dict[str, Any]) -> None:
     mario = an_agent(corrections_weight=10.0, **settings)
     states, safe = some_states(12, 7)

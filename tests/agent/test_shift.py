@@ -11,6 +11,7 @@ from torch import Tensor
 from mario_tui.agent import shift
 from mario_tui.agent.loss import LossResult, Transitions
 from mario_tui.agent.mario import Mario
+from mario_tui.agent.network import MarioNet
 from mario_tui.agent.replay_draw import unpacked
 from mario_tui.config import TrainingConfig
 from test_mario import fill_memory
@@ -52,9 +53,9 @@ def learned_from(**settings: Any) -> tuple[Mario, list[Transitions]]:
     batches = []
     update = mario.optimizer.update
 
-    def watched(batch: Transitions) -> LossResult:
+    def watched(batch: Transitions, besides: Callable[[MarioNet], Tensor] | None = None) -> LossResult:
         batches.append(batch)
-        return update(batch)
+        return update(batch, besides)
 
     mario.optimizer.update = watched  # type: ignore[method-assign]
     for _ in range(5):

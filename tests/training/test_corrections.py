@@ -17,7 +17,7 @@ from mario_tui.errors import CheckpointError, EvaluationError, InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.nes_py_emulator import NesPyEmulator
-from mario_tui.play.safe_actions import Death, Eyes, LabelledStates
+from mario_tui.play.safe_actions import Death, DeathLabels, Eyes
 from mario_tui.store import checkpoint
 from mario_tui.store.history import EpisodeRecord
 from mario_tui.training.corrector import PLACE_PIXELS, REPORT_DEATHS, Corrector
@@ -32,9 +32,9 @@ class FakeLabeller:
 
     def __init__(self) -> None:
         self.asked: list[Death] = []
-        self.results: list[Future[LabelledStates | None]] = []
+        self.results: list[Future[DeathLabels | None]] = []
 
-    def submit(self, death: Death, eyes: Eyes) -> Future[LabelledStates | None]:
+    def submit(self, death: Death, eyes: Eyes) -> Future[DeathLabels | None]:
         self.asked.append(death)
         self.results.append(Future())
         return self.results[-1]
@@ -43,12 +43,12 @@ class FakeLabeller:
         pass
 
 
-def labels(count: int, action: int = 0) -> LabelledStates:
+def labels(count: int, action: int = 0) -> DeathLabels:
     """So many states in which one of two actions is safe."""
     safe = np.zeros((count, 2), bool)
     safe[:, action] = True
     states = np.random.default_rng(count).integers(0, 256, (count, 4, 84, 84), dtype=np.uint8)
-    return LabelledStates(states, safe, np.arange(count), played=9)
+    return DeathLabels(states, safe, np.arange(count), played=9)
 
 
 def died(x: int, *, number: int = 0, game: int = 0, end: str = "death", kind: str = "training") -> EpisodeEnded:
