@@ -6,7 +6,6 @@ each action is seen. The game is the training's own, so the labels are what it d
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_tui.game.emulator import open_emulator
-from mario_tui.game.episode import Episode, EpisodeSnapshot, sticky_actions
+from mario_tui.game.episode import Episode, EpisodeSnapshot
 from mario_tui.game.step import StepPlayer
 from mario_tui.game.survival import MARGIN_STEPS, Goal, SurvivalSearch
 from mario_tui.grey_frames import FRAME_SHAPE
-from mario_tui.play.evaluation import ROBUST_STICKY
 from mario_tui.play.rollout import StateStacks
 
 MOST_STEPS_BACK = 32
@@ -33,11 +31,7 @@ MOST_STEPS_OF_ACTION = 600
 """... and what the search after one action may play."""
 DELAYS = (0, 1)
 """Frames by which an action may be late in the step that is judged, as sticky actions make it late."""
-VARIANTS = 4
-"""How often an episode is played again with other delays before its decisive states, for more of these."""
 _SAFE_STATES = 2  # in a row, from the death backwards: those before are taken to be safe, too
-_NEAR_STEPS = 2  # before and after the decisive states of an episode those of its variants are looked for
-_LEAD_STEPS = 8  # before these the variants begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +88,6 @@ def label_death(death: Death, eyes: Eyes) -> DeathLabels:
     another is safe, and the other is not. States in which all actions do equally well are left out: before a death
     these are the ones in which it was too late, and the ones in which it was not decided yet. So are states in which
     the search has given up.
-
-    Behind the states of the episode itself come those of VARIANTS of it, in which the same buttons are late by other
-    numbers of frames: they meet the same danger some pixels earlier or later.
     """
     with open_emulator(death.stage) as emulator:
         episode = Episode(emulator, frame_skip=death.frame_skip)
@@ -106,18 +97,7 @@ def label_death(death: Death, eyes: Eyes) -> DeathLabels:
         end = episode.steps
         goal = Goal(end + MARGIN_STEPS, episode.max_x + 1, stands_from=end + STANDS_STEPS)
         search = SurvivalSearch(episode, eyes.actions, goal, max_played=MOST_STEPS_OF_ACTION)
-        found = list(_decisive(search, places[::-1], eyes.actions, death.frame_skip, safe_states=_SAFE_STATES))
-        if found:
-            steps = [place.snapshot.steps for place, _ in found]
-            near = range(min(steps) - _NEAR_STEPS, max(steps) + _NEAR_STEPS + 1)
-            start = next(place for place in places if place.snapshot.steps >= near.start - _LEAD_STEPS)
-            rng = np.random.default_rng(zlib.crc32(bytes(death.frame_buttons)))
-            for _ in range(VARIANTS):
-                episode.restore(start.snapshot)
-                stacks.go_back(start.state)
-                variant = list(_places(player, stacks, _late(_steps(death), start.snapshot, rng)))
-                looked_at = [place for place in variant[::-1] if place.snapshot.steps in near]
-                found += _decisive(search, looked_at, eyes.actions, death.frame_skip)
+        found = list(_decisive(search, places[::-1], eyes.actions, death.frame_skip))
     return DeathLabels(
         states=np.array([place.state.numpy() for place, _ in found], np.uint8).reshape(-1, eyes.depth, *FRAME_SHAPE),
         safe=np.array([safe for _, safe in found], bool).reshape(-1, len(eyes.actions)),
@@ -132,17 +112,6 @@ def _steps(death: Death) -> list[tuple[int, ...]]:
     return [frames[start : start + skip] for start in range(0, len(frames) - skip + 1, skip)]
 
 
-def _late(
-    steps: Sequence[tuple[int, ...]], start: EpisodeSnapshot, rng: np.random.Generator
-) -> Iterator[Sequence[int]]:
-    """The buttons of the steps from a place on, late as sticky actions make them."""
-    held = start.buttons[-1] if start.buttons else 0
-    for buttons in steps[start.steps :]:
-        late = sticky_actions(buttons[-1], held, sticky=ROBUST_STICKY, frames=len(buttons), rng=rng)
-        held = late[-1]
-        yield late
-
-
 def _places(player: StepPlayer, stacks: StateStacks, steps: Iterable[Sequence[int]]) -> Iterator[_Place]:
     """Plays steps until the episode ends; yields the place before each of them."""
     for buttons in steps:
@@ -153,11 +122,11 @@ def _places(player: StepPlayer, stacks: StateStacks, steps: Iterable[Sequence[in
 
 
 def _decisive(
-    search: SurvivalSearch, places: Iterable[_Place], actions: Sequence[int], frame_skip: int, *, safe_states: int = 0
+    search: SurvivalSearch, places: Iterable[_Place], actions: Sequence[int], frame_skip: int
 ) -> Iterator[tuple[_Place, NDArray[np.bool_]]]:
     """Those of these places in which some actions are safe and some are not, and (A,) bool, which.
 
-    It ends when the search has played MOST_STEPS, or after so many places in a row in which all actions are safe.
+    It ends when the search has played MOST_STEPS, or after _SAFE_STATES places in a row in which all actions are safe.
     """
     safe_in_a_row = 0
     for place in places:
@@ -170,7 +139,7 @@ def _decisive(
         if fewest < most:
             yield place, np.array([count == most for count in survived])
         safe_in_a_row = safe_in_a_row + 1 if fewest == len(DELAYS) else 0
-        if safe_states and safe_in_a_row == safe_states:
+        if safe_in_a_row == _SAFE_STATES:
             return
 
 

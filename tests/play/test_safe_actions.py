@@ -46,10 +46,7 @@ def goomba() -> Death:
 
 @pytest.fixture(scope="module")
 def labelled(goomba: Death) -> DeathLabels:
-    """Of the episode itself, without its variants."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(safe_actions, "VARIANTS", 0)
-        return label_death(goomba, EYES)
+    return label_death(goomba, EYES)
 
 
 def ways_on(steps: int) -> Iterator[list[int]]:
@@ -91,9 +88,7 @@ def test_a_safe_action_survives_and_another_does_not(goomba: Death, labelled: De
     assert not any(survives(goomba, int(labelled.steps_before[0]) - 1, byte) for byte in RUN)
 
 
-def test_states_are_what_the_network_would_have_seen(
-    goomba: Death, labelled: DeathLabels, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_states_are_what_the_network_would_have_seen(goomba: Death, labelled: DeathLabels) -> None:
     with open_emulator() as emulator:
         episode = Episode(emulator, frame_skip=SKIP)
         seen = [grey_frame(emulator.screen)]
@@ -104,23 +99,10 @@ def test_states_are_what_the_network_would_have_seen(
     for state, before in zip(labelled.states, labelled.steps_before.tolist(), strict=True):
         newest = death_step - before
         assert (state == np.stack(seen[newest - 3 : newest + 1])).all()
-    monkeypatch.setattr(safe_actions, "VARIANTS", 0)
     with_buttons = label_death(goomba, Eyes(RUN, depth=4, show_buttons=True))
     assert (with_buttons.safe == labelled.safe).all()
     assert (with_buttons.states[:, :, 12:] == labelled.states[:, :, 12:]).all()
     assert (with_buttons.states[:, :, :12] == 255).any()
-
-
-def test_variants_of_the_episode_bring_other_states_of_the_same_danger(goomba: Death, labelled: DeathLabels) -> None:
-    found = label_death(goomba, EYES)
-    own = len(labelled)
-    assert (found.states[:own] == labelled.states).all()
-    assert len(found) > 2 * own
-    assert len(np.unique(found.states.reshape(len(found), -1), axis=0)) > 2 * own
-    assert (found.safe.any(axis=1) & ~found.safe.all(axis=1)).all()
-    assert found.played <= safe_actions.MOST_STEPS
-    again = label_death(goomba, EYES)
-    assert (again.states == found.states).all(), "it depends on the death alone"
 
 
 def test_where_it_is_too_late_for_all_actions_nothing_is_labelled(goomba: Death) -> None:
@@ -135,7 +117,6 @@ def test_the_search_is_bounded_and_keeps_what_it_has_decided(
     goomba: Death, labelled: DeathLabels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert labelled.played < safe_actions.MOST_STEPS
-    monkeypatch.setattr(safe_actions, "VARIANTS", 0)
     monkeypatch.setattr(safe_actions, "MOST_STEPS", labelled.played // 2)
     found = label_death(goomba, EYES)
     assert labelled.played // 2 < found.played < labelled.played
