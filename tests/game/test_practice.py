@@ -1,6 +1,7 @@
 """Episodes of practice: which places they begin at, and that they are the same with snapshots and without."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.practice import Place, Practice
 from mario_tui.game.starts import SNAPSHOT_EVERY, Snapshots, Start
 from mario_tui.game.vector_env import VectorEnv, VectorStep
+from mario_tui.game.worker import Game, SharedGames, Task
 
 LEAD_IN = 3
 
@@ -192,6 +194,31 @@ def test_episodes_of_practice_are_the_same_with_snapshots_and_without_and_in_gam
                 assert shown(later, later.receive()) == steps[at]
 
 
+def test_a_place_that_was_passed_costs_no_frame() -> None:
+    descriptor = SharedGames.allocate(1)
+    snapshots = Snapshots(5)
+    game = Game(Task("3-3", 1, 0, 1, 4, 0, 0, snapshots=5), SharedGames(descriptor, 1), 0, snapshots)
+    os.close(descriptor)
+    episode = game._episode
+    if not episode.emulator.has_snapshots():
+        pytest.skip("this emulator has no snapshots")
+    for _ in range(20):
+        game.step([130] * 4)
+    passed = [Start(0, bytes([130] * 4 * step), 9) for step in (8, 9, 16)]
+    game.reset((Start(), passed))
+    assert [snapshots.find(start) is not None for start in passed] == [True, False, True]
+    played: list[int] = []
+    frame = episode.emulator.frame
+    episode.emulator.frame = lambda buttons: played.append(buttons) or frame(buttons)  # type: ignore[method-assign]
+    game.reset((passed[2], ()))
+    assert episode.steps == 16
+    assert played == []
+    game.reset((passed[1], ()))
+    assert len(played) == 36
+    game.reset((passed[1], ()))
+    assert len(played) == 36, "a place that was played to is known from then on"
+
+
 def test_the_log_of_an_episode_of_practice_is_that_of_its_whole_way() -> None:
     with games(50) as env:
         env.start()
@@ -215,6 +242,8 @@ def test_a_state_of_practice_that_cannot_be_is_refused() -> None:
             whole = {"frames": 4, "steps": 9, "lead_in": [130] * 4, **start}
             with pytest.raises(ValueError, match="out of range"):
                 env.restore({"frame_logs": [[], [130] * 8], "starts": [None, whole]})
+        with pytest.raises(ValueError, match="zip"):
+            env.restore({"frame_logs": [[], []], "starts": [None]})
 
 
 def test_an_episode_is_cut_and_may_stall_anew() -> None:
