@@ -6,6 +6,7 @@ import pytest
 
 from mario_tui.config import TrainingConfig, field_help, field_range, load_toml, make_config
 from mario_tui.errors import InputError
+from mario_tui.game_roles import game_roles
 from mario_tui.presets import PRESETS, preset
 
 
@@ -94,7 +95,11 @@ def test_where_games_run(actors: str) -> None:
 def test_presets() -> None:
     assert preset("tutorial") == TrainingConfig(envs=3, precision="auto")
     assert preset("fast").envs > 1
-    with pytest.raises(InputError, match="fast, tutorial"):
+    robust = preset("robust")
+    assert 0 < robust.until_robust < 1
+    assert robust.steps
+    game_roles(robust)  # raises InputError where the target has no game that measures it
+    with pytest.raises(InputError, match="fast, robust, tutorial"):
         preset("slow")
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,6 +12,9 @@ from fake_collector import FakeVectorEnv, fake_trainer
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.replay import Replay
+from mario_tui.errors import InputError
+from mario_tui.presets import PRESETS, preset
+from mario_tui.system import free_memory
 from mario_tui.training.events import Stepped
 
 ENVS = 128
@@ -69,3 +73,14 @@ def test_no_thread_but_the_trainers_is_given_what_is_on_a_gpu(small, monkeypatch
     assert brought == [("meta", "cpu")]
     assert {one.device.type for one in policy.net.state_dict().values()} == {"cpu"}
     assert next(trainer.agent.net.parameters()).device.type == "meta"
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_a_preset_that_does_not_fit_is_refused_at_once(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replay takes its memory while it fills: without the check a training would be ended hours later."""
+    config = preset(name).replace(device="cpu")
+    monkeypatch.setattr(free_memory, "free_bytes", lambda: 7_000 * config.replay_size)
+    refused = rf"a replay of {config.replay_size:,} transitions needs .* GB .* choose a smaller replay_size$"
+    with pytest.raises(InputError, match=refused):
+        fake_trainer(config, run="big")
+    assert not (home / "checkpoints/big").exists()
