@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from mario_tui.errors import InputError, TrainingError
 from mario_tui.presets import preset
-from mario_tui.training import autotune
+from mario_tui.training import autotune, pace
 
 MEASURED_SECONDS = 20.0
 
@@ -38,6 +38,7 @@ def bench_tune(arguments: argparse.Namespace) -> int:
         raise TrainingError("nothing could be measured: see whether 'mario-tui bench' runs")
     choice = autotune.choose(speeds)
     autotune.remember(config, str(device), choice)
+    pace.remember(config, statistics.median(speeds[choice.setup]), "measurement")
     rows = [
         {**asdict(setup), "steps_per_second": round(statistics.median(own), 1), "rounds": len(own)}
         for setup, own in speeds.items()

@@ -23,14 +23,15 @@ from mario_tui.store.run import find_resumable, locked
 from mario_tui.system import crash, guard, output, signals
 from mario_tui.training.events import Event, Paused
 from mario_tui.training.initial_weights import initial_config
+from mario_tui.training.preset_lines import preset_line
 from mario_tui.training.resume import resume_config
 from mario_tui.training.run_folder import RunExistsError, check_new
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One flag for every setting, under its group, with its range and default."""
-    presets = ", or ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
-    parser.add_argument("--preset", metavar="P", help=f"settings to start from (default {DEFAULT_PRESET}); {presets}")
+    lines = ". ".join(f"{name}: {preset_line(name)}" for name in PRESETS).replace("%", "%%")
+    parser.add_argument("--preset", metavar="P", help=f"settings to start from (default {DEFAULT_PRESET}). {lines}")
     parser.add_argument("--config", metavar="FILE", help="a TOML file of settings; flags go before it")
     parser.add_argument("--name", metavar="RUN", help="name of the new run (default: stage and time)")
     parser.add_argument(

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -73,6 +74,9 @@ class EvaluationRecord:
     max_x: int
 
 
+Record = TypeVar("Record", EpisodeRecord, EvaluationRecord)
+
+
 def csv_heading(kind: type[EpisodeRecord | EvaluationRecord]) -> str:
     """The first line of a file of such records."""
     return _csv_text([field.name for field in fields(kind)])
@@ -102,18 +106,30 @@ def read_training(path: Path) -> list[EpisodeRecord]:
     return [record for record in read_metrics(path) if record.kind == TRAINING]
 
 
+def read_evaluations(path: Path) -> list[EvaluationRecord]:
+    """The evaluations in an evaluations.csv; lines that are none are left out."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        return _parse(EvaluationRecord, file)
+
+
 def parse_records(file: Iterable[str]) -> list[EpisodeRecord]:
     """The episodes in the lines of a metrics.csv; lines that are no episode are left out."""
+    return _parse(EpisodeRecord, file)
+
+
+def _parse(record: type[Record], file: Iterable[str]) -> list[Record]:
     kinds = {"int": int, "float": float, "str": str}
     records = []
     for row in _rows(file):
         try:
             row.setdefault("kind", TRAINING)
-            values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(EpisodeRecord)}
+            values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(record)}
         except (KeyError, TypeError, ValueError):
             continue
         if all(abs(value) < 1e18 for value in values.values() if not isinstance(value, str)):  # which NaN is not
-            records.append(EpisodeRecord(**values))
+            records.append(record(**values))
     return records
 
 

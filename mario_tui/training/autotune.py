@@ -6,20 +6,16 @@ remembered for later ones with the same network, versions and device. Settings t
 
 from __future__ import annotations
 
-import contextlib
 import json
-import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 
-from mario_tui import __version__, paths
 from mario_tui.config import TrainingConfig
 from mario_tui.presets import ON_GPU
 from mario_tui.settings import MOST_ENVS
 from mario_tui.system import processors
-from mario_tui.system.files import write_atomically
+from mario_tui.training import machine
 
 NOTICEABLE = 1.05
 """How many times as fast as the usual combination another one has to be: less is noise."""
@@ -30,7 +26,6 @@ _SURE_ROUNDS = 2
 
 _USUAL_GAMES = 4
 _FEW_CORES = 8  # more processes than cores are tried only where that is soon done
-_MOST_KEPT = 100  # every container may seem to be another machine
 _DECISIVE = {
     "network", "dueling", "batch_size", "learn_every", "frame_stack", "frame_skip", "priority_exponent", "precision",
     "graph", "actor_groups", "envs", "workers", "threads",
@@ -156,18 +151,16 @@ def _ratios(own: Sequence[float], first: Sequence[float]) -> list[float]:
 
 def _key(config: TrainingConfig, device: str) -> str:
     """What a measurement holds for: this machine, these versions, and settings that cost the same."""
-    machine = f"{platform.node()}, {platform.machine()}, {processors.count()} cores, {device}"
-    versions = f"mario-tui {__version__}, torch {metadata.version('torch')}, Python {platform.python_version()}"
-    return f"{machine}; {versions}; {json.dumps(config.model_dump(include=_DECISIVE), sort_keys=True)}"
+    return f"{machine.machine_and_versions(device)}; {json.dumps(config.model_dump(include=_DECISIVE), sort_keys=True)}"
 
 
 def recall(config: TrainingConfig, device: str) -> Choice | None:
     """What was chosen for such a training on this machine, if it was."""
     try:
-        known = json.loads(paths.machine_file().read_text(encoding="utf-8"))[_key(config, device)]
+        known = machine.read()[_key(config, device)]
         setup = Setup(*(int(known[name]) for name in ("games", "processes", "threads")))
         return Choice(setup, str(known["why"])) if min(asdict(setup).values()) > 0 else None
-    except (OSError, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return None
 
 
@@ -176,16 +169,9 @@ def remember(config: TrainingConfig, device: str, choice: Choice) -> None:
 
     Where it cannot be written they measure again.
     """
-    try:
-        known = json.loads(paths.machine_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    known = dict(list(known.items())[-_MOST_KEPT:]) if isinstance(known, dict) else {}
     entry = {**asdict(choice.setup), "why": choice.why}
-    with contextlib.suppress(OSError):
-        chosen = config.replace(envs=choice.setup.games, threads=choice.setup.threads)
-        entries = {_key(chosen, device): entry, _key(config, device): entry}
-        write_atomically(paths.machine_file(), json.dumps({**known, **entries}, indent=1))
+    chosen = config.replace(envs=choice.setup.games, threads=choice.setup.threads)
+    machine.keep({_key(chosen, device): entry, _key(config, device): entry})
 
 
 def for_device(config: TrainingConfig, preset: str) -> TrainingConfig:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mario_tui.play.evaluation import Evaluation
     from mario_tui.store.history import EpisodeRecord
     from mario_tui.training.demo_data import DemonstrationCount
+    from mario_tui.training.forecast import Forecast
     from mario_tui.training.measured import Measured
 
 What = Literal["first-clear", "best"]
@@ -75,6 +76,20 @@ class Measurement(Event):
 
     def as_json(self) -> dict[str, Any]:
         return {"event": "measured", "step": self.step, **self.measured.as_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasted(Event):
+    """What is to be expected of this training, from how others of its preset went."""
+
+    step: int
+    forecast: Forecast
+
+    def __str__(self) -> str:
+        return str(self.forecast)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "forecast", "step": self.step, **self.forecast.as_json()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from mario_tui.config import TrainingConfig
-from mario_tui.training import autotune_process
+from mario_tui.training import autotune_process, pace
 from mario_tui.training.autotune import Choice, Setup, candidates, choose, recall, remember, with_games
 
 _FEW_STEPS = 50_000
@@ -69,6 +70,7 @@ def fit(
             if speeds := autotune_process.measured(config, tried, cancelled=cancelled):
                 choice = choose(speeds)
                 remember(config, str(device), choice)
+                pace.remember(config, statistics.median(speeds[choice.setup]), "measurement")
     threads = choice.setup.threads if not resumes or "threads" in asked else config.threads
     fitted = config.replace(envs=choice.setup.games, threads=config.threads or threads)
     setup = Setup(choice.setup.games, choice.setup.processes, fitted.threads or choice.setup.threads)

@@ -39,6 +39,7 @@ from mario_tui.training.demo_data import find_logs, play_again
 from mario_tui.training.device_watch import DeviceWatch
 from mario_tui.training.evaluator import Evaluator, open_evaluator
 from mario_tui.training.events import Observer
+from mario_tui.training.forecaster import Forecaster, PaceWatch
 from mario_tui.training.highlights import Highlights
 from mario_tui.training.initial_weights import begin_with
 from mario_tui.training.metrics import MetricLogger
@@ -260,6 +261,8 @@ def _add_notes_and_observers(trainer: Trainer, factories: Factories) -> None:
         trainer.resume_notes.append(warning)
     trainer.observers.append(CurvePlots(trainer.run_dir, trainer.logger.curves, 10 * config.log_every))
     trainer.observers.append(DeviceWatch(trainer.agent, trainer.checkpointer, trainer.snapshot_without_replay))
+    watch = PaceWatch(config, trainer.agent.burn_in_until)
+    trainer.observers += [watch, Forecaster(trainer, watch)]
     if config.tensorboard:
         trainer.observers.append(TensorBoardLog(trainer.run_dir, trainer.logger.recent))
     if config.record:

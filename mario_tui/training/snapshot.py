@@ -15,6 +15,7 @@ import numpy as np
 from mario_tui.config import TrainingConfig
 from mario_tui.system import free_memory
 from mario_tui.training.advice import warnings
+from mario_tui.training.forecast import forecast
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import
     from mario_tui.store.history import EpisodeRecord
@@ -42,6 +43,7 @@ class TrainingSnapshot:
         floor_seconds: until epsilon is at its floor; None where it is there, or never will be.
         ends: where on the stage episodes ended.
         measured: what the games that measure have shown, one line; "" without one.
+        forecast: what is to be expected, from how others of its preset went; "" where that is not known.
         warnings: what needs attention, one line each.
         pause_reason: why the training paused by itself, one line; "" if the user paused it.
         seconds: trained since the start or resume, without pauses.
@@ -83,6 +85,7 @@ class TrainingSnapshot:
     floor_seconds: float | None = None
     ends: Ends | None = None
     measured: str = ""
+    forecast: str = ""
     warnings: tuple[str, ...] = ()
     pause_reason: str = ""
     frame: np.ndarray | None = None
@@ -93,11 +96,17 @@ class TrainingSnapshot:
     phases: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
 
+    @property
+    def outlook(self) -> str:
+        """What was measured and what is to be expected, a line each."""
+        return "\n".join(filter(None, (self.measured, self.forecast)))
+
 
 class SnapshotCamera:
     """Takes snapshots of a trainer, in its own thread and between steps.
 
-    Numbers and frames are taken anew each time, curves when an episode ended, warnings every two seconds.
+    Numbers and frames are taken anew each time, curves when an episode ended, warnings and the forecast every two
+    seconds.
 
     Attributes:
         last_episode: the newest one, for the snapshots.
@@ -110,10 +119,11 @@ class SnapshotCamera:
         self._curves: Mapping[str, Points] = {}
         self._ends: Ends | None = None
         self._warnings: tuple[str, ...] = ()
+        self._forecast = ""
         self._checked_at = 0.0
 
     def check_soon(self) -> None:
-        """Has the next snapshot take the warnings anew."""
+        """Has the next snapshot take warnings and forecast anew."""
         self._checked_at = -_CHECK_SECONDS
 
     def restart_speed(self) -> None:
@@ -124,7 +134,7 @@ class SnapshotCamera:
         """The trainer as it is now; with `all_games` the frames of all games, and not of the first one alone."""
         speed = self._steps_per_second(trainer.step)
         self._update_curves(trainer)
-        self._update_warnings(trainer)
+        self._update_warnings(trainer, speed)
         agent, logger, config = trainer.agent, trainer.logger, trainer.config
         frames = trainer.collector.frames(MOST_GAMES if all_games else 1)
         steps_to_floor = agent.steps_to_final_exploration
@@ -155,6 +165,7 @@ class SnapshotCamera:
             floor_seconds=steps_to_floor / speed if 0 < steps_to_floor < math.inf and speed > 0 else None,
             ends=self._ends,
             measured=str(logger.measured) if logger.measured else "",
+            forecast=self._forecast,
             warnings=self._warnings,
             pause_reason=pause_reason,
             frame=frames[0] if frames else None,
@@ -180,7 +191,7 @@ class SnapshotCamera:
             self._curves = {name: curve.points() for name, curve in logger.curves.items()}
             self._ends = logger.end_map.ends()
 
-    def _update_warnings(self, trainer: Trainer) -> None:
+    def _update_warnings(self, trainer: Trainer, speed: float) -> None:
         now = time.monotonic()
         if now - self._checked_at < _CHECK_SECONDS:
             return
@@ -195,6 +206,9 @@ class SnapshotCamera:
             skipped_updates=health.skipped_updates,
         )
         self._warnings = (*trainer.checkpointer.problems(), *about_training)
+        cleared = trainer.first_greedy_clear is not None
+        expected = forecast(trainer.config, trainer.step, cleared=cleared, steps_per_second=speed)
+        self._forecast = str(expected or "")
 
 
 def _eta(trainer: Trainer, speed: float) -> float | None:

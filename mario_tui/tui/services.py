@@ -87,6 +87,13 @@ class Services:
 
         return resume_config(_to_resume(path)[0])
 
+    def preset_lines(self) -> Mapping[str, str]:
+        """Name of a preset -> what it is for, how long it takes on this machine and where it ends."""
+        from mario_tui.presets import PRESETS
+        from mario_tui.training.preset_lines import preset_line
+
+        return {name: preset_line(name) for name in PRESETS}
+
     def run_names(self) -> Sequence[str]:
         """The runs that there are, the shipped ones too, in alphabetical order."""
         from mario_tui.store import lookup

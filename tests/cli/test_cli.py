@@ -18,6 +18,7 @@ import warm
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.cli import main
+from mario_tui.presets import PRESETS
 from mario_tui.store import catalog, evaluations
 
 SMALL = (
@@ -587,7 +588,8 @@ def test_help_names_the_preset_that_is_taken_and_its_values(capsys: pytest.Captu
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "(default fast)" in text
+    assert "(default fast). fast: a first clear; " in text
+    assert all(f" {name}: " in text for name in PRESETS)
     assert "nature, small; default small" in text
     assert "--init-from" in text
     assert "cuda:N" in text

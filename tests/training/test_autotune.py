@@ -22,7 +22,7 @@ from mario_tui.presets import preset
 from mario_tui.settings import MOST_ENVS
 from mario_tui.store.manifest import read_manifest
 from mario_tui.system import processors
-from mario_tui.training import autotune, autotune_process
+from mario_tui.training import autotune, autotune_process, machine
 from mario_tui.training.autotune import Setup, candidates, choose, usual, usual_processes, worth_trying
 from mario_tui.training.fit import fit
 from mario_tui.training.restore import open_trainer
@@ -230,7 +230,7 @@ def test_what_cannot_be_kept_is_used_all_the_same(
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(autotune, "write_atomically", full)
+    monkeypatch.setattr(machine, "write_atomically", full)
     assert fit(FAST).processes == 2
 
 

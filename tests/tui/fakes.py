@@ -24,6 +24,7 @@ from mario_tui.play.ghost import Ghost
 from mario_tui.play.human_player import HumanPlayer
 from mario_tui.play.pad import Controls
 from mario_tui.play.rollout import Chances
+from mario_tui.presets import PRESETS
 from mario_tui.store import evaluations
 from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
 from mario_tui.training.curves import Ends
@@ -579,6 +580,10 @@ class World(Services):
 
     def run_progress(self, run: Path, points: int) -> Sequence[float]:
         return [300 + 150 * (n * n % 7) + 90 * n for n in range(points)]
+
+    def preset_lines(self) -> Mapping[str, str]:
+        near = "a first clear; 1-1 near step 50,000, 6 min here; until_clear ends it"
+        return {**PRESETS, "fast": near}
 
     def free_memory_bytes(self) -> int:
         return self.free_bytes

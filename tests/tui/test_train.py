@@ -97,15 +97,31 @@ async def test_a_preset_sets_every_setting_but_the_stage() -> None:
 
 async def test_who_only_presses_start_gets_the_preset_that_learns_soon() -> None:
     world = World()
-    async with form(world) as (app, pilot, train_form):
-        said = str(train_form.query_one("#row-preset .help", Static).content)
-        assert said == "\n".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
-        assert [line.partition(":")[0] for line in said.splitlines()] == ["fast", "tutorial"]
+    async with form(world) as (app, pilot, _):
+        assert next(iter(PRESETS)) == "fast"
         await pilot.press("f5")
         await until(pilot, lambda: app.session is not None)
         assert world.started == [(preset("fast"), None)]
         assert world.given == set()
         world.session.end()
+
+
+async def test_each_preset_has_a_line_with_how_long_it_takes_here() -> None:
+    async with form(World()) as (_, pilot, train_form):
+        lines = train_form.query_one("#preset-lines", Static)
+        await until(pilot, lambda: "6 min here" in str(lines.content))
+        assert [line.partition(":")[0] for line in str(lines.content).splitlines()] == list(PRESETS)
+        assert lines.size.height == len(PRESETS), "at 80 columns too"
+
+
+async def test_what_is_expected_is_shown_beside_the_numbers() -> None:
+    world = World()
+    world.session.snapshot = running(forecast="first clear expected near step 48,000, in about 4 min")
+    async with live(world) as (app, pilot):
+        shown = app.screen.query_one("#outlook", Static)
+        await until(pilot, lambda: "near step 48,000" in str(shown.content))
+        world.session.snapshot = running()
+        await until(pilot, lambda: not shown.display)
 
 
 async def test_a_new_run_can_begin_with_the_weights_of_another() -> None:
@@ -253,6 +269,7 @@ async def test_a_run_is_continued_with_other_settings() -> None:
             assert row.disabled == (name in fixed_settings()), name
         assert train_form.query_one("#row-name").value == run.name  # type: ignore[attr-defined]
         assert not train_form.query_one("#row-preset").display
+        assert not train_form.query_one("#preset-lines").display
         assert app.focused is train_form.rows()["envs"].control
         await pilot.press("8", "f5")
         await until(pilot, lambda: app.session is not None)
@@ -400,7 +417,7 @@ async def test_what_games_measured_has_a_line_of_its_own_where_there_is_somethin
     text = "greedy game: x 3161 clear, best 3161; robust game: 61 of 100 (51-70 %)"
     world = World()
     async with live(world, size) as (app, pilot):
-        measured = app.screen.query_one("#measured", Static)
+        measured = app.screen.query_one("#outlook", Static)
         assert not measured.display
         world.session.snapshot = running(measured=text)
         await until(pilot, lambda: measured.display and measured.size.height == 2)

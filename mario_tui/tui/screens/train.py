@@ -166,7 +166,7 @@ class TrainScreen(MarioScreen):
                 yield GameView("the game appears here", id="game")
                 with PlainContainer(id="figures"):
                     yield Numbers(id="numbers")
-                    yield from (Static("", id=name) for name in ("remark", "measured", "warnings"))
+                    yield from (Static("", id=name) for name in ("remark", "outlook", "warnings"))
                 yield Charts(id="charts")
 
     def on_mount(self) -> None:
@@ -268,8 +268,8 @@ class TrainScreen(MarioScreen):
             else:
                 self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot, self._knob))
                 self._update("#remark", remark_of(snapshot))
-                self._update("#measured", Content.styled(snapshot.measured, "$secondary"))
-                self.query_one("#measured").display = bool(snapshot.measured)
+                self._update("#outlook", Content.styled(snapshot.outlook, "$secondary"))
+                self.query_one("#outlook").display = bool(snapshot.outlook)
                 silent = self.app.session.silent_seconds if self.app.session is not None else 0.0
                 self._update("#warnings", warnings_of(snapshot, silent))
                 if mode == "ended":

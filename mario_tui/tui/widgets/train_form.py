@@ -34,8 +34,14 @@ if TYPE_CHECKING:
 FIRST = ("stage", "init_from", "envs", "steps", "episodes", "until_clear", "device", "replay_size", "save_every")
 """The settings that most people want to see; the others are folded away by group."""
 
-_PRESET_HELP = "\n".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
+_PRESET_HELP = "the values to begin with"
 _NAME_HELP = "its folder in checkpoints/ (empty: stage and time)"
+
+
+def _lines(presets: Mapping[str, str]) -> Content:
+    """A line for each preset, the name before what is said of it."""
+    lines = (Content.assemble((name, "bold"), f": {said}") for name, said in presets.items())
+    return Content("\n").join(lines)
 
 
 class FormBody(VerticalScroll, inherit_bindings=False, can_focus=False):
@@ -87,6 +93,7 @@ class TrainForm(Vertical):
     def compose(self) -> ComposeResult:
         with FormBody(id="settings"):
             yield FormRow("preset", "preset", _PRESET_HELP, Choice(tuple(PRESETS), DEFAULT_PRESET, id="preset"))
+            yield Static(_lines(PRESETS), id="preset-lines")
             yield FormRow("name", "run name", _NAME_HELP, Input(compact=True, id="run-name"))
             for name in FIRST:
                 yield self._row(name)
@@ -165,15 +172,23 @@ class TrainForm(Vertical):
         for row in self.query(FormRow):
             fixed = not isinstance(row, SettingRow) or row.setting in fixed_settings()
             row.disabled = self._resume is not None and fixed
-        self.query_one("#row-preset").display = self._resume is None  # which one a run began with is not known
+        for about_presets in ("#row-preset", "#preset-lines"):
+            self.query_one(about_presets).display = self._resume is None  # which one a run began with is not known
         self.query_one("#start", Button).label = "Start training" if self._resume is None else "Go on training"
 
     async def look_around(self, services: Services) -> None:
-        """Finds out what is free, to be shown beside what replay and checkpoints need, and which runs there are."""
-        memory, disk, runs = await asyncio.to_thread(
-            lambda: (services.free_memory_bytes(), services.free_disk_bytes(), services.run_names())
+        """Finds out what is free, to be shown beside what replay and checkpoints need, which runs there are, and how
+        long each preset takes."""
+        memory, disk, runs, presets = await asyncio.to_thread(
+            lambda: (
+                services.free_memory_bytes(),
+                services.free_disk_bytes(),
+                services.run_names(),
+                services.preset_lines(),
+            )
         )
         self._free_memory, self._free_disk = memory, disk
+        self.query_one("#preset-lines", Static).update(_lines(presets))
         control = self.rows()["init_from"].control
         assert isinstance(control, Input)
         control.suggester = SuggestFromList(runs, case_sensitive=False)
