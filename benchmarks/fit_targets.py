@@ -1,6 +1,7 @@
 """How fast settings of the learner fit fixed targets: a look at the network alone, without play or bootstrap.
 
     python benchmarks/fit_targets.py RUN "" "centered=True" "centered=True reward_scale=150 learning_rate=5e-4"
+    python benchmarks/fit_targets.py RUN "" "value_bins=51" "layer_norm=True" "shift=4"
 
 RUN is a run with a saved replay. Its n-step targets are computed once, with its own target network; then a fresh
 network for each group of settings (the run's own, with those named changed) regresses on them with uniform batches, so
@@ -27,19 +28,21 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3200, help="updates for each group (default 3200)")
     arguments = parser.parse_args()
 
-    from mario_tui.agent.loss import LossResult, Transitions, td_estimate
+    from mario_tui.agent.loss import LossResult, Transitions
     from mario_tui.agent.mario import Mario
     from mario_tui.agent.network import MarioNet
+    from mario_tui.agent.preprocess import SCORE_ROWS
     from mario_tui.agent.runtime import prepare_processor
+    from mario_tui.agent.shift import shifted
     from mario_tui.config import TrainingConfig
     from mario_tui.store import checkpoint, named
     from mario_tui.training import state_files
     from mario_tui.training.resume import resume_config
 
     def regress(net: MarioNet, batch: Transitions, config: TrainingConfig) -> LossResult:
-        estimate = td_estimate(net, batch.s_tm1, batch.a_tm1)
-        loss = torch.nn.functional.smooth_l1_loss(estimate, batch.r_t)  # r_t holds the targets
-        return LossResult(loss, estimate.detach(), batch.r_t - estimate.detach())
+        output, target = net(batch.s_tm1, "online"), net.head.within(batch.r_t)  # r_t holds the targets
+        q = net.head.q_values(output.detach()).gather(1, batch.a_tm1.unsqueeze(1)).squeeze(1)
+        return LossResult(net.head.losses(output, batch.a_tm1, target).mean(), q, target - q)
 
     folder = named.find_checkpoint(arguments.run)
     config = resume_config(folder, {"precision": "float32"})
@@ -68,6 +71,10 @@ def main() -> None:
             began = time.perf_counter()
             index = rng.choice(seen, student.config.batch_size)
             batch = memory.transitions_at(index)
+            if most := student.config.shift:
+                offsets = torch.from_numpy(rng.integers(-most, most, (len(index), 2), np.int32, endpoint=True))
+                still = SCORE_ROWS if student.config.show_buttons else 0
+                batch = batch._replace(s_tm1=shifted(batch.s_tm1, offsets, still))
             student.optimizer.update(batch._replace(r_t=targets[index] / units))
             seconds += time.perf_counter() - began
         errors = []
