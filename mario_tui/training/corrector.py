@@ -201,7 +201,7 @@ def open_corrector(config: TrainingConfig, agent: Mario, logger: MetricLogger) -
         if not emulator.has_snapshots():
             raise InputError(
                 "corrections need Python 3.13 or newer, whose emulator can go back to any place of an episode: "
-                "train there, or without --corrections"
+                "train there, or with --corrections 0"
             )
     # a run on a GPU does not depend on its seed alone, so nothing is gained by waiting
     return Corrector(config, agent, logger, LabellingProcess(), awaited=agent.device.type == "cpu")
