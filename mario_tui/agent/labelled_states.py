@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mario_tui.agent.network import MarioNet
+from mario_tui.agent.replay import FRAME_BYTES, available_bytes
 from mario_tui.agent.replay_snapshot import FrameSnapshot
 from mario_tui.errors import InputError
 from mario_tui.grey_frames import FRAME_SHAPE
@@ -27,6 +28,7 @@ class LabelledStates:
         depth: frames in a state.
         device: where they are kept.
         seed: of the drawing.
+        reserved_bytes: of memory, what others will take that have not taken it yet.
 
     Attributes:
         added: states so far, those overwritten included.
@@ -36,16 +38,25 @@ class LabelledStates:
     """
 
     def __init__(
-        self, capacity: int, *, actions: int, depth: int, device: torch.device | str = "cpu", seed: int = 0
+        self,
+        capacity: int,
+        *,
+        actions: int,
+        depth: int,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        reserved_bytes: int = 0,
     ) -> None:
         self.added = 0
         self._generator = torch.Generator().manual_seed(seed)
-        try:
-            self._states = torch.empty((capacity, depth, *FRAME_SHAPE), dtype=torch.uint8, device=device)
-        except RuntimeError:  # of which a GPU's OutOfMemoryError is one
+        needed = capacity * depth * FRAME_BYTES
+        available = max(available_bytes(torch.device(device)) - reserved_bytes, 0)
+        if needed > available:  # it would be given to the program, which is killed when it uses it
             raise InputError(
-                f"there is no memory for {capacity:,} labelled states: choose a smaller corrections_size"
-            ) from None
+                f"{capacity:,} labelled states need {needed / 1e9:,.1f} GB and {available / 1e9:,.1f} GB are "
+                "available: choose a smaller corrections_size"
+            )
+        self._states = torch.empty((capacity, depth, *FRAME_SHAPE), dtype=torch.uint8, device=device)
         self._safe = torch.zeros((capacity, actions), dtype=torch.bool, device=device)
 
     def __len__(self) -> int:
@@ -64,10 +75,10 @@ class LabelledStates:
         self.added += len(states)
 
     def draw(self, batches: int, size: int) -> Tensor:
-        """Rows of so many states for so many batches, (batches, size) int32; size 0 as long as there are none."""
+        """Rows of so many states for so many batches, (batches, size) int32, on the CPU; size 0 as long as there are
+        none."""
         size = size if self.added else 0
-        drawn = torch.randint(max(len(self), 1), (batches, size), generator=self._generator, dtype=torch.int32)
-        return drawn.to(self._states.device, non_blocking=True)
+        return torch.randint(max(len(self), 1), (batches, size), generator=self._generator, dtype=torch.int32)
 
     def at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The states in rows of `draw`, (B, depth, 84, 84) uint8, and (B, actions) bool: which actions are safe."""

@@ -25,7 +25,7 @@ from mario_tui.agent.network import MarioNet
 from mario_tui.agent.optimizer import NetworkOptimizer
 from mario_tui.agent.preprocess import SCORE_ROWS
 from mario_tui.agent.replay import Replay
-from mario_tui.agent.replay_draw import Draw, unpacked
+from mario_tui.agent.replay_draw import Draw, on_its_way, unpacked
 from mario_tui.agent.runtime import resolve_precision
 from mario_tui.agent.shift import shifted
 from mario_tui.agent.spec import AgentSpec
@@ -125,6 +125,7 @@ class Mario:
                 depth=config.frame_stack,
                 device=self.device,
                 seed=int(seeds[1]),
+                reserved_bytes=0 if self.device.type == "cuda" else self.memory.missing_bytes,
             )
         self.exploration: ExponentialDecay | LinearDecay
         if config.exploration_steps:
@@ -261,8 +262,8 @@ class Mario:
         self._follow_schedules()
         draw = self.recall(count)
         batches = draw.to(self.device, self._shifts(draw))
-        if self.labelled is not None:
-            batches = torch.cat((batches, self._draw_labelled(self.labelled, count)), dim=1)
+        if self.labelled is not None and self.labelled.added:
+            batches = torch.cat((batches, on_its_way(self._draw_labelled(self.labelled, count), self.device)), dim=1)
         mark("sample")
         updates, td_errors = [], []
         for batch in batches:
@@ -299,12 +300,12 @@ class Mario:
         return self._rng.integers(-most, most, size=(*shape, 2), dtype=np.int32, endpoint=True)
 
     def _draw_labelled(self, labelled: LabelledStates, batches: int) -> Tensor:
-        """Rows of labelled states for so many batches, and perhaps their shifts: (N, K) or (N, 3 K) int32."""
+        """Rows of labelled states for so many batches, perhaps with shifts: (N, K) or (N, 3 K) int32, on the CPU."""
         rows = labelled.draw(batches, self._labelled_size)
         offsets = self._offsets(*rows.shape)
         if offsets is None:
             return rows
-        return torch.cat((rows, torch.from_numpy(offsets.reshape(batches, -1)).to(self.device)), dim=1)
+        return torch.cat((rows, torch.from_numpy(offsets.reshape(batches, -1))), dim=1)
 
     @property
     def _labelled_size(self) -> int:

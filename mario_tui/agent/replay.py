@@ -61,6 +61,15 @@ GPU_RESERVE_BYTES = 750_000_000
 """Of a GPU's free memory, what a replay leaves for networks, libraries and recorded updates."""
 
 
+def available_bytes(device: torch.device) -> int:
+    """Memory that replays on a device may take, in bytes."""
+    if device.type != "cuda":
+        return free_memory.free_bytes()
+    gc.collect()
+    torch.cuda.empty_cache()  # what an earlier training has left
+    return max(torch.cuda.mem_get_info(device)[0] - GPU_RESERVE_BYTES, 0)
+
+
 class Replay:
     """The most recent transitions of `envs` games, sampled uniformly or by priority.
 
@@ -153,12 +162,7 @@ class Replay:
         return max(-(-self._size // envs), 1) + self.depth + self.n_steps - 1
 
     def _check_memory(self, size: int) -> None:
-        if self.device.type == "cuda":
-            gc.collect()
-            torch.cuda.empty_cache()  # what an earlier training has left
-            available = max(torch.cuda.mem_get_info(self.device)[0] - GPU_RESERVE_BYTES, 0)
-        else:
-            available = free_memory.free_bytes()
+        available = available_bytes(self.device)
         if self.rows * self.row_bytes > available:
             raise InputError(
                 f"a replay of {size:,} transitions needs {self.rows * self.row_bytes / 1e9:,.1f} GB and "
@@ -277,8 +281,9 @@ class Replay:
     def ready(self) -> bool:
         """Whether there is a transition to sample."""
         low, high = self._sampling_range()
-        # looking at two ticks is enough, since no game has a final frame at both
-        return any(not self._last[tick % self.ticks].all() for tick in range(max(low, high - 2), high))
+        # looking at a few ticks is enough: no game has more rows without an action in a row than an episode's final one
+        # and those that lead in to an episode of practice
+        return any(not self._last[tick % self.ticks].all() for tick in range(max(low, high - self.depth - 1), high))
 
     def _sampleable(self) -> np.ndarray:
         """(ticks held, envs) bool, the oldest tick first."""

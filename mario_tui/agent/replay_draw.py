@@ -68,9 +68,14 @@ class Draw:
         """
         numbers = (one.view(np.int32) for one in (self.r_t, self.discount_t, self.weight))
         columns = (self.frames, self.a_tm1, *numbers, *([] if offsets is None else [offsets]))
-        packed = torch.from_numpy(np.concatenate([one.reshape(len(self), -1) for one in columns], axis=1))
-        # pinned memory is used again only when what was copied from it has arrived: PyTorch sees to that
-        return packed.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else packed.to(device)
+        packed = np.concatenate([one.reshape(len(self), -1) for one in columns], axis=1)
+        return on_its_way(torch.from_numpy(packed), device)
+
+
+def on_its_way(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device, which is not waited for."""
+    # pinned memory is used again only when what was copied from it has arrived: PyTorch sees to that
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def unpacked(

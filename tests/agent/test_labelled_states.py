@@ -13,7 +13,9 @@ from mario_tui.agent.mario import Mario
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.config import TrainingConfig
+from mario_tui.errors import InputError
 from mario_tui.grey_frames import FRAME_SHAPE
+from mario_tui.system import free_memory
 
 
 def some_states(count: int, actions: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -205,3 +207,13 @@ def test_it_is_part_of_the_loss_that_is_recorded() -> None:
         results.append([float(update.loss) for update in mario.update(8)])
     assert results[0] == pytest.approx(results[1], rel=1e-4)
     assert mario.labelled.added == 12
+
+
+def test_what_has_no_room_in_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is given out before it is used: a program that uses more than there is gets killed."""
+    config = TrainingConfig(network="small", replay_size=1_000, corrections=0.5, corrections_size=1_000)
+    monkeypatch.setattr(free_memory, "free_bytes", lambda: 36_500_000)
+    Mario(config, "cpu")
+    monkeypatch.setattr(free_memory, "free_bytes", lambda: 35_000_000)  # 7 MB for the replay, and 28 MB
+    with pytest.raises(InputError, match="choose a smaller corrections_size"):
+        Mario(config, "cpu")

@@ -316,3 +316,18 @@ def test_a_snapshot_copies_no_frame_before_it_is_read() -> None:
     fill(replay, NaiveReplay(2, 4), 0, 30, 0.1)
     _, frames = replay.snapshot()
     assert frames._frames.data_ptr() == replay.frames.data_ptr()
+
+
+def test_it_is_ready_where_the_rows_of_some_ticks_are_only_history() -> None:
+    """As at the beginning of practice: an episode's final row, and those that lead in to the next one."""
+    replay = Replay(40, envs=1, depth=4)
+    for tick in range(20):
+        replay.add(
+            frame=torch.zeros((1, 84, 84), dtype=torch.uint8),
+            action=np.zeros(1, dtype=np.int64),
+            reward=np.zeros(1, dtype=np.float32),
+            terminated=np.zeros(1, dtype=bool),
+            first=np.array([tick in (0, 11)]),
+            last=np.array([10 <= tick < 14]),
+        )
+        assert replay.ready == (tick > 0)
