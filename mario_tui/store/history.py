@@ -124,7 +124,7 @@ def _parse(record: type[Record], file: Iterable[str]) -> list[Record]:
     records = []
     for row in _rows(file):
         try:
-            row.setdefault("kind", TRAINING)
+            row["kind"] = row.get("kind") or TRAINING  # None in a line with too few values
             values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(record)}
         except (KeyError, TypeError, ValueError):
             continue

@@ -67,7 +67,7 @@ class Checkpointer:
         self._sequence = lookup.next_sequence(run.path)  # of the next checkpoint
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="saving")
         self._pending: tuple[Snapshot, Future[Path]] | None = None
-        self._evaluated: dict[int, Path] = {}  # evaluated agents, by step
+        self._evaluated: dict[int, Path] = {}  # evaluated agents, by sequence: two of one step may have other weights
         self._last_size: tuple[int, int, int] | None = None  # of a full one: bytes, of them the replay's, transitions
         self._save_problem = self._rotation_problem = ""
         self._reported: set[str] = set()
@@ -228,14 +228,15 @@ class Checkpointer:
 
     def save_evaluated(self, snapshot: Snapshot) -> Path:
         """Writes the agent that was evaluated, unless that was done before; raises OSError if it cannot be written."""
-        folder = self._evaluated.get(snapshot.step)
+        sequence = snapshot.header["sequence"]
+        folder = self._evaluated.get(sequence)
         if folder is None or not folder.is_dir():
-            folder = self._evaluated[snapshot.step] = self._write(snapshot)
+            folder = self._evaluated[sequence] = self._write(snapshot)
         return folder
 
-    def has_evaluated(self, step: int) -> bool:
-        """Whether the agent of this step was written by `save_evaluated`."""
-        return step in self._evaluated
+    def has_evaluated(self, snapshot: Snapshot) -> bool:
+        """Whether this agent was written by `save_evaluated`."""
+        return snapshot.header["sequence"] in self._evaluated
 
     def _write(self, snapshot: Snapshot) -> Path:
         return checkpoint.write(self._run.path, snapshot.step, snapshot.parts, snapshot.header)

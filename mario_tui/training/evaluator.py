@@ -170,7 +170,7 @@ class Evaluator:
                     self._start_robust(pending, evaluation, now)
             else:
                 merit = (evaluation.clear_rate, pending.greedy.clears > 0, pending.greedy.max_x)
-            tie = merit == self._best and self._checkpointer.has_evaluated(step)
+            tie = merit == self._best and self._checkpointer.has_evaluated(pending.snapshot)
             if merit > self._best or (tie and pending.robust):
                 self._best = merit
                 try:

@@ -344,3 +344,24 @@ def test_the_games_are_saved_amid_their_episodes(small, tmp_path: Path) -> None:
     kept = load_tensors(saved / "measuring.safetensors")
     assert kept.keys() == state.keys()
     assert all(torch.equal(kept[name], value) for name, value in state.items())
+
+
+def test_two_agents_of_one_step_are_saved_each(small) -> None:
+    """An evaluation is due in the step in which a game that measures clears the stage, with the weights of earlier."""
+    trainer = fake_trainer(small(envs=3, measuring_games=1, steps=60), run="two")
+    run_to_end(trainer)
+    now = trainer.agent.net.state_dict()
+    frozen = {name: torch.zeros_like(value) for name, value in now.items()}
+    snapshots = [trainer._snapshot(full=False, evaluated=True, weights=weights) for weights in (None, frozen)]
+    first, second = map(trainer.checkpointer.save_evaluated, snapshots)
+    assert trainer.checkpointer.save_evaluated(snapshots[0]) == first, "once"
+    assert all(torch.equal(value, now[name]) for name, value in load_tensors(first / "agent.safetensors").items())
+    assert not any(value.any() for value in load_tensors(second / "agent.safetensors").values())
+
+
+def test_a_line_without_a_kind_is_of_training(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    line = csv_line(record(3, kind=""))
+    short = csv_line(record(4)).rpartition(",")[0] + "\r\n"
+    path.write_text(csv_heading(EpisodeRecord) + line + short, newline="")
+    assert read_metrics(path) == [record(3), record(4)]
