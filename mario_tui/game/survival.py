@@ -5,7 +5,7 @@ The game is deterministic, so a state of it is either lost, whatever is pressed,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from mario_tui.game.episode import EndReason, Episode, EpisodeSnapshot
@@ -42,16 +42,26 @@ class SurvivalSearch:
         actions: button bytes.
         goal: the same for all places.
         max_played: after so many steps a search gives up.
+        on_step: called before each step that is played.
 
     Attributes:
         played: steps so far, of all searches.
     """
 
-    def __init__(self, episode: Episode, actions: Sequence[int], goal: Goal, *, max_played: int = MAX_PLAYED) -> None:
+    def __init__(
+        self,
+        episode: Episode,
+        actions: Sequence[int],
+        goal: Goal,
+        *,
+        max_played: int = MAX_PLAYED,
+        on_step: Callable[[], object] = lambda: None,
+    ) -> None:
         self._episode = episode
         self._actions = tuple(actions)
         self._goal = goal
         self._max_played = max_played
+        self._on_step = on_step
         self._known: dict[tuple[int, bool, bytes], bool] = {}
         self.played = 0
 
@@ -63,9 +73,13 @@ class SurvivalSearch:
     def survives_step(self, place: EpisodeSnapshot, frame_buttons: Sequence[int]) -> bool | None:
         """The same for the place where a step with these buttons, a byte for each frame, leads."""
         self._episode.restore(place)
-        self.played += 1
-        self._episode.step(frame_buttons)
+        self._play(frame_buttons)
         return self._search()
+
+    def _play(self, buttons: int | Sequence[int]) -> None:
+        self._on_step()
+        self.played += 1
+        self._episode.step(buttons)
 
     def _search(self) -> bool | None:
         episode, known = self._episode, self._known
@@ -85,8 +99,7 @@ class SurvivalSearch:
                 return None
             if verdict is not None:  # otherwise the episode is there
                 episode.restore(node.place)
-            self.played += 1
-            episode.step(node.untried.pop())
+            self._play(node.untried.pop())
             verdict = self._verdict()
             if verdict:
                 known.update((each.key, True) for each in open_nodes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from mario_tui.play.background_processes import BackgroundProcess, BackgroundProcesses, run
+from mario_tui.play.background_processes import BackgroundProcess, BackgroundProcesses, GoOn, run
 from mario_tui.play.safe_actions import Death, DeathLabels, Eyes, label_death
 
 
@@ -23,5 +23,10 @@ class LabellingProcess:
         self._process.close()
 
 
+def _label(request: tuple[Death, Eyes], go_on: GoOn) -> DeathLabels:
+    death, eyes = request
+    return label_death(death, eyes, on_step=go_on)  # which nobody answers with no, but which says that it is alive
+
+
 if __name__ == "__main__":
-    run(lambda request, go_on: label_death(*request))
+    run(_label)

@@ -7,7 +7,7 @@ each action is seen. The game is the training's own, so the labels are what it d
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,14 +80,14 @@ class _Place:
     state: Tensor
 
 
-def label_death(death: Death, eyes: Eyes) -> DeathLabels:
-    """The decisive states before a death, from the last one backwards; it depends on the arguments alone.
+def label_death(death: Death, eyes: Eyes, on_step: Callable[[], object] = lambda: None) -> DeathLabels:
+    """The decisive states before a death, from the last one backwards; it depends on the first two arguments alone.
 
     From each state each action is played for a step, taken up at once and one frame late, and from there the search
     looks for a way on with the agent's actions that survives. An action that survives in more of these cases than
     another is safe, and the other is not. States in which all actions do equally well are left out: before a death
     these are the ones in which it was too late, and the ones in which it was not decided yet. So are states in which
-    the search has given up.
+    the search has given up. `on_step` is called before each step of the search.
     """
     with open_emulator(death.stage) as emulator:
         episode = Episode(emulator, frame_skip=death.frame_skip)
@@ -96,7 +96,7 @@ def label_death(death: Death, eyes: Eyes) -> DeathLabels:
         places = list(deque(_places(player, stacks, _steps(death)), MOST_STEPS_BACK))
         end = episode.steps
         goal = Goal(end + MARGIN_STEPS, episode.max_x + 1, stands_from=end + STANDS_STEPS)
-        search = SurvivalSearch(episode, eyes.actions, goal, max_played=MOST_STEPS_OF_ACTION)
+        search = SurvivalSearch(episode, eyes.actions, goal, max_played=MOST_STEPS_OF_ACTION, on_step=on_step)
         found = list(_decisive(search, places[::-1], eyes.actions, death.frame_skip))
     return DeathLabels(
         states=np.array([place.state.numpy() for place, _ in found], np.uint8).reshape(-1, eyes.depth, *FRAME_SHAPE),

@@ -125,6 +125,13 @@ def test_the_search_is_bounded_and_keeps_what_it_has_decided(
     assert len(label_death(goomba, EYES)) == 0, "nothing is decided so soon, so nothing is labelled"
 
 
+def test_each_step_of_the_search_is_told(goomba: Death, labelled: DeathLabels) -> None:
+    """By which the process says that it is alive: its work may take longer than a process that hangs is waited for."""
+    told: list[None] = []
+    assert label_death(goomba, EYES, on_step=lambda: told.append(None)).played == labelled.played
+    assert len(told) == labelled.played
+
+
 @pytest.mark.slow
 def test_a_process_finds_the_same(goomba: Death) -> None:
     process, labelled = LabellingProcess(), label_death(goomba, EYES)
