@@ -76,7 +76,7 @@ def _print_episode(result: EpisodeResult, failure: Failure | None) -> None:
 
 
 def _print_summary(what: str, actions: str, result: Audit) -> None:
-    from mario_tui.play.audit import wilson_interval
+    from mario_tui.store.intervals import wilson_interval
 
     played, clears, failed = result.evaluation.episodes, result.evaluation.clears, len(result.failures)
     low, high = wilson_interval(clears, played)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from mario_tui.play.evaluation import (
     evaluate,
     play_episode,
 )
+from mario_tui.store.intervals import wilson_interval
 
 BACK = (4, 8, 12, 20)
 """How many steps before the end of an episode the searches begin."""
@@ -159,15 +159,3 @@ def _examine(result: EpisodeResult, buttons: tuple[int, ...], frame_skip: int, b
             if survives is None:
                 unknown.append(steps)
     return Failure(result, None, tuple(unknown))
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share (Wilson 1927, Probable inference, the law of succession, and statistical
-    inference); (0, 1) of no trials."""
-    if not trials:
-        return 0.0, 1.0
-    z = 1.959964
-    share, extra = successes / trials, z * z / trials
-    centre = (share + extra / 2) / (1 + extra)
-    half = z / (1 + extra) * math.sqrt(share * (1 - share) / trials + extra / (4 * trials))
-    return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -180,6 +180,8 @@ def read_exam(path: str | Path) -> Exam:
         ]
         if not count or any(array.shape != shape or array.dtype != dtype for array, shape, dtype in expected):
             raise ValueError("its parts do not fit each other")
+        if numbers.size * FRAME_SHAPE[0] * FRAME_SHAPE[1] > MAX_BYTES:
+            raise ValueError("it has too many states")
         states = LabelledStates(frames[numbers], pressed, safe, x.astype(int), 0)
         return Exam(str(about["stage"]), int(about["frame_skip"]), actions, states, episodes.astype(int))
     except InputError:

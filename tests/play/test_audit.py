@@ -8,8 +8,9 @@ from mario_tui.agent.policy import Policy
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.commands import audit as command
 from mario_tui.errors import InputError
-from mario_tui.play.audit import Audit, Failure, audit, wilson_interval
+from mario_tui.play.audit import Audit, Failure, audit
 from mario_tui.play.evaluation import EpisodeResult, Evaluation
+from mario_tui.store.intervals import wilson_interval
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +80,3 @@ def test_what_it_says_for_programs_and_people(capsys: pytest.CaptureFixture[str]
 def test_numbers_of_steps_that_are_none(policy: Policy, back: list[int]) -> None:
     with pytest.raises(InputError, match="back ="):
         audit(policy, episodes=1, back=back)
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "interval"),
-    [(62, 100, (0.5221, 0.7090)), (0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (0, 0, (0.0, 1.0))],
-)
-def test_intervals(successes: int, trials: int, interval: tuple[float, float]) -> None:
-    assert wilson_interval(successes, trials) == pytest.approx(interval, abs=1e-4)

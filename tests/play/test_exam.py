@@ -13,6 +13,7 @@ from mario_tui.agent.preprocess import draw_buttons
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.buttons import ACTION_SETS
 from mario_tui.errors import InputError
+from mario_tui.play import exam as exam_files
 from mario_tui.play.exam import Exam, Score, read_exam, take_exam, write_exam
 from mario_tui.play.labels import LabelledStates
 
@@ -101,3 +102,13 @@ def test_foreign_and_damaged_files_are_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError) as error:
             read_exam(tmp_path / name)
         assert "\n" not in str(error.value)
+
+
+def test_a_file_of_very_many_states_is_refused_before_they_take_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its states share frames, so that a small file can have more of them than there is memory for."""
+    write_exam(make_exam(5), tmp_path / "exam")
+    monkeypatch.setattr(exam_files, "MAX_BYTES", 100_000)  # 8 frames of 7 KB, and 5 states of 28 KB
+    with pytest.raises(InputError, match="too many states"):
+        read_exam(tmp_path / "exam")
