@@ -1,4 +1,4 @@
-"""How earlier runs of the presets went, from preset_curves.json, which docs/make_preset_curves.py makes."""
+"""How earlier runs of the presets went, from preset_curves.json, which benchmarks/make_preset_curves.py makes."""
 
 from __future__ import annotations
 
