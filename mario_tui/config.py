@@ -169,7 +169,7 @@ def field_range(name: str) -> str:
     if name in _TAKES:
         return _TAKES[name]
     if name in SCHEDULES:
-        return f"points step:value, each value {field_range(SCHEDULES[name][1][0])}"
+        return f"points step:value with spaces between, each value {field_range(SCHEDULES[name][1][0])}"
     if get_args(field.annotation):
         return ", ".join(map(str, get_args(field.annotation)))
     low = high = None

@@ -1,4 +1,4 @@
-"""Every hyper-parameter, declared once, with its range, in three groups; config.py puts them together.
+"""Every setting, declared once, with its range and the group of it that users see; config.py puts them together.
 
 The command line's flags, the TOML file of a run, the form in the Train screen, the range checks and the checkpoint's
 header all derive from these fields.
@@ -37,9 +37,9 @@ def _field(default: Any, description: str, *, group: str, unit: str = "", fixed:
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
-def _schedule(description: str) -> Any:
+def _schedule(description: str, *, group: str) -> Any:
     """A setting that is listed in SCHEDULES."""
-    return _field("", f"{description} (empty: constant)", group="Agent", max_length=1_000)
+    return _field("", f"{description} (empty: constant)", group=group, max_length=1_000)
 
 
 class GameSettings(BaseModel):
@@ -85,55 +85,66 @@ class GameSettings(BaseModel):
     )
     noisy_share: float = _field(
         1.0,
-        "share of the games that have these sticky actions and no-op starts; the others have none",
+        "share of the games that learn with these sticky actions and no-op starts; the others play without",
         group="Game",
         ge=0,
         le=1,
     )
     measuring_games: int = _field(
         0,
-        "of the games, the last ones that measure: 1: one plays greedily without noise; 2: one with the noise of the "
-        "robust protocol, too",
+        "games, of envs, that measure: one plays greedily, a second one also with sticky 0.25 and noops 30",
         group="Game",
         ge=0,
         le=2,
     )
     practice_games: int = _field(
         0,
-        "so many of the games practise: their episodes may begin where others failed or went on to a clear",
-        group="Game",
+        "games, of envs, some of whose episodes begin where others failed or on the way of a clear (0: none)",
+        group="Practice",
         unit="games",
         ge=0,
         le=MOST_ENVS,
     )
     practice_share: float = _field(
         0.5,
-        "share of the episodes of these games that are practice; the others begin at the start of the stage",
-        group="Game",
+        "share of their episodes that are practice; the others begin at the start of the stage",
+        group="Practice",
         ge=0,
         le=1,
     )
     practice_from: Literal["deaths", "clears", "both"] = _field(
-        "deaths", "practice before deaths and stalls, or anywhere on the way of a clear", group="Game"
+        "deaths",
+        "where practice begins: before deaths and stalls, anywhere on the way of a clear, or both",
+        group="Practice",
     )
     practice_nearest: int = _field(
-        8, "practice begins at least so many steps before a death", group="Game", unit="steps", ge=1, le=1000
+        8,
+        "practice begins at least this many steps before a death or stall",
+        group="Practice",
+        unit="steps",
+        ge=1,
+        le=1000,
     )
     practice_farthest: int = _field(
-        40, "practice begins at most so many steps before a death", group="Game", unit="steps", ge=1, le=1000
+        40,
+        "practice begins at most this many steps before a death or stall",
+        group="Practice",
+        unit="steps",
+        ge=1,
+        le=1000,
     )
     practice_length: int = _field(
         80,
-        "end an episode of practice after so many steps, or 40 after where the other one failed",
-        group="Game",
+        "end an episode of practice after this many steps, or 40 after the old failure, whichever is later",
+        group="Practice",
         unit="steps",
         ge=1,
         le=100_000,
     )
     practice_places: int = _field(
         200,
-        "practice begins at one of the last so many places that are known in a group of games",
-        group="Game",
+        "places that are kept for practice, the newest, in each group of games",
+        group="Practice",
         unit="places",
         ge=1,
         le=10_000,
@@ -142,11 +153,7 @@ class GameSettings(BaseModel):
         False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )
     envs: int = _field(
-        1,
-        "games played at once, which changes learning (0: as fits this machine)",
-        group="Game",
-        ge=0,
-        le=MOST_ENVS,
+        1, "games played at once, which changes learning (0: as fits this machine)", group="Game", ge=0, le=MOST_ENVS
     )
     actor_groups: int = _field(
         2,
@@ -157,11 +164,7 @@ class GameSettings(BaseModel):
         le=2,
     )
     workers: int = _field(
-        0,
-        "processes that run the games (0: as many as are fastest here, measured once)",
-        group="Game",
-        ge=0,
-        le=256,
+        0, "processes that run the games (0: as many as are fastest here, measured once)", group="Game", ge=0, le=256
     )
     actors: str = _field(
         "local",
@@ -185,90 +188,107 @@ class AgentSettings(BaseModel):
     network: Literal["nature", "small"] = _field(
         "nature",
         "convolutional network: three layers (as in the tutorial), or two smaller ones",
-        group="Agent",
+        group="Network",
         fixed=True,
     )
     centered: bool = _field(
-        False, "scale grey levels to -1 to 1 for the network, not 0 to 1: it learns faster", group="Agent", fixed=True
+        False, "scale grey levels to -1 to 1 for the network, not 0 to 1: it learns faster", group="Network", fixed=True
     )
     dueling: bool = _field(
-        False, "dueling network: state value and advantages in separate streams", group="Agent", fixed=True
+        False, "dueling network: state value and advantages in separate streams", group="Network", fixed=True
     )
     layer_norm: bool = _field(
-        False, "normalise the hidden layer before its ReLU (LayerNorm)", group="Agent", fixed=True
+        False, "normalise the hidden layer before its ReLU (LayerNorm)", group="Network", fixed=True
     )
     value_bins: int = _field(
         0,
-        "learn values as histograms of this many bins, by cross entropy (HL-Gauss; 0: as numbers, by Huber loss)",
-        group="Agent",
+        "values as histograms of this many bins, by cross entropy (HL-Gauss; usual: 51; 0: as numbers, by Huber loss)",
+        group="Values",
         fixed=True,
         unit="bins",
         ge=0,
         le=1001,
     )
     value_min: float = _field(
-        -0.5, "lower end of these histograms, in scaled rewards", group="Agent", fixed=True, ge=-1e6, le=1e6
+        -0.5,
+        "lower end of the histograms of value_bins, in scaled rewards",
+        group="Values",
+        fixed=True,
+        ge=-1e6,
+        le=1e6,
     )
     value_max: float = _field(
-        5.0, "upper end of these histograms, in scaled rewards", group="Agent", fixed=True, ge=-1e6, le=1e6
+        5.0,
+        "upper end of the histograms of value_bins, in scaled rewards",
+        group="Values",
+        fixed=True,
+        ge=-1e6,
+        le=1e6,
     )
-    gamma: float = _field(0.9, "discount factor of future rewards", group="Agent", ge=0, lt=1)
+    gamma: float = _field(0.9, "discount factor of future rewards", group="Values", ge=0, lt=1)
     n_steps: int = _field(
         1,
         "n of the n-step return: rewards summed before bootstrapping from the target network",
-        group="Agent",
+        group="Values",
         fixed=True,
         unit="steps",
         ge=1,
         le=50,
     )
-    n_steps_schedule: str = _schedule("n of the n-step return over training, at most n_steps")
+    n_steps_schedule: str = _schedule("n of the n-step return over training, at most n_steps", group="Values")
     cut_at_exploration: bool = _field(
         False,
-        "n-step returns end before the first later action that was random and not the greedy one (Watkins' cut)",
-        group="Agent",
+        "end n-step returns before the next action that was random and not greedy (the cut of Watkins' Q(lambda))",
+        group="Values",
     )
     action_gap: float = _field(
         0.0,
         "advantage learning: share of max Q - Q(a) by which the target of action a is lowered (0: plain Double DQN)",
-        group="Agent",
+        group="Values",
         ge=0,
         lt=1,
     )
     munchausen: float = _field(
         0.0,
         "Munchausen DQN in place of Double DQN: alpha, the weight of the log-policy in the target (0: off; usual: 0.9)",
-        group="Agent",
+        group="Values",
         ge=0,
         le=1,
     )
     munchausen_temperature: float = _field(
-        0.03, "Munchausen DQN: temperature of the softmax policy, in scaled rewards", group="Agent", gt=0, le=1e6
+        0.03, "Munchausen DQN: temperature of the softmax policy, in scaled rewards", group="Values", gt=0, le=1e6
     )
     clear_bonus: float = _field(
         0.0,
         "added to the agent's reward for clearing the stage; the log has the game's own reward",
-        group="Agent",
+        group="Values",
         ge=0,
         le=1_000_000,
     )
-    reward_scale: float = _field(1.0, "divisor of rewards in the learning targets", group="Agent", gt=0, le=1e6)
-    learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Agent", gt=0, le=1)
+    reward_scale: float = _field(1.0, "divisor of rewards in the learning targets", group="Values", gt=0, le=1e6)
+    learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Updates", gt=0, le=1)
     learning_rate_schedule: str = _schedule(
-        "learning rate over training, in place of learning_rate and of changes by hand"
+        "learning rate over training, in place of learning_rate; the keys + and - then cannot change it",
+        group="Updates",
     )
     adam_epsilon: float = _field(
-        1e-8, "epsilon of the Adam optimizer, which keeps steps small where gradients are", group="Agent", gt=0, le=1
+        1e-8,
+        "epsilon of the Adam optimizer; a larger one, such as 1e-5, keeps steps small where gradients are small",
+        group="Updates",
+        gt=0,
+        le=1,
     )
-    batch_size: int = _field(32, "transitions in one update", group="Agent", unit="transitions", ge=1, le=4096)
-    batch_size_schedule: str = _schedule("batch size over training, in place of batch_size; it changes at the points")
+    batch_size: int = _field(32, "transitions in one update", group="Updates", unit="transitions", ge=1, le=4096)
+    batch_size_schedule: str = _schedule(
+        "batch size over training, in place of batch_size; it jumps at each point", group="Updates"
+    )
     frame_stack: int = _field(
-        4, "frames stacked in one observation", group="Agent", fixed=True, unit="frames", ge=1, le=8
+        4, "frames stacked in one observation", group="Network", fixed=True, unit="frames", ge=1, le=8
     )
     shift: int = _field(
         0,
-        "move the observations of each update at random by up to so many of their 84 pixels (DrQ; 0: not)",
-        group="Agent",
+        "random shifts: updates move observations by up to this many of their 84 pixels (DrQ; usual: 4; 0: none)",
+        group="Updates",
         unit="pixels",
         ge=0,
         le=20,
@@ -276,7 +296,7 @@ class AgentSettings(BaseModel):
     replay_size: int = _field(
         100_000,
         "capacity of the replay buffer",
-        group="Agent",
+        group="Replay",
         fixed=True,
         unit="transitions",
         ge=100,
@@ -285,7 +305,7 @@ class AgentSettings(BaseModel):
     priority_exponent: float = _field(
         0.0,
         "prioritised replay: exponent alpha of the TD error in the sampling probability (0: uniform)",
-        group="Agent",
+        group="Replay",
         fixed=True,
         ge=0,
         le=1,
@@ -293,47 +313,42 @@ class AgentSettings(BaseModel):
     priority_correction: float = _field(
         0.4,
         "prioritised replay: importance-sampling exponent beta (1: full correction of the bias)",
-        group="Agent",
+        group="Replay",
         ge=0,
         le=1,
     )
-    priority_correction_schedule: str = _schedule("beta over training, in place of priority_correction")
+    priority_correction_schedule: str = _schedule("beta over training, in place of priority_correction", group="Replay")
     demonstrations: str = _field(
-        "", "games to learn from besides its own: an action log, or a folder of them such as plays/", group="Agent"
+        "", "games to learn from besides its own: an action log, or a folder of them such as plays/", group="Replay"
     )
     demonstration_share: float = _field(
-        0.25,
-        "share of each batch sampled from the demonstrations, if there are any",
-        group="Agent",
-        ge=0,
-        le=1,
+        0.25, "share of each batch sampled from the demonstrations, if there are any", group="Replay", ge=0, le=1
     )
     corrections: float = _field(
         0.0,
-        "states before deaths that another action avoids, labelled by search, beside each batch: their share of its "
-        "size (0: none; needs Python 3.13)",
-        group="Agent",
+        "states before avoidable deaths, with their safe actions, in each update, as a share of the batch (0: none)",
+        group="Corrections",
         ge=0,
         le=4,
     )
     corrections_weight: float = _field(
-        1.0, "weight of the margin loss on the labelled states of corrections", group="Agent", ge=0, le=1000
+        1.0, "weight of the margin loss on the states that were added", group="Corrections", ge=0, le=1000
     )
     corrections_from: int = _field(
-        0, "step from which deaths are labelled for corrections", group="Agent", unit="steps", ge=0, le=10**12
+        0, "step from which deaths are searched", group="Corrections", unit="steps", ge=0, le=10**12
     )
     corrections_every: int = _field(
         2_000,
-        "steps between two deaths that are labelled for corrections; each takes a core some seconds",
-        group="Agent",
+        "steps between two deaths that are searched; each takes a core some seconds",
+        group="Corrections",
         unit="steps",
         ge=100,
         le=10**9,
     )
     corrections_size: int = _field(
         20_000,
-        "labelled states that are kept for corrections, the newest; each takes some 28 KB of memory",
-        group="Agent",
+        "states that are kept, the newest; each takes some 28 KB of memory",
+        group="Corrections",
         unit="states",
         ge=1,
         le=10_000_000,
@@ -341,51 +356,52 @@ class AgentSettings(BaseModel):
     burn_in: int = _field(
         10_000,
         "steps before the first update (learning starts)",
-        group="Agent",
+        group="Updates",
         fixed=True,
         unit="steps",
         ge=0,
         le=100_000_000,
     )
     learn_every: int = _field(
-        3, "steps between updates of the online network", group="Agent", unit="steps", ge=1, le=100_000
+        3, "steps between updates of the online network", group="Updates", unit="steps", ge=1, le=100_000
     )
     sync_every: int = _field(
         10_000,
         "steps between target network updates (copies of the online network)",
-        group="Agent",
+        group="Values",
         unit="steps",
         ge=1,
         le=100_000_000,
     )
     exploration_rate: float = _field(
-        1.0, "epsilon at the start: chance of a random action", group="Agent", fixed=True, ge=0, le=1
+        1.0, "epsilon at the start: chance of a random action", group="Exploration", fixed=True, ge=0, le=1
     )
-    exploration_rate_decay: float = _field(0.99999975, "factor on epsilon per step", group="Agent", gt=0, le=1)
-    exploration_rate_min: float = _field(0.1, "final epsilon", group="Agent", ge=0, le=1)
+    exploration_rate_decay: float = _field(0.99999975, "factor on epsilon per step", group="Exploration", gt=0, le=1)
+    exploration_rate_min: float = _field(0.1, "final epsilon", group="Exploration", ge=0, le=1)
     exploration_steps: int = _field(
         0,
         "steps over which epsilon falls linearly to its final value (0: exponentially, by the factor)",
-        group="Agent",
+        group="Exploration",
         fixed=True,
         unit="steps",
         ge=0,
         le=10**12,
     )
     exploration_schedule: str = _schedule(
-        "epsilon over training, in place of changes by hand and of all exploration settings but ladder and hold"
+        "epsilon over training, in place of the four settings before this one; the keys + and - then cannot change it",
+        group="Exploration",
     )
     exploration_ladder: float = _field(
         0.0,
         "per-actor epsilon: game i of N explores with eps^(1 + alpha i/(N-1)); this is alpha (0: all alike)",
-        group="Agent",
+        group="Exploration",
         ge=0,
         le=20,
     )
     exploration_hold: int = _field(
         0,
-        "hold a random action for k steps, k at random with P(k) ~ 1/k^2, at most so many (0: for one step)",
-        group="Agent",
+        "hold random actions for k steps, k at most this many and P(k) ~ 1/k^2 (ez-greedy; 0: one step)",
+        group="Exploration",
         unit="steps",
         ge=0,
         le=1000,
@@ -393,13 +409,15 @@ class AgentSettings(BaseModel):
     average_updates: int = _field(
         0,
         "greedy play uses an exponential moving average of the weights over this many updates (0: newest weights)",
-        group="Agent",
+        group="Updates",
         fixed=True,
         unit="updates",
         ge=0,
         le=10**9,
     )
-    average_updates_schedule: str = _schedule("updates in the average over training, in place of average_updates")
+    average_updates_schedule: str = _schedule(
+        "updates in the average over training, in place of average_updates", group="Updates"
+    )
 
     @field_validator(*SCHEDULES)
     @classmethod
@@ -445,8 +463,7 @@ class RunSettings(BaseModel):
     until_clear: bool = _field(False, "stop at the first clear in a greedy evaluation", group="Run")
     until_robust: float = _field(
         0.0,
-        "stop when an agent clears this share of 100 episodes of the robust protocol (0: no; needs two games that "
-        "measure)",
+        "stop when an agent clears this share of 100 episodes with sticky 0.25 and noops 30 (needs measuring_games 2)",
         group="Run",
         ge=0,
         le=1,
@@ -479,15 +496,10 @@ class RunSettings(BaseModel):
         le=10**6,
     )
     record: bool = _field(
-        True,
-        "record the first clear and the best episode so far to recordings/, in a background process",
-        group="Run",
+        True, "record the first clear and the best episode so far to recordings/, in a background process", group="Run"
     )
     init_from: str = _field(
-        "",
-        "a run, checkpoint or tutorial .chkpt whose weights a new run begins with",
-        group="Run",
-        fixed=True,
+        "", "a run, checkpoint or tutorial .chkpt whose weights a new run begins with", group="Run", fixed=True
     )
     seed: int = _field(0, "seed of every random choice", group="Run", fixed=True, ge=0, le=2**63 - 1)
     device: str = _field("auto", "where the networks run", group="Run", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$")
@@ -508,7 +520,7 @@ class RunSettings(BaseModel):
     )
     robust_episodes: int = _field(
         0,
-        "robust evaluation after promising greedy play: episodes with sticky actions and no-op starts (0: none)",
+        "robust evaluation after promising greedy play: episodes with sticky 0.25 and noops 30 (0: none)",
         group="Run",
         unit="episodes",
         ge=0,

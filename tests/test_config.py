@@ -13,7 +13,7 @@ from mario_tui.presets import PRESETS, preset
 @pytest.mark.parametrize("name", TrainingConfig.model_fields)
 def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
     group, _, description = field_help(name)
-    assert group in {"Game", "Agent", "Run"}
+    assert group in {"Game", "Practice", "Network", "Values", "Updates", "Replay", "Corrections", "Exploration", "Run"}
     assert len(description) > 10
     assert field_range(name)
 
@@ -46,7 +46,7 @@ def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
         ({"priority_correction_schedule": "0:-1"}, "such as priority_correction takes, and -1 is not"),
         ({"n_steps_schedule": "0:10", "n_steps": 5}, "must not be more than n_steps, which is 5: raise that"),
         ({"average_updates_schedule": "0:10"}, "there is no average without average_updates"),
-        ({"batch_size_schedule": "0:1 " * 500}, "points step:value, each value 1 to 4,096"),
+        ({"batch_size_schedule": "0:1 " * 500}, "points step:value with spaces between, each value 1 to 4,096"),
         ({"leerning_rate": 1e-4}, "unknown setting 'leerning_rate'"),
     ],
 )

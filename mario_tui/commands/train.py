@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, field in TrainingConfig.model_fields.items():
         group, unit, description = field_help(name)
         if group not in groups:
-            groups[group] = parser.add_argument_group(f"{group.lower()} settings")
+            groups[group] = parser.add_argument_group(group.lower())
         flag = f"--{name.replace('_', '-')}"
         default = "none" if getattr(start, name) == "" else getattr(start, name)
         text = f"{description} ({field_range(name)}; default {default})".replace("%", "%%")
