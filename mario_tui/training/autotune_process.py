@@ -188,6 +188,7 @@ def _short(config: TrainingConfig) -> TrainingConfig:
         tensorboard=False,
         init_from="",
         demonstrations="",
+        corrections=0.0,
     )
 
 

@@ -371,3 +371,8 @@ def test_a_measurement_that_is_cancelled_leaves_nothing(quick: None) -> None:
         return asked[-1] > asked[0] + 2
 
     assert autotune_process.measured(FAST.replace(device="cpu"), [ONE, TWO], cancelled=cancelled) == {}
+
+
+def test_what_is_measured_needs_little_memory() -> None:
+    short = autotune_process._short(FAST.replace(replay_size=400_000, corrections=0.5, corrections_size=200_000))
+    assert (short.replay_size, short.corrections) == (8_000, 0)
