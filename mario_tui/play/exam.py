@@ -1,7 +1,8 @@
 """An exam: states in which only some actions are safe, and how many of them an agent gets right, without an emulator.
 
-States that many agents got into, mostly before their deaths, with labels found by search (`play/labels.py`): the score
-tells agents apart with seconds of work, where clear rates take hundreds of episodes. benchmarks/make_exam.py makes one.
+States of random walks through a stage, with labels found by search (`play/labels.py`), as many for each safe action:
+who always does the same does no better than chance. But who always changes the buttons does, as most walks die of what
+they hold, and that the score follows an agent's clear rate is not shown. benchmarks/make_exam.py makes one.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Exam:
 
     Attributes:
         actions: the button bytes that the columns of `states.safe` stand for.
-        episodes: (N,) int, a number for the episode that each state is from.
+        episodes: (N,) int, a number for the walk that each state is from.
     """
 
     stage: str
@@ -69,7 +70,7 @@ class Score:
         return float(self.right.mean())
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the share, by drawing whole episodes anew, as states of one are alike.
+        """The 95 % interval of the share, by drawing whole walks anew, as states of one are alike.
 
         Percentile bootstrap, Efron 1979, Bootstrap methods: another look at the jackknife; always the same numbers.
         """

@@ -130,23 +130,23 @@ def _decisive(
     """
     safe_in_a_row = 0
     for place in places:
-        survived = _survived(search, place.snapshot, actions, frame_skip)
+        counts = survivals(search, place.snapshot, actions, frame_skip)
         if search.played > MOST_STEPS:
             return
-        if survived is None:
+        if counts is None:
             continue
-        fewest, most = min(survived), max(survived)
+        fewest, most = min(counts), max(counts)
         if fewest < most:
-            yield place, np.array([count == most for count in survived])
+            yield place, np.array([count == most for count in counts])
         safe_in_a_row = safe_in_a_row + 1 if fewest == len(DELAYS) else 0
         if safe_in_a_row == _SAFE_STATES:
             return
 
 
-def _survived(
+def survivals(
     search: SurvivalSearch, place: EpisodeSnapshot, actions: Sequence[int], frame_skip: int
 ) -> list[int] | None:
-    """With how many of DELAYS each action survives; None where the search gives up."""
+    """With how many of DELAYS each action, a button byte, survives; None where the search gives up."""
     held = place.buttons[-1] if place.buttons else 0
     survived = [0] * len(actions)
     for number, action in enumerate(actions):
