@@ -13,8 +13,9 @@ import tomli_w
 from pydantic import ConfigDict, ValidationError
 
 from mario_tui.errors import InputError
+from mario_tui.run_settings import RunSettings
 from mario_tui.schedules import Between, Schedule
-from mario_tui.settings import SCHEDULES, AgentSettings, GameSettings, RunSettings
+from mario_tui.settings import SCHEDULES, AgentSettings, GameSettings
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -31,26 +31,26 @@ SCHEDULES: dict[str, tuple[Between, tuple[str, ...]]] = {
 the first of which says which values are allowed."""
 
 
-def _field(default: Any, description: str, *, group: str, unit: str = "", fixed: bool = False, **limits: Any) -> Any:
+def setting(default: Any, description: str, *, group: str, unit: str = "", fixed: bool = False, **limits: Any) -> Any:
     """A setting; a `fixed` one cannot change on resume, as the network, the replay or random states depend on it."""
     extra: dict[str, Any] = {"group": group, "unit": unit, "fixed": fixed}
     return Field(default, description=description, json_schema_extra=extra, **limits)
 
 
-def _schedule(description: str, *, group: str) -> Any:
+def schedule(description: str, *, group: str) -> Any:
     """A setting that is listed in SCHEDULES."""
-    return _field("", f"{description} (empty: constant)", group=group, max_length=1_000)
+    return setting("", f"{description} (empty: constant)", group=group, max_length=1_000)
 
 
 class GameSettings(BaseModel):
     """How the games are played."""
 
-    stage: str = _field("1-1", "stage to train on", group="Game", fixed=True)
-    action_set: ActionSet = _field("tutorial", "button combinations the agent chooses from", group="Game", fixed=True)
-    frame_skip: int = _field(
+    stage: str = setting("1-1", "stage to train on", group="Game", fixed=True)
+    action_set: ActionSet = setting("tutorial", "button combinations the agent chooses from", group="Game", fixed=True)
+    frame_skip: int = setting(
         4, "frames for which an action is held (frame skip)", group="Game", fixed=True, unit="frames", ge=1, le=16
     )
-    stall_steps: int = _field(
+    stall_steps: int = setting(
         0,
         "end an episode after this many steps without getting farther (0: never)",
         group="Game",
@@ -59,7 +59,7 @@ class GameSettings(BaseModel):
         ge=0,
         le=100_000,
     )
-    max_episode_steps: int = _field(
+    max_episode_steps: int = setting(
         0,
         "end an episode after this many steps (0: when the game's clock runs out)",
         group="Game",
@@ -68,14 +68,14 @@ class GameSettings(BaseModel):
         ge=0,
         le=1_000_000,
     )
-    sticky: float = _field(
+    sticky: float = setting(
         0.0,
         "sticky actions: chance at each frame that the buttons of the frame before are held, not the chosen ones",
         group="Game",
         ge=0,
         lt=1,
     )
-    noops: int = _field(
+    noops: int = setting(
         0,
         "no-op starts: an episode begins with up to this many frames of no button, a random number",
         group="Game",
@@ -83,21 +83,21 @@ class GameSettings(BaseModel):
         ge=0,
         le=1000,
     )
-    noisy_share: float = _field(
+    noisy_share: float = setting(
         1.0,
         "share of the games that learn with these sticky actions and no-op starts; the others play without",
         group="Game",
         ge=0,
         le=1,
     )
-    measuring_games: int = _field(
+    measuring_games: int = setting(
         0,
         "games, of envs, that measure: one plays greedily, a second one also with sticky 0.25 and noops 30",
         group="Game",
         ge=0,
         le=2,
     )
-    practice_games: int = _field(
+    practice_games: int = setting(
         0,
         "games, of envs, some of whose episodes begin where others failed or on the way of a clear (0: none)",
         group="Practice",
@@ -105,19 +105,19 @@ class GameSettings(BaseModel):
         ge=0,
         le=MOST_ENVS,
     )
-    practice_share: float = _field(
+    practice_share: float = setting(
         0.5,
         "share of their episodes that are practice; the others begin at the start of the stage",
         group="Practice",
         ge=0,
         le=1,
     )
-    practice_from: Literal["deaths", "clears", "both"] = _field(
+    practice_from: Literal["deaths", "clears", "both"] = setting(
         "deaths",
         "where practice begins: before deaths and stalls, anywhere on the way of a clear, or both",
         group="Practice",
     )
-    practice_nearest: int = _field(
+    practice_nearest: int = setting(
         8,
         "practice begins at least this many steps before a death or stall",
         group="Practice",
@@ -125,7 +125,7 @@ class GameSettings(BaseModel):
         ge=1,
         le=1000,
     )
-    practice_farthest: int = _field(
+    practice_farthest: int = setting(
         40,
         "practice begins at most this many steps before a death or stall",
         group="Practice",
@@ -133,7 +133,7 @@ class GameSettings(BaseModel):
         ge=1,
         le=1000,
     )
-    practice_length: int = _field(
+    practice_length: int = setting(
         80,
         "end an episode of practice after this many steps, or 40 after the old failure, whichever is later",
         group="Practice",
@@ -141,7 +141,7 @@ class GameSettings(BaseModel):
         ge=1,
         le=100_000,
     )
-    practice_places: int = _field(
+    practice_places: int = setting(
         200,
         "places that are kept for practice, the newest, in each group of games",
         group="Practice",
@@ -149,13 +149,13 @@ class GameSettings(BaseModel):
         ge=1,
         le=10_000,
     )
-    show_buttons: bool = _field(
+    show_buttons: bool = setting(
         False, "draw the pressed buttons over the score rows, so that the network sees them", group="Game", fixed=True
     )
-    envs: int = _field(
+    envs: int = setting(
         1, "games played at once, which changes learning (0: as fits this machine)", group="Game", ge=0, le=MOST_ENVS
     )
-    actor_groups: int = _field(
+    actor_groups: int = setting(
         2,
         "groups of games that take turns, for speed; with another number a seed gives another run",
         group="Game",
@@ -163,10 +163,10 @@ class GameSettings(BaseModel):
         ge=1,
         le=2,
     )
-    workers: int = _field(
+    workers: int = setting(
         0, "processes that run the games (0: as many as are fastest here, measured once)", group="Game", ge=0, le=256
     )
-    actors: str = _field(
+    actors: str = setting(
         "local",
         "where these processes run: on this machine, or on all machines of a Ray cluster (extra 'cluster')",
         group="Game",
@@ -185,22 +185,22 @@ class GameSettings(BaseModel):
 class AgentSettings(BaseModel):
     """What learns from them, and how."""
 
-    network: Literal["nature", "small"] = _field(
+    network: Literal["nature", "small"] = setting(
         "nature",
         "convolutional network: three layers (as in the tutorial), or two smaller ones",
         group="Network",
         fixed=True,
     )
-    centered: bool = _field(
+    centered: bool = setting(
         False, "scale grey levels to -1 to 1 for the network, not 0 to 1: it learns faster", group="Network", fixed=True
     )
-    dueling: bool = _field(
+    dueling: bool = setting(
         False, "dueling network: state value and advantages in separate streams", group="Network", fixed=True
     )
-    layer_norm: bool = _field(
+    layer_norm: bool = setting(
         False, "normalise the hidden layer before its ReLU (LayerNorm)", group="Network", fixed=True
     )
-    value_bins: int = _field(
+    value_bins: int = setting(
         0,
         "values as histograms of this many bins, by cross entropy (HL-Gauss; usual: 51; 0: as numbers, by Huber loss)",
         group="Values",
@@ -209,7 +209,7 @@ class AgentSettings(BaseModel):
         ge=0,
         le=1001,
     )
-    value_min: float = _field(
+    value_min: float = setting(
         -0.5,
         "lower end of the histograms of value_bins, in scaled rewards",
         group="Values",
@@ -217,7 +217,7 @@ class AgentSettings(BaseModel):
         ge=-1e6,
         le=1e6,
     )
-    value_max: float = _field(
+    value_max: float = setting(
         5.0,
         "upper end of the histograms of value_bins, in scaled rewards",
         group="Values",
@@ -225,8 +225,8 @@ class AgentSettings(BaseModel):
         ge=-1e6,
         le=1e6,
     )
-    gamma: float = _field(0.9, "discount factor of future rewards", group="Values", ge=0, lt=1)
-    n_steps: int = _field(
+    gamma: float = setting(0.9, "discount factor of future rewards", group="Values", ge=0, lt=1)
+    n_steps: int = setting(
         1,
         "n of the n-step return: rewards summed before bootstrapping from the target network",
         group="Values",
@@ -235,57 +235,57 @@ class AgentSettings(BaseModel):
         ge=1,
         le=50,
     )
-    n_steps_schedule: str = _schedule("n of the n-step return over training, at most n_steps", group="Values")
-    cut_at_exploration: bool = _field(
+    n_steps_schedule: str = schedule("n of the n-step return over training, at most n_steps", group="Values")
+    cut_at_exploration: bool = setting(
         False,
         "end n-step returns before the next action that was random and not greedy (the cut of Watkins' Q(lambda))",
         group="Values",
     )
-    action_gap: float = _field(
+    action_gap: float = setting(
         0.0,
         "advantage learning: share of max Q - Q(a) by which the target of action a is lowered (0: plain Double DQN)",
         group="Values",
         ge=0,
         lt=1,
     )
-    munchausen: float = _field(
+    munchausen: float = setting(
         0.0,
         "Munchausen DQN in place of Double DQN: alpha, the weight of the log-policy in the target (0: off; usual: 0.9)",
         group="Values",
         ge=0,
         le=1,
     )
-    munchausen_temperature: float = _field(
+    munchausen_temperature: float = setting(
         0.03, "Munchausen DQN: temperature of the softmax policy, in scaled rewards", group="Values", gt=0, le=1e6
     )
-    clear_bonus: float = _field(
+    clear_bonus: float = setting(
         0.0,
         "added to the agent's reward for clearing the stage; the log has the game's own reward",
         group="Values",
         ge=0,
         le=1_000_000,
     )
-    reward_scale: float = _field(1.0, "divisor of rewards in the learning targets", group="Values", gt=0, le=1e6)
-    learning_rate: float = _field(2.5e-4, "step size of the Adam optimizer", group="Updates", gt=0, le=1)
-    learning_rate_schedule: str = _schedule(
+    reward_scale: float = setting(1.0, "divisor of rewards in the learning targets", group="Values", gt=0, le=1e6)
+    learning_rate: float = setting(2.5e-4, "step size of the Adam optimizer", group="Updates", gt=0, le=1)
+    learning_rate_schedule: str = schedule(
         "learning rate over training, in place of learning_rate; the keys + and - then cannot change it",
         group="Updates",
     )
-    adam_epsilon: float = _field(
+    adam_epsilon: float = setting(
         1e-8,
         "epsilon of the Adam optimizer; a larger one, such as 1e-5, keeps steps small where gradients are small",
         group="Updates",
         gt=0,
         le=1,
     )
-    batch_size: int = _field(32, "transitions in one update", group="Updates", unit="transitions", ge=1, le=4096)
-    batch_size_schedule: str = _schedule(
+    batch_size: int = setting(32, "transitions in one update", group="Updates", unit="transitions", ge=1, le=4096)
+    batch_size_schedule: str = schedule(
         "batch size over training, in place of batch_size; it jumps at each point", group="Updates"
     )
-    frame_stack: int = _field(
+    frame_stack: int = setting(
         4, "frames stacked in one observation", group="Network", fixed=True, unit="frames", ge=1, le=8
     )
-    shift: int = _field(
+    shift: int = setting(
         0,
         "random shifts: updates move observations by up to this many of their 84 pixels (DrQ; usual: 4; 0: none)",
         group="Updates",
@@ -293,7 +293,7 @@ class AgentSettings(BaseModel):
         ge=0,
         le=20,
     )
-    replay_size: int = _field(
+    replay_size: int = setting(
         100_000,
         "capacity of the replay buffer",
         group="Replay",
@@ -302,7 +302,7 @@ class AgentSettings(BaseModel):
         ge=100,
         le=10_000_000_000,
     )
-    priority_exponent: float = _field(
+    priority_exponent: float = setting(
         0.0,
         "prioritised replay: exponent alpha of the TD error in the sampling probability (0: uniform)",
         group="Replay",
@@ -310,34 +310,34 @@ class AgentSettings(BaseModel):
         ge=0,
         le=1,
     )
-    priority_correction: float = _field(
+    priority_correction: float = setting(
         0.4,
         "prioritised replay: importance-sampling exponent beta (1: full correction of the bias)",
         group="Replay",
         ge=0,
         le=1,
     )
-    priority_correction_schedule: str = _schedule("beta over training, in place of priority_correction", group="Replay")
-    demonstrations: str = _field(
+    priority_correction_schedule: str = schedule("beta over training, in place of priority_correction", group="Replay")
+    demonstrations: str = setting(
         "", "games to learn from besides its own: an action log, or a folder of them such as plays/", group="Replay"
     )
-    demonstration_share: float = _field(
+    demonstration_share: float = setting(
         0.25, "share of each batch sampled from the demonstrations, if there are any", group="Replay", ge=0, le=1
     )
-    corrections: float = _field(
+    corrections: float = setting(
         0.0,
         "states before avoidable deaths, with their safe actions, in each update, as a share of the batch (0: none)",
         group="Corrections",
         ge=0,
         le=4,
     )
-    corrections_weight: float = _field(
+    corrections_weight: float = setting(
         1.0, "weight of the margin loss on the states that were added", group="Corrections", ge=0, le=1000
     )
-    corrections_from: int = _field(
+    corrections_from: int = setting(
         0, "step from which deaths are searched", group="Corrections", unit="steps", ge=0, le=10**12
     )
-    corrections_every: int = _field(
+    corrections_every: int = setting(
         2_000,
         "steps between two deaths that are searched; each takes a core some seconds",
         group="Corrections",
@@ -345,7 +345,7 @@ class AgentSettings(BaseModel):
         ge=100,
         le=10**9,
     )
-    corrections_size: int = _field(
+    corrections_size: int = setting(
         20_000,
         "states that are kept, the newest; each takes some 28 KB of memory",
         group="Corrections",
@@ -353,7 +353,7 @@ class AgentSettings(BaseModel):
         ge=1,
         le=10_000_000,
     )
-    burn_in: int = _field(
+    burn_in: int = setting(
         10_000,
         "steps before the first update (learning starts)",
         group="Updates",
@@ -362,10 +362,10 @@ class AgentSettings(BaseModel):
         ge=0,
         le=100_000_000,
     )
-    learn_every: int = _field(
+    learn_every: int = setting(
         3, "steps between updates of the online network", group="Updates", unit="steps", ge=1, le=100_000
     )
-    sync_every: int = _field(
+    sync_every: int = setting(
         10_000,
         "steps between target network updates (copies of the online network)",
         group="Values",
@@ -373,12 +373,12 @@ class AgentSettings(BaseModel):
         ge=1,
         le=100_000_000,
     )
-    exploration_rate: float = _field(
+    exploration_rate: float = setting(
         1.0, "epsilon at the start: chance of a random action", group="Exploration", fixed=True, ge=0, le=1
     )
-    exploration_rate_decay: float = _field(0.99999975, "factor on epsilon per step", group="Exploration", gt=0, le=1)
-    exploration_rate_min: float = _field(0.1, "final epsilon", group="Exploration", ge=0, le=1)
-    exploration_steps: int = _field(
+    exploration_rate_decay: float = setting(0.99999975, "factor on epsilon per step", group="Exploration", gt=0, le=1)
+    exploration_rate_min: float = setting(0.1, "final epsilon", group="Exploration", ge=0, le=1)
+    exploration_steps: int = setting(
         0,
         "steps over which epsilon falls linearly to its final value (0: exponentially, by the factor)",
         group="Exploration",
@@ -387,18 +387,18 @@ class AgentSettings(BaseModel):
         ge=0,
         le=10**12,
     )
-    exploration_schedule: str = _schedule(
+    exploration_schedule: str = schedule(
         "epsilon over training, in place of the four settings before this one; the keys + and - then cannot change it",
         group="Exploration",
     )
-    exploration_ladder: float = _field(
+    exploration_ladder: float = setting(
         0.0,
         "per-actor epsilon: game i of N explores with eps^(1 + alpha i/(N-1)); this is alpha (0: all alike)",
         group="Exploration",
         ge=0,
         le=20,
     )
-    exploration_hold: int = _field(
+    exploration_hold: int = setting(
         0,
         "hold random actions for k steps, k at most this many and P(k) ~ 1/k^2 (ez-greedy; 0: one step)",
         group="Exploration",
@@ -406,7 +406,7 @@ class AgentSettings(BaseModel):
         ge=0,
         le=1000,
     )
-    average_updates: int = _field(
+    average_updates: int = setting(
         0,
         "greedy play uses an exponential moving average of the weights over this many updates (0: newest weights)",
         group="Updates",
@@ -415,13 +415,13 @@ class AgentSettings(BaseModel):
         ge=0,
         le=10**9,
     )
-    average_updates_schedule: str = _schedule(
+    average_updates_schedule: str = schedule(
         "updates in the average over training, in place of average_updates", group="Updates"
     )
 
     @field_validator(*SCHEDULES)
     @classmethod
-    def _follows_a_schedule(cls, text: str, info: ValidationInfo) -> str:
+    def _follows_aschedule(cls, text: str, info: ValidationInfo) -> str:
         if not text:
             return text
         between, (setting, *_) = SCHEDULES[info.field_name or ""]
@@ -451,79 +451,3 @@ class AgentSettings(BaseModel):
         if high <= others.data.get("value_min", high - 1):
             raise ValueError("it has to be more than value_min")
         return high
-
-
-class RunSettings(BaseModel):
-    """When a run ends, and what it measures, saves and runs on."""
-
-    steps: int = _field(0, "stop after this many steps (0: no limit)", group="Run", unit="steps", ge=0, le=10**12)
-    episodes: int = _field(
-        0, "stop after this many episodes (0: no limit)", group="Run", unit="episodes", ge=0, le=10**9
-    )
-    until_clear: bool = _field(False, "stop at the first clear in a greedy evaluation", group="Run")
-    until_robust: float = _field(
-        0.0,
-        "stop when an agent clears this share of 100 episodes with sticky 0.25 and noops 30 (needs measuring_games 2)",
-        group="Run",
-        ge=0,
-        le=1,
-    )
-    eval_every: int = _field(
-        0,
-        "steps between greedy evaluations (0: only for until_clear, every 20,000)",
-        group="Run",
-        unit="steps",
-        ge=0,
-        le=10**9,
-    )
-    save_every: int = _field(
-        500_000, "steps between checkpoints (0: only at the end)", group="Run", unit="steps", ge=0, le=10**9
-    )
-    keep_every: int = _field(
-        1,
-        "of the checkpoints that save_every makes, keep every so many, the newest two and the best (1: all of them)",
-        group="Run",
-        unit="checkpoints",
-        ge=1,
-        le=10**6,
-    )
-    log_every: int = _field(
-        20,
-        "episodes between lines in the log; ten times that between curve pictures",
-        group="Run",
-        unit="episodes",
-        ge=1,
-        le=10**6,
-    )
-    record: bool = _field(
-        True, "record the first clear and the best episode so far to recordings/, in a background process", group="Run"
-    )
-    init_from: str = _field(
-        "", "a run, checkpoint or tutorial .chkpt whose weights a new run begins with", group="Run", fixed=True
-    )
-    seed: int = _field(0, "seed of every random choice", group="Run", fixed=True, ge=0, le=2**63 - 1)
-    device: str = _field("auto", "where the networks run", group="Run", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$")
-    threads: int = _field(
-        0,
-        "processor threads that PyTorch may use on the CPU (0: as many as are fastest here, measured once)",
-        group="Run",
-        ge=0,
-        le=256,
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = _field(
-        "float32",
-        "number format that updates are computed in (auto: bfloat16 where the processor has units for it)",
-        group="Run",
-    )
-    graph: bool = _field(
-        True, "on a GPU, record an update once as a CUDA graph and start it with one call", group="Run"
-    )
-    robust_episodes: int = _field(
-        0,
-        "robust evaluation after promising greedy play: episodes with sticky 0.25 and noops 30 (0: none)",
-        group="Run",
-        unit="episodes",
-        ge=0,
-        le=10_000,
-    )
-    tensorboard: bool = _field(False, "write TensorBoard events too (extra 'tensorboard')", group="Run")

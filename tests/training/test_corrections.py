@@ -201,7 +201,7 @@ def test_an_emulator_without_snapshots_is_refused_with_one_line(
     small: Callable[..., TrainingConfig], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(NesPyEmulator, "has_snapshots", lambda self: False)
-    with pytest.raises(InputError, match=r"corrections need Python 3.13 or newer.*train there, or without") as error:
+    with pytest.raises(InputError, match=r"need Python 3.13 or newer.*train there, or with --corrections 0") as error:
         fake_trainer(small(corrections=0.25, steps=40), run="refused")
     assert "\n" not in str(error.value)
     assert not list((home / "checkpoints").glob("refused*"))
