@@ -143,6 +143,7 @@ def evaluate(
     noops: int = 0,
     seed: int = 0,
     threads: int = 1,
+    most_failures: int | None = None,
     on_episode: Callable[[EpisodeResult], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     play: Callable[..., EpisodeResult | None] = play_episode,
@@ -151,7 +152,8 @@ def evaluate(
 
     Greedy play without sticky actions and no-op starts is the same every time, so it is played once only and the result
     stands for all. With `threads` as many episodes are played at the same time (the emulator lets other threads run);
-    the result is the same. `on_episode` is called with each, in their order. `play` plays one, as `play_episode` does.
+    the result is the same. With `most_failures` it ends with the first episode that makes it more failures than that.
+    `on_episode` is called with each, in their order. `play` plays one, as `play_episode` does.
 
     Raises:
         InputError: an argument is out of range.
@@ -178,6 +180,8 @@ def evaluate(
                     results.append(replace(result, seed=result.seed + repetition))
                     if on_episode:
                         on_episode(results[-1])
+                if most_failures is not None and sum(not one.cleared for one in results) > most_failures:
+                    break
         finally:
             ended.set()  # by a signal, perhaps: no episode that is played is waited for
     return Evaluation(tuple(results))

@@ -8,10 +8,10 @@ from typing import Any
 from mario_tui.store.history import EpisodeRecord
 from mario_tui.store.intervals import wilson_interval
 
-LEAST_EPISODES = 100
+ROBUST_WINDOW = 40
+"""Episodes that the running robust clear rate is of, at most: with one such game of eight some 90,000 steps."""
+LEAST_EPISODES = ROBUST_WINDOW
 """A running rate over fewer episodes says too little to act on."""
-ROBUST_WINDOW = 150
-"""Episodes that the running robust clear rate is of, at most: some 40,000 steps of the one game."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The end of a training by its robust clear rate: when the running rate is good enough, the whole protocol is played.
 
 The running rate of the game that measures is of agents that change, and is looked at after every episode, so that it
-reaches any target by chance sooner or later. What counts is a trial: 100 episodes of one agent, with seeds that were
-not played before.
+reaches any target by chance sooner or later. What counts is a trial: 300 episodes of one agent, with seeds that were
+not played before; so many that an agent a little below the target hardly passes, as trials repeat. A trial ends early
+where it can no longer pass.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import RunClock
 from mario_tui.training.run_folder import RunFolder
 
-EPISODES = 100
+EPISODES = 300
 FIRST_SEED = 100_000
 """Seed of the first trial's first episode; each trial has seeds of its own."""
-WAIT_STEPS = 5_000
+WAIT_STEPS = 20_000
 """Steps from the beginning of a trial to its result, which is waited for if it is not there yet."""
-RETRY_STEPS = 10_000
+RETRY_STEPS = 30_000
 """Steps from the beginning of a trial to that of the next."""
 
 
@@ -128,7 +129,9 @@ class RobustGoal:
         self._begin(folder, snapshot.step, seed, snapshot.step + WAIT_STEPS, policy)
 
     def _begin(self, folder: Path, step: int, seed: int, due: int, policy: Policy) -> None:
-        protocol = {"episodes": EPISODES, "sticky": ROBUST_STICKY, "noops": ROBUST_NOOPS}
+        # 300 * (1 - 0.9) is a little less than 30
+        failures = int(EPISODES * (1 - self._run.config.until_robust) + 1e-6)
+        protocol = {"episodes": EPISODES, "most_failures": failures, "sticky": ROBUST_STICKY, "noops": ROBUST_NOOPS}
         self._running = _Running(folder, step, seed, due, policy, self._submit(policy, seed=seed, **protocol))
 
     def results(self, now: int, *, at_the_end: bool = False) -> Iterator[Event]:

@@ -188,6 +188,18 @@ def test_evaluation_counts_clears() -> None:
     assert (outcome.clears, outcome.clear_rate, outcome.max_x) == (3, 0.75, 3161)
 
 
+@pytest.mark.parametrize(("threads", "most", "played"), [(1, 1, 4), (3, 1, 4), (1, 0, 2), (2, 4, 8), (1, None, 8)])
+def test_an_evaluation_ends_with_the_failure_that_is_one_too_many(threads: int, most: int | None, played: int) -> None:
+    """The same episodes count, however many are played at the same time."""
+
+    def play(policy: Policy, *, seed: int, **_: Any) -> EpisodeResult:
+        cleared = seed % 2 == 0
+        return EpisodeResult(seed, 0.0, 9, 300, "clear" if cleared else "death", cleared)
+
+    outcome = evaluate(make_policy(), episodes=8, sticky=0.25, threads=threads, most_failures=most, play=play)
+    assert [one.seed for one in outcome.per_episode] == list(range(played))
+
+
 @pytest.mark.parametrize(
     "arguments", [{"episodes": 0}, {"sticky": 1.5}, {"sticky": -0.1}, {"noops": -1}, {"seed": -1}, {"stage": "9-9"}]
 )

@@ -193,7 +193,7 @@ def test_the_robust_rate_is_that_of_its_last_episodes() -> None:
     last = ends[-ROBUST_WINDOW:]
     assert measured.robust_rate == sum(last) / ROBUST_WINDOW
     assert measured.robust_interval == wilson_interval(sum(last), ROBUST_WINDOW)
-    assert str(measured) == "robust game: 50 of 150 (26-41 %)"
+    assert str(measured) == "robust game: 13 of 40 (20-48 %)"
     measured = measured.after(record(1, kind="greedy", x=900)).after(record(2, kind="greedy", x=700))
     assert str(measured).startswith("greedy game: x 700, best 900; robust game:")
     assert measured.as_json()["greedy"] == {

@@ -42,10 +42,11 @@ class RobustFromStep(FakeVectorEnv):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A running rate of ten episodes, results after 40 steps, trials every 100."""
+    """A running rate of ten episodes, trials of 100, results after 40 steps, trials every 100."""
     for module in (measured, robust_goal):
         monkeypatch.setattr(module, "LEAST_EPISODES", 10)
     monkeypatch.setattr(measured, "ROBUST_WINDOW", 10)
+    monkeypatch.setattr(robust_goal, "EPISODES", 100)
     monkeypatch.setattr(robust_goal, "WAIT_STEPS", 40)
     monkeypatch.setattr(robust_goal, "RETRY_STEPS", 100)
 
@@ -102,6 +103,7 @@ def test_it_stops_when_a_trial_has_the_rate_and_keeps_that_agent(config: Any) ->
     assert [(one["seed"], one["episodes"], one["sticky"], one["noops"]) for one in protocol.asked] == [
         (100_000, 100, ROBUST_STICKY, ROBUST_NOOPS), (100_100, 100, ROBUST_STICKY, ROBUST_NOOPS),
     ], "each trial has seeds that no other had"  # fmt: skip
+    assert [one["most_failures"] for one in protocol.asked] == [10, 10], "with more of them it has not passed"
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert second + 40 <= finished.steps < second + 43, "the result is taken at a fixed step"
