@@ -14,7 +14,7 @@ from mario_tui.errors import InputError
 
 PRESETS = {
     "fast": "a first clear",
-    "robust": "aims at 97 clears in 100 disturbed episodes",
+    "robust": "aims at 97 of 100 disturbed episodes",
     "tutorial": "as published; takes days",
 }
 """What each preset is for; the first is the one to begin with."""

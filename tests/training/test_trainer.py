@@ -421,7 +421,7 @@ def test_a_run_ends_after_exactly_as_many_episodes_as_asked(
     small, episodes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All three games end in the same tick here, as they are cut after the same number of steps."""
-    monkeypatch.setattr(Mario, "act", lambda self, states, games: np.zeros(len(states), dtype=np.int64))
+    monkeypatch.setattr(Mario, "act", lambda self, states, games: (np.zeros(len(states), dtype=np.int64), None))
     config = small(envs=3, max_episode_steps=10, steps=0, episodes=episodes)
     events = run_to_end(open_trainer(config, run="episodes"))
     assert sum(isinstance(event, EpisodeEnded) for event in events) == episodes
