@@ -88,8 +88,8 @@ _BESIDE_LEARNING = frozenset(
         "tensorboard",
     }
 )  # fmt: skip
-"""The settings that change where, for how long and how fast a training runs, or its rounding and chances, and not what
-is learned how. `eval_every` is none of them: it decides when a greedy clear is seen."""
+"""The settings that do not change how the agent learns: where a training runs, how fast and how long, and its chances.
+`eval_every` is not among them, because it decides when a greedy clear is seen."""
 
 
 ON_GPU: dict[str, dict[str, Any]] = {"fast": {"envs": 0}}

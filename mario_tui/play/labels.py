@@ -93,10 +93,10 @@ def label_walk(
 ) -> Iterator[LabelledStates]:
     """The decisive states that a random walk through the stage comes by: for each death in turn those before it.
 
-    Each action is held for 1 to HOLD_STEPS steps. After a death the walk goes on from the fork with the action that
-    survives, or from some steps before it where none is better, until it clears the stage or its clock runs out. The
-    states have one safe action: it has a way on both where it is taken up at once and where it is a frame late, and the
-    others have none in either case. All other states are left out.
+    Each action is held for 1 to HOLD_STEPS steps. After a death the walk returns to the last state in which one action
+    survives and takes it, or returns some steps farther where no action is better. It ends when the stage is cleared or
+    the clock runs out. A labelled state has one safe action, which survives both taken up at once and a frame late; the
+    others survive in neither case. All other states are left out.
 
     Args:
         emulator: at the stage, with snapshots.
