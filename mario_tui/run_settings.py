@@ -19,10 +19,11 @@ class RunSettings(BaseModel):
     until_clear: bool = setting(False, "stop at the first clear in a greedy evaluation", group="Run")
     until_robust: float = setting(
         0.0,
-        "stop when an agent clears this share of 300 episodes with sticky 0.25 and noops 30 (needs measuring_games 2)",
+        "stop when 300 episodes with sticky 0.25 and noops 30 show that an agent clears this share (needs "
+        "measuring_games 2)",
         group="Run",
         ge=0,
-        le=1,
+        le=0.987,
     )
     eval_every: int = setting(
         0,

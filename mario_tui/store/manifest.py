@@ -61,7 +61,8 @@ class Manifest(BaseModel):
         episodes: training episodes that had ended.
         mean_reward: of the last 100 training episodes; None before the first.
         greedy_clear: whether a greedy evaluation has cleared the stage in this run.
-        robust_trial: the clear rate of the best trial for the setting `until_robust`; None without one.
+        robust_trial: the clear rate that the best trial for the setting `until_robust` shows, the lower end of its 95 %
+            interval; None without a trial.
         full: saved with the replay.
         evaluated: saved since it was the best so far, with the weights that were evaluated.
         rotates: a later checkpoint replaces it, see `run.rotate`.

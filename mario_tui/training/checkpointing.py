@@ -25,7 +25,7 @@ from mario_tui.store.run import rotate
 from mario_tui.system import files, guard, times
 from mario_tui.training import state_files
 from mario_tui.training.advice import file_warnings
-from mario_tui.training.events import Event, Saved, Warned
+from mario_tui.training.events import Event, RobustTrial, Saved, Warned
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.run_folder import RunFolder
 from mario_tui.training.sizes import SAVED_REPLAY_BYTES, disk_need
@@ -117,7 +117,7 @@ class Checkpointer:
             "episodes": logger.episode,
             "mean_reward": round(logger.mean("reward"), 3) if logger.episode else None,
             "greedy_clear": state["first_greedy_clear"] is not None,
-            **({"robust_trial": best} if (best := _best_trial_rate(state)) is not None else {}),
+            **({"robust_trial": best} if (best := _rate_of_best_trial(state)) is not None else {}),
             "full": full,
             **({"evaluated": True} if evaluated else {}),
             **({"rotates": True} if rotates else {}),
@@ -291,9 +291,9 @@ class Checkpointer:
         self._thread.shutdown()
 
 
-def _best_trial_rate(state: Mapping[str, Any]) -> float | None:
+def _rate_of_best_trial(state: Mapping[str, Any]) -> float | None:
     best = state["robust_goal"]["best"]
-    return best["clears"] / best["episodes"] if best else None
+    return RobustTrial.parse(best).low if best else None
 
 
 def _kind_of(problem: str) -> str:

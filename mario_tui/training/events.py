@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mario_tui.store.intervals import wilson_interval
+
 if TYPE_CHECKING:
     from mario_tui.game.action_log import ActionLog
     from mario_tui.play.evaluation import Evaluation
@@ -280,6 +282,11 @@ class RobustTrial:
     @property
     def clear_rate(self) -> float:
         return self.clears / self.episodes
+
+    @property
+    def low(self) -> float:
+        """The lower end of the clear rate's 95 % interval, which shows how much the trial vouches for."""
+        return wilson_interval(self.clears, self.episodes)[0]
 
     def __str__(self) -> str:
         return f"{self.clears} of {self.episodes} robust episodes (step {self.step:,})"

@@ -90,7 +90,7 @@ def folder_of(run_dir: Path, step: int) -> Path:
 
 
 def test_it_stops_when_a_trial_has_the_rate_and_keeps_that_agent(config: Any) -> None:
-    protocol = Protocol(80, 95)
+    protocol = Protocol(80, 97)
     events, trainer = run(config, protocol)
     first, second = protocol.steps
     rates = [(event.record.step, event.record.end) for event in events if isinstance(event, EpisodeEnded)
@@ -103,23 +103,23 @@ def test_it_stops_when_a_trial_has_the_rate_and_keeps_that_agent(config: Any) ->
     assert [(one["seed"], one["episodes"], one["sticky"], one["noops"]) for one in protocol.asked] == [
         (100_000, 100, ROBUST_STICKY, ROBUST_NOOPS), (100_100, 100, ROBUST_STICKY, ROBUST_NOOPS),
     ], "each trial has seeds that no other had"  # fmt: skip
-    assert [one["most_failures"] for one in protocol.asked] == [10, 10], "with more of them it has not passed"
+    assert [one["most_failures"] for one in protocol.asked] == [4, 4], "97 of 100 have 91 % at least, and 95 of 100 have 89 %"
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert second + 40 <= finished.steps < second + 43, "the result is taken at a fixed step"
     kept = folder_of(trainer.run_dir, second)
     assert (trainer.run_dir / "best").resolve() == kept
     entry = evaluations.read(trainer.run_dir)[kept.name]
-    assert (entry["robust_clear_rate"], entry["robust_episodes"]) == (0.95, 100)
+    assert (entry["robust_clear_rate"], entry["robust_episodes"]) == (0.97, 100)
     assert torch.equal(load_policy(kept).net.player[0].weight, protocol.weights[1])  # type: ignore[arg-type]
     outcome = finished.robust
     assert outcome is not None
     assert (outcome.reached, outcome.target) == (True, 0.9)
     assert outcome.best is not None
-    assert (outcome.best.step, outcome.best.clears, outcome.best.checkpoint) == (second, 95, kept.name)
-    assert f"0.9 is reached: {kept.name} clears 95 of 100 robust episodes" in str(finished)
-    assert (finished.as_json()["robust"]["best"]["clears"], finished.as_json()["robust"]["reached"]) == (95, True)
-    assert [event.evaluation.clears for event in events if isinstance(event, Evaluated) and event.robust] == [80, 95]
+    assert (outcome.best.step, outcome.best.clears, outcome.best.checkpoint) == (second, 97, kept.name)
+    assert f"0.9 is reached: {kept.name} clears 97 of 100 robust episodes" in str(finished)
+    assert (finished.as_json()["robust"]["best"]["clears"], finished.as_json()["robust"]["reached"]) == (97, True)
+    assert [event.evaluation.clears for event in events if isinstance(event, Evaluated) and event.robust] == [80, 97]
 
 
 def test_a_run_that_ends_by_its_steps_says_what_its_best_was(config: Any) -> None:
@@ -165,7 +165,7 @@ def test_a_trial_that_cannot_be_played_is_given_up_and_training_goes_on(config: 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_run_resumed_amid_a_trial_equals_the_one_that_went_on(config: Any, fails: bool) -> None:
     """The trial is begun anew with the same agent and seeds, and its result is taken at the same step."""
-    clears = [50, 95] if fails else [95]
+    clears = [50, 97] if fails else [97]
 
     def told(events: list[Event], after: int) -> list[Any]:
         return [
@@ -203,7 +203,7 @@ def test_a_run_resumed_amid_a_trial_equals_the_one_that_went_on(config: Any, fai
 def test_a_slow_trial_changes_nothing_but_how_long_is_waited(config: Any) -> None:
     states = []
     for slow in (False, True):
-        protocol, release = Protocol(50, 95), threading.Event()
+        protocol, release = Protocol(50, 97), threading.Event()
 
         def evaluate(policy: Policy, protocol=protocol, release=release, slow=slow, **settings: Any) -> Evaluation:
             assert not slow or release.wait(60)
@@ -220,10 +220,10 @@ def test_a_slow_trial_changes_nothing_but_how_long_is_waited(config: Any) -> Non
 
 
 def test_a_run_that_reached_its_goal_goes_on_without_it(config: Any) -> None:
-    _, trainer = run(config, Protocol(95))
+    _, trainer = run(config, Protocol(97))
     newest = trainer.last_checkpoint
     assert newest is not None
-    assert read_manifest(newest).robust_trial == 0.95
+    assert read_manifest(newest).robust_trial == pytest.approx(0.9155, abs=1e-4)
     assert resume_config(newest).until_robust == 0
     assert resume_config(newest, {"until_robust": 0.97}).until_robust == 0.97
 
@@ -236,7 +236,7 @@ def test_the_goal_needs_the_game_that_measures_it(config: Any) -> None:
 
 
 def test_many_episodes_count_more_than_few_in_what_is_best(config: Any) -> None:
-    _, trainer = run(config.replace(until_robust=0.9), Protocol(93))
+    _, trainer = run(config.replace(until_robust=0.9), Protocol(96))
     (tried,) = (folder for folder in lookup.step_folders(trainer.run_dir) if read_manifest(folder).evaluated)
     assert trainer.last_checkpoint is not None
     evaluations.record(trainer.last_checkpoint, robust_clear_rate=1.0, robust_episodes=20)
