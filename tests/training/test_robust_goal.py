@@ -103,7 +103,9 @@ def test_it_stops_when_a_trial_has_the_rate_and_keeps_that_agent(config: Any) ->
     assert [(one["seed"], one["episodes"], one["sticky"], one["noops"]) for one in protocol.asked] == [
         (100_000, 100, ROBUST_STICKY, ROBUST_NOOPS), (100_100, 100, ROBUST_STICKY, ROBUST_NOOPS),
     ], "each trial has seeds that no other had"  # fmt: skip
-    assert [one["most_failures"] for one in protocol.asked] == [4, 4], "97 of 100 have 91 % at least, and 95 of 100 have 89 %"
+    assert [one["most_failures"] for one in protocol.asked] == [4, 4], (
+        "97 of 100 have 91 % at least, and 95 of 100 have 89 %"
+    )
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert second + 40 <= finished.steps < second + 43, "the result is taken at a fixed step"
