@@ -24,7 +24,9 @@ from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.state_files import MAX_EPISODE_FRAMES
 
 LARGEST_EPSILON = 0.05
-"""Deaths are labelled of games whose epsilon is at most this: one that a random move brought about teaches little."""
+"""A game whose epsilon is at most this hardly explores: what it comes to is the agent's own doing.
+
+The deaths of others are not labelled: one that a random move brought about teaches little."""
 PLACE_PIXELS = 64
 """Deaths this near to each other are at one place, of which there should be as many labels as of any other."""
 REPORT_DEATHS = 10

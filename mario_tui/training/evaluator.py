@@ -38,7 +38,7 @@ class _Pending:
     """An evaluation under way, and the step at which its result is taken.
 
     `greedy` is the result of the greedy play before a robust evaluation; None for greedy play itself. `confirms`: it
-    is of weights that cleared the stage in a game that measures.
+    is of weights with which a game cleared the stage.
     """
 
     snapshot: Snapshot
@@ -105,7 +105,7 @@ class Evaluator:
 
     @property
     def wants_confirmation(self) -> bool:
-        """Whether weights that cleared the stage in a game that measures should be evaluated."""
+        """Whether weights with which a game cleared the stage should be evaluated."""
         return self.first_clear is None and not any(one.confirms for one in self._pending)
 
     def _start_robust(self, greedy: _Pending, result: Evaluation, step: int) -> None:

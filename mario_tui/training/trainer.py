@@ -19,7 +19,7 @@ from mario_tui.system import crash, guard
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
 from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
-from mario_tui.training.corrector import Corrector
+from mario_tui.training.corrector import LARGEST_EPSILON, Corrector
 from mario_tui.training.demo_data import DemonstrationCount
 from mario_tui.training.evaluator import Evaluator
 from mario_tui.training.events import (
@@ -205,8 +205,8 @@ class Trainer:
             snapshot = self._snapshot(full=False, rotates=config.keep_every > 1, evaluated=True)
             self.evaluator.start(snapshot, self.live_policy())
         for one in ended:
-            if one.record.kind == "greedy" and one.record.cleared and self.evaluator.wants_confirmation:
-                self._confirm_clear(one.game)
+            if one.record.cleared and self.config.measuring_games and self.evaluator.wants_confirmation:
+                self._look_at_clear(one)
         if self.evaluator.goal.is_due(self.step):
             yield from self.evaluator.goal.try_agent(self._snapshot(full=False, evaluated=True), self.live_policy())
         if self.ticks.crossed(config.save_every):
@@ -214,10 +214,15 @@ class Trainer:
         if ended or self.ticks.crossed(_CHECK_FILES_STEPS):
             yield from self.checkpointer.new_problems(self.step)
 
-    def _confirm_clear(self, game: int) -> None:
-        """Has the weights evaluated with which a game that measures cleared the stage: those of its episode's start."""
-        policy, weights = self.live_policy(), self.agent.measuring.weights(game)
-        policy.net.load_state_dict(weights)
+    def _look_at_clear(self, ended: EpisodeEnded) -> None:
+        """Has weights evaluated that may clear the stage greedily: those of an episode in which a game that measures
+        did, or of now where another game did that hardly explores."""
+        policy, weights = self.live_policy(), None
+        if ended.record.kind in ("greedy", "robust"):
+            weights = self.agent.measuring.weights(ended.game)
+            policy.net.load_state_dict(weights)
+        elif ended.record.kind != "training" or self.agent.epsilon_of(ended.game) > LARGEST_EPSILON:
+            return
         snapshot = self._snapshot(full=False, evaluated=True, weights=weights)
         self.evaluator.start(snapshot, policy, confirms=True)
 

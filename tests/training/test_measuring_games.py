@@ -323,7 +323,45 @@ def test_a_clear_that_is_not_confirmed_stops_nothing(small) -> None:
     assert len(evaluations) <= 400 / 20 + 1, "one at a time"
 
 
-def test_training_games_that_clear_are_not_evaluated(small) -> None:
+class ClearedInTraining(FakeVectorEnv):
+    """The episodes of the games that learn end by a clear, those of the last game do not."""
+
+    end_chance = 1 / 30
+
+    def receive(self) -> VectorStep:
+        step = super().receive()
+        step.end[:] = [end and (EndReason.CLEAR if game < len(step.end) - 1 else EndReason.DEATH)
+                       for game, end in enumerate(step.end)]  # fmt: skip
+        return step
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.2])
+def test_the_agent_of_now_is_evaluated_after_a_clear_of_a_game_that_hardly_explores(small, epsilon: float) -> None:
+    evaluated: list[dict[str, torch.Tensor]] = []
+
+    def evaluate(policy: Policy, **_: Any) -> Evaluation:
+        evaluated.append({name: value.clone() for name, value in policy.net.state_dict().items()})
+        return Evaluation((EpisodeResult(0, 5.0, 9, 3161, "clear", cleared=True),))
+
+    config = small(envs=3, measuring_games=1, actor_groups=1, steps=300, until_clear=True, burn_in=8)
+    config = config.replace(exploration_rate=epsilon, exploration_rate_min=epsilon)
+    trainer = fake_trainer(config, games=ClearedInTraining, evaluate=evaluate, run=f"now-{epsilon}")
+    clears: dict[int, dict[str, torch.Tensor]] = {}
+    for event in trainer.run():
+        if isinstance(event, EpisodeEnded) and event.record.cleared:
+            assert event.record.kind == "training"
+            clears[event.record.step] = {name: value.clone() for name, value in trainer.agent.net.state_dict().items()}
+    if epsilon > 0.05:
+        assert clears
+        assert not trainer.first_greedy_clear or trainer.first_greedy_clear.step not in clears
+        return
+    assert trainer.first_greedy_clear is not None
+    first = min(clears)
+    assert trainer.first_greedy_clear.step == first
+    assert all(torch.equal(value, evaluated[0][name]) for name, value in clears[first].items())
+
+
+def test_training_games_that_clear_are_not_evaluated_without_a_game_that_measures(small) -> None:
     events = run_to_end(
         fake_trainer(small(envs=2, steps=200), games=ClearedEnv, evaluate=_never_clears, run="no-measuring")
     )
