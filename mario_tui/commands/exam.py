@@ -13,7 +13,7 @@ def exam(arguments: argparse.Namespace) -> int:
     path = named.find_checkpoint(arguments.checkpoint)
     from mario_tui.agent.policy import load_policy
     from mario_tui.agent.runtime import prepare_processor
-    from mario_tui.play.exam import PLACE_PIXELS, read_exam, take_exam
+    from mario_tui.play.exam import read_exam, take_exam
 
     prepare_processor(1)
     policy = load_policy(path)
@@ -29,6 +29,4 @@ def exam(arguments: argparse.Namespace) -> int:
         f"{policy.source} on {states.stage}: safe in {score.right.sum()} of {len(score.right)} decisive states "
         f"({score.share:.1%}; 95 % interval {low:.1%} to {high:.1%})"
     )
-    for x, count, right in score.places():
-        print(f"  x {x:>4} to {x + PLACE_PIXELS - 1:>4}: {right} of {count}")
     return 0

@@ -141,10 +141,14 @@ def read(folder: Path, mario: Mario, manifest: Manifest, *, envs: int) -> tuple[
         if int(sampling["tick"]) == mario.demonstrations.tick:
             mario.demonstrations.load_state_dict(sampling)
     if mario.labelled is not None and "corrections.frames" in manifest.parts:
-        labels, depth = load_tensors(folder / "corrections.safetensors"), mario.spec.frame_stack
-        count = len(labels["safe"])
-        mario.labelled.load_state_dict(labels, _load_frames(folder / "corrections.frames", count * depth, depth))
+        mario.labelled.load_state_dict(*read_labelled(folder, mario.spec.frame_stack))
     return state, load_tensors(folder / "actors.safetensors")["stacks"]
+
+
+def read_labelled(folder: Path, depth: int) -> tuple[dict[str, Tensor], Tensor]:
+    """The labelled states in a verified checkpoint that has some, as `LabelledStates.load_state_dict` takes them."""
+    labels = load_tensors(folder / "corrections.safetensors")
+    return labels, _load_frames(folder / "corrections.frames", len(labels["safe"]) * depth, depth)
 
 
 def check_games(games: Any, envs: int) -> dict[str, Any] | None:

@@ -11,13 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import warm
 
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.spec import TUTORIAL
+from mario_tui.buttons import ACTION_SETS
 from mario_tui.cli import main
+from mario_tui.play.exam import Exam, write_exam
 from mario_tui.presets import PRESETS
 from mario_tui.store import catalog, evaluations
 
@@ -530,6 +533,22 @@ def test_a_checkpoint_alone_among_other_files_is_not_trained_on(home: Path, caps
     assert main(["train", "--resume", str(folder / "step-001040000")]) == 2
     assert "is no run's folder, and training would write into it: move step-001040000" in capsys.readouterr().err
     assert sorted((path.name, path.read_bytes()) for path in folder.iterdir() if path.is_file()) == before
+
+
+def test_an_exam_says_in_how_many_states_an_agent_is_right(home: Path, capsys: pytest.CaptureFixture) -> None:
+    agent = str(Path(__file__).parents[2] / "checkpoints" / "world-1-1" / "step-001040000")
+    states = np.random.default_rng(0).integers(256, size=(6, 4, 84, 84), dtype=np.uint8)
+    for stage in ("1-1", "1-2"):
+        safe, deaths = np.eye(2, dtype=bool)[[0, 1, 0, 1, 0, 1]], np.arange(6) // 2
+        write_exam(Exam(stage, 4, ACTION_SETS["run"], True, states, safe, deaths), home / stage)
+    assert main(["exam", agent, str(home / "1-1"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["states"], found["deaths"], found["stage"]) == (6, 3, "1-1")
+    assert found["share"] == found["right"] / 6
+    assert main(["exam", agent, str(home / "1-1")]) == 0
+    assert f"safe in {found['right']} of 6 decisive states" in capsys.readouterr().out
+    assert main(["exam", agent, str(home / "1-2")]) == 2
+    assert "the exam is of 1-2" in capsys.readouterr().err
 
 
 def test_a_result_that_cannot_be_kept_is_printed_all_the_same(

@@ -9,29 +9,21 @@ import torch
 
 from mario_tui.agent.network import MarioNet
 from mario_tui.agent.policy import Policy
-from mario_tui.agent.preprocess import draw_buttons
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.buttons import ACTION_SETS
 from mario_tui.errors import InputError
 from mario_tui.play import exam as exam_files
 from mario_tui.play.exam import Exam, Score, read_exam, take_exam, write_exam
-from mario_tui.play.labels import LabelledStates
 
 RUN = ACTION_SETS["run"]
 
 
-def make_exam(count: int = 70) -> Exam:
+def make_exam(count: int = 70, show_buttons: bool = False) -> Exam:
     rng = np.random.default_rng(0)
     frames = rng.integers(256, size=(count + 3, 84, 84), dtype=np.uint8)
     first = rng.integers(2, size=count).astype(bool)
-    states = LabelledStates(
-        np.stack([frames[state : state + 4] for state in range(count)]),
-        rng.choice(np.array(RUN, np.uint8), size=(count, 4)),
-        np.stack([first, ~first], axis=1),
-        rng.integers(3000, size=count),
-        0,
-    )
-    return Exam("1-1", 4, RUN, states, np.arange(count) // 5)
+    states = np.stack([frames[state : state + 4] for state in range(count)])
+    return Exam("1-1", 4, RUN, show_buttons, states, np.stack([first, ~first], axis=1), np.arange(count) // 5)
 
 
 def make_policy(**spec: Any) -> Policy:
@@ -39,25 +31,24 @@ def make_policy(**spec: Any) -> Policy:
     return Policy(MarioNet(TUTORIAL.model_copy(update={"action_set": "run", **spec})).eval(), "1-1", 0, "a test's")
 
 
-def test_what_is_written_is_read_and_frames_are_stored_once(tmp_path: Path) -> None:
-    exam = make_exam()
+@pytest.mark.parametrize("show_buttons", [False, True])
+def test_what_is_written_is_read_and_frames_are_stored_once(tmp_path: Path, show_buttons: bool) -> None:
+    exam = make_exam(show_buttons=show_buttons)
     write_exam(exam, tmp_path / "exam", made_by="a test")
     again = read_exam(tmp_path / "exam")
-    assert (again.stage, again.frame_skip, again.actions) == (exam.stage, exam.frame_skip, exam.actions)
-    for name in ("frames", "pressed", "safe", "x"):
-        assert np.array_equal(getattr(again.states, name), getattr(exam.states, name)), name
-    assert np.array_equal(again.episodes, exam.episodes)
+    for name in ("stage", "frame_skip", "actions", "show_buttons"):
+        assert getattr(again, name) == getattr(exam, name), name
+    for name in ("states", "safe", "deaths"):
+        assert np.array_equal(getattr(again, name), getattr(exam, name)), name
     assert len(lzma.decompress((tmp_path / "exam").read_bytes())) < 1.1 * 73 * 84 * 84
 
 
-@pytest.mark.parametrize("show_buttons", [False, True])
 @pytest.mark.parametrize("depth", [1, 4])
-def test_the_score_is_that_of_each_state_alone(show_buttons: bool, depth: int) -> None:
-    exam, policy = make_exam(), make_policy(show_buttons=show_buttons, frame_stack=depth)
+def test_the_score_is_that_of_each_state_alone(depth: int) -> None:
+    exam, policy = make_exam(), make_policy(frame_stack=depth)
     right = []
-    for frames, pressed, safe in zip(exam.states.frames, exam.states.pressed, exam.states.safe, strict=True):
-        stack = torch.from_numpy(frames)
-        seen = (draw_buttons(stack, pressed) if show_buttons else stack)[-depth:]
+    for state, safe in zip(exam.states, exam.safe, strict=True):
+        seen = torch.from_numpy(state[-depth:])
         right.append(safe[int(np.argmax(policy.q_values(seen)))])
     score = take_exam(policy, exam)
     assert score.right.tolist() == right
@@ -65,36 +56,37 @@ def test_the_score_is_that_of_each_state_alone(show_buttons: bool, depth: int) -
 
 
 @pytest.mark.parametrize(
-    "spec", [{"action_set": "tutorial"}, {"action_set": "right_only"}, {"frame_skip": 3}, {"frame_stack": 5}]
+    "spec",
+    [
+        {"action_set": "tutorial"},
+        {"action_set": "right_only"},
+        {"frame_skip": 3},
+        {"frame_stack": 5},
+        {"show_buttons": True},
+    ],
 )
 def test_an_agent_that_it_is_not_for_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="the exam is"):
         take_exam(make_policy(**spec), make_exam(3))
 
 
-def test_its_interval_goes_by_episodes() -> None:
+def test_its_interval_goes_by_deaths() -> None:
     """Ten states that share their fate say as much as one."""
     rng = np.random.default_rng(0)
     fates = rng.random(100) < 0.8
-    alone = Score(fates, np.zeros(100, int), np.arange(100))
-    together = Score(np.repeat(fates, 10), np.zeros(1000, int), np.repeat(np.arange(100), 10))
+    alone = Score(fates, np.arange(100))
+    together = Score(np.repeat(fates, 10), np.repeat(np.arange(100), 10))
     low, high = alone.interval()
     assert (low, high) == together.interval() == alone.interval()
     assert 0.6 < low < alone.share < high < 0.95
-
-
-def test_places_are_stretches_of_the_stage() -> None:
-    x = np.array([255, 256, 300, 2999])
-    score = Score(np.array([True, True, False, False]), x, np.arange(4))
-    assert score.places() == [(0, 1, 1), (256, 2, 1), (2816, 1, 0)]
-    assert score.as_json()["places"][1] == {"x": 256, "states": 2, "right": 1}
+    assert together.as_json()["deaths"] == 100
 
 
 def test_foreign_and_damaged_files_are_one_line(tmp_path: Path) -> None:
     exam = make_exam(5)
     write_exam(exam, tmp_path / "whole")
     whole = (tmp_path / "whole").read_bytes()
-    write_exam(replace(exam, episodes=exam.episodes[:3]), tmp_path / "short")
+    write_exam(replace(exam, deaths=exam.deaths[:3]), tmp_path / "short")
     contents = {"text": b"hello", "empty": b"", "cut": whole[: len(whole) // 2], "packed": lzma.compress(b"hello")}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
