@@ -2,7 +2,7 @@
 
 They are the labelled states of trainings with corrections: from before deaths, with what is safe there found by search
 (`play/safe_actions.py`). The agents of these trainings have learned from them, so that their own score says nothing.
-Others' scores tell poor agents from good ones, and no more than that: docs/measuring.md has the figures.
+Others' scores do not follow their clear rates, but for those that have learned little: docs/measuring.md has figures.
 benchmarks/make_exam.py makes one.
 """
 
