@@ -76,6 +76,12 @@ class SurvivalSearch:
         self._play(frame_buttons)
         return self._search()
 
+    def play(self, place: EpisodeSnapshot, frame_buttons: Sequence[int]) -> EpisodeSnapshot:
+        """Where a step with these buttons leads from a place."""
+        self._episode.restore(place)
+        self._play(frame_buttons)
+        return self._episode.snapshot()
+
     def _play(self, buttons: int | Sequence[int]) -> None:
         self._on_step()
         self.played += 1

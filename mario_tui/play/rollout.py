@@ -109,6 +109,10 @@ class StateStacks:
         """The newest one: (depth, 84, 84) uint8."""
         return self._stacks.stacks[0]
 
+    def go_back(self, state: Tensor) -> None:
+        """Goes on from an earlier state."""
+        self._stacks.stacks = state[None].clone()
+
     def add(self, step: EpisodeStep) -> EpisodeStep:
         """Takes in the screen after a step; returns the step with the state."""
         pressed = np.array([step.buttons], dtype=np.uint8) if self._show_buttons else None

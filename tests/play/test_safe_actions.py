@@ -1,14 +1,16 @@
 """Labels of states before a death: what they say is what the game does."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mario_tui.buttons import ACTION_SETS
 from mario_tui.game.emulator import open_emulator
-from mario_tui.game.episode import Episode
+from mario_tui.game.episode import Episode, EpisodeSnapshot
 from mario_tui.grey_frames import grey_frame
 from mario_tui.play import safe_actions
 from mario_tui.play.labelling_process import LabellingProcess
@@ -44,9 +46,17 @@ def goomba() -> Death:
     return death_after([RUN[0]])
 
 
+@pytest.fixture
+def no_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe_actions, "VARIANTS", 0)
+
+
 @pytest.fixture(scope="module")
 def labelled(goomba: Death) -> DeathLabels:
-    return label_death(goomba, EYES)
+    """Without variants."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(safe_actions, "VARIANTS", 0)
+        return label_death(goomba, EYES)
 
 
 def ways_on(steps: int) -> Iterator[list[int]]:
@@ -88,6 +98,7 @@ def test_a_safe_action_survives_and_another_does_not(goomba: Death, labelled: De
     assert not any(survives(goomba, int(labelled.steps_before[0]) - 1, byte) for byte in RUN)
 
 
+@pytest.mark.usefixtures("no_variants")
 def test_states_are_what_the_network_would_have_seen(goomba: Death, labelled: DeathLabels) -> None:
     with open_emulator() as emulator:
         episode = Episode(emulator, frame_skip=SKIP)
@@ -113,6 +124,7 @@ def test_where_it_is_too_late_for_all_actions_nothing_is_labelled(goomba: Death)
     assert found.safe.shape == (0, 2)
 
 
+@pytest.mark.usefixtures("no_variants")
 def test_the_search_is_bounded_and_keeps_what_it_has_decided(
     goomba: Death, labelled: DeathLabels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,11 +137,62 @@ def test_the_search_is_bounded_and_keeps_what_it_has_decided(
     assert len(label_death(goomba, EYES)) == 0, "nothing is decided so soon, so nothing is labelled"
 
 
+@pytest.mark.usefixtures("no_variants")
 def test_each_step_of_the_search_is_told(goomba: Death, labelled: DeathLabels) -> None:
     """By which the process says that it is alive: its work may take longer than a process that hangs is waited for."""
     told: list[None] = []
     assert label_death(goomba, EYES, on_step=lambda: told.append(None)).played == labelled.played
     assert len(told) == labelled.played
+
+
+def test_variants_meet_the_danger_otherwise(goomba: Death, labelled: DeathLabels) -> None:
+    found = label_death(goomba, EYES)
+    own = len(labelled)
+    assert (found.states[:own] == labelled.states).all()
+    assert (found.safe[:own] == labelled.safe).all()
+    more = {state.tobytes() for state in found.states[own:]} - {state.tobytes() for state in labelled.states}
+    assert more
+    again = label_death(goomba, EYES)
+    assert (found.states == again.states).all(), "its chances depend on the death alone"
+    assert (found.safe == again.safe).all()
+
+
+class _Known:
+    """A search that knows what survives: of buttons of the last two steps."""
+
+    def __init__(self, survives: Callable[[tuple[int, ...]], bool]) -> None:
+        self._survives = survives
+
+    def play(self, place: EpisodeSnapshot, frame_buttons: Sequence[int]) -> EpisodeSnapshot:
+        return replace(place, buttons=(*place.buttons, *frame_buttons))
+
+    def survives(self, place: EpisodeSnapshot) -> bool:
+        steps = ([*place.buttons[-SKIP:], *[byte] * SKIP] for byte in RUN)
+        return any(self._survives(tuple(step)) for step in steps)
+
+    def survives_step(self, place: EpisodeSnapshot, frame_buttons: Sequence[int]) -> bool:
+        return self._survives((*place.buttons[-SKIP:], *frame_buttons))
+
+
+@pytest.mark.parametrize(
+    ("survives", "chances"),
+    [
+        (lambda buttons: True, (1, 1)),
+        (lambda buttons: False, (0, 0)),
+        (lambda buttons: buttons[1] == RUN[1], (0, 0.9375)),  # it may be late by one frame
+        (lambda buttons: buttons[3] == RUN[0], (1, 0)),
+        (lambda buttons: buttons[3] != buttons[4], (0.75, 0.75)),  # the next one may not be late
+        (lambda buttons: buttons[3] != buttons[5], (1, 1)),  # ... and here it may by a frame
+    ],
+)
+def test_chances_are_those_of_being_late(survives: Any, chances: tuple[float, float]) -> None:
+    with open_emulator() as emulator:
+        episode = Episode(emulator, frame_skip=SKIP)
+        episode.step(RUN[0])
+        place = episode.snapshot()
+    found = safe_actions.survival_chances(_Known(survives), place, RUN, SKIP)  # type: ignore[arg-type]
+    assert found is not None
+    assert found == pytest.approx(chances)
 
 
 @pytest.mark.slow
