@@ -164,7 +164,7 @@ def _variant(
     held = start.buttons[-1] if start.buttons else 0
     steps = [step[-1] for step in _steps(death)[start.steps :]]
     for byte in itertools.chain(steps, itertools.repeat(steps[-1], _MORE_STEPS)):
-        action = actions[rng.integers(len(actions))] if rng.random() < _CHANGED else byte
+        action = actions[int(rng.integers(len(actions)))] if rng.random() < _CHANGED else byte
         late = sticky_actions(action, held, sticky=ROBUST_STICKY, frames=death.frame_skip, rng=rng)
         held = late[-1]
         yield late
@@ -199,21 +199,22 @@ def _decisive(
             return
         if chances is None:
             continue
-        if chances.max() - chances.min() >= LEAST_DIFFERENCE:
-            yield place, chances > chances.max() - LEAST_DIFFERENCE
-        safe_in_a_row = safe_in_a_row + 1 if chances.min() > 1 - LEAST_DIFFERENCE else 0
+        lowest, highest = min(chances), max(chances)
+        if highest - lowest >= LEAST_DIFFERENCE:
+            yield place, np.array([chance > highest - LEAST_DIFFERENCE for chance in chances])
+        safe_in_a_row = safe_in_a_row + 1 if lowest > 1 - LEAST_DIFFERENCE else 0
         if safe_in_a_row == _SAFE_STATES:
             return
 
 
 def survival_chances(
     search: SurvivalSearch, place: EpisodeSnapshot, actions: Sequence[int], frame_skip: int
-) -> NDArray[np.float64] | None:
-    """The chance, (A,), to survive after each action, a button byte; None where the search gives up.
+) -> list[float] | None:
+    """The chance to survive after each action, a button byte; None where the search gives up.
 
     The action may be late, and so may the best one for the step after it; all that follows is without chance.
     """
-    chances = np.zeros(len(actions))
+    chances = [0.0] * len(actions)
     for number, action in enumerate(actions):
         for buttons, chance in _late(place, action, DELAYS, frame_skip):
             if (survival := _after(search, search.play(place, buttons), actions, frame_skip)) is None:
