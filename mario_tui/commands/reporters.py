@@ -27,8 +27,8 @@ class Reporter(Protocol):
 class JsonLines:
     """One JSON object a line.
 
-    Events: started, episode, measured, forecast, saved, evaluated, corrected, restarted, paused, resumed, recorded,
-    not_recorded, finished.
+    Events: started, episode, measured, forecast, saved, waiting, evaluated, corrected, restarted, paused, resumed,
+    recorded, not_recorded, finished.
     """
 
     def __enter__(self) -> JsonLines:

@@ -13,13 +13,15 @@ import torch
 from mario_tui.agent.mario import Mario
 from mario_tui.buttons import ACTION_SETS
 from mario_tui.config import TrainingConfig
-from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason
 from mario_tui.play.labelling_process import LabellingProcess
 from mario_tui.play.safe_actions import Death, DeathLabels, Eyes
-from mario_tui.training.events import Corrected, EpisodeEnded, Event, Warned
+from mario_tui.training.awaiting import outcome, wait_for
+from mario_tui.training.control import TrainingControl
+from mario_tui.training.events import Corrected, EpisodeEnded, Event
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.state_files import MAX_EPISODE_FRAMES
 
@@ -81,20 +83,30 @@ class Corrector:
         config: the settings.
         agent: with labelled states.
         logger: gets a line now and then.
+        control: its stop ends the wait for a result.
         labeller: labels beside the training.
         awaited: whether a result is waited for; otherwise it is taken at the first multiple at which it is there.
 
     Attributes:
+        due: whether a turn was begun and not ended, as a stop came while a result was waited for.
         total, newest: counts of all deaths that were labelled, and of those since the last report.
     """
 
     def __init__(
-        self, config: TrainingConfig, agent: Mario, logger: MetricLogger, labeller: Labeller, *, awaited: bool
+        self,
+        config: TrainingConfig,
+        agent: Mario,
+        logger: MetricLogger,
+        control: TrainingControl,
+        labeller: Labeller,
+        *,
+        awaited: bool,
     ) -> None:
         assert agent.labelled is not None
-        self._config, self._agent, self._logger = config, agent, logger
+        self._config, self._agent, self._logger, self._control = config, agent, logger, control
         self._labelled, self._labeller, self._awaited = agent.labelled, labeller, awaited
         self._eyes = Eyes(ACTION_SETS[config.action_set], depth=config.frame_stack, show_buttons=config.show_buttons)
+        self.due = False
         self.total, self.newest = CorrectionCount(), CorrectionCount()
         self._deaths_at: dict[int, int] = {}  # place -> deaths that were labelled
         self._waiting: list[tuple[int, ActionLog]] = []  # places and deaths since the last one was submitted
@@ -108,7 +120,8 @@ class Corrector:
             self._waiting = [*self._waiting, (ended.record.max_x // PLACE_PIXELS, ended.log)][-_MOST_WAITING:]
 
     def take_turn(self, step: int) -> Iterator[Event]:
-        """Takes what was labelled, and has the next death labelled; to be called at multiples of corrections_every."""
+        """Takes what was labelled, and has the next death labelled; to be called at multiples of corrections_every,
+        and again at the same step, perhaps of a run that goes on, while it is `due`."""
         if step < self._config.corrections_from:
             self._waiting = []
             return
@@ -116,8 +129,12 @@ class Corrector:
             result = self._under_way[1]
             if not self._awaited and not result.done():
                 return
+            self.due = True
+            if not (yield from wait_for(result, self._control, step, "the labels of a death")):
+                return
             self._under_way = None
             yield from self._take(step, result)
+        self.due = False
         if self._waiting:
             # of the places with the fewest deaths labelled the one of the newest death
             place, log = min(reversed(self._waiting), key=lambda one: self._deaths_at.get(one[0], 0))
@@ -131,13 +148,7 @@ class Corrector:
         self._under_way = log, self._labeller.submit(death, self._eyes)
 
     def _take(self, step: int, result: Future[DeathLabels | None]) -> Iterator[Event]:
-        try:
-            found = result.result()
-        except MarioTuiError as error:
-            text = f"a death was not labelled: {error}"
-            self._logger.note(step, text)
-            yield Warned(step, text)
-            return
+        found = yield from outcome(result, self._logger, step, "a death was not labelled")
         if found is None:
             return
         right = self._right(found)
@@ -162,6 +173,7 @@ class Corrector:
     def state_dict(self) -> dict[str, Any]:
         """Counts, and the deaths that wait or are being labelled, as JSON; the labelled states are the agent's."""
         return {
+            "due": self.due,
             "total": asdict(self.total),
             "newest": asdict(self.newest),
             "deaths_at": sorted(self._deaths_at.items()),
@@ -174,6 +186,7 @@ class Corrector:
 
         Raises KeyError, TypeError or ValueError for anything else.
         """
+        self.due = bool(state.get("due"))  # which older checkpoints have not
         self.total = CorrectionCount.from_json(state["total"])
         self.newest = CorrectionCount.from_json(state["newest"])
         self._deaths_at = {int(place): int(deaths) for place, deaths in state["deaths_at"]}
@@ -192,7 +205,9 @@ class Corrector:
         self._labeller.close()
 
 
-def open_corrector(config: TrainingConfig, agent: Mario, logger: MetricLogger) -> Corrector | None:
+def open_corrector(
+    config: TrainingConfig, agent: Mario, logger: MetricLogger, control: TrainingControl
+) -> Corrector | None:
     """A corrector with a process of its own; None where the settings want none.
 
     Raises InputError where the emulator cannot go back to places in an episode.
@@ -206,4 +221,4 @@ def open_corrector(config: TrainingConfig, agent: Mario, logger: MetricLogger) -
                 "train there, or with --corrections 0"
             )
     # a run on a GPU does not depend on its seed alone, so nothing is gained by waiting
-    return Corrector(config, agent, logger, LabellingProcess(), awaited=agent.device.type == "cpu")
+    return Corrector(config, agent, logger, control, LabellingProcess(), awaited=agent.device.type == "cpu")

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mario_tui.agent.policy import Policy
-from mario_tui.errors import MarioTuiError
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
 from mario_tui.play.evaluation_processes import EvaluationProcesses
 from mario_tui.system import free_memory, processors
+from mario_tui.training.awaiting import outcome, wait_for
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
 from mario_tui.training.collector import processes as emulators
-from mario_tui.training.events import Evaluated, Event, FirstClear, Warned
+from mario_tui.training.control import TrainingControl
+from mario_tui.training.events import Evaluated, Event, FirstClear
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import RunClock
 from mario_tui.training.robust_goal import RobustGoal, as_record
@@ -61,6 +62,7 @@ class Evaluator:
         checkpointer: writes the best agent so far.
         logger: writes the results.
         clock: the time trained, which the results are noted with.
+        control: its stop ends the wait for a result.
         awaited: whether a result is taken at a fixed step, and waited for if it is not there yet. Otherwise results
             are taken when they are there, and greedy play is left out while that before it goes on.
         evaluate: plays the episodes, see play.evaluation.
@@ -78,6 +80,7 @@ class Evaluator:
         checkpointer: Checkpointer,
         logger: MetricLogger,
         clock: RunClock,
+        control: TrainingControl,
         *,
         awaited: bool = True,
         evaluate: Callable[..., Evaluation] = evaluate,
@@ -86,13 +89,13 @@ class Evaluator:
     ) -> None:
         self._run, self._checkpointer, self._logger, self._clock = run, checkpointer, logger, clock
         self._awaited, self._evaluate, self._greedy_wait_steps = awaited, evaluate, greedy_wait_steps
-        self._close_processes = close_processes
+        self._control, self._close_processes = control, close_processes
         self.first_clear: FirstClear | None = None
         self._best: tuple[float, bool, int] = (0.0, False, -1)  # robust clear rate, greedy clear, greedy x
         self._pending: list[_Pending] = []
         self._pool = ThreadPoolExecutor(3, thread_name_prefix="evaluation")  # a greedy and a robust one, a trial
         self._closed = False
-        self.goal = RobustGoal(run, checkpointer, logger, clock, awaited=awaited, submit=self._play)
+        self.goal = RobustGoal(run, checkpointer, logger, clock, control, awaited=awaited, submit=self._play)
 
     def start(self, snapshot: Snapshot, policy: Policy, *, confirms: bool = False) -> None:
         """Begins greedy play with the agent of a step, beside the training; `results` has the result later."""
@@ -142,6 +145,7 @@ class Evaluator:
         """The results that are due at step `now`; the best agent so far is saved, without a replay.
 
         Before a save greedy play is due, whose result is part of what is saved, and at the end all that is under way.
+        A stop ends the wait for a result.
         """
 
         def is_due(one: _Pending) -> bool:
@@ -153,14 +157,13 @@ class Evaluator:
             return next(filter(is_due, self._pending), None)
 
         while pending := next_due():  # the result of one may begin another
-            self._pending.remove(pending)
             step = pending.snapshot.step
-            try:
-                evaluation = pending.result.result()
-            except MarioTuiError as error:
-                text = f"an evaluation of step {step:,} was given up: {error}"
-                self._logger.note(now, text)
-                yield Warned(now, text)
+            what = f"the {'robust' if pending.robust else 'greedy'} evaluation of step {step:,}"
+            if not (yield from wait_for(pending.result, self._control, now, what)):
+                return
+            self._pending.remove(pending)
+            evaluation = yield from outcome(pending.result, self._logger, now, f"{what} was given up")
+            if evaluation is None:
                 continue
             if pending.greedy is None:
                 merit = (0.0, evaluation.clears > 0, evaluation.max_x)
@@ -224,7 +227,13 @@ class Evaluator:
 
 
 def open_evaluator(
-    run: RunFolder, checkpointer: Checkpointer, logger: MetricLogger, clock: RunClock, *, awaited: bool
+    run: RunFolder,
+    checkpointer: Checkpointer,
+    logger: MetricLogger,
+    clock: RunClock,
+    control: TrainingControl,
+    *,
+    awaited: bool,
 ) -> Evaluator:
     """An evaluator whose episodes are played in processes of their own, or in threads where memory is short.
 
@@ -234,13 +243,14 @@ def open_evaluator(
     emulating = emulators(run.config) if run.config.actors == "local" else 0
     count = process_count(processors.count(), emulating, free_memory.free_bytes())
     if not count:
-        return Evaluator(run, checkpointer, logger, clock, awaited=awaited)
+        return Evaluator(run, checkpointer, logger, clock, control, awaited=awaited)
     processes = EvaluationProcesses(count)
     return Evaluator(
         run,
         checkpointer,
         logger,
         clock,
+        control,
         awaited=awaited,
         evaluate=processes.evaluate,
         close_processes=processes.close,

@@ -123,6 +123,20 @@ class Warned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting(Event):
+    """No step is taken until the result of work beside the training is there."""
+
+    step: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"waiting for {self.what}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"event": "waiting", "step": self.step, "for": self.what}
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluated(Event):
     """The result of an evaluation of the weights of step `step`: greedy play, or the robust protocol."""
 

@@ -57,7 +57,7 @@ class Factories:
 
     collector: Callable[[TrainingConfig, torch.device], Collector] = ActorGroups
     evaluator: Callable[..., Evaluator] = open_evaluator
-    corrector: Callable[[TrainingConfig, Mario, MetricLogger], Corrector | None] = open_corrector
+    corrector: Callable[[TrainingConfig, Mario, MetricLogger, TrainingControl], Corrector | None] = open_corrector
     highlights: Callable[..., Observer] = Highlights
 
 
@@ -244,11 +244,11 @@ def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingCont
         logger=logger,
         checkpointer=checkpointer,
         # a run on a GPU does not depend on its seed alone, so nothing is gained by waiting
-        evaluator=factories.evaluator(run, checkpointer, logger, clock, awaited=agent.device.type == "cpu"),
+        evaluator=factories.evaluator(run, checkpointer, logger, clock, control, awaited=agent.device.type == "cpu"),
         clock=clock,
         control=control,
         demonstrations=count,
-        corrector=factories.corrector(config, agent, logger),
+        corrector=factories.corrector(config, agent, logger, control),
     )
     if config.device == "auto" and agent.device.type == "cpu":
         trainer.resume_notes += [f"it trains on the CPU: {why}" for why in passed_over()]

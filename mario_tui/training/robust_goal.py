@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from mario_tui.agent.policy import Policy, load_policy
-from mario_tui.errors import CheckpointError, MarioTuiError
+from mario_tui.errors import CheckpointError
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, note
 from mario_tui.store import lookup
 from mario_tui.store.history import EvaluationRecord
 from mario_tui.store.intervals import wilson_interval
+from mario_tui.training.awaiting import outcome, wait_for
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
-from mario_tui.training.events import Evaluated, Event, RobustTrial, Warned
+from mario_tui.training.control import TrainingControl
+from mario_tui.training.events import Evaluated, Event, RobustTrial
 from mario_tui.training.measured import LEAST_EPISODES
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import RunClock
@@ -79,7 +81,7 @@ class RobustGoal:
     """Tries agents of a run against the setting `until_robust`.
 
     Args:
-        run, checkpointer, logger, clock, awaited: as of the Evaluator.
+        run, checkpointer, logger, clock, control, awaited: as of the Evaluator.
         submit: begins an evaluation, with a policy and the settings of play.evaluation.evaluate.
 
     Attributes:
@@ -92,12 +94,13 @@ class RobustGoal:
         checkpointer: Checkpointer,
         logger: MetricLogger,
         clock: RunClock,
+        control: TrainingControl,
         *,
         awaited: bool,
         submit: Callable[..., Future[Evaluation]],
     ) -> None:
         self._run, self._checkpointer, self._logger, self._clock = run, checkpointer, logger, clock
-        self._awaited, self._submit = awaited, submit
+        self._control, self._awaited, self._submit = control, awaited, submit
         self.best: RobustTrial | None = None
         self._trials = 0
         self._next_at = 0
@@ -147,21 +150,20 @@ class RobustGoal:
         self._running = _Running(folder, step, seed, due, policy, self._submit(policy, seed=seed, **protocol))
 
     def results(self, now: int, *, at_the_end: bool = False) -> Iterator[Event]:
-        """The result that is due at step `now`; at the end, of what is under way."""
+        """The result that is due at step `now`; at the end, of what is under way. A stop ends the wait for it."""
         trial = self._running
         if trial is None or not (at_the_end or (trial.due <= now if self._awaited else trial.result.done())):
             return
-        self._running = None
-        try:
-            evaluation = trial.result.result()
-        except MarioTuiError as error:
-            text = f"the robust evaluation of step {trial.step:,} was given up: {error}"
-            self._logger.note(now, text)
-            yield Warned(now, text)
+        what = f"the robust evaluation of step {trial.step:,}"
+        if not (yield from wait_for(trial.result, self._control, now, what)):
             return
-        outcome = RobustTrial(trial.step, evaluation.clears, evaluation.episodes, trial.folder.name)
-        if self.best is None or outcome.low > self.best.low:
-            self.best = outcome
+        self._running = None
+        evaluation = yield from outcome(trial.result, self._logger, now, f"{what} was given up")
+        if evaluation is None:
+            return
+        tried = RobustTrial(trial.step, evaluation.clears, evaluation.episodes, trial.folder.name)
+        if self.best is None or tried.low > self.best.low:
+            self.best = tried
         note(
             trial.folder,
             trial.policy,

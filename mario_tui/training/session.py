@@ -36,6 +36,7 @@ class Notice:
     kind: Literal[
         "saved",
         "cleared",
+        "waiting",
         "evaluated",
         "paused",
         "resumed",
@@ -222,6 +223,8 @@ class TrainingSession:
             case events.Warned(_, text):
                 self._notices.append(Notice("warning", text))
                 self._camera.check_soon()  # it is among the warnings at once
+            case events.Waiting():
+                self._notices.append(Notice("waiting", str(event)))
             case events.Evaluated():
                 self._notices.append(Notice("evaluated", str(event)))
             case events.Paused(_, reason):

@@ -129,6 +129,7 @@ class Trainer:
             yield from self._observed(self._start())
             while True:
                 yield from self._observed(process_commands(self))
+                yield from self._observed(self._overdue())
                 if self.control.stopping or self._limit_reached():
                     try:
                         yield from self._observed(self._save_at_the_end())
@@ -140,7 +141,7 @@ class Trainer:
                         continue
                 self.logger.begin()
                 events = self.ticks.tick()
-                events += self._correct(events)
+                yield from self._observed(self._correct(events))
                 yield from self._observed(events)
                 yield Stepped(self.step)
                 yield from self._observed(self._periodic([one for one in events if isinstance(one, EpisodeEnded)]))
@@ -184,16 +185,21 @@ class Trainer:
         for text in self.resume_notes:
             yield Warned(self.step, text)
 
-    def _correct(self, events: Iterable[Event]) -> list[Event]:
+    def _overdue(self) -> Iterator[Event]:
+        """What was due at this step, and ended by a stop: of a run that goes on, or that could not be saved then."""
+        if self.corrector is not None and self.corrector.due:
+            yield from self.corrector.take_turn(self.step)
+        yield from self.evaluator.goal.results(self.step)
+
+    def _correct(self, events: Iterable[Event]) -> Iterator[Event]:
         """Learns from the deaths among these events of a tick; it is part of the tick, whatever is saved next."""
         if self.corrector is None:
-            return []
+            return
         for event in events:
             if isinstance(event, EpisodeEnded):
                 self.corrector.observe(event)
-        if not self.ticks.crossed(self.config.corrections_every):
-            return []
-        return list(self.corrector.take_turn(self.step))
+        if self.ticks.crossed(self.config.corrections_every):
+            yield from self.corrector.take_turn(self.step)
 
     def _periodic(self, ended: Sequence[EpisodeEnded]) -> Iterator[Event]:
         """Evaluations and checkpoints that are due after the step just taken, in which these episodes ended."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from fake_collector import fake_trainer
+from fake_collector import FakeVectorEnv, fake_factories, fake_trainer
 from mario_tui.agent.mario import Mario
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, EvaluationError, InputError
@@ -20,11 +21,14 @@ from mario_tui.game.nes_py_emulator import NesPyEmulator
 from mario_tui.play.safe_actions import Death, DeathLabels, Eyes
 from mario_tui.store import checkpoint
 from mario_tui.store.history import EpisodeRecord
+from mario_tui.training import awaiting
+from mario_tui.training.control import TrainingControl
 from mario_tui.training.corrector import PLACE_PIXELS, REPORT_DEATHS, Corrector
-from mario_tui.training.events import Corrected, EpisodeEnded, Event, Warned
+from mario_tui.training.events import Corrected, EpisodeEnded, Event, Stepped, Waiting, Warned
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.restore import open_trainer
-from runs import run_to_end
+from mario_tui.training.trainer import Trainer
+from runs import differences, run_to_end
 
 
 class FakeLabeller:
@@ -59,11 +63,17 @@ def died(x: int, *, number: int = 0, game: int = 0, end: str = "death", kind: st
 
 @pytest.fixture
 def make(small: Callable[..., TrainingConfig], tmp_path: Path) -> Callable[..., tuple[Corrector, FakeLabeller, Mario]]:
-    def made(awaited: bool = True, **settings: Any) -> tuple[Corrector, FakeLabeller, Mario]:
+    def made(
+        awaited: bool = True, control: TrainingControl | None = None, **settings: Any
+    ) -> tuple[Corrector, FakeLabeller, Mario]:
         config = small(**{"corrections": 0.5, "exploration_rate": 0.01, "exploration_rate_min": 0.01, **settings})
         agent, labeller = Mario(config), FakeLabeller()
         logger = MetricLogger(tmp_path, "1-1", config.envs)
-        return Corrector(config, agent, logger, labeller, awaited=awaited), labeller, agent
+        return (
+            Corrector(config, agent, logger, control or TrainingControl(), labeller, awaited=awaited),
+            labeller,
+            agent,
+        )
 
     return made
 
@@ -174,6 +184,106 @@ def test_its_state_brings_back_what_waits_and_what_is_under_way(make) -> None:
     list(again.take_turn(200))
     assert agent.labelled.added == again.total.states == 4
     assert pressed(other.asked[1]) == 2, "as at the other place there was a death labelled before"
+
+
+def test_a_stop_ends_the_wait_for_labels_which_are_taken_at_the_same_step_of_the_run_that_goes_on(make) -> None:
+    control = TrainingControl()
+    corrector, labeller, agent = make(control=control)
+    corrector.observe(died(300, number=1))
+    list(corrector.take_turn(100))
+    corrector.observe(died(700, number=2))
+    control.stop()
+    assert list(corrector.take_turn(200)) == []
+    assert corrector.due
+    assert len(labeller.asked) == 1
+    state = json.loads(json.dumps(corrector.state_dict()))
+    assert not make()[0].due
+
+    again, other, agent = make()
+    again.load_state_dict(state)
+    assert again.due
+    assert other.asked == labeller.asked
+    other.results[0].set_result(labels(4))
+    list(again.take_turn(200))
+    assert not again.due
+    assert agent.labelled.added == again.total.states == 4
+    assert [pressed(death) for death in other.asked] == [1, 2]
+
+    del state["due"]  # as in an older checkpoint
+    older = make()[0]
+    older.load_state_dict(state)
+    assert not older.due
+
+
+class DeadlyGames(FakeVectorEnv):
+    """Every episode that ends can be played again."""
+
+    def action_log(self, env: int) -> ActionLog:  # type: ignore[override]
+        return ActionLog("1-1", 4, (int(self._steps[env]) % 200,))
+
+
+class QuickLabeller(FakeLabeller):
+    """Its results are there at once, but for those of one death, which never are."""
+
+    def __init__(self, never: int | None = None) -> None:
+        super().__init__()
+        self.never = never
+
+    def submit(self, death: Death, eyes: Eyes) -> Future[DeathLabels | None]:
+        result = super().submit(death, eyes)
+        if len(self.asked) - 1 != self.never:
+            safe = np.arange(2 * len(eyes.actions)).reshape(2, -1) % 2 == pressed(death) % 2
+            states = np.random.default_rng(pressed(death)).integers(0, 256, (2, 4, 84, 84), dtype=np.uint8)
+            result.set_result(DeathLabels(states, safe, np.arange(2), played=9))
+        return result
+
+
+def test_a_run_stopped_while_labels_are_waited_for_goes_on_with_them(
+    small: Callable[..., TrainingConfig], snapshots: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awaiting, "SAY_SECONDS", 0)
+    monkeypatch.setattr(awaiting, "_LOOK_SECONDS", 0.01)
+    config = small(
+        corrections=0.5, corrections_every=100, exploration_rate=0.01, exploration_rate_min=0.01, envs=2, steps=400,
+    )  # fmt: skip
+
+    def made(labeller: FakeLabeller, **arguments: Any) -> Trainer:
+        parts = replace(
+            fake_factories(DeadlyGames),
+            corrector=lambda config, agent, logger, control: Corrector(
+                config, agent, logger, control, labeller, awaited=True
+            ),
+        )
+        return open_trainer(config, factories=parts, **arguments)
+
+    def learned(trainer: Trainer) -> list[Any]:
+        labelled, frames = trainer.agent.labelled.snapshot()
+        return [trainer.corrector.total, {**labelled, "frames": torch.cat([*frames.read(1024)])}]
+
+    trainer = made(QuickLabeller(never=1), run="stopped")
+    waits = []
+    for event in trainer.run():
+        if isinstance(event, Waiting):
+            waits.append(event)
+            trainer.control.stop()
+    assert waits == [Waiting(trainer.step, "the labels of a death")]
+    assert trainer.corrector.total.deaths == 1
+
+    whole = made(QuickLabeller(), run="whole")
+    for event in whole.run():
+        if event == Stepped(trainer.step):
+            expected = learned(whole)
+            whole.control.stop()
+    again = made(QuickLabeller(), resume=trainer.last_checkpoint)
+    got: list[Any] = []
+    for event in again.run():
+        if isinstance(event, Stepped) and not got:
+            got = learned(again)
+            again.control.stop()
+    assert got[0] == expected[0]
+    assert got[0].deaths == 2
+    expected[1].pop("generator"), got[1].pop("generator")  # it has drawn for a step more
+    assert differences(got[1], expected[1]) == []
 
 
 @pytest.mark.parametrize(

@@ -333,7 +333,7 @@ def test_an_evaluation_that_cannot_be_played_is_told_and_left_out(small) -> None
     (warned,) = [event for event in events if isinstance(event, Warned)]
     assert (warned.step, warned.text) == (
         70,
-        "an evaluation of step 50 was given up: a process that plays it was killed by signal 9",
+        "the greedy evaluation of step 50 was given up: a process that plays it was killed by signal 9",
     )
     assert warned.text in (paths.run_dir("given") / "log").read_text()
 

@@ -16,8 +16,8 @@ from mario_tui.game.vector_env import VectorStep
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
 from mario_tui.store import catalog, evaluations, lookup
 from mario_tui.store.manifest import read_manifest
-from mario_tui.training import measured, robust_goal
-from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Stepped, Warned
+from mario_tui.training import awaiting, measured, robust_goal
+from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Stepped, Waiting, Warned
 from mario_tui.training.resume import resume_config
 from mario_tui.training.trainer import Trainer
 from runs import differences, full_state, run_to_end
@@ -185,8 +185,7 @@ def test_a_run_resumed_amid_a_trial_equals_the_one_that_went_on(config: Any, fai
             saved = trainer.save()
             trainer.control.stop()
     assert saved is not None
-    (tried,) = (folder for folder in lookup.step_folders(trainer.run_dir) if read_manifest(folder).evaluated)
-    begun = read_manifest(tried).step
+    begun = trainer.evaluator.goal.state_dict()["running"]["step"]
     assert trainer.step < begun + 40
 
     again = fake_trainer(config, games=RobustFromStep, evaluate=whole_protocol, resume=saved)
@@ -208,7 +207,7 @@ def test_a_slow_trial_changes_nothing_but_how_long_is_waited(config: Any) -> Non
         protocol, release = Protocol(50, 97), threading.Event()
 
         def evaluate(policy: Policy, protocol=protocol, release=release, slow=slow, **settings: Any) -> Evaluation:
-            assert not slow or release.wait(60)
+            assert not slow or "episodes" not in settings or release.wait(60)
             return protocol(policy, **settings)
 
         trainer = fake_trainer(config, games=RobustFromStep, evaluate=evaluate, run=f"slow-{slow}")
@@ -219,6 +218,51 @@ def test_a_slow_trial_changes_nothing_but_how_long_is_waited(config: Any) -> Non
         states.append((trainer.step, protocol.steps, full_state(trainer)))
     assert states[0][:2] == states[1][:2]
     assert differences(states[0][2], states[1][2]) == []
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("passes", [True, False])
+def test_a_stop_ends_the_wait_for_a_trial_which_is_begun_anew(
+    config: Any, monkeypatch: pytest.MonkeyPatch, passes: bool, groups: int
+) -> None:
+    monkeypatch.setattr(awaiting, "SAY_SECONDS", 0)
+    monkeypatch.setattr(awaiting, "_LOOK_SECONDS", 0.01)
+    config = config.replace(actor_groups=groups)
+    clears = [97] if passes else [50, 97]
+
+    def endless(policy: Policy, *, cancelled: Any, **settings: Any) -> Evaluation:
+        while "episodes" in settings and not cancelled():
+            threading.Event().wait(0.01)
+        return Protocol()(policy)
+
+    trainer = fake_trainer(config, games=RobustFromStep, evaluate=endless, run="stopped")
+    events = []
+    for event in trainer.run():
+        events.append(event)
+        if isinstance(event, Waiting) and "robust" in event.what:
+            trainer.control.stop()
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert finished.robust is not None
+    assert not finished.robust.reached
+    begun = trainer.evaluator.goal.state_dict()["running"]["step"]
+    assert str(next(event for event in events if isinstance(event, Waiting))) == (
+        f"waiting for the robust evaluation of step {begun:,}"
+    )
+
+    protocol = Protocol(*clears)
+    again = fake_trainer(config, games=RobustFromStep, evaluate=protocol, resume=finished.checkpoint)
+    told = run_to_end(again)
+    result = next(at for at, event in enumerate(told) if isinstance(event, Evaluated) and event.robust)
+    assert not [event for event in told[:result] if isinstance(event, Stepped)], "it is due before the next step"
+    assert (protocol.steps[0], protocol.asked[0]["seed"]) == (begun, 100_000)
+    whole_events, whole = run(config, Protocol(*clears), "whole")
+    taken = next(at for at, event in enumerate(whole_events) if isinstance(event, Evaluated) and event.robust)
+    assert [event for event in whole_events[:taken] if isinstance(event, Stepped)][-1].step == finished.steps
+    assert whole_events[taken] == told[result]
+    if passes:  # otherwise it plays on, and fake games begin anew when they are resumed
+        assert again.step == whole.step == finished.steps
+        assert differences(full_state(again), full_state(whole)) == []
 
 
 def test_a_run_that_reached_its_goal_goes_on_without_it(config: Any) -> None:
@@ -239,7 +283,8 @@ def test_the_goal_needs_the_game_that_measures_it(config: Any) -> None:
 
 def test_many_episodes_count_more_than_few_in_what_is_best(config: Any) -> None:
     _, trainer = run(config.replace(until_robust=0.9), Protocol(96))
-    (tried,) = (folder for folder in lookup.step_folders(trainer.run_dir) if read_manifest(folder).evaluated)
+    assert trainer.evaluator.goal.best is not None
+    tried = trainer.run_dir / trainer.evaluator.goal.best.checkpoint
     assert trainer.last_checkpoint is not None
     evaluations.record(trainer.last_checkpoint, robust_clear_rate=1.0, robust_episodes=20)
     assert (trainer.run_dir / "best").resolve() == tried
