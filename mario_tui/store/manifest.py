@@ -64,7 +64,7 @@ class Manifest(BaseModel):
         robust_trial: the clear rate that the best trial for the setting `until_robust` shows, the lower end of its 95 %
             interval; None without a trial.
         full: saved with the replay.
-        evaluated: saved since it was the best so far, with the weights that were evaluated.
+        evaluated: saved for an evaluation, as the best so far or for a robust trial, with the weights of that.
         rotates: a later checkpoint replaces it, see `run.rotate`.
         config: the settings of the run.
         versions: of the packages that figures depend on.

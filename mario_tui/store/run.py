@@ -29,8 +29,8 @@ MOST_RUN_NAME_BYTES = 200
 def find_resumable(run: Path) -> tuple[Path, str]:
     """The checkpoint from which training resumes, and a line that says why that is not the newest one; "" if it is.
 
-    It is the newest intact one. One that was saved as the best so far has no replay and is passed over if there is an
-    intact one with the replay. Raises CheckpointError if none is intact.
+    It is the newest intact one. One that was saved for an evaluation, as the best so far or for a robust trial, has no
+    replay and is passed over if there is an intact one with the replay. Raises CheckpointError if none is intact.
     """
     why, damaged = "", False
     evaluated: tuple[Path, str] | None = None
@@ -44,7 +44,7 @@ def find_resumable(run: Path) -> tuple[Path, str]:
         found = folder, f"{why}; resuming from {folder.name} instead" if why else ""
         if evaluated is None and manifest.evaluated:
             evaluated = found
-            why = why or f"{folder.name} was saved as the best so far, without the replay"
+            why = why or f"{folder.name} was saved for an evaluation, without the replay"
         elif evaluated is None or manifest.full:
             return found
     if evaluated is None:

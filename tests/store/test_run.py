@@ -93,7 +93,7 @@ def test_training_goes_on_from_the_newest_with_the_replay_unless_what_was_saved_
     assert find_resumable(run) == (summary(), "") == (evaluated, "")
     full = write(run, 2, full=True)
     best = write(run, 3, full=False, evaluated=True)
-    why = f"{best.name} was saved as the best so far, without the replay; resuming from {full.name} instead"
+    why = f"{best.name} was saved for an evaluation, without the replay; resuming from {full.name} instead"
     assert find_resumable(run) == (summary(), why) == (full, why)
     last = write(run, 4, full=False)
     assert find_resumable(run) == (summary(), "") == (last, "")
