@@ -62,6 +62,11 @@ class LabelledStates:
     def __len__(self) -> int:
         return min(self.added, len(self._states))
 
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes that will be in use besides when there are as many states as can be kept."""
+        return (len(self._states) - len(self)) * self._states[0].nbytes
+
     def add(self, states: NDArray[np.uint8], safe: NDArray[np.bool_]) -> None:
         """Takes states, (N, depth, 84, 84), and whether each action is safe there, (N, actions); the oldest leave.
 

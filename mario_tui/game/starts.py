@@ -13,7 +13,9 @@ from mario_tui.game.episode import Episode, EpisodeSnapshot
 
 SNAPSHOT_EVERY = 8
 """Steps between the places of an episode that others can begin at."""
-_TRAIL = 64
+TRAIL = 64
+SNAPSHOT_BYTES = 252_000
+"""What one takes in memory, most of it the emulator's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Snapshots:
 
 
 class Trail:
-    """Snapshots of the running episode of a game, one every SNAPSHOT_EVERY steps, the last 64."""
+    """Snapshots of the running episode of a game, one every SNAPSHOT_EVERY steps, the last TRAIL."""
 
     def __init__(self, episode: Episode) -> None:
         self._episode = episode
@@ -88,7 +90,7 @@ class Trail:
         if step % SNAPSHOT_EVERY or self._episode.end is not None:
             return
         self._passed[step] = self._episode.snapshot()
-        if len(self._passed) > _TRAIL:
+        if len(self._passed) > TRAIL:
             del self._passed[next(iter(self._passed))]
 
     def at(self, step: int) -> EpisodeSnapshot | None:

@@ -43,7 +43,7 @@ def warnings(
     Args:
         recent: the last 100 episodes, the newest last.
         free_bytes: of memory; None where it is not known.
-        missing_bytes: what the replay will take besides, until it is full.
+        missing_bytes: what replay and labelled states will take besides, until they are full.
         dropped_episodes: lost with emulator processes that died or hung, since the start or resume.
         skipped_updates: skipped since then because loss or gradient were not finite.
     """
@@ -52,7 +52,7 @@ def warnings(
     if dropped_episodes:
         yield f"{dropped_episodes:,} episodes were dropped: their emulator died or hung, and was started again"
     if free_bytes is not None and free_bytes < SHORT_BYTES + missing_bytes:
-        needs = f", and the replay takes {missing_bytes / 1e9:.1f} GB more" if missing_bytes >= 1e8 else ""
+        needs = f", and what it learns from takes {missing_bytes / 1e9:.1f} GB more" if missing_bytes >= 1e8 else ""
         yield f"memory is short: {free_bytes / 1e9:.1f} GB are free{needs}"
     if config.steps and config.steps <= config.burn_in:
         yield f"it ends at step {config.steps:,} and learns from step {config.burn_in:,} only: nothing will be learned"

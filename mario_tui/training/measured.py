@@ -62,14 +62,19 @@ class Measured:
         return self.greedy is not None or bool(self.robust)
 
     def __str__(self) -> str:
-        parts = []
+        return "; ".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each game, of 37 characters at most, which is what Train has at 80 columns."""
+        lines = []
         if self.greedy is not None:
             end = " clear" if self.greedy.cleared else ""
-            parts.append(f"greedy game: x {self.greedy.max_x}{end}, best {self.greedy_best_x}")
+            lines.append(f"greedy game: x {self.greedy.max_x}{end}, best {self.greedy_best_x}")
         if self.robust:
             low, high = (round(100 * bound) for bound in self.robust_interval)
-            parts.append(f"robust game: {sum(self.robust)} of {len(self.robust)} ({low}-{high} %)")
-        return "; ".join(parts)
+            lines.append(f"robust game: {sum(self.robust)} of {len(self.robust)} ({low}-{high} %)")
+        return tuple(lines)
 
     @property
     def short(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mario_tui.agent.spec import AgentSpec
 from mario_tui.config import TrainingConfig
+from mario_tui.training.autotune import usual
 
 REPLAY_BYTES = 7_100
 """What the replay buffer keeps of a transition in memory: one 84x84 frame and a few numbers, rounded up."""
@@ -41,9 +42,26 @@ class DiskNeed:
         return self.each * (self.kept or 1) + self.replay * (1 if self.kept == 1 else 2)
 
 
-def replay_memory(transitions: int) -> int:
-    """Bytes of memory that a full replay takes."""
-    return transitions * REPLAY_BYTES
+def memory_need(config: TrainingConfig) -> int:
+    """Bytes of memory that a training on this machine's processor comes to: replay, labelled states and snapshots."""
+    return config.replay_size * REPLAY_BYTES + labelled_memory(config) + snapshot_memory(config)
+
+
+def labelled_memory(config: TrainingConfig) -> int:
+    """Bytes of the labelled states, see agent/labelled_states.py."""
+    from mario_tui.grey_frames import FRAME_SHAPE
+
+    return config.corrections_size * config.frame_stack * math.prod(FRAME_SHAPE) if config.corrections else 0
+
+
+def snapshot_memory(config: TrainingConfig) -> int:
+    """Bytes of the snapshots for practice at most: each process has some of its places, each game some of its way."""
+    from mario_tui.game.starts import SNAPSHOT_BYTES, TRAIL
+
+    if not config.practice_games or config.actors != "local":
+        return 0
+    setup = usual(config, on_gpu=False)
+    return (setup.processes * config.practice_places + setup.games * TRAIL) * SNAPSHOT_BYTES
 
 
 def disk_need(config: TrainingConfig) -> DiskNeed:

@@ -42,7 +42,7 @@ class TrainingSnapshot:
         demonstrations: transitions of games that the agent is shown, besides those of its replay.
         floor_seconds: until epsilon is at its floor; None where it is there, or never will be.
         ends: where on the stage episodes ended.
-        measured: what the games that measure have shown, one line; "" without one.
+        measured: what the games that measure have shown, a line for each; "" without any.
         forecast: what is to be expected, from how others of its preset went; "" where that is not known.
         warnings: what needs attention, one line each.
         pause_reason: why the training paused by itself, one line; "" if the user paused it.
@@ -164,7 +164,7 @@ class SnapshotCamera:
             learning_rate=config.at("learning_rate", trainer.step),
             floor_seconds=steps_to_floor / speed if 0 < steps_to_floor < math.inf and speed > 0 else None,
             ends=self._ends,
-            measured=str(logger.measured) if logger.measured else "",
+            measured="\n".join(logger.measured.lines),
             forecast=self._forecast,
             warnings=self._warnings,
             pause_reason=pause_reason,
@@ -196,12 +196,13 @@ class SnapshotCamera:
         if now - self._checked_at < _CHECK_SECONDS:
             return
         self._checked_at = now
-        replay, health = trainer.agent.memory, trainer.health
+        replay, labelled, health = trainer.agent.memory, trainer.agent.labelled, trainer.health
+        missing = replay.missing_bytes + (labelled.missing_bytes if labelled else 0)
         about_training = warnings(
             trainer.config,
             trainer.logger.recent,
             free_bytes=free_memory.free_bytes(),
-            missing_bytes=replay.missing_bytes if replay.device.type != "cuda" else 0,
+            missing_bytes=missing if replay.device.type != "cuda" else 0,
             dropped_episodes=health.dropped_episodes,
             skipped_updates=health.skipped_updates,
         )

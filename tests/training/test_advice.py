@@ -51,7 +51,7 @@ def test_a_loss_that_grows() -> None:
 
 def test_memory_that_will_not_do() -> None:
     assert found([], free_bytes=1.0e9, missing_bytes=0.7e9) == [
-        "memory is short: 1.0 GB are free, and the replay takes 0.7 GB more"
+        "memory is short: 1.0 GB are free, and what it learns from takes 0.7 GB more"
     ]
     assert found([], free_bytes=0.3e9) == ["memory is short: 0.3 GB are free"]
     assert found([], free_bytes=1.0e9, missing_bytes=0.2e9) == []

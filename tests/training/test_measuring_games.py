@@ -196,6 +196,7 @@ def test_the_robust_rate_is_that_of_its_last_episodes() -> None:
     assert str(measured) == "robust game: 13 of 40 (20-48 %)"
     measured = measured.after(record(1, kind="greedy", x=900)).after(record(2, kind="greedy", x=700))
     assert str(measured).startswith("greedy game: x 700, best 900; robust game:")
+    assert measured.lines == ("greedy game: x 700, best 900", "robust game: 13 of 40 (20-48 %)")
     assert measured.as_json()["greedy"] == {
         "max_x": 700, "cleared": False, "best_x": 900, "clears": 0, "episodes": 2,
     }  # fmt: skip

@@ -343,11 +343,14 @@ async def test_the_memory_that_the_replay_needs_stands_beside_what_is_free() -> 
     world = World()
     world.free_bytes = 1_000_000_000
     async with form(world) as (_, pilot, train_form):
+        train_form.query_one("#preset").value = "tutorial"  # type: ignore[attr-defined]
         row = train_form.rows()["replay_size"]
         await until(pilot, lambda: "needs 710 MB of 1.0 GB free" in row.figures)
         assert not row.warning
+        train_form.rows()["corrections"].set_value("0.25")
+        await until(pilot, lambda: "needs 1.3 GB of 1.0 GB free" in row.warning)
         row.set_value("1000000")
-        await until(pilot, lambda: "7.1 GB" in row.warning)
+        await until(pilot, lambda: "7.7 GB" in row.warning)
         assert row.has_class("-warning")
 
 
@@ -414,7 +417,8 @@ async def test_q_can_be_taken_back(key: str) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)])
 async def test_what_games_measured_has_a_line_of_its_own_where_there_is_something(size: tuple[int, int]) -> None:
-    text = "greedy game: x 3161 clear, best 3161; robust game: 61 of 100 (51-70 %)"
+    lines = ("greedy game: x 3161 clear, best 3161", "robust game: 40 of 40 (91-100 %)")
+    text = "\n".join(lines)
     world = World()
     async with live(world, size) as (app, pilot):
         measured = app.screen.query_one("#outlook", Static)
@@ -422,6 +426,7 @@ async def test_what_games_measured_has_a_line_of_its_own_where_there_is_somethin
         world.session.snapshot = running(measured=text)
         await until(pilot, lambda: measured.display and measured.size.height == 2)
         assert str(measured.content) == text
+        assert measured.size.width >= max(map(len, lines)), "no line is broken"
 
 
 async def test_numbers_game_and_curves_follow_the_snapshot() -> None:

@@ -24,7 +24,7 @@ from mario_tui.errors import InputError
 from mario_tui.game.stages import MAZES
 from mario_tui.presets import DEFAULT_PRESET, ON_GPU, PRESETS, preset
 from mario_tui.training.autotune import usual
-from mario_tui.training.sizes import disk_need, replay_memory
+from mario_tui.training.sizes import disk_need, memory_need
 from mario_tui.tui import text
 from mario_tui.tui.widgets.setting_row import Choice, FormRow, SettingRow
 
@@ -212,7 +212,7 @@ class TrainForm(Vertical):
             row.error = errors.get(name, "")
         rows["stage"].warning = "a maze: reward is no progress here" if rows["stage"].value in MAZES else ""
         self._explain_games(rows["envs"], config)
-        self._check_memory(rows["replay_size"])
+        self._check_memory(rows["replay_size"], config)
         self._check_disk(rows["save_every"], config)
         return config if self._check_name() is None else None
 
@@ -222,11 +222,11 @@ class TrainForm(Vertical):
             on_gpu = self._has_gpu and config.device != "cpu"
             row.figures = f"{usual(config, on_gpu=True).games} here" if on_gpu else "found out at the start"
 
-    def _check_memory(self, row: SettingRow) -> None:
-        if row.error or self._free_memory is None:
+    def _check_memory(self, row: SettingRow, config: TrainingConfig | None) -> None:
+        if row.error or config is None or self._free_memory is None:
             row.figures = row.warning = ""
             return
-        needed = replay_memory(int(row.value))
+        needed = memory_need(config)
         figures = f"needs {text.size(needed)} of {text.size(self._free_memory)} free"
         row.figures = figures
         row.warning = f"more memory than there is: {figures}" if needed > self._free_memory else ""
