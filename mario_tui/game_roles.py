@@ -11,6 +11,8 @@ from mario_tui.errors import InputError
 Kind = Literal["training", "greedy", "robust"]
 MEASURING: tuple[Kind, ...] = ("greedy", "robust")
 """The kinds of games that measure, in the order in which `measuring_games` adds them."""
+MOST_ROBUST = 0.987
+"""300 episodes without a failure show that a clear rate is at least this (training/robust_goal.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ def game_roles(config: TrainingConfig) -> tuple[GameRole, ...]:
     if config.until_robust and len(measuring) < len(MEASURING):
         raise InputError(
             f"until_robust = {config.until_robust:g} needs the game that measures it: add --measuring-games 2"
+        )
+    if config.until_robust > MOST_ROBUST:
+        raise InputError(
+            f"until_robust = {config.until_robust:g} is more than 300 episodes can show: at most {MOST_ROBUST:g}"
         )
     noisy = int(config.noisy_share * training + 0.5)
     return (

@@ -23,7 +23,7 @@ class RunSettings(BaseModel):
         "measuring_games 2)",
         group="Run",
         ge=0,
-        le=0.987,
+        le=1,
     )
     eval_every: int = setting(
         0,

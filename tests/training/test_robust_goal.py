@@ -13,8 +13,10 @@ from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.errors import EvaluationError, InputError
 from mario_tui.game.episode import EndReason
 from mario_tui.game.vector_env import VectorStep
+from mario_tui.game_roles import MOST_ROBUST, game_roles
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, EpisodeResult, Evaluation
 from mario_tui.store import catalog, evaluations, lookup
+from mario_tui.store.intervals import wilson_interval
 from mario_tui.store.manifest import read_manifest
 from mario_tui.training import awaiting, measured, robust_goal
 from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Stepped, Waiting, Warned
@@ -272,6 +274,15 @@ def test_a_run_that_reached_its_goal_goes_on_without_it(config: Any) -> None:
     assert read_manifest(newest).robust_trial == pytest.approx(0.9155, abs=1e-4)
     assert resume_config(newest).until_robust == 0
     assert resume_config(newest, {"until_robust": 0.97}).until_robust == 0.97
+
+
+def test_more_than_a_trial_can_show_is_refused(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the trials of the program
+    assert MOST_ROBUST < wilson_interval(robust_goal.EPISODES, robust_goal.EPISODES)[0] < MOST_ROBUST + 0.001
+    assert robust_goal.most_failures(MOST_ROBUST) == 0
+    assert [robust_goal.most_failures(target) for target in (0.5, 0.97)] == [133, 3]
+    with pytest.raises(InputError, match=r"until_robust = 0\.99 is more than 300 episodes can show: at most 0\.987"):
+        game_roles(config.replace(until_robust=0.99))
 
 
 def test_the_goal_needs_the_game_that_measures_it(config: Any) -> None:
