@@ -206,7 +206,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     verify.add_argument("path", metavar="PATH", help="a checkpoint folder, a run or its name, or a .chkpt file")
     bench = add("bench", "measure training speed on this machine", "bench.bench")
     bench.add_argument("--steps", type=int, default=1000, metavar="N", help="steps to measure (default 1000)")
-    bench.add_argument("--preset", metavar="P", help="tutorial (default), or fast (default with --tune)")
+    bench.add_argument("--preset", metavar="P", help="fast (default with --tune), robust, or tutorial (default)")
     bench.add_argument("--device", metavar="D", help="auto, cpu, mps, cuda or cuda:N (default: the preset's)")
     bench.add_argument("--envs", type=int, metavar="N", help="games at the same time (default: the preset's)")
     bench.add_argument("--workers", type=int, metavar="N", help="processes that run them (default: the preset's)")

@@ -39,9 +39,10 @@ def game_roles(config: TrainingConfig) -> tuple[GameRole, ...]:
     measuring = MEASURING[: config.measuring_games]
     training = config.envs - len(measuring)
     if measuring and training < 1:
+        instead = "" if config.until_robust else f", or {as_flag('measuring_games', 0)}"
         raise InputError(
             f"measuring_games = {len(measuring)} leaves no game to train with: "
-            f"at least {as_flag('envs', len(measuring) + 1)} is needed"
+            f"at least {as_flag('envs', len(measuring) + 1)} is needed{instead}"
         )
     if config.until_robust and len(measuring) < len(MEASURING):
         raise InputError(

@@ -32,5 +32,8 @@ def test_games_have_their_roles_in_a_fixed_order(settings: dict[str, Any], roles
 
 @pytest.mark.parametrize(("envs", "measuring"), [(1, 1), (2, 2), (1, 2)])
 def test_one_game_at_least_is_left_to_train_with(envs: int, measuring: int) -> None:
-    with pytest.raises(InputError, match=f"measuring_games = {measuring} .* --envs {measuring + 1} is needed"):
+    refused = f"measuring_games = {measuring} .* --envs {measuring + 1} is needed"
+    with pytest.raises(InputError, match=f"{refused}, or --measuring-games 0$"):
         game_roles(make_config(envs=envs, measuring_games=measuring))
+    with pytest.raises(InputError, match=f"{refused}$"):
+        game_roles(make_config(envs=envs, measuring_games=measuring, until_robust=0.9))

@@ -15,7 +15,8 @@ REPLAY_BYTES = 7_100
 SAVED_REPLAY_BYTES = 1_200
 """... and in a full checkpoint, where frames are compressed: of real episodes, by benchmarks/replay_file.py."""
 
-_PARAMETERS = {"nature": 1_685_000, "small": 676_500}  # of one network; actions and head change little
+_PARAMETERS = {"nature": 1_685_000, "small": 676_500}  # of one network without histograms; actions change little
+_HIDDEN = {"nature": 512, "small": 256}
 _BYTES = 4
 
 
@@ -68,12 +69,13 @@ def disk_need(config: TrainingConfig) -> DiskNeed:
     """The size of a training's checkpoints; those of agents that are the best so far come on top."""
     spec = AgentSpec.from_config(config)
     copies = 4 + spec.averaged  # online, target, two moments of Adam; the averaged network
+    histograms = spec.actions * spec.value_bins * _HIDDEN[spec.network]
     kept = None
     if config.steps:
         saves = math.ceil(config.steps / config.save_every) if config.save_every else 1
         kept = saves if config.keep_every == 1 else min(saves, saves // config.keep_every + 2)
     return DiskNeed(
-        each=copies * _BYTES * _PARAMETERS[spec.network],
+        each=copies * _BYTES * (_PARAMETERS[spec.network] + histograms),
         replay=config.replay_size * SAVED_REPLAY_BYTES,
         kept=kept,
     )

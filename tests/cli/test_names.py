@@ -232,7 +232,7 @@ def test_commands_end_to_end_with_odd_names(odd_home: Path) -> None:
     assert "is no" in command("recordings", "--delete", "\x1b[2J\udcff", code=2)
     command("recordings")
     command("checkpoints")
-    quick = ("--steps", "8", "--burn-in", "1000", "--envs", "1", "--replay-size", "2000", "--no-record")
+    quick = ("--steps", "8", "--burn-in", "1000", "--envs", "2", "--replay-size", "2000", "--no-record")
     command("train", "--name", "run", "--demonstrations", str(odd_home / "\udcff[/].json"), *quick)
     os.rename(paths.checkpoints_dir() / "run", paths.checkpoints_dir() / STRANGE_RUN)
     command("train", f"--resume={STRANGE_RUN}", "--steps", "16")

@@ -26,7 +26,7 @@ def test_a_job_that_is_warned_saves_and_resumes_in_the_queue(home: Path) -> None
     (script,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     assert "#SBATCH --signal=B:USR1@" in script
     (home / "job.sh").write_text(script)
-    small = "--burn-in 20 --replay-size 2000 --network small --envs 1 --batch-size 8"
+    small = "--burn-in 20 --replay-size 2000 --network small --envs 1 --measuring-games 0 --batch-size 8"
     mario_tui = (
         f'case "$*" in *--resume*) more=;; *) more="{small}";; esac\nexec {sys.executable} -m mario_tui "$@" $more'
     )

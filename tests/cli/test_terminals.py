@@ -98,7 +98,8 @@ def test_the_app_says_in_a_line_that_a_terminal_cannot_show_it(home: Path, comma
 
 @pytest.mark.slow
 def test_a_training_on_such_a_terminal_tells_of_itself_in_plain_lines(home: Path) -> None:
-    small = ("--steps", "120", "--envs", "1", "--threads", "1", "--replay-size", "500", "--batch-size", "8")
+    games = ("--envs", "1", "--measuring-games", "0")
+    small = (*games, "--steps", "120", "--threads", "1", "--replay-size", "500", "--batch-size", "8")
     often = ("--burn-in", "40", "--max-episode-steps", "20", "--log-every", "1")
     code, sent = on_a_terminal(("train", "--name", "plain", *small, *often), {"TERM": "dumb"})
     assert code == 0, sent

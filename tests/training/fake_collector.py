@@ -46,6 +46,9 @@ class FakeVectorEnv:
     def set_noise(self, sticky: Any, noops: Any) -> None:
         self.noise = sticky, noops
 
+    def set_practice(self, practice: Any) -> None:
+        """All episodes begin where the stage does."""
+
     def send(self, buttons: np.ndarray) -> None:
         if self._under_way:
             raise RuntimeError("a step is under way: receive() its results first")

@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "burn_in": 60, "batch_size": 8, "replay_size": 240, "sync_every": 90, "max_episode_steps": 19, "log_every": 1,
     },
     "fast": {
-        "burn_in": 60, "batch_size": 16, "replay_size": 240, "sync_every": 90, "exploration_steps": 300,
+        "burn_in": 60, "batch_size": 16, "replay_size": 240, "sync_every": 90, "exploration_schedule": "0:1 300:0.1",
         "average_updates": 20, "max_episode_steps": 19, "sticky": 0.25, "noops": 30, "eval_every": 0,
         "robust_episodes": 0, "log_every": 1,
     },
@@ -46,8 +46,7 @@ SMALL["corrected"] = {
     **SMALL["fast"],
     "steps": 420,
     "max_episode_steps": 0,  # Mario lives to meet the first enemy
-    "exploration_rate": 0.05,
-    "exploration_rate_min": 0.05,
+    "exploration_schedule": "0:0.05",
     "corrections": 0.5,
     "corrections_every": 100,
 }
@@ -55,6 +54,7 @@ SMALL["practised"] = {
     **SMALL["fast"],
     "stage": "5-1",
     "envs": 2,
+    "measuring_games": 0,
     "max_episode_steps": 0,
     "practice_games": 2,
     "practice_share": 0.8,

@@ -29,7 +29,7 @@ from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
 from runs import SMALL, emulator_pids
 
-FAST = preset("fast").replace(actor_groups=1)
+FAST = preset("fast").replace(actor_groups=1, envs=4)
 ONE, TWO, BOTH = Setup(4, 1, 1), Setup(4, 2, 1), Setup(4, 2, 2)
 
 
@@ -325,7 +325,7 @@ def test_the_processes_are_no_setting_of_the_run(small: Callable[..., TrainingCo
 def test_a_preset_has_other_games_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "resolve_device", lambda name: torch.device("cpu" if name == "cpu" else "cuda:0"))
     assert autotune.for_device(FAST, "fast").envs == 0
-    assert autotune.for_device(FAST.replace(device="cpu"), "fast").envs == 4
+    assert autotune.for_device(FAST.replace(device="cpu"), "fast").envs == FAST.envs
     assert autotune.for_device(preset("tutorial"), "tutorial").envs == 3
     monkeypatch.setattr(processors, "count", lambda: 16)
     assert autotune.with_games(FAST.replace(envs=0)).envs == 30
@@ -354,9 +354,10 @@ def test_bench_tune_measures_the_real_trainer(
     assert main(["bench", "--tune", "--json", "--device=cpu"]) == 0
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
     tried = {Setup(row["games"], row["processes"], row["threads"]): row for row in result["tried"]}
-    assert set(tried) == {TWO, BOTH, Setup(4, 4, 1), Setup(4, 4, 2)}
+    games = preset("fast").envs
+    assert set(tried) == {Setup(games, processes, threads) for processes in (2, 4) for threads in (1, 2)}
     assert all(1 < row["steps_per_second"] < 100_000 for row in tried.values())
-    assert tried[TWO]["rounds"] >= autotune_process.LEAST_ROUNDS
+    assert tried[Setup(games, 2, 1)]["rounds"] >= autotune_process.LEAST_ROUNDS
     assert Setup(**result["chosen"]) in tried
     remembered = fit(preset("fast").replace(device="cpu"))
     assert (remembered.processes, remembered.measured) == (result["chosen"]["processes"], True)

@@ -7,7 +7,6 @@ import pytest
 
 from fake_collector import fake_trainer
 from mario_tui.config import TrainingConfig
-from mario_tui.presets import preset
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable
@@ -52,7 +51,15 @@ def test_a_copy_is_not_replaced(home: Path, small: Any, monkeypatch: pytest.Monk
     assert not read_manifest(export_policy(source, "copy")).rotates
 
 
-@pytest.mark.parametrize("changes", [{}, {"network": "small"}, {"network": "small", "average_updates": 50}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"network": "small"},
+        {"network": "small", "average_updates": 50},
+        {"network": "small", "value_bins": 51, "action_set": "complex"},
+    ],
+)
 def test_what_a_checkpoint_takes_is_told_before(small: Any, changes: dict[str, Any]) -> None:
     config = small(steps=60, **changes)
     trainer = fake_trainer(config, run="size")
@@ -86,4 +93,4 @@ def test_how_many_there_will_be(changes: dict[str, int], kept: int | None) -> No
 
 
 def test_the_need_in_words() -> None:
-    assert str(disk_need(preset("fast"))) == "14 MB each, newest +120 MB"
+    assert str(disk_need(TrainingConfig(network="small", average_updates=9))) == "14 MB each, newest +120 MB"

@@ -152,7 +152,7 @@ async def test_on_a_gpu_the_number_of_games_is_left_open(monkeypatch: pytest.Mon
         rows = train_form.rows()
         assert (rows["envs"].value, rows["envs"].figures) == ("0", "30 here")
         rows["device"].set_value("cpu")
-        await until(pilot, lambda: rows["envs"].value == "4")
+        await until(pilot, lambda: rows["envs"].value == str(preset("fast").envs))
         rows["device"].set_value("cuda")
         await until(pilot, lambda: rows["envs"].value == "0")
         rows["envs"].set_value("7")
