@@ -68,7 +68,8 @@ def snapshot_memory(config: TrainingConfig) -> int:
 def disk_need(config: TrainingConfig) -> DiskNeed:
     """The size of a training's checkpoints; those of agents that are the best so far come on top."""
     spec = AgentSpec.from_config(config)
-    copies = 4 + spec.averaged  # online, target, two moments of Adam; the averaged network
+    # online, target, two moments of Adam; the averaged network, and what the games that measure play with
+    copies = 4 + spec.averaged + config.measuring_games
     histograms = spec.actions * spec.value_bins * _HIDDEN[spec.network]
     kept = None
     if config.steps:

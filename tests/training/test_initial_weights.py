@@ -67,10 +67,13 @@ def run_to_end_at(trainer: Trainer, step: int) -> None:
 
 
 def test_the_average_keeps_what_was_learned_before(trained: Path) -> None:
-    """In a run from random weights it would be of the first ten updates alone after these."""
+    """In a run from random weights it would be of the first ten updates alone after these.
+
+    It takes ten steps of six games before the first update: a return has so many steps.
+    """
     trainer = begin("first", given={"average_updates": 1000})
     before = load_policy(trained).net.state_dict()["average.0.weight"]
-    run_to_end_at(trainer, 80)
+    run_to_end_at(trainer, 110)
     assert 10 <= trainer.agent.updates < 20
     now = trainer.agent.net.state_dict()
     assert not torch.equal(now["average.0.weight"], before)

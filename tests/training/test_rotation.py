@@ -58,6 +58,7 @@ def test_a_copy_is_not_replaced(home: Path, small: Any, monkeypatch: pytest.Monk
         {"network": "small"},
         {"network": "small", "average_updates": 50},
         {"network": "small", "value_bins": 51, "action_set": "complex"},
+        {"network": "small", "envs": 4, "measuring_games": 2},
     ],
 )
 def test_what_a_checkpoint_takes_is_told_before(small: Any, changes: dict[str, Any]) -> None:
