@@ -1,6 +1,6 @@
 """Draws how often disturbed play cleared the stage while agents were trained: docs/images/robust-curves.png.
 
-    python docs/make_robust_curves.py docs/curves/robust-0 ...
+    python docs/make_robust_curves.py docs/curves/robust-r ...
 
 Each argument is a folder with the metrics.csv and config.toml of a run with two measuring games. Of its robust game the
 share of clears in a window of episodes is drawn, with its 95 % interval (Wilson 1927).
@@ -37,7 +37,7 @@ def main() -> int:
         clears = np.convolve([row["end"] == "clear" for row in rows], np.ones(WINDOW), mode="valid")
         low, high = np.array([wilson_interval(float(one), WINDOW) for one in clears]).T
         seed = load_toml(folder / "config.toml")["seed"]
-        axes.plot(steps, 100 * clears / WINDOW, color=f"C{number}", label=f"seed {seed}")
+        axes.plot(steps, 100 * clears / WINDOW, color=f"C{number}", label=f"{folder.name} (seed {seed})")
         axes.fill_between(steps, 100 * low, 100 * high, color=f"C{number}", alpha=0.2, linewidth=0)
     axes.axhline(97, color="grey", linestyle=":", label="97 %")
     axes.set_ylim(0, 100)
