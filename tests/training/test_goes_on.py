@@ -40,6 +40,8 @@ def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, 
 
     begins = int(saved.name.removeprefix("step-"))
     went_on = {step: chosen for step, chosen in whole["actions"].items() if int(step) >= begins}
+    first = str(begins)  # games that begin an episode take no step: so it may also have acted before the save
+    went_on[first] = went_on[first][-len(resumed["actions"][first]) :]
     assert sum(len(chosen) for chosen in went_on.values()) >= 200
     assert resumed["actions"] == went_on
     assert int(resumed["state"]["updates"]) > 40
