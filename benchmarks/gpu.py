@@ -1,8 +1,8 @@
 """What a GPU machine does with this program: training speed beside its emulators alone, and the time of an update.
 
-    python benchmarks/gpu.py [--envs 4 0 16 32 64] [--steps 50000] [--device cuda] [--write FILE.md]
+    python benchmarks/gpu.py [--envs 6 0 16 32 64] [--steps 50000] [--device cuda] [--write FILE.md]
 
-Runs `mario-tui bench --preset fast --evaluations` for each number of games (4 is the preset's, 0 is what the program
+Runs `mario-tui bench --preset fast --evaluations` for each number of games (6 is the preset's, 0 is what the program
 chooses), with a CUDA graph of the update and without, and prints a table, which `--write` appends to a file with
 hardware and versions. With 50,000 steps the figure with evaluations holds one save, as often as the preset has it. The
 time to the first greedy clear is measured by
@@ -33,7 +33,7 @@ COLUMNS = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--envs", type=int, nargs="+", default=[4, 0, 16, 32, 64], help="numbers of games")
+    parser.add_argument("--envs", type=int, nargs="+", default=[6, 0, 16, 32, 64], help="numbers of games")
     parser.add_argument("--steps", type=int, default=50_000, help="of each measurement")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--write", type=Path, help="also append the table to this file")
