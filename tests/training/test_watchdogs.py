@@ -384,7 +384,7 @@ def test_without_the_app_memory_and_emulators_are_told_of_in_events(home: Path) 
     file.write_text("8000000000")
     free = f"lambda: int(open({str(file)!r}).read())"
     patch = f"from mario_tui.system import free_memory\nfree_memory.free_bytes = {free}"
-    process = start(patch, "--name", "told", "--steps", "100000", "--envs", "1")
+    process = start(patch, "--name", "told", "--steps", "100000", "--envs", "1", "--measuring-games", "0")
     events, seen = events_of(process), []
     for event in events:
         if event["event"] in ("started", "restarted", "paused", "resumed", "finished"):

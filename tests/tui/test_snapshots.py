@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from mario_tui.config import TrainingConfig
 from mario_tui.game.episode import EndReason
+from mario_tui.system import processors
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
@@ -38,6 +39,12 @@ from tui.fakes import (
 Compare = Callable[..., bool]
 Prepare = Callable[[World, Pilot[int]], Awaitable[None]]
 pytestmark = pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=["80x24", "160x50"])
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the processes that a training takes, and so of the memory that it needs."""
+    monkeypatch.setattr(processors, "count", lambda: 2)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from mario_tui.config import TrainingConfig, field_help, field_range, fixed_sett
 from mario_tui.errors import MarioTuiError
 from mario_tui.presets import PRESETS, preset
 from mario_tui.system import processors
+from mario_tui.training.sizes import REPLAY_BYTES, memory_need
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -347,11 +348,15 @@ async def test_the_memory_that_the_replay_needs_stands_beside_what_is_free() -> 
         row = train_form.rows()["replay_size"]
         await until(pilot, lambda: "needs 710 MB of 1.0 GB free" in row.figures)
         assert not row.warning
-        train_form.rows()["corrections"].set_value("0.25")
-        await until(pilot, lambda: "needs 1.3 GB of 1.0 GB free" in row.warning)
         row.set_value("1000000")
-        await until(pilot, lambda: "7.7 GB" in row.warning)
+        await until(pilot, lambda: "7.1 GB" in row.warning)
         assert row.has_class("-warning")
+        train_form.query_one("#preset").value = "robust"  # type: ignore[attr-defined]
+        need = memory_need(preset("robust"))
+        assert need > 300_000 * REPLAY_BYTES + 500_000_000, "labelled states are part of it"
+        await until(
+            pilot, lambda: f"needs {need / 1e9:.1f} GB of 1.0 GB free" in train_form.rows()["replay_size"].warning
+        )
 
 
 async def test_the_disk_that_checkpoints_need_stands_beside_what_is_free() -> None:
