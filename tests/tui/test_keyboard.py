@@ -256,7 +256,7 @@ def test_a_real_kitty_with_a_russian_keyboard_has_the_keys_of_the_app(virtual_di
         keyboard(virtual_display, "key 52", "key 53", "keydown 50", "key 28", "keyup 50")  # z, x, shift+t
         assert eventually(lambda: told(keys)[-1:] == ["-left_shift"]), told(keys)
         # on a busy machine a key that is let go at once may be told of after its release
-        assert sorted(key for key in told(keys) if "shift" not in key) == sorted("! z -z x -x T -t".split())
+        assert sorted(key for key in told(keys) if "shift" not in key) == sorted(["!", "z", "-z", "x", "-x", "T", "-t"])
         assert told(typed) == ["я", "ч", "Е"]
         keyboard(virtual_display, "keydown 37", "key 54", "keyup 37")  # ctrl+c
         assert eventually(lambda: "ctrl+c" in told(keys))
