@@ -110,7 +110,7 @@ class StateStacks:
         return self._stacks.stacks[0]
 
     def go_back(self, state: Tensor) -> None:
-        """Goes on from an earlier state."""
+        """Makes an earlier state, (depth, 84, 84) uint8, the newest one again; the next frame is stacked on it."""
         self._stacks.stacks = state[None].clone()
 
     def add(self, step: EpisodeStep) -> EpisodeStep:

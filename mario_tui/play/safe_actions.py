@@ -226,7 +226,7 @@ def survival_chances(
 def _after(search: SurvivalSearch, place: EpisodeSnapshot, actions: Sequence[int], frame_skip: int) -> float | None:
     """The chance to survive from a place on with the action that is the best one there."""
     survives = search.survives(place)
-    if not survives:
+    if not survives or place.end is not None:  # after a clear there is no next step
         return survives
     best = 0.0
     for action in actions:

@@ -10,7 +10,7 @@ import pytest
 
 from mario_tui.buttons import ACTION_SETS
 from mario_tui.game.emulator import open_emulator
-from mario_tui.game.episode import Episode, EpisodeSnapshot
+from mario_tui.game.episode import EndReason, Episode, EpisodeSnapshot
 from mario_tui.grey_frames import grey_frame
 from mario_tui.play import safe_actions
 from mario_tui.play.labelling_process import LabellingProcess
@@ -172,6 +172,19 @@ class _Known:
 
     def survives_step(self, place: EpisodeSnapshot, frame_buttons: Sequence[int]) -> bool:
         return self._survives((*place.buttons[-SKIP:], *frame_buttons))
+
+
+def test_after_a_clear_no_step_is_played() -> None:
+    class Cleared(_Known):
+        def play(self, place: EpisodeSnapshot, frame_buttons: Sequence[int]) -> EpisodeSnapshot:
+            return replace(super().play(place, frame_buttons), end=EndReason.CLEAR)
+
+        def survives_step(self, place: EpisodeSnapshot, frame_buttons: Sequence[int]) -> bool:
+            raise AssertionError("the episode is over")
+
+    with open_emulator() as emulator:
+        place = Episode(emulator, frame_skip=SKIP).snapshot()
+    assert safe_actions.survival_chances(Cleared(lambda buttons: True), place, RUN, SKIP) == [1, 1]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
