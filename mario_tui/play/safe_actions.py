@@ -42,9 +42,9 @@ LEAST_DIFFERENCE = 0.02
 """Between chances to survive; where it is smaller, no action is called safe and none unsafe."""
 VARIANTS = 6
 """Other ways to the danger that are looked at, too: one death alone brings one or two states."""
-_LEAD_STEPS = 12  # before the first decisive state they begin
+_LEAD_STEPS = 16  # before the first decisive state they begin
 _MORE_STEPS = 16  # than the episode they may take
-_CHANGED = 1 / 6  # of their steps have any of the actions
+_CHANGED = 1 / 3  # of their steps have any of the actions
 _SAFE_STATES = 2  # in a row, from the death backwards: those before are taken to be safe, too
 
 
@@ -52,12 +52,15 @@ _SAFE_STATES = 2  # in a row, from the death backwards: those before are taken t
 class Death:
     """An episode that ended in a death.
 
-    stage, frame_skip: of the episode; frame_buttons: the button byte of each frame, from the stage's start on.
+    stage, frame_skip: of the episode; frame_buttons: the button byte of each frame, from the stage's start on; look:
+    how often it was labelled before; lead: steps from the first decisive state to the death, as the first look found.
     """
 
     stage: str
     frame_skip: int
     frame_buttons: tuple[int, ...]
+    look: int = 0
+    lead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +117,22 @@ def label_death(death: Death, eyes: Eyes, on_step: Callable[[], object] = lambda
 
     Behind the states of the episode itself come those of VARIANTS of its last steps that end in a death, too. Some of
     their actions are others, and all may be late as sticky actions make them, so that they meet the danger otherwise.
-    `steps_before` is then to the death of the variant.
+    `steps_before` is then to the death of the variant. A later look is at such variants alone, others each time. No
+    state comes twice.
     """
+    found: list[_Labelled] = []
     with open_emulator(death.stage) as emulator:
         episode = Episode(emulator, frame_skip=death.frame_skip)
         player, stacks = StepPlayer(episode), StateStacks(eyes.depth, show_buttons=eyes.show_buttons)
         stacks.add(player.start())
-        places = list(deque(_places(player, stacks, _steps(death)), MOST_STEPS_BACK))
-        found, played = _fork(episode, places, eyes, on_step)
-        if found:
-            first = min(one.place.snapshot.steps for one in found)
-            start = next(place for place in places if place.snapshot.steps >= first - _LEAD_STEPS)
-            rng = np.random.Generator(np.random.PCG64(zlib.crc32(bytes(death.frame_buttons))))
+        places = list(deque(_places(player, stacks, _steps(death)), MOST_STEPS_BACK + _LEAD_STEPS))
+        end, played, lead = episode.steps, 0, death.lead
+        if not death.look:
+            found, played = _fork(episode, places[-MOST_STEPS_BACK:], eyes, on_step)
+            lead = max((one.steps_before for one in found), default=0)
+        if lead:
+            start = next(place for place in places if place.snapshot.steps >= end - lead - _LEAD_STEPS)
+            rng = np.random.Generator(np.random.PCG64([zlib.crc32(bytes(death.frame_buttons)), death.look]))
             for _ in range(VARIANTS):
                 if played > MOST_STEPS // 2:
                     break
@@ -135,6 +142,7 @@ def label_death(death: Death, eyes: Eyes, on_step: Callable[[], object] = lambda
                 if episode.end is EndReason.DEATH:
                     more, taken = _fork(episode, way, eyes, on_step)
                     found, played = found + more, played + taken
+    found = list({one.place.state.numpy().tobytes(): one for one in reversed(found)}.values())[::-1]
     return DeathLabels(
         states=np.array([one.place.state.numpy() for one in found], np.uint8).reshape(-1, eyes.depth, *FRAME_SHAPE),
         safe=np.array([one.safe for one in found], bool).reshape(-1, len(eyes.actions)),

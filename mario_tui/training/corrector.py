@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,8 +17,9 @@ from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason
-from mario_tui.play.labelling_process import LabellingProcess
-from mario_tui.play.safe_actions import Death, DeathLabels, Eyes
+from mario_tui.play.labelling_process import LabellingProcesses
+from mario_tui.play.safe_actions import MOST_STEPS_BACK, Death, DeathLabels, Eyes
+from mario_tui.system import processors
 from mario_tui.training.awaiting import outcome, wait_for
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import Corrected, EpisodeEnded, Event
@@ -33,11 +34,20 @@ PLACE_PIXELS = 64
 """Deaths this near to each other are at one place, of which there should be as many labels as of any other."""
 REPORT_DEATHS = 10
 """So many labelled deaths between two reports."""
+MOST_LOOKS = 8
+"""How often one death is labelled, each time by other variants of it, while there is no new one."""
 _MOST_WAITING = 100
+_MOST_PAST = 40
+_FREE_OF_LABELLING = 4  # one of so many processors that the training leaves free
 
 
 class Labeller(Protocol):
-    """Labels deaths beside the training, see `labelling_process.LabellingProcess`."""
+    """Labels deaths beside the training, see `labelling_process.LabellingProcesses`.
+
+    processes: so many at once.
+    """
+
+    processes: int
 
     def submit(self, death: Death, eyes: Eyes) -> Future[DeathLabels | None]: ...
 
@@ -48,8 +58,9 @@ class Labeller(Protocol):
 class CorrectionCount:
     """What came of the deaths that were labelled.
 
-    deaths: labelled; avoidable: of them those before which there was a decisive state; states: these; right: of these
-    the ones in which the agent would have taken a safe action when they were labelled, before it learned from them.
+    deaths: labelled; avoidable: of them those before which there was a decisive state; states: these, and those of
+    later looks at the same deaths; right: of these the ones in which the agent would have taken a safe action when they
+    were labelled, before it learned from them.
     """
 
     deaths: int = 0
@@ -57,10 +68,10 @@ class CorrectionCount:
     states: int = 0
     right: int = 0
 
-    def add(self, right: np.ndarray) -> None:
-        """Counts a death by whether the agent is right in its decisive states, (N,) bool."""
-        self.deaths += 1
-        self.avoidable += len(right) > 0
+    def add(self, right: np.ndarray, *, look: int) -> None:
+        """Counts a look at a death by whether the agent is right in its decisive states, (N,) bool."""
+        self.deaths += look == 0
+        self.avoidable += look == 0 and len(right) > 0
         self.states += len(right)
         self.right += int(right.sum())
 
@@ -73,8 +84,34 @@ class CorrectionCount:
         return count
 
 
+@dataclass(frozen=True, slots=True)
+class _Death:
+    """A death to label. place: where, in units of PLACE_PIXELS; look, lead: as in `safe_actions.Death`."""
+
+    place: int
+    log: ActionLog
+    look: int = 0
+    lead: int = 0
+
+    def as_json(self) -> list[Any]:
+        return [self.place, self.log.as_json(), self.look, self.lead]
+
+    @classmethod
+    def from_json(cls, content: Sequence[Any], stage: str) -> _Death:
+        """Raises KeyError, TypeError or ValueError for what `as_json` cannot have given for this stage."""
+        death = cls(int(content[0]), ActionLog.from_json(content[1]), *map(int, content[2:]))
+        if death.log.stage != stage or death.log.frames > MAX_EPISODE_FRAMES:
+            raise ValueError("a death that was to be labelled is of another stage, or too long")
+        if not 0 <= death.look < MOST_LOOKS or not 0 <= death.lead <= MOST_STEPS_BACK:
+            raise ValueError("looks at a death that was to be labelled are out of range")
+        return death
+
+
 class Corrector:
-    """Has one death labelled every `corrections_every` steps, and gives the labels to the agent.
+    """Has a death labelled every `corrections_every` steps, and gives the labels to the agent.
+
+    Of the new deaths that is one at the place with the fewest; where there is none, an earlier one is labelled again,
+    by other variants of it.
 
     What is submitted at one multiple of `corrections_every` is taken at the next one, and waited for if it is not there
     yet: so that a run depends on its seed alone.
@@ -85,7 +122,8 @@ class Corrector:
         logger: gets a line now and then.
         control: its stop ends the wait for a result.
         labeller: labels beside the training.
-        awaited: whether a result is waited for; otherwise it is taken at the first multiple at which it is there.
+        awaited: whether a result is waited for; otherwise it is taken at the first multiple at which it is there, and
+            as many deaths are labelled at once as there are processes.
 
     Attributes:
         due: whether a turn was begun and not ended, as a stop came while a result was waited for.
@@ -109,52 +147,68 @@ class Corrector:
         self.due = False
         self.total, self.newest = CorrectionCount(), CorrectionCount()
         self._deaths_at: dict[int, int] = {}  # place -> deaths that were labelled
-        self._waiting: list[tuple[int, ActionLog]] = []  # places and deaths since the last one was submitted
-        self._under_way: tuple[ActionLog, Future[DeathLabels | None]] | None = None
+        self._waiting: list[_Death] = []  # since the last one was submitted
+        self._past: list[_Death] = []  # as they would be labelled the next time
+        self._under_way: list[tuple[_Death, Future[DeathLabels | None]]] = []
 
     def observe(self, ended: EpisodeEnded) -> None:
         """Keeps the death of an episode of a game that hardly explores, until one is chosen."""
         measures = ended.record.kind in ("greedy", "robust")
         near_greedy = measures or self._agent.epsilon_of(ended.game) <= LARGEST_EPSILON
         if ended.log is not None and near_greedy and ended.record.end == EndReason.DEATH.value:
-            self._waiting = [*self._waiting, (ended.record.max_x // PLACE_PIXELS, ended.log)][-_MOST_WAITING:]
+            self._waiting = [*self._waiting, _Death(ended.record.max_x // PLACE_PIXELS, ended.log)][-_MOST_WAITING:]
 
     def take_turn(self, step: int) -> Iterator[Event]:
-        """Takes what was labelled, and has the next death labelled; to be called at multiples of corrections_every,
-        and again at the same step, perhaps of a run that goes on, while it is `due`."""
+        """Takes what was labelled, and has more labelled; to be called at multiples of corrections_every, and again at
+        the same step, perhaps of a run that goes on, while it is `due`."""
         if step < self._config.corrections_from:
             self._waiting = []
             return
-        if self._under_way is not None:
-            result = self._under_way[1]
-            if not self._awaited and not result.done():
-                return
-            self.due = True
-            if not (yield from wait_for(result, self._control, step, "the labels of a death")):
-                return
-            self._under_way = None
-            yield from self._take(step, result)
+        for under_way in list(self._under_way):
+            death, result = under_way
+            if self._awaited:
+                self.due = True
+                if not (yield from wait_for(result, self._control, step, "the labels of a death")):
+                    return
+            if result.done():
+                self._under_way.remove(under_way)
+                yield from self._take(step, death, result)
         self.due = False
+        at_once = 1 if self._awaited else self._labeller.processes
+        while len(self._under_way) < at_once and (death := self._choose()) is not None:
+            self._submit(death)
+
+    def _choose(self) -> _Death | None:
+        """What to label next: of the places with the fewest deaths labelled the newest death that waits, or else, of
+        the deaths with the fewest looks, the newest."""
         if self._waiting:
-            # of the places with the fewest deaths labelled the one of the newest death
-            place, log = min(reversed(self._waiting), key=lambda one: self._deaths_at.get(one[0], 0))
-            self._deaths_at[place] = self._deaths_at.get(place, 0) + 1
+            death = min(reversed(self._waiting), key=lambda one: self._deaths_at.get(one.place, 0))
+            self._deaths_at[death.place] = self._deaths_at.get(death.place, 0) + 1
             self._waiting = []
-            self._submit(log)
+            return death
+        if not self._past:
+            return None
+        death = min(reversed(self._past), key=lambda one: one.look)
+        self._past.remove(death)
+        return death
 
-    def _submit(self, log: ActionLog) -> None:
+    def _submit(self, death: _Death) -> None:
+        log = death.log
         frames = tuple(byte for byte in log.buttons for _ in range(log.frame_skip))
-        death = Death(log.stage, self._config.frame_skip, frames)
-        self._under_way = log, self._labeller.submit(death, self._eyes)
+        asked = Death(log.stage, self._config.frame_skip, frames, death.look, death.lead)
+        self._under_way.append((death, self._labeller.submit(asked, self._eyes)))
 
-    def _take(self, step: int, result: Future[DeathLabels | None]) -> Iterator[Event]:
+    def _take(self, step: int, death: _Death, result: Future[DeathLabels | None]) -> Iterator[Event]:
         found = yield from outcome(result, self._logger, step, "a death was not labelled")
         if found is None:
             return
         right = self._right(found)
         for count in (self.total, self.newest):
-            count.add(right)
+            count.add(right, look=death.look)
         self._labelled.add(found.states, found.safe)
+        lead = death.lead or int(found.steps_before.max(initial=0))
+        if lead and death.look + 1 < MOST_LOOKS:
+            self._past = [*self._past, replace(death, look=death.look + 1, lead=lead)][-_MOST_PAST:]
         if self.newest.deaths == REPORT_DEATHS:
             newest, self.newest = self.newest, CorrectionCount()
             event = Corrected(step, **asdict(self.total), newest_states=newest.states, newest_right=newest.right)
@@ -177,8 +231,9 @@ class Corrector:
             "total": asdict(self.total),
             "newest": asdict(self.newest),
             "deaths_at": sorted(self._deaths_at.items()),
-            "waiting": [[place, log.as_json()] for place, log in self._waiting],
-            "under_way": self._under_way[0].as_json() if self._under_way else None,
+            "waiting": [death.as_json() for death in self._waiting],
+            "past": [death.as_json() for death in self._past],
+            "under_way": [death.as_json() for death, _ in self._under_way],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -190,15 +245,14 @@ class Corrector:
         self.total = CorrectionCount.from_json(state["total"])
         self.newest = CorrectionCount.from_json(state["newest"])
         self._deaths_at = {int(place): int(deaths) for place, deaths in state["deaths_at"]}
-        self._waiting = [(int(place), self._checked(log)) for place, log in state["waiting"]]
-        if state["under_way"] is not None:
-            self._submit(self._checked(state["under_way"]))
-
-    def _checked(self, content: object) -> ActionLog:
-        log = ActionLog.from_json(content)
-        if log.stage != self._config.stage or log.frames > MAX_EPISODE_FRAMES:
-            raise ValueError("a death that was to be labelled is of another stage, or too long")
-        return log
+        stage = self._config.stage
+        self._waiting = [_Death.from_json(death, stage) for death in state["waiting"]]
+        self._past = [_Death.from_json(death, stage) for death in state.get("past", [])]
+        under_way = state["under_way"]
+        if not isinstance(under_way, list):  # older checkpoints have one death at most, and no place
+            under_way = [[0, under_way]] if under_way else []
+        for death in under_way:
+            self._submit(_Death.from_json(death, stage))
 
     def close(self) -> None:
         """Ends what is under way, whose labels are lost."""
@@ -208,7 +262,7 @@ class Corrector:
 def open_corrector(
     config: TrainingConfig, agent: Mario, logger: MetricLogger, control: TrainingControl
 ) -> Corrector | None:
-    """A corrector with a process of its own; None where the settings want none.
+    """A corrector with processes of its own; None where the settings want none.
 
     Raises InputError where the emulator cannot go back to places in an episode.
     """
@@ -220,5 +274,9 @@ def open_corrector(
                 "corrections need Python 3.13 or newer, whose emulator can go back to any place of an episode: "
                 "train there, or with --corrections 0"
             )
-    # a run on a GPU does not depend on its seed alone, so nothing is gained by waiting
-    return Corrector(config, agent, logger, control, LabellingProcess(), awaited=agent.device.type == "cpu")
+    awaited = (
+        agent.device.type == "cpu"
+    )  # a run on a GPU does not depend on its seed alone: nothing is gained by waiting
+    free = processors.count() - config.workers - 1
+    labeller = LabellingProcesses(1 if awaited else max(free // _FREE_OF_LABELLING, 1))
+    return Corrector(config, agent, logger, control, labeller, awaited=awaited)

@@ -13,7 +13,7 @@ from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode, EpisodeSnapshot
 from mario_tui.grey_frames import grey_frame
 from mario_tui.play import safe_actions
-from mario_tui.play.labelling_process import LabellingProcess
+from mario_tui.play.labelling_process import LabellingProcesses
 from mario_tui.play.safe_actions import Death, DeathLabels, Eyes, label_death
 
 RUN = ACTION_SETS["run"]
@@ -146,15 +146,18 @@ def test_each_step_of_the_search_is_told(goomba: Death, labelled: DeathLabels) -
 
 
 def test_variants_meet_the_danger_otherwise(goomba: Death, labelled: DeathLabels) -> None:
-    found = label_death(goomba, EYES)
+    looks = [label_death(goomba, EYES)]
     own = len(labelled)
-    assert (found.states[:own] == labelled.states).all()
-    assert (found.safe[:own] == labelled.safe).all()
-    more = {state.tobytes() for state in found.states[own:]} - {state.tobytes() for state in labelled.states}
-    assert more
-    again = label_death(goomba, EYES)
-    assert (found.states == again.states).all(), "its chances depend on the death alone"
-    assert (found.safe == again.safe).all()
+    assert (looks[0].states[:own] == labelled.states).all()
+    assert (looks[0].safe[:own] == labelled.safe).all()
+    lead = int(labelled.steps_before.max())
+    looks += [label_death(replace(goomba, look=look, lead=lead), EYES) for look in (1, 2)]
+    states = [{state.tobytes() for state in found.states} for found in looks]
+    assert [len(each) for each in states] == [len(found) for found in looks], "no state comes twice"
+    assert len(set.union(*states)) >= own + 2
+    again = label_death(replace(goomba, look=2, lead=lead), EYES)
+    assert (again.states == looks[2].states).all()
+    assert (again.safe == looks[2].safe).all()
 
 
 class _Known:
@@ -210,7 +213,7 @@ def test_chances_are_those_of_being_late(survives: Any, chances: tuple[float, fl
 
 @pytest.mark.slow
 def test_a_process_finds_the_same(goomba: Death) -> None:
-    process, labelled = LabellingProcess(), label_death(goomba, EYES)
+    process, labelled = LabellingProcesses(1), label_death(goomba, EYES)
     results = [process.submit(goomba, EYES) for _ in range(2)]
     for result in results:
         found = result.result(200)

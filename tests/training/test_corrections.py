@@ -23,7 +23,7 @@ from mario_tui.store import checkpoint
 from mario_tui.store.history import EpisodeRecord
 from mario_tui.training import awaiting
 from mario_tui.training.control import TrainingControl
-from mario_tui.training.corrector import PLACE_PIXELS, REPORT_DEATHS, Corrector
+from mario_tui.training.corrector import MOST_LOOKS, PLACE_PIXELS, REPORT_DEATHS, Corrector
 from mario_tui.training.events import Corrected, EpisodeEnded, Event, Stepped, Waiting, Warned
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.restore import open_trainer
@@ -33,6 +33,8 @@ from runs import differences, run_to_end
 
 class FakeLabeller:
     """Keeps what it is to label until it is told what came of it."""
+
+    processes = 2
 
     def __init__(self) -> None:
         self.asked: list[Death] = []
@@ -141,18 +143,70 @@ def test_labels_are_counted_by_what_the_agent_would_do_before_it_learns_from_the
     assert str(event) == f"10 deaths labelled, 7 avoidable, 10 states; of the newest 10 the agent was right in {right}"
 
 
-def test_a_result_is_waited_for_unless_the_run_does_not_depend_on_its_seed_alone(make) -> None:
+def test_without_waiting_as_many_deaths_are_labelled_at_once_as_there_are_processes(make) -> None:
     corrector, labeller, agent = make(awaited=False)
-    corrector.observe(died(300, number=1))
-    list(corrector.take_turn(100))
-    corrector.observe(died(300, number=2))
-    list(corrector.take_turn(200))
-    assert len(labeller.asked) == 1
-    labeller.results[0].set_result(labels(3))
+    for turn in range(1, 5):
+        corrector.observe(died(300, number=turn))
+        list(corrector.take_turn(100 * turn))
+    assert [pressed(death) for death in labeller.asked] == [1, 2]
+    labeller.results[1].set_result(labels(3))
     assert agent.labelled.added == 0
-    list(corrector.take_turn(300))
+    list(corrector.take_turn(500))
     assert agent.labelled.added == 3
-    assert pressed(labeller.asked[1]) == 2
+    assert pressed(labeller.asked[2]) == 4
+    labeller.results[0].set_result(labels(2))
+    list(corrector.take_turn(600))
+    assert agent.labelled.added == 5
+    assert (pressed(labeller.asked[3]), labeller.asked[3].look) == (1, 1), "nothing new waits"
+
+
+def test_while_there_is_no_new_death_earlier_ones_are_looked_at_again_in_turn(make) -> None:
+    corrector, labeller, agent = make()
+    for number, states in enumerate((2, 0, 4), 1):
+        corrector.observe(died(300 * number, number=number))
+        list(corrector.take_turn(100 * number))
+        labeller.results[-1].set_result(labels(states))
+    assert corrector.total.deaths == 2
+    for turn in range(4, 8):
+        list(corrector.take_turn(100 * turn))
+        labeller.results[-1].set_result(labels(1))
+    asked = [(pressed(death), death.look, death.lead) for death in labeller.asked[3:]]
+    assert asked == [(3, 1, 3), (1, 1, 1), (1, 2, 1), (3, 2, 3)], "but not the one that nothing could have avoided"
+    assert (corrector.total.deaths, corrector.total.avoidable) == (3, 2)
+    assert agent.labelled.added == corrector.total.states == 9
+
+    corrector.observe(died(900, number=9))
+    state = json.loads(json.dumps(corrector.state_dict()))
+    again, other, _ = make()
+    again.load_state_dict(state)
+    assert other.asked == labeller.asked[-1:]
+    for turn, expected in enumerate(((9, 0), (3, 3), (1, 3)), 8):
+        other.results[-1].set_result(labels(0 if turn == 9 else 1))
+        list(again.take_turn(100 * turn))
+        assert (pressed(other.asked[-1]), other.asked[-1].look) == expected
+
+
+def test_a_death_is_looked_at_so_often_and_no_more(make) -> None:
+    corrector, labeller, _ = make()
+    corrector.observe(died(300, number=1))
+    for turn in range(1, MOST_LOOKS + 3):
+        list(corrector.take_turn(100 * turn))
+        if not labeller.results[-1].done():
+            labeller.results[-1].set_result(labels(2))
+    assert [death.look for death in labeller.asked] == list(range(MOST_LOOKS))
+
+
+def test_the_state_of_older_checkpoints_is_taken(make) -> None:
+    corrector, _, _ = make()
+    corrector.observe(died(300, number=1))
+    state = json.loads(json.dumps(corrector.state_dict()))
+    place, log, *_ = state["waiting"][0]
+    older = {**state, "waiting": [[place, log]], "under_way": log}
+    del older["past"]
+    again, other, _ = make()
+    again.load_state_dict(older)
+    assert [(pressed(death), death.look) for death in other.asked] == [(1, 0)]
+    make()[0].load_state_dict({**state, "under_way": None})
 
 
 def test_what_cannot_be_labelled_costs_a_line(make) -> None:
@@ -292,8 +346,10 @@ def test_a_run_stopped_while_labels_are_waited_for_goes_on_with_them(
         lambda state: state["total"].update(right=5),
         lambda state: state["total"].pop("deaths"),
         lambda state: state.update(waiting=[["here", {}]]),
-        lambda state: state["under_way"].update(stage="1-2"),
-        lambda state: state["under_way"].update(buttons=[1] * 200_000),
+        lambda state: state["under_way"][0][1].update(stage="1-2"),
+        lambda state: state["under_way"][0][1].update(buttons=[1] * 200_000),
+        lambda state: state["under_way"][0].__setitem__(2, MOST_LOOKS),
+        lambda state: state["under_way"][0].__setitem__(3, -1),
         lambda state: state.update(deaths_at=[1]),
     ],
 )
