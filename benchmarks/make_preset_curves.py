@@ -1,6 +1,6 @@
 """Sums up runs of a preset, for what `train` and the app say of how long one takes: training/preset_curves.json.
 
-    python benchmarks/make_preset_curves.py fast docs/curves/seed-* --hardware "two cores of an Intel Xeon"
+    python benchmarks/make_preset_curves.py fast docs/curves/fast-* --hardware "two threads of an AMD EPYC"
 
 The runs are folders with metrics.csv, evaluations.csv and config.toml; all of the same stage and the same settings, but
 for those that change nothing of how it learns. What the file had of that preset and stage is replaced. Give all runs

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from mario_tui.errors import InputError
 from mario_tui.run_settings import RunSettings
@@ -23,10 +23,26 @@ else:
     import tomli as tomllib
 
 
+RETIRED: dict[str, Callable[[Any], bool]] = {
+    "munchausen": lambda value: value == 0,
+    "munchausen_temperature": lambda _: True,
+    "exploration_hold": lambda value: value in (0, 1),
+}
+"""Settings of older versions: name -> whether a value is one with which they changed nothing. Others are refused."""
+
+
 class TrainingConfig(RunSettings, AgentSettings, GameSettings):
     """The settings of one training run, in the order of the groups; the defaults are the tutorial's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, values: Any) -> Any:
+        """Runs of older versions have settings that are no more, most of them where they change nothing."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if not (name in RETIRED and RETIRED[name](value))}
 
     @property
     def eval_every_steps(self) -> int:

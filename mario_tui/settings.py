@@ -248,16 +248,6 @@ class AgentSettings(BaseModel):
         ge=0,
         lt=1,
     )
-    munchausen: float = setting(
-        0.0,
-        "Munchausen DQN in place of Double DQN: alpha, the weight of the log-policy in the target (0: off; usual: 0.9)",
-        group="Values",
-        ge=0,
-        le=1,
-    )
-    munchausen_temperature: float = setting(
-        0.03, "Munchausen DQN: temperature of the softmax policy, in scaled rewards", group="Values", gt=0, le=1e6
-    )
     clear_bonus: float = setting(
         0.0,
         "added to the agent's reward for clearing the stage; the log has the game's own reward",
@@ -397,14 +387,6 @@ class AgentSettings(BaseModel):
         group="Exploration",
         ge=0,
         le=20,
-    )
-    exploration_hold: int = setting(
-        0,
-        "hold random actions for k steps, k at most this many and P(k) ~ 1/k^2 (ez-greedy; 0: one step)",
-        group="Exploration",
-        unit="steps",
-        ge=0,
-        le=1000,
     )
     average_updates: int = setting(
         0,

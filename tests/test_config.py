@@ -115,3 +115,13 @@ def test_a_settings_file_may_come_from_another_system(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes("steps = 5\n".encode("utf-16"))
     with pytest.raises(InputError, match=r"config.toml cannot be read as a settings file: save it as UTF-8$"):
         load_toml(tmp_path / "config.toml")
+
+
+def test_settings_of_older_versions_are_passed_over_where_they_changed_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("munchausen = 0.0\nmunchausen_temperature = 0.03\nexploration_hold = 0\ngamma = 0.5\n")
+    assert make_config(**load_toml(file)) == TrainingConfig(gamma=0.5)
+    for line in ("munchausen = 0.9", "exploration_hold = 8"):
+        file.write_text(line)
+        with pytest.raises(InputError, match="unknown setting"):
+            load_toml(file)

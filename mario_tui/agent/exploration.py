@@ -51,43 +51,6 @@ class LinearDecay:
         return math.ceil((self.rate - self.minimum) / self._slope) if self._slope else math.inf
 
 
-class HeldActions:
-    """Exploring actions that are held for some steps: temporally extended exploration (Dabney et al. 2021, ez-greedy).
-
-    An exploring action of a game is repeated for k steps, P(k) proportional to 1 / k^2 (zeta distribution), k at most
-    `most`. Epsilon is the chance that one begins, at each step at which none is held.
-
-    Attributes:
-        left: (E,) int64, for how many further steps each game holds its action.
-        actions: (E,) int64, which action that is.
-    """
-
-    def __init__(self, envs: int, most: int) -> None:
-        self._most = most
-        self.left = np.zeros(envs, dtype=np.int64)
-        self.actions = np.zeros(envs, dtype=np.int64)
-
-    def hold(
-        self, games: np.ndarray, explore: np.ndarray, actions: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """One step of these games, (G,) int64, none of them twice: which explore now, (G,) bool, and by what, (G,).
-
-        Args:
-            explore: (G,) bool, which begin to explore, unless they hold an action.
-            actions: (G,) int64, by what.
-        """
-        held = self.left[games] > 0
-        begins = explore & ~held
-        lengths = np.minimum(rng.zipf(2.0, size=len(games)), self._most)
-        self.left[games] = np.where(begins, lengths, self.left[games]) - (begins | held)
-        self.actions[games] = np.where(begins, actions, self.actions[games])
-        return begins | held, np.where(held, self.actions[games], actions)
-
-    def end(self, games: np.ndarray) -> None:
-        """Has these games, (G,) int64, hold nothing, as their episodes are over."""
-        self.left[games] = 0
-
-
 def per_actor_exponents(envs: int, alpha: float) -> np.ndarray:
     """Per-actor epsilon: actor i of E explores with epsilon ** (1 + alpha i / (E - 1)); the exponents, (E,) float64.
 

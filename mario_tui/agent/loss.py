@@ -1,7 +1,7 @@
 """The learning rule, top to bottom: what a batch of transitions makes the online network learn. Pure functions.
 
 Double DQN (van Hasselt, Guez, Silver 2016, Deep Reinforcement Learning with Double Q-learning): the online network
-chooses the next action, the target network says what it is worth. Or, with `munchausen`, Munchausen DQN.
+chooses the next action, the target network says what it is worth.
 
 Time is in the names: in s_tm1 the action a_tm1 was taken; r_t, discount_t and s_t are what came of it. With n-step
 returns r_t is the discounted sum of n rewards, and s_t the observation n steps later. B is the size of the batch.
@@ -55,10 +55,7 @@ def double_dqn(net: MarioNet, batch: Transitions, config: TrainingConfig) -> Los
     s_tm1, r_t = net.scale(batch.s_tm1), batch.r_t / config.reward_scale
     output = net(s_tm1, "online")
     q = net.head.q_values(output.detach()).gather(1, batch.a_tm1.unsqueeze(1)).squeeze(1)
-    if config.munchausen:
-        target = munchausen_target(net, batch._replace(s_tm1=s_tm1, r_t=r_t), config)
-    else:
-        target = td_target(net, r_t, batch.discount_t, batch.s_t)
+    target = td_target(net, r_t, batch.discount_t, batch.s_t)
     if config.action_gap:
         target = target - config.action_gap * disadvantage(net, s_tm1, batch.a_tm1)
     target = net.head.within(target)
@@ -78,23 +75,6 @@ def td_target(net: MarioNet, r_t: Tensor, discount_t: Tensor, s_t: Tensor) -> Te
     best_a_t = net.q_values(s_t, "online").argmax(dim=1, keepdim=True)
     q_t = net.q_values(s_t, "target").gather(1, best_a_t).squeeze(1)
     return (r_t + discount_t * q_t).float()
-
-
-@torch.no_grad()
-def munchausen_target(net: MarioNet, batch: Transitions, config: TrainingConfig) -> Tensor:
-    """r_t + alpha [tau log pi(a_tm1|s_tm1)] + discount_t sum_a pi(a|s_t) (Q_target(s_t, a) - tau log pi(a|s_t)): (B,)
-    float32, of a batch whose rewards are scaled.
-
-    Munchausen DQN (Vieillard, Pietquin and Geist 2020, Munchausen Reinforcement Learning, equation 2): pi is the
-    softmax of Q_target / tau, and [ ] clips to -1..0. Of an n-step return only the first action gets that bonus, since
-    the states of the others are not in the batch. It takes the place of Double DQN's argmax.
-    """
-    alpha, tau = config.munchausen, config.munchausen_temperature
-    log_pi_tm1 = (net.q_values(batch.s_tm1, "target") / tau).log_softmax(dim=1)
-    bonus = (tau * log_pi_tm1.gather(1, batch.a_tm1.unsqueeze(1)).squeeze(1)).clamp(-1, 0)
-    # what the sum over actions comes to
-    soft_q_t = tau * (net.q_values(batch.s_t, "target") / tau).logsumexp(dim=1)
-    return batch.r_t + alpha * bonus + batch.discount_t * soft_q_t
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from torch import Tensor
 from mario_tui.agent import loss
 from mario_tui.agent.cuda_graph import CudaGraphs, GraphedUpdate, Recorder
 from mario_tui.agent.demo_replay import Demonstrations
-from mario_tui.agent.exploration import ExponentialDecay, HeldActions, LinearDecay, exponents_by_role
+from mario_tui.agent.exploration import ExponentialDecay, LinearDecay, exponents_by_role
 from mario_tui.agent.labelled_states import LabelledStates, margin_loss
 from mario_tui.agent.measuring import MeasuringGames
 from mario_tui.agent.network import MarioNet
@@ -138,7 +138,6 @@ class Mario:
             )
         roles = game_roles(config)
         self._exponents = exponents_by_role(roles, config.exploration_ladder)
-        self._held = HeldActions(config.envs, config.exploration_hold) if config.exploration_hold > 1 else None
         self.measuring = MeasuringGames(self.net, roles)
         self.curr_step = 0
         self.updates = 0
@@ -162,9 +161,6 @@ class Mario:
         exponents = self._exponents if games is None else self._exponents[games]
         explore = self._rng.random(len(states)) < self.exploration_rate**exponents
         actions = self._rng.integers(self.spec.actions, size=len(states))
-        if self._held:
-            numbers = np.arange(len(states)) if games is None else games
-            explore, actions = self._held.hold(numbers, explore, actions, self._rng)
         explored = np.zeros(len(states), dtype=bool)
         if not explore.all() or self.config.cut_at_exploration:
             with self._memory_may_be_full():
@@ -176,10 +172,7 @@ class Mario:
         return actions, explored & ~measures
 
     def begin_episodes(self, games: np.ndarray) -> None:
-        """These games, (G,) int64, are at the start of an episode: they hold no action of the one before, and where
-        they measure, the weights of now play it."""
-        if self._held:
-            self._held.end(games)
+        """These games, (G,) int64, are at the start of an episode: where they measure, the weights of now play it."""
         self.measuring.begin_episodes(games.tolist())
 
     @property
@@ -424,7 +417,6 @@ class Mario:
             "exploration_rate": self.exploration.rate,
             "burn_in_until": self.burn_in_until,
             "rng": self._rng.bit_generator.state,
-            **({"held": [self._held.left.tolist(), self._held.actions.tolist()]} if self._held else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -436,8 +428,3 @@ class Mario:
         self.exploration.rate = float(state["exploration_rate"])
         self.burn_in_until = int(state["burn_in_until"])
         self._rng.bit_generator.state = state["rng"]
-        if self._held and np.shape(held := state.get("held")) == (2, self.config.envs):  # else of other games
-            left, actions = np.array(held, dtype=np.int64)
-            if left.min() < 0 or not 0 <= actions.min() <= actions.max() < self.spec.actions:
-                raise ValueError("the actions that it holds are out of range")
-            self._held.left[:], self._held.actions[:] = left, actions

@@ -175,8 +175,8 @@ class Corrector:
                 yield from self._take(step, death, result)
         self.due = False
         at_once = 1 if self._awaited else self._labeller.processes
-        while len(self._under_way) < at_once and (death := self._choose()) is not None:
-            self._submit(death)
+        while len(self._under_way) < at_once and (chosen := self._choose()) is not None:
+            self._submit(chosen)
 
     def _choose(self) -> _Death | None:
         """What to label next: of the places with the fewest deaths labelled the newest death that waits, or else, of
@@ -206,7 +206,7 @@ class Corrector:
         for count in (self.total, self.newest):
             count.add(right, look=death.look)
         self._labelled.add(found.states, found.safe)
-        lead = death.lead or int(found.steps_before.max(initial=0))
+        lead = death.lead or max(found.steps_before.tolist(), default=0)
         if lead and death.look + 1 < MOST_LOOKS:
             self._past = [*self._past, replace(death, look=death.look + 1, lead=lead)][-_MOST_PAST:]
         if self.newest.deaths == REPORT_DEATHS:

@@ -149,7 +149,6 @@ def test_a_device_that_is_lost_while_recording_is_an_error() -> None:
         {"action_gap": 0.5, "centered": True},
         {"frame_stack": 1},
         {"value_bins": 51, "layer_norm": True},
-        {"munchausen": 0.9},
         {"shift": 4},
     ],
     ids=str,
@@ -213,7 +212,7 @@ def test_earlier_results_stay_when_a_recording_writes_over_its_own() -> None:
     [
         {},
         {"network": "nature", "precision": "bfloat16"},
-        {"value_bins": 51, "layer_norm": True, "munchausen": 0.9, "shift": 4, "show_buttons": True},
+        {"value_bins": 51, "layer_norm": True, "shift": 4, "show_buttons": True},
     ],
     ids=str,
 )

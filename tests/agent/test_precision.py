@@ -43,11 +43,10 @@ def assert_rounded_copies(mario: Mario) -> None:
         {},
         SETTINGS,
         {**SETTINGS, "dueling": True},
-        {**SETTINGS, "munchausen": 0.9},
         {**SETTINGS, "layer_norm": True, "value_bins": 51, "reward_scale": 15.0},
         {**SETTINGS, "layer_norm": True, "value_bins": 51, "reward_scale": 15.0, "dueling": True},
     ],
-    ids=["tutorial", "small", "dueling", "munchausen", "bins", "dueling bins"],
+    ids=["tutorial", "small", "dueling", "bins", "dueling bins"],
 )
 def test_an_update_equals_one_in_float32_but_for_rounding(settings: dict) -> None:
     plain, low = in_both(**settings)

@@ -39,7 +39,7 @@ def agent(recorded: bool = True, **changes: Any) -> Mario:
         {"action_gap": 0.5},
         {"frame_stack": 1},
         {"value_bins": 51, "layer_norm": True},
-        {"munchausen": 0.9, "shift": 4},
+        {"shift": 4},
     ],
     ids=str,
 )

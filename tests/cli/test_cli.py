@@ -525,18 +525,18 @@ def test_of_the_figures_in_the_bar_as_many_are_shown_as_fit() -> None:
 def test_a_checkpoint_alone_among_other_files_is_not_trained_on(home: Path, capsys: pytest.CaptureFixture) -> None:
     folder = home / "downloads"
     shutil.copytree(
-        Path(__file__).parents[2] / "checkpoints" / "world-1-1" / "step-001040000", folder / "step-001040000"
+        Path(__file__).parents[2] / "checkpoints" / "world-1-1" / "step-000309583", folder / "step-000309583"
     )
     (folder / "config.toml").write_text("mine = 1")
     (folder / "best").write_text("mine")
     before = sorted((path.name, path.read_bytes()) for path in folder.iterdir() if path.is_file())
-    assert main(["train", "--resume", str(folder / "step-001040000")]) == 2
-    assert "is no run's folder, and training would write into it: move step-001040000" in capsys.readouterr().err
+    assert main(["train", "--resume", str(folder / "step-000309583")]) == 2
+    assert "is no run's folder, and training would write into it: move step-000309583" in capsys.readouterr().err
     assert sorted((path.name, path.read_bytes()) for path in folder.iterdir() if path.is_file()) == before
 
 
 def test_an_exam_says_in_how_many_states_an_agent_is_right(home: Path, capsys: pytest.CaptureFixture) -> None:
-    agent = str(Path(__file__).parents[2] / "checkpoints" / "world-1-1" / "step-001040000")
+    agent = str(Path(__file__).parents[2] / "checkpoints" / "world-1-1" / "step-000309583")
     states = np.random.default_rng(0).integers(256, size=(6, 4, 84, 84), dtype=np.uint8)
     for stage in ("1-1", "1-2"):
         safe, deaths = np.eye(2, dtype=bool)[[0, 1, 0, 1, 0, 1]], np.arange(6) // 2
@@ -555,7 +555,7 @@ def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     shipped = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
-    folder = home / "checkpoints" / "mine" / "step-001040000"
+    folder = home / "checkpoints" / "mine" / "step-000309583"
     shutil.copytree(shipped / folder.name, folder)
 
     def full(*_: object) -> None:

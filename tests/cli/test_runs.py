@@ -15,7 +15,7 @@ from mario_tui.store import catalog, evaluations
 from mario_tui.tui.services import Services
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
-STEP = "step-001040000"
+STEP = "step-000309583"
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_variants_meet_the_danger_otherwise(goomba: Death, labelled: DeathLabels
     own = len(labelled)
     assert (looks[0].states[:own] == labelled.states).all()
     assert (looks[0].safe[:own] == labelled.safe).all()
-    lead = int(labelled.steps_before.max())
+    lead = max(labelled.steps_before.tolist())
     looks += [label_death(replace(goomba, look=look, lead=lead), EYES) for look in (1, 2)]
     states = [{state.tobytes() for state in found.states} for found in looks]
     assert [len(each) for each in states] == [len(found) for found in looks], "no state comes twice"

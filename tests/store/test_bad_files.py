@@ -36,6 +36,7 @@ from mario_tui.training.resume import resume_config
 pytestmark = pytest.mark.slow
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
+EVALUATIONS = Path(__file__).parents[2] / "docs" / "curves" / "fast-0" / "evaluations.csv"
 
 EMPTY: list[Any] = []
 ODD: list[Any] = [
@@ -181,7 +182,7 @@ def shipped_manifest() -> dict[str, Any]:
 def test_manifests(home: Path, seed: int) -> None:
     rng = random.Random(seed)
     run = paths.run_dir("strange")
-    folder = run / "step-001040000"
+    folder = run / "step-000309583"
     if not folder.exists():
         folder.mkdir(parents=True)
         (run / "config.toml").touch()
@@ -250,13 +251,13 @@ def test_what_lies_beside_checkpoints(home: Path, seed: int) -> None:
 
     rng = random.Random(seed)
     run = paths.run_dir("strange")
-    folder = run / "step-001040000"
+    folder = run / "step-000309583"
     if not folder.exists():
         shutil.copytree(SHIPPED, run, symlinks=True)
     (run / "evaluations.json").write_bytes(bad_json(json.loads((SHIPPED / "evaluations.json").read_bytes()), rng))
     lines = (SHIPPED / "metrics.csv").read_bytes().splitlines(keepends=True)[:12]
     (run / "metrics.csv").write_bytes(damaged(b"".join(lines), rng))
-    (run / "evaluations.csv").write_bytes(damaged((SHIPPED / "evaluations.csv").read_bytes()[:400], rng))
+    (run / "evaluations.csv").write_bytes(damaged(EVALUATIONS.read_bytes()[:400], rng))
     (info,) = catalog.scan().checkpoints
     assert as_bytes(info.as_json())
     read_metrics(run / "metrics.csv")
@@ -413,8 +414,8 @@ def test_agents(home: Path, seed: int) -> None:
     from mario_tui.agent.policy import load_policy
 
     rng = random.Random(seed)
-    source = SHIPPED / "step-001040000"
-    folder = home / "step-001040000"
+    source = SHIPPED / "step-000309583"
+    folder = home / "step-000309583"
     if not folder.exists():
         shutil.copytree(source, folder)
     manifest = shipped_manifest()
@@ -481,8 +482,8 @@ def test_a_pickle_that_would_run_code_runs_none(home: Path, way: str) -> None:
     assert not attempt(lambda: load_policy(path))
     assert not attempt(lambda: open_trainer(TrainingConfig(replay_size=100), run="x", resume=path))
     for part in ("agent.safetensors", "optimizer.safetensors"):  # no part is a pickle, whatever it holds
-        folder = home / "checkpoints" / "strange" / "step-001040000"
-        shutil.copytree(SHIPPED / "step-001040000", folder, dirs_exist_ok=True)
+        folder = home / "checkpoints" / "strange" / "step-000309583"
+        shutil.copytree(SHIPPED / "step-000309583", folder, dirs_exist_ok=True)
         fit_manifest(folder, part, path.read_bytes())
         if part == "agent.safetensors":
             assert not attempt(lambda folder=folder: load_policy(folder))  # type: ignore[misc]
@@ -501,7 +502,7 @@ def test_a_link_in_the_place_of_a_part_is_not_written_through(home: Path) -> Non
     outside.write_text("mine")
     run = paths.run_dir("strange")
     folder = run / "step-000000001"
-    shutil.copytree(SHIPPED / "step-001040000", folder)
+    shutil.copytree(SHIPPED / "step-000309583", folder)
     (folder / "replay.frames").symlink_to(outside)
     checkpoint.drop_parts(folder, ("replay.frames",))
     assert outside.read_text() == "mine"
@@ -511,12 +512,12 @@ def test_a_link_in_the_place_of_a_part_is_not_written_through(home: Path) -> Non
 def strange_run(name: str = "strange") -> Path:
     """The shipped checkpoint in a run of its own, as one gets it from somebody."""
     run = paths.run_dir(name)
-    shutil.copytree(SHIPPED / "step-001040000", run / "step-001040000")
+    shutil.copytree(SHIPPED / "step-000309583", run / "step-000309583")
     shutil.copy(SHIPPED / "config.toml", run / "config.toml")
     return run
 
 
-@pytest.mark.parametrize("name", ["step-001040000/manifest.json", "evaluations.json", "metrics.csv", "log"])
+@pytest.mark.parametrize("name", ["step-000309583/manifest.json", "evaluations.json", "metrics.csv", "log"])
 @pytest.mark.parametrize("kind", ["a pipe", "a device without an end"])
 def test_what_is_no_file_is_not_waited_for(home: Path, name: str, kind: str) -> None:
     """Runs in a process of its own, which would hang or fill the memory."""
@@ -542,7 +543,7 @@ logger.note(1, "a line")
 logger.log_episode(0, step=1, epsilon=1.0, max_x=1, end="death", seconds=1.0)
 logger.history()
 try:
-    export_policy(run / "step-001040000", "exported")
+    export_policy(run / "step-000309583", "exported")
 except MarioTuiError as error:
     assert str(error).isprintable()
 print("done")
@@ -569,7 +570,7 @@ def test_a_link_in_the_place_of_a_log_is_neither_written_through_nor_passed_on(h
     logger.log_episode(0, step=1, epsilon=1.0, max_x=1, end="death", seconds=1.0)
     assert "it is a link, or no file" in logger.problem
     assert secret.read_text() == "secret, and its last line has no end"
-    exported = export_policy(run / "step-001040000", "shared")
+    exported = export_policy(run / "step-000309583", "shared")
     assert sorted(path.name for path in exported.parent.iterdir() if path.is_file()) == ["config.toml"]
 
 
@@ -590,7 +591,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(home: Path) -> None
 def test_forged_demonstrations_are_refused(home: Path, logs: Any) -> None:
     from mario_tui.training.state_files import read_demonstrations
 
-    folder = strange_run() / "step-001040000"
+    folder = strange_run() / "step-000309583"
     fit_manifest(folder, "demonstrations.json", as_bytes({"logs": logs}))
     assert not attempt(lambda: read_demonstrations(folder, read_manifest(folder)))
 

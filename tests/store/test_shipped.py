@@ -15,7 +15,7 @@ from mario_tui.system import installation
 from mario_tui.training.run_folder import RunFolder
 
 CLONE = Path(__file__).parents[2]
-STEP = "step-001040000"
+STEP = "step-000309583"
 
 
 @pytest.fixture

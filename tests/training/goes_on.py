@@ -101,7 +101,6 @@ CHOICES: dict[str, list[Any]] = {
     "exploration_ladder": [0.0, 7.0],
     "average_updates": [0, 20],
     "precision": ["float32", "bfloat16"],
-    "exploration_hold": [0, 8],
     "layer_norm": [False, True],
     "value_bins": [0, 51],
     "noisy_share": [1.0, 0.5],
@@ -112,7 +111,6 @@ CHOICES: dict[str, list[Any]] = {
     "batch_size_schedule": ["", "0:8 150:12"],
     "priority_correction_schedule": ["", "0:0.4 200:1"],
     "adam_epsilon": [1e-8, 1e-5],
-    "munchausen": [0.0, 0.9],
     "shift": [0, 4],
 }
 
