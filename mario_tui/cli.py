@@ -127,6 +127,16 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     exam.add_argument("exam", metavar="FILE", help="the states, as benchmarks/make_exam.py writes them")
     _add_json(exam)
 
+    search = add("search", "look for a way through a stage, without an agent: an action log", "search.search")
+    search.add_argument("--stage", required=True, metavar="S", help="1-1 to 8-4")
+    search.add_argument("--actions", metavar="SET", help="the action set (default: run5; right_only under water)")
+    search.add_argument("--seed", type=int, default=0, metavar="S", help="of what is tried (default 0)")
+    search.add_argument(
+        "--transitions", type=int, default=0, metavar="N", help="give up for now after so many steps (default: never)"
+    )
+    search.add_argument("--new", action="store_true", help="begin anew, and not where the last search was stopped")
+    _add_json(search)
+
     record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "record.record")
     record.add_argument(
         "checkpoint",

@@ -143,8 +143,13 @@ def logs_dir() -> Path:
 
 
 def plays_dir() -> Path:
-    """Where the action logs of games played by hand go."""
+    """Where the action logs of games go that were played by hand, or found by a search."""
     return home() / "plays"
+
+
+def searches_dir() -> Path:
+    """Where searches are kept that have not found a way yet."""
+    return plays_dir() / "searches"
 
 
 def settings_file() -> Path:

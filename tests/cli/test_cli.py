@@ -65,6 +65,7 @@ def test_help_loads_nothing_heavy() -> None:
         "train",
         "eval",
         "audit",
+        "search",
         "export",
         "record",
         "replay",
