@@ -25,6 +25,8 @@ class Emulator(Protocol):
         done: the episode is over: Mario died, or reached the flag or the axe.
         dead: Mario died.
         flag_get: the stage is cleared.
+        led_back: Mario took a wrong way in a maze: it leads him back, or will.
+        left: the game went on in another stage, as it does behind the pipes of a warp zone.
         x_position: pixels from the start of the area.
         time: what the game's clock shows, 400 down to 0.
         life: lives left after this one; 255 is the game's -1.
@@ -36,6 +38,8 @@ class Emulator(Protocol):
     done: bool
     dead: bool
     flag_get: bool
+    led_back: bool
+    left: bool
     x_position: int
     time: int
     life: int

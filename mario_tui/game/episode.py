@@ -19,7 +19,12 @@ class EndReason(str, Enum):
     DEATH = "death"
     CLEAR = "clear"
     STALL = "stall"  # no new ground for `stall_steps` steps
+    LOOP = "loop"  # a wrong way in a maze, which leads back
+    LEFT = "left"  # the game went on in another stage
     TIME = "time"  # the game's clock ran out, or `max_steps` were played, or the episode was cut (`cut_after`)
+
+
+_OFF_COURSE = (EndReason.LOOP, EndReason.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class StepResult:
     reward: summed over the frames.
     frames: how many were played: fewer than `frame_skip` where the episode ended among them.
     end: why the episode is over; None while it is not.
-    terminated: the game itself ended it (death, clear, its clock ran out).
+    terminated: nothing that might have followed counts (death, clear, the game's clock ran out, a loop, another stage).
     truncated: a limit of ours ended it (stall, number of steps).
     """
 
@@ -65,12 +70,22 @@ class Episode:
         buttons: the button byte for every frame of every step so far, those after the end of the episode included.
     """
 
-    def __init__(self, emulator: Emulator, *, frame_skip: int = 4, stall_steps: int = 0, max_steps: int = 0) -> None:
-        """Resets the emulator. The limits are in steps; 0 is no limit."""
+    def __init__(
+        self,
+        emulator: Emulator,
+        *,
+        frame_skip: int = 4,
+        stall_steps: int = 0,
+        max_steps: int = 0,
+        ends_off_course: bool = False,
+    ) -> None:
+        """Resets the emulator. The limits are in steps; 0 is no limit. `ends_off_course`: a wrong way in a maze, and
+        another stage, end the episode."""
         self.emulator = emulator
         self.frame_skip = frame_skip
         self.stall_steps = stall_steps
         self.max_steps = max_steps
+        self.ends_off_course = ends_off_course
         self.reset()
 
     def reset(self, noop_steps: int = 0) -> None:
@@ -173,8 +188,8 @@ class Episode:
             reward=reward,
             frames=frames,
             end=self.end,
-            terminated=emulator.done,
-            truncated=self.end is not None and not emulator.done,
+            terminated=(terminated := emulator.done or self.end in _OFF_COURSE),
+            truncated=self.end is not None and not terminated,
         )
 
     def _end_reason(self) -> EndReason | None:
@@ -182,6 +197,10 @@ class Episode:
             return EndReason.CLEAR
         if self.emulator.done:
             return EndReason.DEATH if self.emulator.time > 0 else EndReason.TIME
+        if self.ends_off_course and self.emulator.led_back:
+            return EndReason.LOOP
+        if self.ends_off_course and self.emulator.left:
+            return EndReason.LEFT
         if self.stall_steps and self.steps - self._steps_at_max_x >= self.stall_steps:
             return EndReason.STALL
         if (self.max_steps and self.steps >= self.max_steps) or (self._cut_at and self.steps >= self._cut_at):

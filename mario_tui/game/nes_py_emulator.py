@@ -17,15 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_tui.errors import EmulatorError
-from mario_tui.game.stages import check_stage
+from mario_tui.game.stages import MAZES, check_stage
 from mario_tui.system import installation
 
 # Addresses in the NES's RAM.
 _PLAYER_STATE = 0x000E
 _PLAYER_SCREEN = 0x00B5  # 1: on the screen, 2 and more: below it
 _DEAD, _DYING = 0x06, 0x0B
+_WORLD, _LEVEL = 0x075F, 0x075C
+_AREA_POINTER = 0x0750
+_RIGHT, _PASSED = 0x06D9, 0x06DA  # parts of a maze's question: taken rightly, passed
 
-_ATTRIBUTES = ("done", "dead", "flag_get", "x_position", "time", "life", "coins", "score", "status")
+_LED_BACK = range(-1_032, -1_015)
+"""How far a wrong way in a maze leads back, in a single frame: four pages of 256 pixels, less what Mario walks."""
+
+_ATTRIBUTES = ("done", "dead", "flag_get", "led_back", "left", "x_position", "time", "life", "coins", "score", "status")
 
 _FASTEST_PIXELS = 5  # per frame; a longer way is no walk but a change of area
 _DEATH_PENALTY = 25
@@ -44,6 +50,7 @@ class NesPyEmulator:
         self.stage = check_stage(stage)
         self._environment: Any = self._new_environment()
         self._has_saved_state = False
+        self._is_maze = stage in MAZES
         self.reset()
 
     def _new_environment(self) -> Any:
@@ -57,9 +64,10 @@ class NesPyEmulator:
             environment = self._environment = self._new_environment()
             self._has_saved_state = False
         environment.reset()
-        self.done = self.dead = False
+        self.done = self.dead = self.led_back = self.left = False
         # The older generation's reset() returns no info.
         self._read(environment._get_info())
+        self._place = self._where()
 
     def frame(self, buttons: int) -> float:
         environment = self._open_environment()
@@ -73,6 +81,15 @@ class NesPyEmulator:
         self._read(info)
 
         moved = self.x_position - x_before
+        place = self._where()
+        if place != self._place:
+            self.left |= place[:2] != self._place[:2]
+            self._place = place
+        elif self._is_maze:
+            # The last part of a question is counted, judged and forgotten within one frame: only the way back shows it.
+            ram = environment.ram
+            self.led_back |= moved in _LED_BACK or bool(ram[_PASSED] > ram[_RIGHT])
+
         velocity = moved if abs(moved) <= _FASTEST_PIXELS else 0
         clock = min(self.time - time_before, 0)
         death = -_DEATH_PENALTY if self.dead else 0
@@ -82,6 +99,7 @@ class NesPyEmulator:
         """The next reset takes some 0.3 seconds, as the emulator has room for one state, and that was the start."""
         self._open_environment()._backup()
         self._has_saved_state = True
+        self._saved_course = self.led_back, self.left
 
     def load_state(self) -> None:
         environment = self._open_environment()
@@ -90,7 +108,9 @@ class NesPyEmulator:
         environment._restore()
         environment.done = False
         self.done = self.dead = False
+        self.led_back, self.left = self._saved_course
         self._read(environment._get_info())
+        self._place = self._where()
 
     def has_snapshots(self) -> bool:
         return hasattr(self._open_environment(), "dump_state")
@@ -110,6 +130,7 @@ class NesPyEmulator:
         environment.load_state(state)
         vars(self).update(attributes)
         environment.done = self.done
+        self._place = self._where()
 
     @property
     def screen(self) -> NDArray[np.uint8]:
@@ -144,6 +165,11 @@ class NesPyEmulator:
         if self._environment is None:
             raise EmulatorError("the emulator is closed")
         return self._environment
+
+    def _where(self) -> tuple[int, int, int]:
+        """World, level and area."""
+        ram = self._open_environment().ram
+        return int(ram[_WORLD]), int(ram[_LEVEL]), int(ram[_AREA_POINTER])
 
     def _read(self, info: dict[str, Any]) -> None:
         # The older generation gives numpy scalars, which overflow and are no JSON.

@@ -5,17 +5,14 @@ from mario_tui.errors import InputError
 STAGES: tuple[str, ...] = tuple(f"{world}-{level}" for world in range(1, 9) for level in range(1, 5))
 
 MAZES = ("4-4", "7-4", "8-4")
-"""Where a wrong way leads Mario back, again and again. The reward pays for the same pixels each time."""
+"""Where a wrong way leads Mario back, again and again."""
 
 
 def stage_warning(stage: str) -> str:
     """What to know before training or measuring on a stage: one line, "" for most."""
     if stage not in MAZES:
         return ""
-    return (
-        f"{stage} is a maze: a wrong way leads back, and the reward counts the same pixels again, "
-        "so look at clears and at how far it gets, not at the reward"
-    )
+    return f"{stage} is a maze: a wrong way would lead Mario back, and ends the episode at once"
 
 
 def check_stage(text: str) -> str:

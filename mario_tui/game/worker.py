@@ -118,6 +118,7 @@ class Game:
             frame_skip=task.frame_skip,
             stall_steps=task.stall_steps,
             max_steps=task.max_steps,
+            ends_off_course=True,
         )
         self._shared, self._env, self._snapshots = shared, env, snapshots
         self._trail = Trail(self._episode) if task.snapshots and self._episode.emulator.has_snapshots() else None

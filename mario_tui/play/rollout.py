@@ -55,7 +55,8 @@ def rollout(
         epsilon, sticky: see Chances.
         noops: the episode starts with up to this many frames of no button, rounded up to whole steps.
         seed: of these random choices.
-        stall_steps: end the episode after this many steps without getting farther; 0 for never.
+        stall_steps: end the episode after this many steps without getting farther, on a wrong way in a maze, and where
+            the game goes on in another stage; 0 for none of these.
         all_frames: keep every emulator frame in `EpisodeStep.frames`, not only the last of each step.
         chances: instead of `epsilon` and `sticky`; may be changed while the episode goes on.
         hand: gives the button byte of each frame, or None where the policy plays. It is called for a whole step at a
@@ -65,7 +66,9 @@ def rollout(
     rng = np.random.Generator(np.random.PCG64(seed))
     buttons = ACTION_SETS[policy.spec.action_set]
     with open_emulator(stage or policy.stage) as emulator:
-        episode = Episode(emulator, frame_skip=policy.spec.frame_skip, stall_steps=stall_steps)
+        episode = Episode(
+            emulator, frame_skip=policy.spec.frame_skip, stall_steps=stall_steps, ends_off_course=bool(stall_steps)
+        )
         player = StepPlayer(episode, all_frames=all_frames)
         stacks = StateStacks(policy.spec.frame_stack, show_buttons=policy.spec.show_buttons)
         step = stacks.add(player.start())
@@ -83,7 +86,7 @@ def rollout(
             by_hand = [] if hand is None else [byte for _ in pressed if (byte := hand()) is not None]
             if len(by_hand) == len(pressed):
                 pressed, action = by_hand, None
-                episode.stall_steps = 0
+                episode.stall_steps, episode.ends_off_course = 0, False
             elif action is not None:
                 pressed = sticky_actions(
                     pressed[-1], step.buttons, sticky=chances.sticky, frames=policy.spec.frame_skip, rng=rng

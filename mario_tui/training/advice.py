@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from mario_tui.config import TrainingConfig
+from mario_tui.game.episode import EndReason
 from mario_tui.game.stages import MAZES
 from mario_tui.store.history import EpisodeRecord
 
@@ -17,10 +18,6 @@ STUCK_PIXELS = 48
 
 EXPLODED = 5.0
 """A loss that is this many times what it was before."""
-
-LED_BACK_PIXELS = 500
-"""An episode in a maze was led back if its reward, a pixel each, is so much more than how far it got. One way back is
-some 1,020 pixels long."""
 
 SHORT_BYTES = 500e6
 """Free memory below which the system may begin to end programs."""
@@ -99,9 +96,6 @@ def _stuck(recent: Sequence[EpisodeRecord]) -> Iterator[str]:
 
 def _led_back(recent: Sequence[EpisodeRecord]) -> Iterator[str]:
     mazes = [record for record in recent if record.stage in MAZES]
-    back = sum(record.reward > record.max_x + LED_BACK_PIXELS for record in mazes)
+    back = sum(record.end == EndReason.LOOP.value for record in mazes)
     if back:
-        yield (
-            f"{back} of the last {len(mazes)} episodes got more reward than their distance: the maze led them back, "
-            "and the same pixels count again"
-        )
+        yield f"{back} of the last {len(mazes)} episodes took a wrong way in the maze"

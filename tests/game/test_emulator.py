@@ -151,6 +151,41 @@ def test_the_reward_at_its_limits(monkeypatch: pytest.MonkeyPatch, shown: dict[s
     assert emulator.frame(0) == reward
 
 
+@pytest.mark.parametrize(
+    ("stage", "ram", "x", "course"),
+    [
+        ("1-2", {0x75F: 3, 0x760: 0}, 40, (False, True)),
+        ("1-2", {0x75C: 2}, 100, (False, True)),
+        ("1-2", {0x750: 66}, 24, (False, False)),
+        ("4-4", {0x6DA: 1}, 100, (True, False)),
+        ("4-4", {0x6DA: 1, 0x6D9: 1}, 100, (False, False)),
+        ("4-4", {}, 1_476, (True, False)),
+        ("4-4", {0x750: 66}, 1_476, (False, False)),
+        ("4-4", {}, 1_700, (False, False)),
+        ("4-3", {}, 1_476, (False, False)),
+    ],
+)
+def test_which_ways_are_wrong(
+    monkeypatch: pytest.MonkeyPatch, stage: str, ram: dict[int, int], x: int, course: tuple[bool, bool]
+) -> None:
+    """By what the game keeps in its RAM; a maze leads back from x 2,500 to 1,476."""
+    monkeypatch.setattr("mario_tui.game.nes_py_emulator._environment_class", lambda: FakeEnvironment)
+    emulator = NesPyEmulator(stage)
+    world, level = stage.split("-")
+    emulator._environment.ram[[0x75F, 0x75C]] = int(world) - 1, int(level) - 1
+    emulator._environment.shows(x=2_500, time=400)
+    emulator.reset()
+    emulator._environment.shows(x=x, time=400)
+    for address, value in ram.items():
+        emulator._environment.ram[address] = value
+    emulator.frame(0)
+    assert (emulator.led_back, emulator.left) == course
+    emulator._environment.shows(x=x + 1, time=400)
+    emulator._environment.ram[[0x6D9, 0x6DA]] = 0
+    emulator.frame(0)
+    assert (emulator.led_back, emulator.left) == course, "it stays known"
+
+
 def test_a_closed_emulator_says_so_and_can_be_closed_again() -> None:
     emulator = NesPyEmulator("1-1")
     emulator.close()

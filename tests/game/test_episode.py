@@ -226,7 +226,7 @@ def test_a_noop_start_is_steps_of_no_button(emulator: Emulator) -> None:
 
 
 def test_end_reasons_are_written_as_words() -> None:
-    assert [end.value for end in EndReason] == ["death", "clear", "stall", "time"]
+    assert [end.value for end in EndReason] == ["death", "clear", "stall", "loop", "left", "time"]
     assert EndReason("clear") is EndReason.CLEAR
 
 
@@ -241,7 +241,19 @@ def test_what_follows_a_snapshot_is_the_same_in_every_bit(
     episode = Episode(emulator, stall_steps=60)
 
     def state() -> tuple[object, ...]:
-        names = ("done", "dead", "flag_get", "x_position", "time", "life", "coins", "score", "status")
+        names = (
+            "done",
+            "dead",
+            "flag_get",
+            "led_back",
+            "left",
+            "x_position",
+            "time",
+            "life",
+            "coins",
+            "score",
+            "status",
+        )
         counted = episode.steps, episode.frames, episode.total_reward, episode.max_x, episode.end, episode.buttons[:]
         pictures = emulator.ram.tobytes(), emulator.screen.tobytes()
         return *counted, *(getattr(emulator, name) for name in names), *pictures

@@ -4,6 +4,8 @@ import pytest
 
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import open_emulator
+from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.replaying import play_log
 from mario_tui.game.stages import MAZES, STAGES, check_stage, next_stage, stage_warning
 
@@ -39,6 +41,44 @@ def test_a_maze_leads_back_and_its_reward_counts_the_same_pixels_again() -> None
     assert gained > 100
     assert abs(gained - (steps[-1].x - steps[back].x)) < 10
     assert stage_warning(log.stage)
+
+
+@pytest.mark.parametrize("skip", [1, 4])
+def test_a_wrong_way_in_a_maze_ends_an_episode_in_the_frame_that_leads_back(skip: int) -> None:
+    """The last part of the first question of 7-4, which the game counts, judges and forgets within a frame."""
+    log = ActionLog.load(Path(__file__).parent / "7-4-led-back.json")
+    buttons = [byte for byte in log.buttons for _ in range(log.frame_skip)]
+    with open_emulator("7-4") as emulator:
+        episode = Episode(emulator, frame_skip=skip, ends_off_course=True)
+        for frame in range(0, len(buttons), skip):
+            before = emulator.x_position
+            result = episode.step(buttons[frame : frame + skip])
+            if result.end is not None:
+                break
+        assert (result.end, result.terminated, result.truncated) == (EndReason.LOOP, True, False)
+        assert before - emulator.x_position > 1_000
+        assert 1_270 < episode.max_x < 1_300
+        plain = Episode(emulator, frame_skip=4)
+        for frame in range(0, len(buttons), 4):
+            plain.step(buttons[frame : frame + 4])
+        assert plain.end is None, "who plays by hand goes on"
+        assert emulator.led_back
+        assert not emulator.left
+        emulator.reset()
+        assert not emulator.led_back
+
+
+def test_a_pipe_is_neither_a_loop_nor_another_stage() -> None:
+    log = ActionLog.load(Path(__file__).parent / "logs" / "1-1-pipe.json")
+    with open_emulator("1-1") as emulator:
+        episode = Episode(emulator, frame_skip=log.frame_skip, ends_off_course=True)
+        areas = set()
+        for byte in log.buttons:
+            assert episode.step(byte).end is None
+            areas.add(int(emulator.ram[0x750]))
+        assert len(areas) == 2, "it was in another area"
+        assert not emulator.left
+        assert not emulator.led_back
 
 
 def test_only_mazes_are_warned_of() -> None:

@@ -255,6 +255,8 @@ async def test_leaving_closes_the_player(key: str) -> None:
         (EndReason.CLEAR, "CLEARED"),
         (EndReason.DEATH, "died"),
         (EndReason.STALL, "stopped getting farther"),
+        (EndReason.LOOP, "took a wrong way in the maze"),
+        (EndReason.LEFT, "left the stage for another one"),
         (EndReason.TIME, "ran out of time"),
     ],
 )
