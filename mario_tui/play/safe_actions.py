@@ -131,7 +131,8 @@ def label_death(death: Death, eyes: Eyes, on_step: Callable[[], object] = lambda
             found, played = _fork(episode, places[-MOST_STEPS_BACK:], eyes, on_step)
             lead = max((one.steps_before for one in found), default=0)
         if lead:
-            start = next(place for place in places if place.snapshot.steps >= end - lead - _LEAD_STEPS)
+            first = end - min(lead, MOST_STEPS_BACK) - _LEAD_STEPS
+            start = next(place for place in places if place.snapshot.steps >= first)
             rng = np.random.Generator(np.random.PCG64([zlib.crc32(bytes(death.frame_buttons)), death.look]))
             for _ in range(VARIANTS):
                 if played > MOST_STEPS // 2:

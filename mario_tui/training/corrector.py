@@ -102,7 +102,7 @@ class _Death:
         death = cls(int(content[0]), ActionLog.from_json(content[1]), *map(int, content[2:]))
         if death.log.stage != stage or death.log.frames > MAX_EPISODE_FRAMES:
             raise ValueError("a death that was to be labelled is of another stage, or too long")
-        if not 0 <= death.look < MOST_LOOKS or not 0 <= death.lead <= MOST_STEPS_BACK:
+        if not 0 <= death.look < MOST_LOOKS or not 0 <= death.lead <= MAX_EPISODE_FRAMES:
             raise ValueError("looks at a death that was to be labelled are out of range")
         return death
 
@@ -206,7 +206,7 @@ class Corrector:
         for count in (self.total, self.newest):
             count.add(right, look=death.look)
         self._labelled.add(found.states, found.safe)
-        lead = death.lead or max(found.steps_before.tolist(), default=0)
+        lead = death.lead or min(max(found.steps_before.tolist(), default=0), MOST_STEPS_BACK)  # of variants it is more
         if lead and death.look + 1 < MOST_LOOKS:
             self._past = [*self._past, replace(death, look=death.look + 1, lead=lead)][-_MOST_PAST:]
         if self.newest.deaths == REPORT_DEATHS:

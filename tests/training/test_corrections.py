@@ -18,7 +18,7 @@ from mario_tui.errors import CheckpointError, EvaluationError, InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.nes_py_emulator import NesPyEmulator
-from mario_tui.play.safe_actions import Death, DeathLabels, Eyes
+from mario_tui.play.safe_actions import MOST_STEPS_BACK, Death, DeathLabels, Eyes
 from mario_tui.store import checkpoint
 from mario_tui.store.history import EpisodeRecord
 from mario_tui.training import awaiting
@@ -184,6 +184,16 @@ def test_while_there_is_no_new_death_earlier_ones_are_looked_at_again_in_turn(ma
         other.results[-1].set_result(labels(0 if turn == 9 else 1))
         list(again.take_turn(100 * turn))
         assert (pressed(other.asked[-1]), other.asked[-1].look) == expected
+
+
+def test_a_variant_may_take_longer_to_its_death_than_anything_is_looked_back_for(make) -> None:
+    corrector, labeller, _ = make()
+    corrector.observe(died(300, number=1))
+    list(corrector.take_turn(100))
+    labeller.results[0].set_result(replace(labels(2), steps_before=np.array([3, MOST_STEPS_BACK + 9])))
+    list(corrector.take_turn(200))
+    assert (labeller.asked[1].look, labeller.asked[1].lead) == (1, MOST_STEPS_BACK)
+    make()[0].load_state_dict(json.loads(json.dumps(corrector.state_dict())))
 
 
 def test_a_death_is_looked_at_so_often_and_no_more(make) -> None:
