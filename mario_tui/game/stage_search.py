@@ -195,7 +195,7 @@ class StageSearch:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a `state_dict` of the same stage and actions, to the same results.
+        """Continues the search that gave this `state_dict`, of the same stage and actions; what follows is the same.
 
         Raises KeyError, TypeError or ValueError for anything else.
         """

@@ -110,8 +110,8 @@ class _Death:
 class Corrector:
     """Has a death labelled every `corrections_every` steps, and gives the labels to the agent.
 
-    Of the new deaths that is one at the place with the fewest; where there is none, an earlier one is labelled again,
-    by other variants of it.
+    It takes a new death, at the place where the fewest were labelled so far. Where there is no new one, it takes an
+    earlier one again, and labels other variants of it.
 
     What is submitted at one multiple of `corrections_every` is taken at the next one, and waited for if it is not there
     yet: so that a run depends on its seed alone.
