@@ -1,7 +1,7 @@
-"""The end of a training by its robust clear rate: when the running rate is good enough, the whole protocol is played.
+"""The end of a training by its robust clear rate: when its last episodes speak for it, the whole protocol is played.
 
-The running rate of the game that measures is of agents that change, and is looked at after every episode, so that it
-reaches any target by chance sooner or later. What counts is a trial: 300 episodes of one agent, with seeds that were
+The episodes of the game that measures are of agents that change, and are looked at after each of them, so that they
+reach any target by chance sooner or later. What counts is a trial: 300 episodes of one agent, with seeds that were
 not played before. It passes where the 95 % interval of its clear rate is not below the target: an agent a little below
 it hardly ever does, although trials repeat, and one that passed has the rate with other seeds as well. A trial ends
 early where it can no longer pass.
@@ -26,7 +26,6 @@ from mario_tui.training.awaiting import outcome, wait_for
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import Evaluated, Event, RobustTrial
-from mario_tui.training.measured import LEAST_EPISODES
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.phases import RunClock
 from mario_tui.training.run_folder import RunFolder
@@ -128,8 +127,7 @@ class RobustGoal:
             target
             and self._running is None
             and step >= self._next_at
-            and len(measured.robust) >= LEAST_EPISODES
-            and measured.robust_rate >= target
+            and measured.worth_a_trial(target)
         )
 
     def try_agent(self, snapshot: Snapshot, policy: Policy) -> Iterator[Event]:

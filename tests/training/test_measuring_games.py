@@ -185,6 +185,26 @@ def test_measuring_episodes_are_in_no_figure_of_the_training(tmp_path: Path) -> 
     assert again.clears == 0
 
 
+@pytest.mark.parametrize(
+    ("target", "clears", "worth"), [(0.97, 19, True), (0.97, 18, False), (0.85, 17, True), (0.85, 16, False)]
+)
+def test_an_agent_is_tried_by_the_last_robust_episodes(target: float, clears: int, worth: bool) -> None:
+    measured = Measured()
+    for number in range(40):  # all of the older ones failed
+        assert not measured.worth_a_trial(target)
+        ends = "clear" if number >= 40 - clears else "death"
+        measured = measured.after(record(number, kind="robust", end=ends))
+    assert measured.worth_a_trial(target) == worth
+
+
+def test_twenty_robust_episodes_are_the_fewest_for_a_trial() -> None:
+    measured = Measured()
+    for number in range(20):
+        assert not measured.worth_a_trial(0.5)
+        measured = measured.after(record(number, kind="robust", end="clear"))
+    assert measured.worth_a_trial(1.0)
+
+
 def test_the_robust_rate_is_that_of_its_last_episodes() -> None:
     measured, ends = Measured(), [number % 3 == 0 for number in range(200)]
     assert not measured

@@ -45,9 +45,8 @@ class RobustFromStep(FakeVectorEnv):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A running rate of ten episodes, trials of 100, results after 40 steps, trials every 100."""
-    for module in (measured, robust_goal):
-        monkeypatch.setattr(module, "LEAST_EPISODES", 10)
-    monkeypatch.setattr(measured, "ROBUST_WINDOW", 10)
+    for window in ("LEAST_EPISODES", "ROBUST_WINDOW", "TRIAL_WINDOW"):
+        monkeypatch.setattr(measured, window, 10)
     monkeypatch.setattr(robust_goal, "EPISODES", 100)
     monkeypatch.setattr(robust_goal, "WAIT_STEPS", 40)
     monkeypatch.setattr(robust_goal, "RETRY_STEPS", 100)
