@@ -123,12 +123,7 @@ class RobustGoal:
     def is_due(self, step: int) -> bool:
         """Whether the agent of now should be tried."""
         target, measured = self._run.config.until_robust, self._logger.measured
-        return bool(
-            target
-            and self._running is None
-            and step >= self._next_at
-            and measured.worth_a_trial(target)
-        )
+        return bool(target and self._running is None and step >= self._next_at and measured.worth_a_trial(target))
 
     def try_agent(self, snapshot: Snapshot, policy: Policy) -> Iterator[Event]:
         """Begins a trial, whose agent is saved: the run can go on from a later checkpoint amid it."""
