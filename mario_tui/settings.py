@@ -114,7 +114,8 @@ class GameSettings(BaseModel):
     )
     practice_from: Literal["deaths", "clears", "both"] = setting(
         "deaths",
-        "where practice begins: before deaths and stalls, anywhere on the way of a clear, or both",
+        "where practice begins: before deaths and stalls, anywhere on the way of a clear (of a demonstration, too), or "
+        "both",
         group="Practice",
     )
     practice_nearest: int = setting(

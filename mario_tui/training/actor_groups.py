@@ -8,7 +8,7 @@ them. With two, the emulators have a step of one group to play while the agent i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -186,6 +186,11 @@ class ActorGroups:
         saved = (games or {}).get("groups", [games])
         for one, state in zip(self._collectors, saved, strict=False):
             one.begin_anew(state)
+
+    def practise(self, ways: Iterable[bytes]) -> None:
+        known = tuple(ways)
+        for one in self._collectors:
+            one.practise(known)
 
     def close(self) -> None:
         for one in self._collectors:

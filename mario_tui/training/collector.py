@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -168,6 +168,10 @@ class Collector(Protocol):
     def begin_anew(self, games: Any) -> None:
         """Goes on with the random state and the places of practice of a `state_dict`, perhaps of another number of
         games, and new episodes."""
+
+    def practise(self, ways: Iterable[bytes]) -> None:
+        """Has the games practise from places on these ways through the stage, too, before `start`: a button byte for
+        each frame from the start of the stage. Where practice is not from clears, that is nothing."""
 
     def close(self) -> None:
         """Ends the games; closing again does nothing."""
@@ -427,6 +431,12 @@ class LocalCollector:
             no_buttons: list[list[int]] = [[] for _ in range(self._config.envs)]
             kept = {name: games[name] for name in ("rng", "practice") if name in games}
             self._saved_games = {"frame_logs": no_buttons, **kept}
+
+    def practise(self, ways: Iterable[bytes]) -> None:
+        """See Collector."""
+        if self._practice:
+            for way in ways:
+                self._practice.add(EndReason.CLEAR, 0, way)
 
     def close(self) -> None:
         """Ends the games; closing again does nothing."""

@@ -6,7 +6,7 @@ played again whenever the run goes on, which brings back the same frames and rew
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.relabel import DemonstratedStep, demonstrate
+from mario_tui.game.replaying import replay
 from mario_tui.system import processors
 
 _SCREENS_AT_ONCE = 64
@@ -90,6 +91,14 @@ def _load(file: Path) -> ActionLog:
         return ActionLog.load(file)
     except InputError as error:
         raise InputError(f"{error}; take it out of the folder of demonstrations") from None
+
+
+def ways_through(logs: Sequence[ActionLog], frame_skip: int) -> Iterator[bytes]:
+    """Of the logs that clear the stage, a button byte for each frame, in whole steps of `frame_skip` frames."""
+    for log in logs:
+        if (result := replay(log)).cleared:
+            pressed = bytes(np.repeat(np.array(log.buttons, dtype=np.uint8), log.frame_skip))
+            yield pressed[: result.frames // frame_skip * frame_skip]
 
 
 def _existing(where: str) -> Path:

@@ -35,7 +35,7 @@ from mario_tui.training.checkpointing import Checkpointer
 from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.corrector import Corrector, open_corrector
-from mario_tui.training.demo_data import find_logs, play_again
+from mario_tui.training.demo_data import find_logs, play_again, ways_through
 from mario_tui.training.device_watch import DeviceWatch
 from mario_tui.training.evaluator import Evaluator, open_evaluator
 from mario_tui.training.events import Observer
@@ -122,6 +122,8 @@ def new_run(
     run = RunFolder.create(config, name)
     try:
         trainer = _assemble(run, agent, shown, control, factories)
+        if config.practice_from != "deaths":
+            trainer.collector.practise(ways_through(shown.logs, config.frame_skip))
         load(trainer)
         _add_notes_and_observers(trainer, factories)
         run.write_config(run.config)  # last, so that a start that fails leaves no run behind

@@ -20,7 +20,8 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.store import checkpoint, lookup, named
-from mario_tui.training.events import Started
+from mario_tui.store.history import PRACTICE
+from mario_tui.training.events import EpisodeEnded, Started
 from mario_tui.training.restore import open_trainer
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession
@@ -235,3 +236,28 @@ def test_a_session_tells_of_them(small, plays: Path) -> None:
     assert first.kind == "demonstrations"
     assert first.text.startswith(f"demonstrations: 2 games, {session.snapshot.demonstrations} steps")
     assert session.snapshot.demonstrations > 100
+
+
+@pytest.mark.parametrize("source", ["clears", "deaths"])
+def test_games_practise_on_the_way_of_a_demonstration(small, home: Path, source: str) -> None:
+    """From the second episode on, one begins where a log was that clears the stage."""
+    folder = home / "plays"
+    folder.mkdir()
+    shutil.copy(CLEAR, folder / "clear.json")
+    by_hand(300).save(folder / "a.json")
+    config = small(
+        stage="1-1", demonstrations="plays", action_set="run", envs=2, practice_games=1, practice_from=source,
+        practice_share=1.0, practice_length=5, stall_steps=30, steps=600,
+    )  # fmt: skip
+    ended = [event for event in run_to_end(open_trainer(config)) if isinstance(event, EpisodeEnded)]
+    log = ActionLog.load(CLEAR)
+    way = bytes(np.repeat(np.array(log.buttons, dtype=np.uint8), log.frame_skip))
+    shared = []
+    for event in ended:
+        assert event.log is not None
+        if event.record.kind == PRACTICE:
+            pressed = bytes(np.repeat(np.array(event.log.buttons, dtype=np.uint8), event.log.frame_skip))
+            before = len(pressed) - 4 * event.record.length
+            shared.append(pressed[:before] == way[:before])
+    assert shared
+    assert set(shared) == {source == "clears"}
