@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from mario_tui.buttons import ActionSet
+from mario_tui.rewards import Reward
 from mario_tui.schedules import Between, Schedule
 
 MOST_ENVS = 256
@@ -58,6 +59,13 @@ class GameSettings(BaseModel):
         unit="steps",
         ge=0,
         le=100_000,
+    )
+    reward: Reward = setting(
+        "tutorial",
+        "what walking to the right brings: each pixel, as in the tutorial, or each beyond the farthest place of the "
+        "area so far (frontier)",
+        group="Game",
+        fixed=True,
     )
     max_episode_steps: int = setting(
         0,

@@ -13,8 +13,6 @@ from mario_tui.errors import EmulatorError
 from mario_tui.game.nes_py_emulator import NesPyEmulator
 from mario_tui.system import installation
 
-REWARD_VERSION = "7.4.0"
-"""The reward that agents here learn from is that of this version of gym-super-mario-bros; a checkpoint names it."""
 SCREEN_SHAPE = (240, 256, 3)
 
 
@@ -27,6 +25,8 @@ class Emulator(Protocol):
         flag_get: the stage is cleared.
         led_back: Mario took a wrong way in a maze: it leads him back, or will.
         left: the game went on in another stage, as it does behind the pipes of a warp zone.
+        area: world, level and area (the game's area pointer) that x_position is in; None where Mario is not moved by
+            the buttons, as in a pipe, and in the frame in which the game shows another area.
         x_position: pixels from the start of the area.
         time: what the game's clock shows, 400 down to 0.
         life: lives left after this one; 255 is the game's -1.
@@ -40,6 +40,7 @@ class Emulator(Protocol):
     flag_get: bool
     led_back: bool
     left: bool
+    area: tuple[int, int, int] | None
     x_position: int
     time: int
     life: int
@@ -53,8 +54,7 @@ class Emulator(Protocol):
     def frame(self, buttons: int) -> float:
         """Plays one frame with the buttons of this byte pressed.
 
-        Returns the reward of gym-super-mario-bros 7.4.0, r = v + c + d clipped to [-15, 15]: v, the pixels
-        walked to the right (0 if more than 5 either way); c, the clock's change if it fell; d, -25 for dying.
+        Returns the reward of the tutorial, see rewards.py.
 
         Raises EmulatorError if the episode is over or the emulator closed.
         """

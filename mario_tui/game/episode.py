@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from mario_tui.errors import EmulatorError
 from mario_tui.game.emulator import Emulator
+from mario_tui.rewards import Reward, frame_reward
 
 
 class EndReason(str, Enum):
@@ -23,6 +24,9 @@ class EndReason(str, Enum):
     LEFT = "left"  # the game went on in another stage
     TIME = "time"  # the game's clock ran out, or `max_steps` were played, or the episode was cut (`cut_after`)
 
+
+Area = tuple[int, int, int]
+"""World, level and area of the game, see `Emulator.area`."""
 
 _OFF_COURSE = (EndReason.LOOP, EndReason.LEFT)
 
@@ -56,7 +60,8 @@ class EpisodeSnapshot:
     max_x: int
     end: EndReason | None
     buttons: tuple[int, ...]
-    steps_at_max_x: int
+    frontiers: Mapping[Area, int]
+    steps_at_frontier: int
 
 
 class Episode:
@@ -66,6 +71,7 @@ class Episode:
         steps, frames: played so far.
         total_reward: the rewards so far, summed.
         max_x: the farthest x position so far, pixels.
+        frontiers: the farthest x position in each area of the stage that Mario was in.
         end: why the episode is over; None while it is not.
         buttons: the button byte for every frame of every step so far, those after the end of the episode included.
     """
@@ -78,14 +84,17 @@ class Episode:
         stall_steps: int = 0,
         max_steps: int = 0,
         ends_off_course: bool = False,
+        reward: Reward = "tutorial",
     ) -> None:
-        """Resets the emulator. The limits are in steps; 0 is no limit. `ends_off_course`: a wrong way in a maze, and
-        another stage, end the episode."""
+        """Resets the emulator. The limits are in steps; 0 is no limit. `stall_steps`: without getting beyond the
+        frontier of an area, or into a new one. `ends_off_course`: a wrong way in a maze, and another stage, end the
+        episode."""
         self.emulator = emulator
         self.frame_skip = frame_skip
         self.stall_steps = stall_steps
         self.max_steps = max_steps
         self.ends_off_course = ends_off_course
+        self.reward = reward
         self.reset()
 
     def reset(self, noop_steps: int = 0) -> None:
@@ -106,7 +115,9 @@ class Episode:
         self.max_x = self.emulator.x_position
         self.end: EndReason | None = None
         self.buttons: list[int] = []
-        self._steps_at_max_x = self._cut_at = 0
+        self._steps_at_frontier = self._cut_at = 0
+        self.frontiers: dict[Area, int] = {}
+        self._passed_frontier()
         self._saved: tuple[Any, ...] | None = None
 
     def save_state(self) -> None:
@@ -114,13 +125,15 @@ class Episode:
         if self.end is not None:
             raise EmulatorError("the episode is over: its state cannot be saved")
         self.emulator.save_state()
-        self._saved = self.steps, self.frames, self.total_reward, self.max_x, list(self.buttons), self._steps_at_max_x
+        frontiers = dict(self.frontiers), self._steps_at_frontier
+        self._saved = self.steps, self.frames, self.total_reward, self.max_x, list(self.buttons), frontiers
 
     def load_state(self) -> None:
         """Goes back to the saved state, as if nothing had come after; see `Emulator.load_state`."""
         self.emulator.load_state()
         assert self._saved is not None
-        self.steps, self.frames, self.total_reward, self.max_x, buttons, self._steps_at_max_x = self._saved
+        self.steps, self.frames, self.total_reward, self.max_x, buttons, frontiers = self._saved
+        self.frontiers, self._steps_at_frontier = dict(frontiers[0]), frontiers[1]
         self.buttons, self.end = list(buttons), None
 
     def snapshot(self) -> EpisodeSnapshot:
@@ -134,7 +147,8 @@ class Episode:
             max_x=self.max_x,
             end=self.end,
             buttons=tuple(self.buttons),
-            steps_at_max_x=self._steps_at_max_x,
+            frontiers=dict(self.frontiers),
+            steps_at_frontier=self._steps_at_frontier,
         )
 
     def restore(self, snapshot: EpisodeSnapshot) -> None:
@@ -149,13 +163,14 @@ class Episode:
             for byte in snapshot.buttons[: snapshot.frames]:
                 self.emulator.frame(byte)
         self.steps, self.frames, self.total_reward = snapshot.steps, snapshot.frames, snapshot.total_reward
-        self.max_x, self.end, self._steps_at_max_x = snapshot.max_x, snapshot.end, snapshot.steps_at_max_x
+        self.max_x, self.end, self._steps_at_frontier = snapshot.max_x, snapshot.end, snapshot.steps_at_frontier
+        self.frontiers = dict(snapshot.frontiers)
         self.buttons = list(snapshot.buttons)
         self._cut_at = 0
 
     def cut_after(self, steps: int) -> None:
         """Cuts the episode after so many steps from now on, which also have the full `stall_steps` to get farther."""
-        self._cut_at, self._steps_at_max_x = self.steps + steps, self.steps
+        self._cut_at, self._steps_at_frontier = self.steps + steps, self.steps
 
     def step(self, buttons: int | Sequence[int], on_frame: Callable[[Emulator], None] | None = None) -> StepResult:
         """Plays `frame_skip` frames, or fewer until the game is over.
@@ -169,11 +184,17 @@ class Episode:
         if len(frame_buttons) != self.frame_skip:
             raise ValueError(f"a step has {self.frame_skip} frames, and there are buttons for {len(frame_buttons)}")
         emulator = self.emulator
-        reward, frames, max_x = 0.0, 0, self.max_x
+        reward, frames, gained = 0.0, 0, 0
         while frames < self.frame_skip and not emulator.done:
-            reward += emulator.frame(frame_buttons[frames])
+            time = emulator.time
+            of_frame = emulator.frame(frame_buttons[frames])
             frames += 1
-            max_x = max(max_x, emulator.x_position)
+            self.max_x = max(self.max_x, emulator.x_position)
+            if (pixels := self._passed_frontier()) is not None:
+                gained += 1
+            if self.reward == "frontier":
+                of_frame = frame_reward(pixels or 0, emulator.time - time, dead=emulator.dead)
+            reward += of_frame
             if on_frame is not None:
                 on_frame(emulator)
 
@@ -181,8 +202,8 @@ class Episode:
         self.frames += frames
         self.total_reward += reward
         self.buttons += frame_buttons
-        if max_x > self.max_x:
-            self.max_x, self._steps_at_max_x = max_x, self.steps
+        if gained:
+            self._steps_at_frontier = self.steps
         self.end = self._end_reason()
         return StepResult(
             reward=reward,
@@ -191,6 +212,15 @@ class Episode:
             terminated=(terminated := emulator.done or self.end in _OFF_COURSE),
             truncated=self.end is not None and not terminated,
         )
+
+    def _passed_frontier(self) -> int | None:
+        """The pixels by which Mario is beyond the frontier of his area, which is moved; 0 where the area is new, and
+        None where he is not beyond it."""
+        area, x = self.emulator.area, self.emulator.x_position
+        if area is None or x <= (known := self.frontiers.get(area, -1)):
+            return None
+        self.frontiers[area] = x
+        return x - known if known >= 0 else 0
 
     def _end_reason(self) -> EndReason | None:
         if self.emulator.flag_get:
@@ -201,7 +231,7 @@ class Episode:
             return EndReason.LOOP
         if self.ends_off_course and self.emulator.left:
             return EndReason.LEFT
-        if self.stall_steps and self.steps - self._steps_at_max_x >= self.stall_steps:
+        if self.stall_steps and self.steps - self._steps_at_frontier >= self.stall_steps:
             return EndReason.STALL
         if (self.max_steps and self.steps >= self.max_steps) or (self._cut_at and self.steps >= self._cut_at):
             return EndReason.TIME

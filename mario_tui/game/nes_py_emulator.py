@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mario_tui.errors import EmulatorError
 from mario_tui.game.stages import MAZES, check_stage
+from mario_tui.rewards import frame_reward
 from mario_tui.system import installation
 
 # Addresses in the NES's RAM.
@@ -28,14 +29,15 @@ _WORLD, _LEVEL = 0x075F, 0x075C
 _AREA_POINTER = 0x0750
 _RIGHT, _PASSED = 0x06D9, 0x06DA  # parts of a maze's question: taken rightly, passed
 
+_PAGE, _X = 0x006D, 0x0086
+_WALKS = 8  # of _PLAYER_STATE: Mario is moved by the buttons
+
 _LED_BACK = range(-1_032, -1_015)
 """How far a wrong way in a maze leads back, in a single frame: four pages of 256 pixels, less what Mario walks."""
 
-_ATTRIBUTES = ("done", "dead", "flag_get", "led_back", "left", "x_position", "time", "life", "coins", "score", "status")
-
-_FASTEST_PIXELS = 5  # per frame; a longer way is no walk but a change of area
-_DEATH_PENALTY = 25
-_REWARD_LIMIT = 15
+_ATTRIBUTES = (
+    "done", "dead", "flag_get", "led_back", "left", "area", "x_position", "time", "life", "coins", "score", "status"
+)  # fmt: skip
 
 
 class NesPyEmulator:
@@ -68,6 +70,7 @@ class NesPyEmulator:
         # The older generation's reset() returns no info.
         self._read(environment._get_info())
         self._place = self._where()
+        self.area = self._area()
 
     def frame(self, buttons: int) -> float:
         environment = self._open_environment()
@@ -90,10 +93,8 @@ class NesPyEmulator:
             ram = environment.ram
             self.led_back |= moved in _LED_BACK or bool(ram[_PASSED] > ram[_RIGHT])
 
-        velocity = moved if abs(moved) <= _FASTEST_PIXELS else 0
-        clock = min(self.time - time_before, 0)
-        death = -_DEATH_PENALTY if self.dead else 0
-        return float(max(-_REWARD_LIMIT, min(_REWARD_LIMIT, velocity + clock + death)))
+        self.area = self._area()
+        return frame_reward(moved, self.time - time_before, dead=self.dead)
 
     def save_state(self) -> None:
         """The next reset takes some 0.3 seconds, as the emulator has room for one state, and that was the start."""
@@ -111,6 +112,7 @@ class NesPyEmulator:
         self.led_back, self.left = self._saved_course
         self._read(environment._get_info())
         self._place = self._where()
+        self.area = self._area()
 
     def has_snapshots(self) -> bool:
         return hasattr(self._open_environment(), "dump_state")
@@ -170,6 +172,12 @@ class NesPyEmulator:
         """World, level and area."""
         ram = self._open_environment().ram
         return int(ram[_WORLD]), int(ram[_LEVEL]), int(ram[_AREA_POINTER])
+
+    def _area(self) -> tuple[int, int, int] | None:
+        """See `Emulator.area`. Where black screens were skipped, RAM is of what came after x_position."""
+        ram = self._open_environment().ram
+        walks = ram[_PLAYER_STATE] == _WALKS and int(ram[_PAGE]) * 256 + int(ram[_X]) == self.x_position
+        return self._place if walks else None
 
     def _read(self, info: dict[str, Any]) -> None:
         # The older generation gives numpy scalars, which overflow and are no JSON.

@@ -20,6 +20,7 @@ from mario_tui.game.stages import check_stage
 from mario_tui.game.starts import Start
 from mario_tui.game.worker import ENDS, RESULT, Command, SharedGames, Task
 from mario_tui.game.worker_handle import CLOSE_SECONDS, LocalWorker, OpenWorker, Patience, Worker
+from mario_tui.rewards import Reward
 
 START_SECONDS = 120.0
 REPLY_SECONDS = 30.0
@@ -102,6 +103,7 @@ class VectorEnv:
         noops: int = 0,
         seed: int = 0,
         snapshots: int = 0,
+        reward: Reward = "tutorial",
         open_worker: OpenWorker | None = None,
     ) -> None:
         """Starts the processes without waiting for them; more workers than games are not started.
@@ -124,7 +126,7 @@ class VectorEnv:
             self._shared.shown[:] = True
             for number in range(workers):
                 first_env, last_env = envs * number // workers, envs * (number + 1) // workers
-                task = Task(stage, envs, first_env, last_env, frame_skip, stall_steps, max_steps, snapshots)
+                task = Task(stage, envs, first_env, last_env, frame_skip, stall_steps, max_steps, snapshots, reward)
                 self._workers.append(self._open_worker(f"{number + 1} of {workers}", task, self._memory))
         except OSError as error:
             self.close()

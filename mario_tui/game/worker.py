@@ -26,6 +26,7 @@ from mario_tui.game.emulator import SCREEN_SHAPE, open_emulator
 from mario_tui.game.episode import EndReason, Episode, StepResult
 from mario_tui.game.starts import Snapshots, Start, Trail
 from mario_tui.grey_frames import FRAME_SHAPE, grey_frame
+from mario_tui.rewards import Reward
 from mario_tui.system.processes import go_to_background
 
 ENDS: tuple[EndReason | None, ...] = (None, *EndReason)
@@ -62,6 +63,7 @@ class Task:
     stall_steps: int
     max_steps: int
     snapshots: int = 0
+    reward: Reward = "tutorial"
 
 
 class SharedGames:
@@ -119,6 +121,7 @@ class Game:
             stall_steps=task.stall_steps,
             max_steps=task.max_steps,
             ends_off_course=True,
+            reward=task.reward,
         )
         self._shared, self._env, self._snapshots = shared, env, snapshots
         self._trail = Trail(self._episode) if task.snapshots and self._episode.emulator.has_snapshots() else None

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mario_tui.errors import CheckpointError, DamagedError
+from mario_tui.rewards import REWARD_VERSIONS
 from mario_tui.store.untrusted import read_json, sanitize
 
 FORMAT = 2
@@ -122,8 +123,9 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
 
 
-def check_made_for(folder: Path, manifest: Manifest, *, reward: str) -> None:
+def check_made_for(folder: Path, manifest: Manifest) -> None:
     """Raises CheckpointError if a checkpoint learned from another reward than the one that is here."""
+    reward = REWARD_VERSIONS.get(str(manifest.config.get("reward", "tutorial")))
     if manifest.reward != reward:
         raise CheckpointError(
             f"{folder} was made with the reward {manifest.reward!r}, and this mario-tui has {reward!r}: "

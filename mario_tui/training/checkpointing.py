@@ -19,7 +19,8 @@ import torch
 from mario_tui.agent.mario import Mario
 from mario_tui.errors import CheckpointError, NotSavedError, TrainingError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.emulator import REWARD_VERSION, emulator_generation
+from mario_tui.game.emulator import emulator_generation
+from mario_tui.rewards import REWARD_VERSIONS
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.run import rotate
 from mario_tui.system import files, guard, times
@@ -113,7 +114,7 @@ class Checkpointer:
             "sequence": self._sequence,
             "stage": config.stage,
             "agent": agent.spec.model_dump(),
-            "reward": REWARD_VERSION,
+            "reward": REWARD_VERSIONS[config.reward],
             "episodes": logger.episode,
             "mean_reward": round(logger.mean("reward"), 3) if logger.episode else None,
             "greedy_clear": state["first_greedy_clear"] is not None,

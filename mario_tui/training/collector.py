@@ -201,6 +201,7 @@ def open_local_games(config: TrainingConfig) -> VectorEnv:
         noops=config.noops,
         seed=config.seed,
         snapshots=config.practice_places if config.practice_games else 0,
+        reward=config.reward,
         open_worker=None if config.actors == "local" else ray_workers(config.actors),
     )
 

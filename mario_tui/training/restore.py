@@ -20,7 +20,6 @@ from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
 from mario_tui.config import TrainingConfig, as_flag
 from mario_tui.errors import CheckpointError, InputError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.emulator import REWARD_VERSION
 from mario_tui.game.stages import stage_warning
 from mario_tui.game_roles import game_roles
 from mario_tui.settings import MOST_ENVS
@@ -205,7 +204,7 @@ def read_checkpoint(path: Path) -> tuple[Manifest, tuple[ActionLog, ...]]:
     """The manifest of a checkpoint that can be resumed here, and the demonstrations in it; raises CheckpointError."""
     with rescue.advising(path):
         manifest = checkpoint.verify(path)
-    check_made_for(path, manifest, reward=REWARD_VERSION)
+    check_made_for(path, manifest)
     return manifest, state_files.read_demonstrations(path, manifest)
 
 

@@ -61,12 +61,10 @@ def resume_config(path: Path, changes: dict[str, Any] | None = None) -> Training
 
     Raises InputError for a change of a fixed setting, CheckpointError for a checkpoint that cannot be read.
     """
-    from mario_tui.game.emulator import REWARD_VERSION
-
     changes = dict(changes or {})
     with rescue.advising(path):
         manifest = read_manifest(path)
-    check_made_for(path, manifest, reward=REWARD_VERSION)
+    check_made_for(path, manifest)
     try:
         saved = make_config(**manifest.config)
         spec = AgentSpec.parse(manifest.agent)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mario_tui.game.emulator import REWARD_VERSION, Emulator, open_emulator
+from mario_tui.game.emulator import Emulator, open_emulator
+from mario_tui.rewards import REWARD_VERSIONS
 from traces import GOLDEN, Trace, buttons_of
 
 TRACES = {path.stem: json.loads(path.read_text()) for path in sorted(GOLDEN.glob("*.json"))}
@@ -35,7 +36,7 @@ def test_every_frame_is_that_of_7_4_0(name: str) -> None:
 
 def test_the_rewards_version_is_that_of_the_traces() -> None:
     """The traces hold a checksum of every frame's reward: another reward is another version, with other traces."""
-    assert {trace["made_with"]["gym-super-mario-bros"] for trace in TRACES.values()} == {REWARD_VERSION}
+    assert {trace["made_with"]["gym-super-mario-bros"] for trace in TRACES.values()} == {REWARD_VERSIONS["tutorial"]}
 
 
 def test_the_traces_show_what_they_are_for() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -5,9 +6,11 @@ import pytest
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
-from mario_tui.game.episode import EndReason, Episode
+from mario_tui.game.episode import EndReason, Episode, StepResult
 from mario_tui.game.replaying import play_log
 from mario_tui.game.stages import MAZES, STAGES, check_stage, next_stage, stage_warning
+from mario_tui.rewards import Reward
+from traces import LOGS
 
 
 def test_there_are_32_stages_in_the_order_of_the_game() -> None:
@@ -79,6 +82,80 @@ def test_a_pipe_is_neither_a_loop_nor_another_stage() -> None:
         assert len(areas) == 2, "it was in another area"
         assert not emulator.left
         assert not emulator.led_back
+
+
+def played_one_by_one(log: ActionLog, episode: Episode) -> Iterator[StepResult]:
+    """The steps of a log, until it or the episode ends."""
+    buttons = [byte for byte in log.buttons for _ in range(log.frame_skip)]
+    for frame in range(0, len(buttons) // 4 * 4, 4):
+        if episode.end is None:
+            yield episode.step(buttons[frame : frame + 4])
+
+
+def test_the_frontier_reward_pays_no_place_twice() -> None:
+    """The wrong way of 7-4 again: after it, the way up to where it led back brings nothing but the clock's change."""
+    log = ActionLog.load(Path(__file__).parent / "7-4-led-back.json")
+    rewards = {}
+    kinds: tuple[Reward, ...] = ("tutorial", "frontier")
+    for kind in kinds:
+        with open_emulator("7-4") as emulator:
+            episode = Episode(emulator, frame_skip=4, reward=kind)
+            x, results = [], []
+            for result in played_one_by_one(log, episode):
+                x.append(emulator.x_position)
+                results.append(result.reward)
+            (back,) = [n for n in range(1, len(x)) if x[n] < x[n - 1] - 500]
+            assert x[-1] > x[back] + 100
+            rewards[kind] = sum(results[:back]), sum(results[back + 1 :])
+            assert episode.total_reward == sum(results)
+            assert episode.frontiers == {(6, 3, 100): 1287}
+    assert rewards["frontier"][0] == pytest.approx(rewards["tutorial"][0], abs=10)
+    assert rewards["tutorial"][1] > 100
+    assert -10 < rewards["frontier"][1] <= 0
+
+
+@pytest.mark.parametrize("reward", ["tutorial", "frontier"])
+def test_where_nothing_leads_back_both_rewards_are_nearly_the_same(reward: Reward) -> None:
+    log = ActionLog.load(LOGS / "1-1-clear.json")
+    with open_emulator("1-1") as emulator:
+        episode = Episode(emulator, frame_skip=4, reward=reward)
+        list(played_one_by_one(log, episode))
+    assert episode.end is EndReason.CLEAR
+    assert episode.total_reward == pytest.approx(3_056, abs=5)
+
+
+def test_behind_a_pipe_new_ground_is_counted_anew() -> None:
+    """Down a pipe of 1-1 at x 923, x is small: today's farthest x would not be reached again before the stall."""
+    log = ActionLog.load(LOGS / "1-1-pipe.json")
+    with open_emulator("1-1") as emulator:
+        episode = Episode(emulator, frame_skip=4, stall_steps=30)
+        ends = [result.end for result in played_one_by_one(log, episode)]
+        assert not any(ends)
+        assert episode.max_x == 923
+        assert episode.frontiers == {(0, 0, 194): 921, (0, 0, 165): 145}, "not the frame in which the area changes"
+        steps = episode.steps
+        while episode.end is None:
+            episode.step(0)
+        assert episode.end is EndReason.STALL
+        assert episode.steps < steps + 45, "after some steps in which he slides on"
+
+
+def test_places_of_an_episode_bring_its_frontiers_back() -> None:
+    log = ActionLog.load(LOGS / "1-1-pipe.json")
+    with open_emulator("1-1") as emulator:
+        episode = Episode(emulator, frame_skip=4, stall_steps=30, reward="frontier")
+        steps = played_one_by_one(log, episode)
+        for _ in range(130):
+            next(steps)
+        place, known = episode.snapshot(), dict(episode.frontiers)
+        rest = [result.reward for result in steps]
+        last = dict(episode.frontiers), episode.total_reward
+        assert last[0] != known
+        episode.restore(place)
+        assert episode.frontiers == known
+        buttons = [byte for byte in log.buttons for _ in range(log.frame_skip)]
+        again = [episode.step(buttons[n : n + 4]).reward for n in range(130 * 4, len(buttons) // 4 * 4, 4)]
+        assert (again, (dict(episode.frontiers), episode.total_reward)) == (rest, last)
 
 
 def test_only_mazes_are_warned_of() -> None:

@@ -74,6 +74,10 @@ def test_packages_are_named_in_one_line(run: Path) -> None:
 
 def test_a_manifest_says_once_which_reward_it_was_made_for(run: Path) -> None:
     folder = write(run, reward="9.1")
-    check_made_for(folder, read_manifest(folder), reward="9.1")
     with pytest.raises(CheckpointError, match=r"the reward '9\.1', and this mario-tui has '7\.4\.0'.*'mario-tui "):
-        check_made_for(folder, read_manifest(folder), reward="7.4.0")
+        check_made_for(folder, read_manifest(folder))
+    check_made_for(folder, read_manifest(write(run, reward="7.4.0")))
+    learned = write(run, reward="frontier-1", config={"reward": "frontier"})
+    check_made_for(learned, read_manifest(learned))
+    with pytest.raises(CheckpointError, match=r"the reward '7\.4\.0', and this mario-tui has 'frontier-1'"):
+        check_made_for(learned, read_manifest(write(run, reward="7.4.0", config={"reward": "frontier"})))

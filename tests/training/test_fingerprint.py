@@ -14,8 +14,9 @@ from mario_tui.agent.spec import AgentSpec
 from mario_tui.cli import main
 from mario_tui.config import make_config
 from mario_tui.errors import CheckpointError
-from mario_tui.game.emulator import REWARD_VERSION, emulator_generation
+from mario_tui.game.emulator import emulator_generation
 from mario_tui.play.evaluation import Evaluation
+from mario_tui.rewards import REWARD_VERSIONS
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.history import read_metrics
 from mario_tui.store.manifest import read_manifest
@@ -45,7 +46,7 @@ def say(folder: Path, *, agent: dict[str, Any] | None = None, **changes: Any) ->
 
 def test_a_manifest_says_what_it_was_made_for(saved: Path) -> None:
     manifest = checkpoint.verify(saved)
-    assert manifest.reward == REWARD_VERSION
+    assert manifest.reward == REWARD_VERSIONS["tutorial"]
     assert manifest.versions["emulator"] == emulator_generation()
     assert AgentSpec.parse(manifest.agent) == AgentSpec.from_config(make_config(**manifest.config))
     assert manifest.stage == "1-1"
