@@ -211,6 +211,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         "--delete", metavar="FILE", help="move this one and its action log to recordings/.trash; nothing is asked"
     )
     _add_json(recordings)
+    _add_json(add("stages", "the board: how far you are on each of the 32 stages", "stages.stages"))
     _add_json(add("checkpoints", "list the checkpoints, the best of each stage first", "lists.checkpoints"))
     verify = add("verify", "say whether a checkpoint is whole", "verify.verify")
     verify.add_argument("path", metavar="PATH", help="a checkpoint folder, a run or its name, or a .chkpt file")

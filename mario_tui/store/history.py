@@ -101,6 +101,12 @@ def read_metrics(path: Path) -> list[EpisodeRecord]:
         return parse_records(line for line in file if line.endswith("\n"))
 
 
+def seconds_at(run: Path, step: int) -> float | None:
+    """How long a run had trained at a step, pauses left out, by the last episode up to there; None without one."""
+    known = [record.seconds for record in read_metrics(run / "metrics.csv") if record.step <= step]
+    return known[-1] if known else None
+
+
 def read_training(path: Path) -> list[EpisodeRecord]:
     """The episodes in a metrics.csv that were not there to measure."""
     return [record for record in read_metrics(path) if record.kind == TRAINING]

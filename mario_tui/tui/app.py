@@ -20,6 +20,7 @@ from mario_tui.tui.keymap import APP_BINDINGS, all_bindings, doubled_keys
 from mario_tui.tui.kitty_graphics import KittyGraphics
 from mario_tui.tui.leaving import Leaving
 from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.board import BoardScreen
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
 from mario_tui.tui.screens.game_screen import GameScreen
@@ -56,6 +57,7 @@ class MarioTuiApp(App[int]):
     SCREENS = {
         "home": HomeScreen,
         "train": TrainScreen,
+        "board": BoardScreen,
         "checkpoints": CheckpointsScreen,
         "recordings": RecordingsScreen,
         "help": HelpScreen,
@@ -302,6 +304,12 @@ class MarioTuiApp(App[int]):
         if not self._is_busy():
             name = self.services.checkpoint_name(checkpoint)
             self.get_screen("train", TrainScreen).ask(lambda form: form.ask_for_new_run(name))
+            self.action_go("train")
+
+    def ask_for_stage(self, stage: str) -> None:
+        """Shows the form of a new training on a stage, with the settings that it needs."""
+        if not self._is_busy():
+            self.get_screen("train", TrainScreen).ask(lambda form: form.ask_for_stage(stage))
             self.action_go("train")
 
     def _is_busy(self) -> bool:

@@ -1,4 +1,4 @@
-"""The app's work in the background: recordings and evaluations, each in a thread of its own."""
+"""The app's work in the background: recordings, evaluations and searches, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mario_tui.tui import text
 from mario_tui.tui.services import short_name
 
 if TYPE_CHECKING:
+    from mario_tui.play.searching import SearchProgress
     from mario_tui.store.catalog import RunSummary
     from mario_tui.tui.app import MarioTuiApp
     from mario_tui.tui.services import Agent
@@ -114,6 +115,23 @@ class Jobs:
             return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared{problem}"
 
         self._start(Job("evaluating", short_name(agent)), work)
+
+    def search(self, stage: str) -> None:
+        """Looks for a way through a stage; one search of a stage at a time."""
+        if any(job.title == "search" and job.target == stage and not job.cancelled for job in self.running):
+            self._app.notify(f"{stage} is being searched; ctrl+x cancels", severity="warning")
+            return
+
+        def work(job: Job) -> str:
+            def on_progress(now: SearchProgress) -> None:
+                job.progress = f"{text.count(now.transitions)} transitions, area {now.areas}, x {text.count(now.x)}"
+
+            found = self._app.services.search(stage, on_progress, job.is_cancelled)
+            if found is None:
+                return "stopped; the next search goes on"
+            return f"a way through {stage} in {text.count(found.steps)} steps: {printable(f'plays/{found.path.name}')}"
+
+        self._start(Job("search", stage), work)
 
     def _record(self, job: Job, record: Callable[[Progress, Callable[[], bool]], Recording]) -> None:
         def work(job: Job) -> str:

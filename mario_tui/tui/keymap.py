@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from textual.binding import Binding, BindingType
 
 from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.board import BoardScreen
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -34,6 +35,9 @@ APP_BINDINGS = [
         id="app.recordings",
         show=False,
         tooltip="Recordings: play, convert and delete videos",
+    ),
+    Binding(
+        "b", "go('board')", "Board", id="app.board", show=False, tooltip="Board: the 32 stages, and how far you are"
     ),
     Binding("question_mark", "help", "Help", id="app.help", key_display="?", tooltip="This help"),
     Binding(
@@ -80,6 +84,7 @@ def _bindings_by_place() -> list[list[Binding]]:
         PlayScreen,
         CheckpointsScreen,
         CompareScreen,
+        BoardScreen,
         RecordingsScreen,
     )
     places: list[Sequence[BindingType]] = [APP_BINDINGS, *(screen.BINDINGS for screen in screens)]

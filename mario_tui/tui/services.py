@@ -18,12 +18,17 @@ from mario_tui.config import TrainingConfig
 from mario_tui.tui.preferences import Preferences
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mario_tui.agent.policy import Policy
     from mario_tui.game.action_log import ActionLog
     from mario_tui.play.agent_player import AgentPlayer
+    from mario_tui.play.board import StageState
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human_player import HumanPlayer
+    from mario_tui.play.searching import FoundWay, SearchProgress
     from mario_tui.play.window_mirror import Source, WindowMirror
     from mario_tui.store.catalog import Catalog, RunSummary
     from mario_tui.training.session import TrainingSession
@@ -219,6 +224,27 @@ class Services:
         from mario_tui.store import catalog
 
         return catalog.scan()
+
+    def board(self) -> Sequence[StageState]:
+        """How far one is on each of the 32 stages."""
+        from mario_tui.play.board import read_board
+
+        return read_board()
+
+    def stage_picture(self, stage: str) -> NDArray[np.uint8]:
+        """(240, 256, 3) uint8, the start of a stage."""
+        from mario_tui.game.emulator import open_emulator
+
+        with open_emulator(stage) as emulator:
+            return emulator.screen
+
+    def search(
+        self, stage: str, on_progress: Callable[[SearchProgress], None], cancelled: Callable[[], bool]
+    ) -> FoundWay | None:
+        """Looks for a way through a stage, or goes on with the last search of it; None where it is cancelled."""
+        from mario_tui.play.searching import find_way
+
+        return find_way(stage, on_progress=on_progress, stopped=cancelled)
 
     def run_progress(self, run: Path, points: int) -> Sequence[float]:
         """How far a run's episodes got on the average, in that many parts of it or fewer."""

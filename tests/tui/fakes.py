@@ -18,12 +18,15 @@ from textual.pilot import Pilot
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
+from mario_tui.game.stages import STAGES
 from mario_tui.play.agent_player import AgentPlayer
+from mario_tui.play.board import StageState, Way
 from mario_tui.play.clocked_player import ClockedPlayer
 from mario_tui.play.ghost import Ghost
 from mario_tui.play.human_player import HumanPlayer
 from mario_tui.play.pad import Controls
 from mario_tui.play.rollout import Chances
+from mario_tui.play.searching import FoundWay, SearchProgress
 from mario_tui.presets import PRESETS
 from mario_tui.store import evaluations
 from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
@@ -553,6 +556,8 @@ class World(Services):
         self.themes: list[str] = []
         self.exported: list[tuple[Path, str]] = []
         self.verified: list[Path] = []
+        self.ways: dict[str, tuple[Way, ...]] = {}
+        self.pictured: list[str] = []
         self.damage: dict[Path, str] = {}
         """What is wrong with checkpoints, as only reading them through shows."""
 
@@ -577,6 +582,28 @@ class World(Services):
     def export(self, path: Path, name: str) -> Path:
         self.exported.append((path, name))
         return path.parent.with_name(name) / path.name
+
+    def board(self) -> Sequence[StageState]:
+        known = self.catalog()
+        states = []
+        for stage in STAGES:
+            best = known.best_of_stage(stage)
+            runs = sum(run.stage == stage for run in known.runs)
+            x = None if best is None else 1234
+            states.append(StageState(stage, runs, best, x, best and 4321.0, self.ways.get(stage, ())))
+        return states
+
+    def stage_picture(self, stage: str) -> np.ndarray:
+        self.pictured.append(stage)
+        return picture(8 * len(self.pictured))
+
+    def search(self, stage: str, on_progress: Callable[[Any], None], cancelled: Callable[[], bool]) -> FoundWay | None:
+        if self.job_problem:
+            raise MarioTuiError(self.job_problem)
+        on_progress(SearchProgress(1_234, 12.0, 200, 1, 1_992))
+        way = Way(Path(f"/plays/{stage}_found.json"), "search", 1_440)
+        self.ways[stage] = (*self.ways.get(stage, ()), way)
+        return FoundWay(way.path, 360)
 
     def run_progress(self, run: Path, points: int) -> Sequence[float]:
         return [300 + 150 * (n * n % 7) + 90 * n for n in range(points)]

@@ -1,6 +1,7 @@
 """Every screen as a picture, empty, typical and full, at the smallest size and with room."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ from textual.pilot import Pilot
 
 from mario_tui.config import TrainingConfig
 from mario_tui.game.episode import EndReason
+from mario_tui.play.board import Way
 from mario_tui.system import processors
 from mario_tui.tui.jobs import Job
+from mario_tui.tui.screens.board import BoardScreen
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -19,6 +22,7 @@ from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from tui.fakes import (
     LONG_NAME,
@@ -405,3 +409,22 @@ def test_watch_full(compare: Any) -> None:
         pilot.app.jobs.running.append(Job("evaluating", LONG, "10 of 11 episodes"))  # type: ignore[attr-defined]
 
     assert compare(world, prepare)
+
+
+async def board(world: World, pilot: Pilot[int]) -> None:
+    world.ways = {
+        stage: (Way(Path(f"/plays/{stage}_found.json"), "search", 1_440),) for stage in ("1-2", "2-1", "3-1", "8-4")
+    }
+    await pilot.press("b")
+
+    def ready() -> bool:
+        screen: Any = pilot.app.screen
+        return isinstance(screen, BoardScreen) and bool(screen._states)
+
+    await until(pilot, ready)
+    if pilot.app.size.width > 100:
+        await until(pilot, lambda: pilot.app.screen.query_one("#stage-game", GameView).frame is not None)
+
+
+def test_board(compare: Any) -> None:
+    assert compare(World(typical_checkpoints()), board)

@@ -86,6 +86,13 @@ class HomeScreen(MarioScreen):
             tooltip="Checkpoints: watch, record, evaluate, continue",
         ),
         Binding(
+            "b",
+            "app.go('board')",
+            "Board",
+            id="home.board",
+            tooltip="Board: the 32 stages, and how far you are",
+        ),
+        Binding(
             "v",
             "app.go('recordings')",
             "Recordings",
@@ -219,7 +226,8 @@ class HomeScreen(MarioScreen):
             if not self._runs
             else "[b $primary]mario-tui[/]\nAn agent learns Super Mario Bros.\n\n"
             "[b $secondary]w[/] watch the best one play   [b $secondary]p[/] play yourself\n"
-            "[b $secondary]t[/] train one   [b $secondary]c[/] checkpoints   [b $secondary]v[/] recordings   "
+            "[b $secondary]t[/] train one   [b $secondary]b[/] all stages   [b $secondary]c[/] checkpoints   "
+            "[b $secondary]v[/] recordings   "
             "[b $secondary]?[/] help"
         )
         self.query_one("#invitation", Static).update(Content.from_markup(invitation))

@@ -23,6 +23,7 @@ from mario_tui.config import TrainingConfig, field_help, fixed_settings, problem
 from mario_tui.errors import InputError
 from mario_tui.game.stages import MAZES
 from mario_tui.presets import DEFAULT_PRESET, ON_GPU, PRESETS, preset
+from mario_tui.stage_settings import stage_settings
 from mario_tui.training.autotune import usual
 from mario_tui.training.sizes import disk_need, memory_need
 from mario_tui.tui import text
@@ -155,6 +156,21 @@ class TrainForm(Vertical):
         if init_from:
             self.rows()["init_from"].set_value(init_from)
         self.check()
+
+    def ask_for_stage(self, stage: str) -> None:
+        """Asks for a new run on a stage, with the settings that it needs besides those of the preset."""
+        self.ask_for_new_run()
+        self.apply_preset(str(self.query_one("#row-preset", FormRow).value))
+        needed = stage_settings(stage)
+        self._values = {**self._values, **needed}
+        rows = self.rows()
+        for name, value in {**needed, "stage": stage}.items():
+            if name in rows:
+                rows[name].set_value(value)
+        self.check()
+        if needed:
+            settings = ", ".join(f"{name} {value}" for name, value in needed.items())
+            self.notify(f"{stage} is trained with {settings}", timeout=10, markup=False)
 
     def ask_to_continue(self, checkpoint: Path, config: TrainingConfig) -> None:
         """Asks for the settings with which a run goes on; what is fixed for its life can be seen and not changed."""

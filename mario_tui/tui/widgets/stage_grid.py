@@ -1,0 +1,107 @@
+"""The 32 stages as a grid of 8 worlds by 4, one of them selected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.cells import set_cell_size
+from textual.binding import Binding
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+COLUMNS, ROWS = 4, 8
+
+
+class StageGrid(Widget, can_focus=True):
+    """Shows some lines about each stage; arrow keys and clicks select one.
+
+    Attributes:
+        selected: the number of the stage, 0 to 31.
+    """
+
+    BINDINGS = [
+        Binding("left", "move(-1)", "Left", show=False),
+        Binding("right", "move(1)", "Right", show=False),
+        Binding("up", f"move(-{COLUMNS})", "Up", show=False),
+        Binding("down", f"move({COLUMNS})", "Down", show=False),
+        Binding("home", "select(0)", "First", show=False),
+        Binding("end", f"select({COLUMNS * ROWS - 1})", "Last", show=False),
+    ]
+    DEFAULT_CSS = """
+    StageGrid {
+        width: 1fr;
+        height: 1fr;
+    }
+    """
+
+    selected: reactive[int] = reactive(0)
+
+    class Selected(Message):
+        """Another stage is selected."""
+
+    class Opened(Message):
+        """The selected stage was clicked again."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._texts: Mapping[int, tuple[Content, ...]] = {}
+
+    def set_texts(self, texts: Mapping[int, tuple[Content, ...]]) -> None:
+        """The lines about each stage, by its number; those that there is no room for are left out."""
+        if texts != self._texts:
+            self._texts = texts
+            self.refresh()
+
+    @property
+    def cell_size(self) -> tuple[int, int]:
+        """Width and height of a stage's cell, with the space around it."""
+        return max(1, self.size.width // COLUMNS), max(1, self.size.height // ROWS)
+
+    @property
+    def lines(self) -> int:
+        """How many lines of a stage are shown."""
+        height = self.cell_size[1]
+        return height - 1 if height > 2 else height  # an empty one between two rows, if there is room
+
+    def render(self) -> Content:
+        width, height = self.cell_size
+        rows = []
+        for row in range(ROWS):
+            for line in range(height):
+                cells = [self._cell(row * COLUMNS + column, line, width - 1) for column in range(COLUMNS)]
+                rows.append(Content(" ").join(cells))
+        return Content("\n").join(rows)
+
+    def _cell(self, number: int, line: int, width: int) -> Content:
+        texts = self._texts.get(number, ())
+        if line >= self.lines:
+            return Content(" " * width)
+        text = texts[line] if line < len(texts) else Content("")
+        if len(text.plain) > width:
+            text = text[:width]
+        text = text + Content(set_cell_size("", width - text.cell_length))
+        colour = "$primary 45%" if self.has_focus else "$primary 25%"
+        return text.stylize(f"on {colour}" if number == self.selected else "on $surface")
+
+    def watch_selected(self) -> None:
+        self.post_message(self.Selected())
+
+    def action_move(self, by: int) -> None:
+        if 0 <= self.selected + by < COLUMNS * ROWS:
+            self.selected += by
+
+    def action_select(self, number: int) -> None:
+        self.selected = number
+
+    def on_click(self, event: Click) -> None:
+        width, height = self.cell_size
+        column, row = event.x // width, event.y // height
+        if not (column < COLUMNS and row < ROWS):
+            return
+        number = row * COLUMNS + column
+        if number == self.selected:
+            self.post_message(self.Opened())
+        self.selected = number
