@@ -137,6 +137,23 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     search.add_argument("--new", action="store_true", help="begin anew, and not where the last search was stopped")
     _add_json(search)
 
+    campaign = add("campaign", "train stages one after another, each until a first clear", "campaign.campaign")
+    campaign.add_argument("--stages", default="all", metavar="S,S", help="all (default), or some: 1-1,1-2")
+    campaign.add_argument(
+        "--name", default="campaign", metavar="NAME", help="the run of a stage is NAME_STAGE (default campaign)"
+    )
+    campaign.add_argument("--steps", type=int, default=0, metavar="N", help="budget of each stage (default 400,000)")
+    campaign.add_argument("--preset", default="", metavar="P", help="of all trainings (default fast)")
+    campaign.add_argument("--at-once", type=int, default=1, metavar="N", help="trainings at a time (default 1)")
+    campaign.add_argument("--seed", type=int, default=0, metavar="S", help="of each training (default 0)")
+    campaign.add_argument(
+        "--cold", action="store_true", help="begin no training with the weights of an earlier stage of its kind"
+    )
+    campaign.add_argument(
+        "--demonstrations", default="", metavar="PATH", help="learn from these action logs as well, e.g. plays/"
+    )
+    _add_json(campaign)
+
     record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "record.record")
     record.add_argument(
         "checkpoint",

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+STEPS_OF_A_STAGE = 400_000
+"""That each stage of a campaign gets, if nobody says otherwise."""
+
 Kind = Literal["ground", "underground", "athletic", "bridge", "water", "castle", "maze"]
 
 KINDS: dict[Kind, tuple[str, ...]] = {

@@ -133,6 +133,27 @@ class Jobs:
 
         self._start(Job("search", stage), work)
 
+    def campaign(self, stages: Sequence[str]) -> None:
+        """Trains stages one after the other, in processes of their own; one campaign at a time."""
+        if any(job.title == "campaign" and not job.cancelled for job in self.running):
+            self._app.notify("a campaign runs already; ctrl+x cancels it, and saves", severity="warning")
+            return
+
+        def work(job: Job) -> str:
+            plan = self._app.services.campaign(stages)
+            cleared = 0
+            for run in plan.run(job.is_cancelled):
+                now = sum(one.state == "cleared" for one in plan.runs)
+                if now != cleared:
+                    cleared = now
+                    self._app.files_version += 1
+                speed = f", {run.steps_per_second:.0f}/s" if run.steps_per_second else ""
+                job.target = f"{cleared} of {len(plan.runs)} cleared"
+                job.progress = f"{run.stage} {run.state}, {text.count(run.step)} steps{speed}"
+            return f"{cleared} of {len(plan.runs)} stages are cleared by greedy play; what is saved can go on"
+
+        self._start(Job("campaign", f"{len(stages)} stages"), work)
+
     def _record(self, job: Job, record: Callable[[Progress, Callable[[], bool]], Recording]) -> None:
         def work(job: Job) -> str:
             def progress(frames: int, total: int | None) -> None:

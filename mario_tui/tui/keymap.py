@@ -64,7 +64,7 @@ APP_BINDINGS = [
         "Cancel",
         id="app.cancel",
         show=False,
-        tooltip="Cancel the recording or evaluation in the background that was begun last; nothing of it stays",
+        tooltip="Cancel the recording, evaluation or search in the background that was begun last",
     ),
     Binding("ctrl+c", "help_quit", show=False, system=True),
 ]

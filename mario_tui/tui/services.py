@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mario_tui.play.searching import FoundWay, SearchProgress
     from mario_tui.play.window_mirror import Source, WindowMirror
     from mario_tui.store.catalog import Catalog, RunSummary
+    from mario_tui.training.campaign import Campaign
     from mario_tui.training.session import TrainingSession
     from mario_tui.video.library import RecordingInfo
     from mario_tui.video.record import Progress, Recording
@@ -245,6 +246,12 @@ class Services:
         from mario_tui.play.searching import find_way
 
         return find_way(stage, on_progress=on_progress, stopped=cancelled)
+
+    def campaign(self, stages: Sequence[str]) -> Campaign:
+        """Trainings on these stages, one after the other; see training/campaign.py."""
+        from mario_tui.training.campaign import Campaign
+
+        return Campaign("campaign", stages)
 
     def run_progress(self, run: Path, points: int) -> Sequence[float]:
         """How far a run's episodes got on the average, in that many parts of it or fewer."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -30,6 +31,7 @@ from mario_tui.play.searching import FoundWay, SearchProgress
 from mario_tui.presets import PRESETS
 from mario_tui.store import evaluations
 from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
+from mario_tui.training.campaign import Campaign, StageRun
 from mario_tui.training.curves import Ends
 from mario_tui.training.session import Notice, TrainingSession
 from mario_tui.training.snapshot import TrainingSnapshot
@@ -515,6 +517,22 @@ def summaries(infos: Sequence[CheckpointInfo]) -> list[RunSummary]:
     ]
 
 
+class FakeCampaign(Campaign):
+    """A campaign that clears its first stage, and ends when it is stopped."""
+
+    def __init__(self, stages: Sequence[str]) -> None:
+        self.runs = [StageRun(stage, f"campaign_{stage}") for stage in stages]
+
+    def run(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[StageRun]:
+        first = self.runs[0]
+        first.state, first.step, first.steps_per_second = "training", 1_200, 99.6
+        yield first
+        first.state = "cleared"
+        yield first
+        while not stopped():
+            time.sleep(0.01)
+
+
 class CatalogAsGiven(Catalog):
     """Runs in the order in which a test gives them."""
 
@@ -558,6 +576,7 @@ class World(Services):
         self.verified: list[Path] = []
         self.ways: dict[str, tuple[Way, ...]] = {}
         self.pictured: list[str] = []
+        self.campaigns: list[list[str]] = []
         self.damage: dict[Path, str] = {}
         """What is wrong with checkpoints, as only reading them through shows."""
 
@@ -604,6 +623,10 @@ class World(Services):
         way = Way(Path(f"/plays/{stage}_found.json"), "search", 1_440)
         self.ways[stage] = (*self.ways.get(stage, ()), way)
         return FoundWay(way.path, 360)
+
+    def campaign(self, stages: Sequence[str]) -> Any:
+        self.campaigns.append(list(stages))
+        return FakeCampaign(stages)
 
     def run_progress(self, run: Path, points: int) -> Sequence[float]:
         return [300 + 150 * (n * n % 7) + 90 * n for n in range(points)]

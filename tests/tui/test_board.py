@@ -9,6 +9,7 @@ from textual.widgets import Static
 from mario_tui.play.board import Way
 from mario_tui.stage_settings import stage_settings
 from mario_tui.tui.screens.board import BoardScreen, about, cell
+from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
@@ -156,3 +157,37 @@ def test_what_it_says_of_the_best_agent(info: dict[str, Any], line: str) -> None
     state = World([checkpoint(120_000, **info)]).board()[0]
     assert any(line in str(one) for one in about(state))
     assert len(cell(state, 40)) <= 2
+
+
+async def test_marked_stages_are_trained_one_after_another() -> None:
+    app = (world := World(typical_checkpoints())).app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        grid = await board(pilot)
+        await pilot.press("space", "space", "down", "space", "right", "space")
+        assert grid.marked == {4, 5}
+        assert str(grid.render()).count("✓") == 2
+        await pilot.press("C", "n")
+        assert world.campaigns == []
+        await pilot.press("C")
+        assert isinstance(app.screen, ConfirmScreen)
+        await pilot.press("enter")
+        await until(pilot, lambda: any("1 of 2 cleared" in job.target for job in app.jobs.running))
+        assert world.campaigns == [["2-1", "2-2"]]
+        await until(pilot, lambda: "campaign: 2-1 cleared, 1,200 steps, 100/s" in shown(app, "#board-jobs"))
+        await pilot.press("C", "enter")
+        await pilot.pause()
+        assert len(world.campaigns) == 1, "one at a time"
+        await pilot.press("ctrl+x")
+        await until(pilot, lambda: not app.jobs.running)
+
+
+async def test_without_marks_a_campaign_is_of_all_that_no_agent_clears() -> None:
+    app = (world := World(typical_checkpoints())).app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await board(pilot)
+        await pilot.press("C", "C")
+        await until(pilot, lambda: bool(world.campaigns))
+        assert len(world.campaigns[0]) == 31
+        assert "1-1" not in world.campaigns[0]
+        await pilot.press("ctrl+x")
+        await until(pilot, lambda: not app.jobs.running)

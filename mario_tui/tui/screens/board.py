@@ -16,9 +16,11 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
+from mario_tui.stage_settings import STEPS_OF_A_STAGE
 from mario_tui.store.intervals import wilson_interval
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.list import shortened
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.stage_grid import StageGrid
@@ -52,6 +54,16 @@ class BoardScreen(MarioScreen):
         Binding("t", "train", "Train", id="board.train", tooltip="Set up a training on this stage"),
         Binding("s", "search", "Search", id="board.search", tooltip="Search a way through it, in the background"),
         Binding("p", "play", "Play", id="board.play", tooltip="Play this stage by hand"),
+        Binding(
+            "space", "mark", "Mark", id="board.mark", show=False, tooltip="Mark this stage for a campaign, or no longer"
+        ),
+        Binding(
+            "C",
+            "campaign",
+            "Campaign",
+            id="board.campaign",
+            tooltip="Train the marked stages one after another, or all that no agent clears",
+        ),
         Binding("escape,q", "app.pop_screen", "Back", id="board.back", key_display="q", tooltip="Back"),
     ]  # fmt: skip
 
@@ -191,6 +203,32 @@ class BoardScreen(MarioScreen):
     def action_train(self) -> None:
         if (state := self.selected) is not None:
             self.app.ask_for_stage(state.stage)
+
+    def action_mark(self) -> None:
+        self.query_one(StageGrid).mark()
+
+    def action_campaign(self) -> None:
+        marked = self.query_one(StageGrid).marked
+        states = [state for number, state in enumerate(self._states) if number in marked] or [
+            state for state in self._states if "agent" not in state.cleared_by
+        ]
+        if not states:
+            self.notify("every stage is cleared by an agent; space marks those to train again")
+            return
+        stages = [state.stage for state in states]
+        named = ", ".join(stages) if len(stages) < 9 else f"{len(stages)} stages that no agent clears yet"
+        self.app.push_screen(
+            ConfirmScreen(
+                "Train one after another?",
+                f"{named}. Each until greedy play clears it, for at most {text.count(STEPS_OF_A_STAGE)} steps, in the "
+                "background. ctrl+x stops the campaign, and saves; begun again it goes on. 'mario-tui campaign' does it "
+                "without the app.",
+                yes="train them",
+                no="not now",
+                key="C",
+            ),
+            lambda yes: self.app.jobs.campaign(stages) if yes else None,
+        )
 
     def action_search(self) -> None:
         if (state := self.selected) is not None:

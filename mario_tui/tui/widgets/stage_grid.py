@@ -20,6 +20,7 @@ class StageGrid(Widget, can_focus=True):
 
     Attributes:
         selected: the number of the stage, 0 to 31.
+        marked: those that the user chose for a campaign.
     """
 
     BINDINGS = [
@@ -48,6 +49,7 @@ class StageGrid(Widget, can_focus=True):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._texts: Mapping[int, tuple[Content, ...]] = {}
+        self.marked: set[int] = set()
 
     def set_texts(self, texts: Mapping[int, tuple[Content, ...]]) -> None:
         """The lines about each stage, by its number; those that there is no room for are left out."""
@@ -84,6 +86,8 @@ class StageGrid(Widget, can_focus=True):
             text = text[:width]
         text = text + Content(set_cell_size("", width - text.cell_length))
         colour = "$primary 45%" if self.has_focus else "$primary 25%"
+        if line == 0 and number in self.marked:
+            text = Content.styled("✓", "bold $secondary") + text[1:]
         return text.stylize(f"on {colour}" if number == self.selected else "on $surface")
 
     def watch_selected(self) -> None:
@@ -92,6 +96,11 @@ class StageGrid(Widget, can_focus=True):
     def action_move(self, by: int) -> None:
         if 0 <= self.selected + by < COLUMNS * ROWS:
             self.selected += by
+
+    def mark(self) -> None:
+        """Marks the selected stage, or no longer."""
+        self.marked ^= {self.selected}
+        self.refresh()
 
     def action_select(self, number: int) -> None:
         self.selected = number
