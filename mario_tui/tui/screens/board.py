@@ -221,7 +221,7 @@ class BoardScreen(MarioScreen):
             ConfirmScreen(
                 "Train one after another?",
                 f"{named}. Each until greedy play clears it, for at most {text.count(STEPS_OF_A_STAGE)} steps, in the "
-                "background. ctrl+x stops the campaign, and saves; begun again it goes on. 'mario-tui campaign' does it "
+                "background. ctrl+x stops the campaign and saves; begun again it goes on. 'mario-tui campaign' does it "
                 "without the app.",
                 yes="train them",
                 no="not now",
