@@ -157,10 +157,17 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     record = add("record", "write a checkpoint's greedy play to an MP4 or GIF", "record.record")
     record.add_argument(
         "checkpoint",
-        nargs="+",
+        nargs="*",
         metavar="CKPT",
         help="a checkpoint folder, a run or its name, or a tutorial .chkpt; several: all of them side by side",
     )
+    record.add_argument(
+        "--game",
+        action="store_true",
+        help="the whole game: from 1-1 on each stage by its best agent, or by a log in plays/ that clears it where no "
+        "agent does; to the first stage that has neither",
+    )
+    record.add_argument("--stop", action="store_true", help="with --game: end where a stage is not cleared")
     record.add_argument(
         "--grid", type=int, metavar="M", help="side by side: M checkpoints of the run, from its first to its newest"
     )

@@ -17,6 +17,12 @@ from mario_tui.store.catalog import evenly_spaced
 
 
 def record(arguments: argparse.Namespace) -> int:
+    if arguments.game:
+        return _record_game(arguments)
+    if not arguments.checkpoint:
+        raise InputError("name a checkpoint or a run, or --game for the whole game: 'mario-tui record --help' explains")
+    if arguments.stop:
+        raise InputError("--stop is for --game: leave it out")
     stages = [check_stage(stage) for stage in arguments.stage or ()]
     found = [named.find_checkpoint(text) for text in arguments.checkpoint]
     if arguments.grid is not None:
@@ -76,6 +82,37 @@ def record(arguments: argparse.Namespace) -> int:
             f"Wrote {printable(recording.path)} ({recording.frames:,} frames, {recording.seconds:.1f} s; {outcome}) "
             f"and its action log {printable(recording.action_log)}"
         )
+    return 0
+
+
+def _record_game(arguments: argparse.Namespace) -> int:
+    others = ("checkpoint", "grid", "stage", "sticky", "noops")
+    if arguments.best_of > 1 or any(getattr(arguments, name) for name in others):
+        raise InputError("--game plays the best agents greedily, each on its stage: leave out all but --stop and -o")
+    from mario_tui.video.record_game import players, record_game
+
+    playing = players()
+    with (
+        recording_progress(arguments.json) as progress,
+        paths.new_recording("game", ".mp4")
+        if arguments.output is None
+        else nullcontext(paths.expand(arguments.output)) as output,
+    ):
+        recording = record_game(
+            playing,
+            output,
+            scale=arguments.scale,
+            fps=arguments.fps,
+            overlay=arguments.overlay,
+            stop_at_failure=arguments.stop,
+            progress=progress,
+        )
+    if arguments.json:
+        print(json.dumps(recording.as_json()))
+        return 0
+    for player, episode in zip(playing, recording.episodes, strict=False):
+        print(f"{player.stage}  {printable(player.who)}: {outcome_of(episode.result)}")
+    print(f"Wrote {printable(recording.path)} ({recording.seconds:.1f} s) and {printable(recording.action_log)}")
     return 0
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,6 +40,8 @@ def _mean_point(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
 END_BUCKET_PIXELS = 64
 END_BUCKETS = 128
 """Where episodes end is counted by parts of a stage of this many pixels; the last part holds what is beyond."""
+OFF_COURSE = ("loop", "left")
+"""The ends that are counted apart, by time: a wrong way in a maze, and another stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,13 @@ class Ends:
         episodes: how many each column stands for; the last one may be incomplete.
         deaths: (C, END_BUCKETS) int32, episodes that ended otherwise than by a clear, by column and farthest x.
         clears: (C,) int32.
+        off_course: for "loop" and "left" (see EndReason) (C,) int32, how many of the deaths were of this kind.
     """
 
     episodes: int
     deaths: np.ndarray
     clears: np.ndarray
+    off_course: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class EndMap:
@@ -63,24 +67,28 @@ class EndMap:
     def __init__(self, columns: int = 128) -> None:
         self._deaths = np.zeros((columns, END_BUCKETS), dtype=np.int32)
         self._clears = np.zeros(columns, dtype=np.int32)
+        self._off_course = {end: np.zeros(columns, dtype=np.int32) for end in OFF_COURSE}
         self._per_column = 1
         self._count = 0
 
-    def add(self, x: int, clear: bool) -> None:
+    def add(self, x: int, end: str) -> None:
         columns = len(self._clears)
         if self._count == columns * self._per_column:
-            for array in (self._deaths, self._clears):
+            for array in (self._deaths, self._clears, *self._off_course.values()):
                 array[: columns // 2] = array[::2] + array[1::2]
                 array[columns // 2 :] = 0
             self._per_column *= 2
         column = self._count // self._per_column
         self._count += 1
-        if clear:
+        if end == "clear":
             self._clears[column] += 1
         else:
+            if end in self._off_course:
+                self._off_course[end][column] += 1
             self._deaths[column, min(max(x, 0) // END_BUCKET_PIXELS, END_BUCKETS - 1)] += 1
 
     def ends(self) -> Ends:
         """What was counted so far: copies."""
         used = -(-self._count // self._per_column)
-        return Ends(self._per_column, self._deaths[:used].copy(), self._clears[:used].copy())
+        off_course = {end: counts[:used].copy() for end, counts in self._off_course.items() if counts.any()}
+        return Ends(self._per_column, self._deaths[:used].copy(), self._clears[:used].copy(), off_course)

@@ -121,7 +121,7 @@ class MetricLogger:
             return
         self.clears += record.cleared
         self.best_x = max(self.best_x, record.max_x)
-        self.end_map.add(record.max_x, record.cleared)
+        self.end_map.add(record.max_x, record.end)
         self._recent.append(record)
         self.curves["epsilon"].add(record.episode, record.epsilon)
         for name in METRICS:

@@ -122,6 +122,7 @@ def record_episodes(
     overlay: bool = False,
     first_frame: int = 0,
     threads: int = 0,
+    stop_at_failure: bool = False,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Recording:
@@ -131,6 +132,7 @@ def record_episodes(
         path: the video; see VideoWriter for it, `scale`, `fps` and `threads`.
         overlay: draw buttons, Q values and reward under the game.
         first_frame: how many emulator frames of the first episode come before the video; the log has them all the same.
+        stop_at_failure: leave out what comes after an episode that does not clear its stage.
         progress: called after each step.
         cancelled: asked before each step; once it is True the recording is given up with RecordingCancelledError.
 
@@ -165,6 +167,8 @@ def record_episodes(
                 raise ValueError("an episode has at least its first frame")
             result = ReplayResult.after(last)
             done.append(RecordedEpisode.of_frames(clip.stage, clip.frame_skip, pressed, result))
+            if stop_at_failure and not result.cleared:
+                break
         recording = Recording(
             path=video.path,
             frames=video.frames,

@@ -16,19 +16,20 @@ from mario_tui.training.plots import save_curves
 
 def test_the_map_of_ends_counts_deaths_by_place_and_clears_beside_them() -> None:
     ends = EndMap(columns=8)
-    for x, clear in ((10, False), (END_BUCKET_PIXELS, False), (END_BUCKET_PIXELS + 5, False), (3161, True)):
-        ends.add(x, clear)
-    ends.add(10**6, False)
+    for x, end in ((10, "death"), (END_BUCKET_PIXELS, "loop"), (END_BUCKET_PIXELS + 5, "stall"), (3161, "clear")):
+        ends.add(x, end)
+    ends.add(10**6, "loop")
     now = ends.ends()
     assert now.episodes == 1
     assert now.clears.tolist() == [0, 0, 0, 1, 0]
     assert [np.flatnonzero(column).tolist() for column in now.deaths] == [[0], [1], [1], [], [END_BUCKETS - 1]]
+    assert {name: counts.tolist() for name, counts in now.off_course.items()} == {"loop": [0, 1, 0, 0, 1]}
 
 
 def test_a_full_map_adds_neighbours_up_and_loses_none() -> None:
     ends = EndMap(columns=8)
     for episode in range(37):
-        ends.add(episode * END_BUCKET_PIXELS, episode % 5 == 0)
+        ends.add(episode * END_BUCKET_PIXELS, "left" if episode % 5 == 1 else "death" if episode % 5 else "clear")
         ends.ends().deaths[:] = 99  # a copy
     now = ends.ends()
     assert now.episodes == 8
@@ -37,6 +38,8 @@ def test_a_full_map_adds_neighbours_up_and_loses_none() -> None:
     clears = [sum(1 for n in range(start, min(start + 8, 37)) if n % 5 == 0) for start in range(0, 37, 8)]
     assert now.clears.tolist() == clears
     assert np.flatnonzero(now.deaths[1]).tolist() == [n for n in range(8, 16) if n % 5]
+    left = [sum(1 for n in range(start, min(start + 8, 37)) if n % 5 == 1) for start in range(0, 37, 8)]
+    assert now.off_course["left"].tolist() == left
 
 
 def log_episodes(logger: MetricLogger, ends: str) -> None:

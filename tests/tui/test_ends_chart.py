@@ -13,12 +13,12 @@ class OneChart(App[None]):
         yield EndsChart("where episodes end", 64)
 
 
-async def drawn(deaths: Any, clears: Any, size: tuple[int, int]) -> list[list[tuple[str, Any, Any]]]:
+async def drawn(deaths: Any, clears: Any, size: tuple[int, int], **off_course: Any) -> list[list[tuple[str, Any, Any]]]:
     """Lines of (character, its colour, the one beneath it)."""
     app = OneChart()
     async with app.run_test(size=size) as pilot:
         chart = app.query_one(EndsChart)
-        chart.set_data(np.array(deaths), np.array(clears))
+        chart.set_data(np.array(deaths), np.array(clears), {end: np.array(one) for end, one in off_course.items()})
         await pilot.pause()
         return [
             [
@@ -70,3 +70,13 @@ def test_rows_are_spread_or_gathered() -> None:
     assert _fitted(rows, 6)[:, 0].tolist() == [1, 1, 2, 2, 4, 4]
     assert _fitted(np.vstack([rows, rows]), 3)[:, 0].tolist() == [3, 5, 6]
     assert _fitted(np.vstack([rows, rows]), 3, shares=True)[:, 0].tolist() == [1.5, 2.5, 3]
+
+
+async def test_wrong_ways_and_other_stages_have_rows_of_their_own_where_there_are_some() -> None:
+    deaths = np.zeros((4, 128), int)
+    deaths[:, 1] = 8
+    lines = await drawn(deaths, [0] * 4, (46, 8), loop=[0, 0, 8, 0])
+    assert [words(line)[:6] for line in lines[1:4]] == ["clear│", " loop│", "  128│"]
+    colours = [lines[2][6 + 10 * column][1].get_truecolor() for column in range(4)]
+    assert colours[2] != colours[0] == colours[1] == colours[3]
+    assert words(lines[7]).rstrip().endswith("32 episodes"), "they are among those that ended there"

@@ -102,4 +102,4 @@ class Charts(PlainContainer):
         heat_map = self.query_one(EndsChart)
         if heat_map.size and ends is not None and self._shown_ends is not ends:
             self._shown_ends = ends
-            heat_map.set_data(ends.deaths, ends.clears)
+            heat_map.set_data(ends.deaths, ends.clears, ends.off_course)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from rich.color import Color
@@ -17,7 +19,8 @@ from mario_tui.tui.widgets.game_view import UPPER_HALF
 class EndsChart(Widget):
     """Time goes to the right, the stage upwards; the brighter a cell, the more of that time's episodes ended there.
 
-    The row at the top shows in the same way how many reached the flag. The counts are read once, when given.
+    The row at the top shows in the same way how many reached the flag; there are such rows for wrong ways in a maze
+    ("loop") and for other stages ("left"), where any ended so. The counts are read once, when given.
     """
 
     COMPONENT_CLASSES = {
@@ -42,14 +45,22 @@ class EndsChart(Widget):
         self._bucket_pixels = bucket_pixels
         self._deaths = np.zeros((0, 1))
         self._clears = np.zeros(0)
+        self._off_course: dict[str, NDArray[np.float64]] = {}
         self._episodes = 0
         self._lines: list[Strip] | None = None
 
-    def set_data(self, deaths: NDArray[np.integer], clears: NDArray[np.integer]) -> None:
-        """Shows counts by column of time: deaths (C, buckets of the stage), clears (C,)."""
+    def set_data(
+        self,
+        deaths: NDArray[np.integer],
+        clears: NDArray[np.integer],
+        off_course: Mapping[str, NDArray[np.integer]] | None = None,
+    ) -> None:
+        """Shows counts by column of time: deaths (C, buckets of the stage), clears (C,), and of the deaths those that
+        were off course, (C,) for each name."""
         total = np.maximum(deaths.sum(axis=1) + clears, 1)
         self._episodes = int(deaths.sum() + clears.sum())
         self._deaths, self._clears = deaths / total[:, None], clears / total
+        self._off_course = {name: counts / total for name, counts in (off_course or {}).items()}
         self._lines = None
         self.refresh()
 
@@ -73,7 +84,7 @@ class EndsChart(Widget):
         base = self.visual_style.rich_style
         lines = [Strip([Segment(self._title[:width], style("title"))]).adjust_cell_length(width, base)]
         reached = np.flatnonzero(self._deaths.any(axis=0))
-        left, rows = 6, height - 3
+        left, rows = 6, height - 3 - len(self._off_course)
         columns = width - left
         if not self._episodes or rows < 1 or columns < 4:
             waits = Segment("waits for the end of an episode"[:width], style("axis"))
@@ -81,16 +92,17 @@ class EndsChart(Widget):
             return [line.adjust_cell_length(width, base) for line in lines]
         buckets = (int(reached[-1]) + 1) if len(reached) else 1
         places = _fitted(_fitted(self._deaths[:, :buckets].T, 2 * rows)[::-1].T, columns, shares=True)
-        clears = _fitted(self._clears[:, None], columns, shares=True)[:, 0]
         ground = base.bgcolor.get_truecolor() if base.bgcolor else (0, 0, 0)
         few, many, clear = (_rgb(style(part), ground) for part in ("few", "many", "clear"))
 
         def label(words: str) -> list[Segment]:
             return [Segment(f"{words:>{left - 1}}", style("axis")), Segment("│", style("axis"))]
 
-        flags = _mixed(clears, np.array(ground), clear, clear)
-        segments = [Segment("█", Style(color=Color.from_rgb(*colour))) for colour in flags.tolist()]
-        lines.append(Strip([*label("clear"), *segments]))
+        of_time = {"clear": (self._clears, clear), **{name: (one, many) for name, one in self._off_course.items()}}
+        for name, (counts, colour) in of_time.items():
+            shares = _fitted(counts[:, None], columns, shares=True)[:, 0]
+            colours = _mixed(shares, np.array(ground), colour, colour).tolist()
+            lines.append(Strip([*label(name), *(Segment("█", Style(color=Color.from_rgb(*one))) for one in colours)]))
         cells = _mixed(places, np.array(ground), few, many).astype(int).tolist()
         top = buckets * self._bucket_pixels
         for row in range(rows):
