@@ -198,9 +198,12 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     watch = add("watch", "watch a checkpoint's greedy play, or a recording's action log", "watch.watch")
     watch.add_argument(
         "checkpoint",
+        nargs="?",
         metavar="CKPT",
         help="a checkpoint folder, a run or its name (its newest), a tutorial .chkpt, or a recording or its action log",
     )
+    watch.add_argument("--game", action="store_true", help="the whole game, as with 'record --game'")
+    watch.add_argument("--stop", action="store_true", help="with --game: stay where a stage is not cleared")
     _add_stage(watch)
     where = watch.add_mutually_exclusive_group()
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")

@@ -89,7 +89,8 @@ def _record_game(arguments: argparse.Namespace) -> int:
     others = ("checkpoint", "grid", "stage", "sticky", "noops")
     if arguments.best_of > 1 or any(getattr(arguments, name) for name in others):
         raise InputError("--game plays the best agents greedily, each on its stage: leave out all but --stop and -o")
-    from mario_tui.video.record_game import players, record_game
+    from mario_tui.play.stage_players import players
+    from mario_tui.video.record_game import record_game
 
     playing = players()
     with (

@@ -17,6 +17,10 @@ _WITHOUT_TERMINAL = "watching needs a terminal: use 'mario-tui record' to write 
 
 
 def watch(arguments: argparse.Namespace) -> int:
+    if arguments.game:
+        return _watch_game(arguments)
+    if arguments.checkpoint is None or arguments.stop:
+        raise InputError("name a checkpoint or a run, or --game for the whole game; --stop is for --game")
     if (log := _log_of(expand(arguments.checkpoint))) is not None:
         return _watch_recording(log, arguments)
     if not arguments.window:
@@ -30,6 +34,18 @@ def watch(arguments: argparse.Namespace) -> int:
             print(f"The episode ended by {last.end.value} at x {last.max_x}, reward {last.total_reward:.0f}.")
         return 0
     return _in_app(path, arguments.stage)
+
+
+def _watch_game(arguments: argparse.Namespace) -> int:
+    if arguments.checkpoint is not None or arguments.stage is not None or arguments.window:
+        raise InputError("--game plays the best agents, each on its stage, in the terminal: leave out all but --stop")
+    from mario_tui.play.stage_players import players
+
+    playing = players()
+    output.check_full_screen(_WITHOUT_TERMINAL)
+    from mario_tui.tui.run import run_app
+
+    return run_app(game=playing, stop=arguments.stop)
 
 
 def _log_of(path: Path) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.screens.watch_game import WatchGameScreen
 from mario_tui.tui.services import Services
 from mario_tui.tui.terminal import TerminalDriver
 from mario_tui.tui.theme import MARIO_DARK, MARIO_LIGHT
@@ -36,6 +37,7 @@ from mario_tui.tui.window_switch import WindowSwitch
 
 if TYPE_CHECKING:
     from mario_tui.config import TrainingConfig
+    from mario_tui.play.stage_players import StagePlayer
     from mario_tui.training.session import TrainingSession
     from mario_tui.training.snapshot import TrainingSnapshot
     from mario_tui.tui.services import Agent
@@ -49,6 +51,7 @@ class MarioTuiApp(App[int]):
         watch: a checkpoint to watch at once; leaving that screen leaves the app.
         stage: where to watch it; the stage it was trained on by default.
         play: a stage to play by hand at once; leaving that screen leaves the app.
+        game: who plays the stages of the whole game, to watch at once; with `stop`, to the first one not cleared.
         handle_signals: on SIGTERM, SIGHUP and SIGINT stop, save and restore the terminal, even one that was closed.
     """
 
@@ -72,6 +75,8 @@ class MarioTuiApp(App[int]):
         watch: Path | None = None,
         stage: str | None = None,
         play: str | None = None,
+        game: Sequence[StagePlayer] = (),
+        stop: bool = False,
         handle_signals: bool = False,
     ) -> None:
         in_terminal = handle_signals and "TEXTUAL_DRIVER" not in os.environ
@@ -93,6 +98,7 @@ class MarioTuiApp(App[int]):
         self._watch_first = watch
         self._watch_stage = stage
         self._play_first = play
+        self._game_first, self._stops = tuple(game), stop
         self._handle_signals = handle_signals
         self.keys: dict[str, str] = {}
         """Name of a binding -> the keys that the settings give it."""
@@ -110,6 +116,8 @@ class MarioTuiApp(App[int]):
         self.push_screen("home")
         if self._watch_first is not None:
             self.push_screen(WatchScreen(self._watch_first, stage=self._watch_stage, leaves_app=True))
+        elif self._game_first:
+            self.push_screen(WatchGameScreen(self._game_first, stop=self._stops, leaves_app=True))
         elif self._play_first is not None:
             self.push_screen(PlayScreen(self._play_first, leaves_app=True))
         self.set_interval(0.25, self.show_notices)
@@ -197,7 +205,7 @@ class MarioTuiApp(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "go":
-            alone = self._watch_first is not None or self._play_first is not None
+            alone = bool(self._watch_first or self._play_first or self._game_first)
             shown = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, MarioScreen)), None)
             return not alone and not (parameters and self.get_screen(str(parameters[0])) is shown)
         if action == "cancel_job":

@@ -17,6 +17,9 @@ from mario_tui.system.processes import start_resource_tracker
 from mario_tui.tui.app import MarioTuiApp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mario_tui.play.stage_players import StagePlayer
     from mario_tui.tui.services import Services
 
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -28,11 +31,13 @@ def run_app(
     watch: Path | None = None,
     stage: str | None = None,
     play: str | None = None,
+    game: Sequence[StagePlayer] = (),
+    stop: bool = False,
     services: Services | None = None,
 ) -> int:
     """Runs the app in this terminal until it is left; returns the exit code."""
     start_resource_tracker()
-    app = MarioTuiApp(services, watch=watch, stage=stage, play=play, handle_signals=True)
+    app = MarioTuiApp(services, watch=watch, stage=stage, play=play, game=game, stop=stop, handle_signals=True)
     with guard.guarded(full_screen="TEXTUAL_DRIVER" not in os.environ):
         switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)

@@ -10,7 +10,7 @@ from mario_tui.cli import main
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog, load_logs
 from mario_tui.game.replaying import replay
-from mario_tui.video.record_game import players
+from mario_tui.play.stage_players import players
 
 LOGS = Path(__file__).parents[1] / "game" / "logs"
 AGENT = Path(__file__).parents[2] / "checkpoints" / "world-1-1"

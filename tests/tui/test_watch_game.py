@@ -1,0 +1,78 @@
+"""The whole game in Watch: it goes on by itself, and says who did what."""
+
+from pathlib import Path
+from typing import Any
+
+from mario_tui.game.episode import EndReason
+from mario_tui.play.stage_players import StagePlayer
+from mario_tui.tui.screens.watch_game import SECONDS_BETWEEN_STAGES, WatchGameScreen
+from tui.fakes import FakePlayer, World, moment, until
+
+PLAYERS = (
+    StagePlayer("1-1", Path("/checkpoints/a/step-000000009"), "a, step 9", is_agent=True),
+    StagePlayer("1-2", Path("/plays/1-2_found.json"), "a log by search", is_agent=False),
+)
+
+
+def messages(app: Any) -> list[str]:
+    return [one.message for one in app._notifications]
+
+
+async def shown(pilot: Any, number: int) -> WatchGameScreen:
+    def there() -> bool:
+        screen = pilot.app.screen
+        return isinstance(screen, WatchGameScreen) and screen._number == number and screen._player is not None
+
+    await until(pilot, there)
+    return pilot.app.screen
+
+
+def end(world: World, reason: EndReason) -> None:
+    world.player.latest = moment(end=reason, max_x=3161)
+
+
+def wait_for_it(screen: WatchGameScreen) -> None:
+    for _ in range(SECONDS_BETWEEN_STAGES):
+        screen.go_on()
+
+
+async def test_it_goes_on_with_the_next_stage_and_its_player() -> None:
+    world = World()
+    app = world.app(game=PLAYERS)
+    async with app.run_test(size=(100, 40)) as pilot:
+        screen = await shown(pilot, 0)
+        assert world.player.calls[0] == "open step-000000009 1-1"
+        screen.go_on()
+        assert screen is app.screen, "the episode goes on"
+        end(world, EndReason.CLEAR)
+        screen.go_on()
+        assert screen is app.screen, "a moment to look"
+        world.player.paused = True
+        wait_for_it(screen)
+        assert screen is app.screen, "who looks back is left in peace"
+        world.player.paused = False
+        old, world.player = world.player, FakePlayer()
+        wait_for_it(screen)
+        screen = await shown(pilot, 1)
+        await until(pilot, lambda: "close" in old.calls)
+        assert world.player.calls[0] == "open 1-2_found.json"
+        assert "1-1: a, step 9 CLEARED the stage at x 3,161" in messages(app)
+        end(world, EndReason.DEATH)
+        wait_for_it(screen)
+        wait_for_it(screen)
+        await pilot.pause()
+        assert screen is app.screen
+        assert sum("1-2 is the last stage that somebody plays" in message for message in messages(app)) == 1
+
+
+async def test_n_goes_on_at_once_and_stop_stays_where_it_failed() -> None:
+    world = World()
+    app = world.app(game=PLAYERS, stop=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot, 0)
+        end(world, EndReason.DEATH)
+        wait_for_it(screen)
+        wait_for_it(screen)
+        assert screen is app.screen
+        await pilot.press("n")
+        await shown(pilot, 1)
