@@ -27,6 +27,8 @@ RETIRED: dict[str, Callable[[Any], bool]] = {
     "munchausen": lambda value: value == 0,
     "munchausen_temperature": lambda _: True,
     "exploration_hold": lambda value: value in (0, 1),
+    "action_gap": lambda value: value == 0,
+    "batch_size_schedule": lambda value: value == "",
 }
 """Settings of older versions: name -> whether a value is one with which they changed nothing. Others are refused."""
 

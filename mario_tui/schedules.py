@@ -7,9 +7,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
-Between = Literal["geometric", "linear", "steps"]
-"""What a value is between two points: it changes by the same factor at every step, or by the same amount, or it stays
-what it was at the point before."""
+Between = Literal["geometric", "linear"]
+"""What a value is between two points: it changes by the same factor at every step, or by the same amount."""
 
 _LAST_STEP = 10**12
 
@@ -55,7 +54,7 @@ class Schedule:
         if after == 0:
             return self.points[0][1]
         start, value = self.points[after - 1]
-        if after == len(self.points) or self.between == "steps":
+        if after == len(self.points):
             return value
         end, target = self.points[after]
         share = (step - start) / (end - start)

@@ -20,7 +20,6 @@ MOST_ENVS = 256
 SCHEDULES: dict[str, tuple[Between, tuple[str, ...]]] = {
     "n_steps_schedule": ("geometric", ("n_steps",)),
     "learning_rate_schedule": ("geometric", ("learning_rate",)),
-    "batch_size_schedule": ("steps", ("batch_size",)),
     "priority_correction_schedule": ("linear", ("priority_correction",)),
     "exploration_schedule": (
         "geometric",
@@ -250,13 +249,6 @@ class AgentSettings(BaseModel):
         "end n-step returns before the next action that was random and not greedy (the cut of Watkins' Q(lambda))",
         group="Values",
     )
-    action_gap: float = setting(
-        0.0,
-        "advantage learning: share of max Q - Q(a) by which the target of action a is lowered (0: plain Double DQN)",
-        group="Values",
-        ge=0,
-        lt=1,
-    )
     clear_bonus: float = setting(
         0.0,
         "added to the agent's reward for clearing the stage; the log has the game's own reward",
@@ -278,9 +270,6 @@ class AgentSettings(BaseModel):
         le=1,
     )
     batch_size: int = setting(32, "transitions in one update", group="Updates", unit="transitions", ge=1, le=4096)
-    batch_size_schedule: str = schedule(
-        "batch size over training, in place of batch_size; it jumps at each point", group="Updates"
-    )
     frame_stack: int = setting(
         4, "frames stacked in one observation", group="Network", fixed=True, unit="frames", ge=1, le=8
     )

@@ -42,11 +42,11 @@ def test_every_setting_says_what_it_is_and_what_it_takes(name: str) -> None:
         ({"learning_rate_schedule": "0:2"}, "values must be such as learning_rate takes, and 2 is not"),
         ({"learning_rate_schedule": "0:0.1 10:0"}, "values more than 0"),
         ({"exploration_schedule": "0:1.5"}, "such as exploration_rate takes, and 1.5 is not"),
-        ({"batch_size_schedule": "0:32 10:48.5"}, "such as batch_size takes, and 48.5 is not"),
+        ({"n_steps_schedule": "0:5 10:4.5", "n_steps": 5}, "such as n_steps takes, and 4.5 is not"),
         ({"priority_correction_schedule": "0:-1"}, "such as priority_correction takes, and -1 is not"),
         ({"n_steps_schedule": "0:10", "n_steps": 5}, "must not be more than n_steps, which is 5: raise that"),
         ({"average_updates_schedule": "0:10"}, "there is no average without average_updates"),
-        ({"batch_size_schedule": "0:1 " * 500}, "points step:value with spaces between, each value 1 to 4,096"),
+        ({"n_steps_schedule": "0:1 " * 500}, "points step:value with spaces between, each value 1 to"),
         ({"leerning_rate": 1e-4}, "unknown setting 'leerning_rate'"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_setting_with_a_schedule_has_a_value_for_each_step() -> None:
     config = TrainingConfig(n_steps=10, n_steps_schedule="100:10 200:3", exploration_schedule="0:1 100:0.01")
     assert [config.at("n_steps", step) for step in (0, 150, 200)] == [10, 5, 3]
     assert config.at("exploration_rate", 50) == pytest.approx(0.1)
-    assert (config.at("batch_size", 50), config.schedule("batch_size")) == (32, None)
+    assert (config.at("learning_rate", 50), config.schedule("learning_rate")) == (0.00025, None)
 
 
 def test_settings_survive_toml(tmp_path: Path) -> None:
@@ -119,9 +119,12 @@ def test_a_settings_file_may_come_from_another_system(tmp_path: Path) -> None:
 
 def test_settings_of_older_versions_are_passed_over_where_they_changed_nothing(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
-    file.write_text("munchausen = 0.0\nmunchausen_temperature = 0.03\nexploration_hold = 0\ngamma = 0.5\n")
+    file.write_text(
+        "munchausen = 0.0\nmunchausen_temperature = 0.03\nexploration_hold = 0\naction_gap = 0.0\n"
+        "batch_size_schedule = ''\ngamma = 0.5\n"
+    )
     assert make_config(**load_toml(file)) == TrainingConfig(gamma=0.5)
-    for line in ("munchausen = 0.9", "exploration_hold = 8"):
+    for line in ("munchausen = 0.9", "exploration_hold = 8", "action_gap = 0.5", "batch_size_schedule = '0:8 9:16'"):
         file.write_text(line)
         with pytest.raises(InputError, match="unknown setting"):
             load_toml(file)

@@ -10,7 +10,6 @@ from mario_tui.schedules import Between, Schedule
     [
         ("linear", {0: 1.0, 10: 1.0, 15: 0.75, 20: 0.5, 30: 0.3, 40: 0.1, 10**9: 0.1}),
         ("geometric", {0: 1.0, 10: 1.0, 15: 0.5**0.5, 20: 0.5, 30: 0.05**0.5, 40: 0.1, 10**9: 0.1}),
-        ("steps", {0: 1.0, 10: 1.0, 19: 1.0, 20: 0.5, 39: 0.5, 40: 0.1, 10**9: 0.1}),
     ],
 )
 def test_a_value_between_and_beyond_the_points(between: Between, values: dict[int, float]) -> None:
@@ -31,7 +30,7 @@ def test_one_point_is_a_constant() -> None:
     ],
     ids=lambda text: text[:10],
 )
-@pytest.mark.parametrize("between", ["geometric", "linear", "steps"])
+@pytest.mark.parametrize("between", ["geometric", "linear"])
 def test_any_other_text_is_refused_in_one_line(text: str, between: Between) -> None:
     with pytest.raises(ValueError, match=r"^it takes points step:value, .*such as '0:1 30000:0.1'$"):
         Schedule.parse(text, between)

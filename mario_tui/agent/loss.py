@@ -55,10 +55,7 @@ def double_dqn(net: MarioNet, batch: Transitions, config: TrainingConfig) -> Los
     s_tm1, r_t = net.scale(batch.s_tm1), batch.r_t / config.reward_scale
     output = net(s_tm1, "online")
     q = net.head.q_values(output.detach()).gather(1, batch.a_tm1.unsqueeze(1)).squeeze(1)
-    target = td_target(net, r_t, batch.discount_t, batch.s_t)
-    if config.action_gap:
-        target = target - config.action_gap * disadvantage(net, s_tm1, batch.a_tm1)
-    target = net.head.within(target)
+    target = net.head.within(td_target(net, r_t, batch.discount_t, batch.s_t))
     loss = (net.head.losses(output, batch.a_tm1, target) * batch.weight).mean()
     return LossResult(loss, q, target - q)
 
@@ -75,18 +72,6 @@ def td_target(net: MarioNet, r_t: Tensor, discount_t: Tensor, s_t: Tensor) -> Te
     best_a_t = net.q_values(s_t, "online").argmax(dim=1, keepdim=True)
     q_t = net.q_values(s_t, "target").gather(1, best_a_t).squeeze(1)
     return (r_t + discount_t * q_t).float()
-
-
-@torch.no_grad()
-def disadvantage(net: MarioNet, s_tm1: Tensor, a_tm1: Tensor) -> Tensor:
-    """-A(s_tm1, a_tm1) = max_a Q_target(s_tm1, a) - Q_target(s_tm1, a_tm1): (B,) float32, 0 for the best action.
-
-    Advantage learning (Bellemare et al. 2016, Increasing the Action Gap, equation 9) lowers targets by a part of it. At
-    a wall it matters little when Mario jumps, so that both actions are worth almost the same, and the network's errors
-    are larger than the difference: greedy play then stays there.
-    """
-    q_tm1 = net.q_values(s_tm1, "target")
-    return q_tm1.amax(dim=1) - q_tm1.gather(1, a_tm1.unsqueeze(1)).squeeze(1)
 
 
 LossFunction = Callable[[MarioNet, Transitions, TrainingConfig], LossResult]

@@ -276,8 +276,6 @@ class Mario:
         if config.learning_rate_schedule:
             self.optimizer.set_learning_rate(config.at("learning_rate", step))
         for replay in self._replays():
-            if config.batch_size_schedule:
-                replay.batch_size = config.at("batch_size", step)
             if config.n_steps_schedule:
                 replay.n_now = config.at("n_steps", step)
             if config.priority_correction_schedule and replay.priorities:

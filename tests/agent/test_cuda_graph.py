@@ -100,14 +100,14 @@ def test_a_graphed_update_equals_the_plain_one(precision: str) -> None:
 
 
 def test_another_batch_size_is_recorded_anew() -> None:
-    config = settings(batch_size_schedule="0:4 10:6", precision="bfloat16")
+    config = settings(batch_size=4, precision="bfloat16")
     recorder = NoGpu()
     plain, graphed = Mario(config), Mario(config, recorder=recorder)
     for mario in (plain, graphed):
         fill_memory(mario)
         for _ in range(5):
             mario.update()
-        mario.count_steps(10)
+        mario.memory.batch_size = 6
         for _ in range(5):
             mario.update()
     assert torch.equal(weights_of(graphed.net.online), weights_of(plain.net.online))
@@ -146,7 +146,7 @@ def test_a_device_that_is_lost_while_recording_is_an_error() -> None:
         {},
         {"precision": "bfloat16"},
         {"dueling": True},
-        {"action_gap": 0.5, "centered": True},
+        {"centered": True},
         {"frame_stack": 1},
         {"value_bins": 51, "layer_norm": True},
         {"shift": 4},

@@ -234,18 +234,6 @@ def test_the_update_takes_discount_weight_and_reward_scale_of_each_transition() 
     torch.testing.assert_close(td_error, target - estimate, atol=1e-5, rtol=0)
 
 
-def test_an_action_gap_lowers_the_targets_of_the_worse_actions() -> None:
-    plain, gapped, batch = make_mario(), make_mario(action_gap=0.5), random_batch(5, size=8)
-    with torch.no_grad():
-        q_values = plain.net(batch.s_tm1, model="target")
-    disadvantage = q_values.max(dim=1).values - q_values[torch.arange(8), batch.a_tm1]
-    assert (disadvantage > 0).any()
-    assert (disadvantage == 0).any()
-    errors = [mario.optimizer.update(batch).td_error for mario in (plain, gapped)]
-    lowered = errors[0] - errors[1]
-    torch.testing.assert_close(lowered, 0.5 * disadvantage, atol=1e-5, rtol=0)
-
-
 def test_the_fused_optimizer_equals_plain_adam() -> None:
     fused, plain = make_mario(), make_mario()
     plain.optimizer.adam = torch.optim.Adam(

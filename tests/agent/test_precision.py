@@ -11,7 +11,7 @@ from mario_tui.agent.runtime import resolve_precision
 from mario_tui.config import TrainingConfig
 from test_mario import random_batch, weights_of
 
-SETTINGS = {"network": "small", "centered": True, "action_gap": 0.5}
+SETTINGS = {"network": "small", "centered": True}
 
 
 def in_both(**settings) -> tuple[Mario, Mario]:
@@ -75,7 +75,7 @@ def test_steps_smaller_than_bfloat16_can_tell_apart_are_kept() -> None:
 @pytest.mark.parametrize("more", [{}, {"layer_norm": True}, {"value_bins": 51}], ids=str)
 def test_it_learns_a_batch_by_heart_as_float32_does(more: dict[str, Any]) -> None:
     losses = []
-    for mario in in_both(**{**SETTINGS, "action_gap": 0.0}, **more, learning_rate=1e-3, reward_scale=15.0):
+    for mario in in_both(**SETTINGS, **more, learning_rate=1e-3, reward_scale=15.0):
         values = [float(update(mario, 0).td_error.abs().mean()) for _ in range(40)]
         assert values[-1] < values[0] / 5
         losses.append(values[-1])

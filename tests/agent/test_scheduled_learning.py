@@ -12,7 +12,7 @@ SCHEDULES = {
     "n_steps": 8,
     "n_steps_schedule": "100:8 300:2",
     "learning_rate_schedule": "0:0.01 200:0.0001",
-    "batch_size_schedule": "0:4 150:16",
+    "batch_size": 4,
     "priority_exponent": 0.5,
     "priority_correction_schedule": "0:0.4 200:1",
     "exploration_schedule": "0:1 200:0.01",
@@ -29,25 +29,18 @@ def scheduled(step: int = 0, **changes: object) -> Mario:
 
 
 @pytest.mark.parametrize(
-    ("step", "n_steps", "rate", "batch", "beta", "epsilon"),
-    [
-        (0, 8, 0.01, 4, 0.4, 1.0),
-        (100, 8, 1e-3, 4, 0.7, 0.1),
-        (200, 4, 1e-4, 16, 1.0, 0.01),
-        (900, 2, 1e-4, 16, 1, 0.01),
-    ],
+    ("step", "n_steps", "rate", "beta", "epsilon"),
+    [(0, 8, 0.01, 0.4, 1.0), (100, 8, 1e-3, 0.7, 0.1), (200, 4, 1e-4, 1.0, 0.01), (900, 2, 1e-4, 1, 0.01)],
 )
-def test_an_update_is_of_its_step(
-    step: int, n_steps: int, rate: float, batch: int, beta: float, epsilon: float
-) -> None:
+def test_an_update_is_of_its_step(step: int, n_steps: int, rate: float, beta: float, epsilon: float) -> None:
     mario = scheduled(step)
     assert mario.exploration_rate == pytest.approx(epsilon)
     mario.update()
     assert mario.optimizer.adam.param_groups[0]["lr"] == pytest.approx(rate)
-    assert (mario.memory.n_now, mario.memory.batch_size) == (n_steps, batch)
+    assert mario.memory.n_now == n_steps
     assert mario.memory.priorities.beta == pytest.approx(beta)
     draw = mario.recall()
-    assert draw.index.shape == (1, batch)
+    assert draw.index.shape == (1, 4)
     last, index = mario.memory._last.reshape(-1), draw.index[0]
     steps = [next((k for k in range(1, n_steps) if last[(row + 2 * k) % mario.memory.rows]), n_steps) for row in index]
     terminal = draw.discount_t[0] == 0

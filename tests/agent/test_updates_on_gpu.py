@@ -36,7 +36,6 @@ def agent(recorded: bool = True, **changes: Any) -> Mario:
     [
         {},
         {"dueling": True},
-        {"action_gap": 0.5},
         {"frame_stack": 1},
         {"value_bins": 51, "layer_norm": True},
         {"shift": 4},

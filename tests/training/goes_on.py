@@ -67,7 +67,7 @@ MORE: dict[str, dict[str, Any]] = {
     "schedules": {
         "n_steps": 5, "n_steps_schedule": "80:5 200:2", "cut_at_exploration": True,
         "exploration_schedule": "0:1 300:0.3", "learning_rate_schedule": "0:0.001 300:0.0001", "adam_epsilon": 1e-5,
-        "batch_size_schedule": "0:8 150:16", "priority_exponent": 0.5, "priority_correction_schedule": "0:0.4 300:1",
+        "priority_exponent": 0.5, "priority_correction_schedule": "0:0.4 300:1",
         "average_updates": 20, "average_updates_schedule": "0:20 300:60",
     },
 }  # fmt: skip
@@ -88,7 +88,6 @@ CHOICES: dict[str, list[Any]] = {
     "dueling": [False, True],
     "gamma": [0.9, 0.99],
     "n_steps": [1, 3, 5],
-    "action_gap": [0.0, 0.5],
     "clear_bonus": [0.0, 10.0],
     "frame_stack": [1, 4, 6],
     "batch_size": [8, 16],
@@ -108,7 +107,6 @@ CHOICES: dict[str, list[Any]] = {
     "cut_at_exploration": [False, True],
     "exploration_schedule": ["", "0:1 200:0.2"],
     "learning_rate_schedule": ["", "0:0.001 200:0.0001"],
-    "batch_size_schedule": ["", "0:8 150:12"],
     "priority_correction_schedule": ["", "0:0.4 200:1"],
     "adam_epsilon": [1e-8, 1e-5],
     "shift": [0, 4],

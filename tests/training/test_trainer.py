@@ -192,7 +192,7 @@ def test_a_resumed_run_with_everything_on_equals_the_one_that_went_on(small) -> 
     config = small(
         steps=300, envs=3, max_episode_steps=18, replay_size=100, n_steps=3, priority_exponent=0.5, dueling=True,
         network="small", average_updates=20, sticky=0.25, noops=20, show_buttons=True, exploration_steps=150,
-        exploration_ladder=3, action_gap=0.5, reward_scale=15, centered=True, precision="bfloat16",
+        exploration_ladder=3, reward_scale=15, centered=True, precision="bfloat16",
     )  # fmt: skip
     whole = open_trainer(config, run="whole")
     run_to_end(whole)
