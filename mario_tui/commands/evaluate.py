@@ -11,6 +11,7 @@ from mario_tui.commands.checkpoint_argument import checkpoint_of
 from mario_tui.errors import InputError
 from mario_tui.game.stages import stage_warning
 from mario_tui.printable import printable
+from mario_tui.store.intervals import in_percent
 from mario_tui.system import processors
 
 if TYPE_CHECKING:
@@ -85,6 +86,6 @@ def _print_episode(result: EpisodeResult) -> None:
 
 def _summary(result: Evaluation) -> str:
     return (
-        f"{result.clears} of {result.episodes} episodes cleared ({result.clear_rate:.0%}), "
+        f"{result.clears} of {result.episodes} episodes cleared ({in_percent(result.clear_rate)} %), "
         f"mean reward {result.mean_reward:.0f}, mean x {result.mean_x:.0f}, farthest x {result.max_x}"
     )

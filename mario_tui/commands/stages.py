@@ -19,7 +19,7 @@ def stages(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     from mario_tui.printable import printable
-    from mario_tui.store.intervals import wilson_interval
+    from mario_tui.store.intervals import in_percent, wilson_interval
 
     table = Table(box=None, header_style="bold")
     for heading in ("Stage", "Cleared by", "Greedy", "Robust", "Steps", "Time", "Best agent"):
@@ -30,7 +30,7 @@ def stages(arguments: argparse.Namespace) -> int:
             far = "" if state.best_x is None else f"x {state.best_x:,}"
             greedy = {True: "clears", False: far or "no", None: ""}[best.greedy_clear]
             if best.robust_clear_rate is not None:
-                robust = f"{best.robust_clear_rate:.0%}"
+                robust = f"{in_percent(best.robust_clear_rate)} %"
                 if best.robust_episodes:
                     clears = round(best.robust_clear_rate * best.robust_episodes)
                     low, high = wilson_interval(clears, best.robust_episodes)

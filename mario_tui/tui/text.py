@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mario_tui.printable import printable
+from mario_tui.store.intervals import in_percent
 from mario_tui.system import times
 
 HOW_TO_LEARN_FROM = "an agent learns from it with 'mario-tui train --demonstrations plays/'"
@@ -95,8 +96,8 @@ def age(created: str, now: datetime) -> str:
 
 
 def percent(rate: float | None) -> str:
-    """A rate from 0 to 1 as `85 %`; `-` where it has not been measured."""
-    return "-" if rate is None else f"{100 * rate:.0f} %"
+    """A rate from 0 to 1 as `85 %`, or `99.7 %`; `-` where it has not been measured."""
+    return "-" if rate is None else f"{in_percent(rate)} %"
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -387,6 +387,26 @@ async def test_slash_shows_only_what_has_the_words() -> None:
         await until(pilot, lambda: rows.row_count == 3)
 
 
+async def test_the_filter_applies_while_one_types_and_esc_takes_it_off_before_it_leaves() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("4", "minus")
+        await until(pilot, lambda: rows.row_count == 1)
+        await pilot.press("escape")
+        await until(pilot, lambda: rows.row_count == 3)
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        await pilot.press("4", "minus", "enter")
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen) and rows.row_count == 1)
+        await pilot.press("escape")
+        await until(pilot, lambda: rows.row_count == 3)
+        assert isinstance(app.screen, CheckpointsScreen)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+
+
 async def test_a_word_of_a_note_opens_its_run_at_that_checkpoint() -> None:
     world = World(typical_checkpoints())
     world._change(world.checkpoints[3].path, note="jumps well")

@@ -65,6 +65,9 @@ def test_epsilon_shows_that_it_moves() -> None:
     assert text.epsilon(0.5) == "0.5000"
     assert text.percent(None) == "-"
     assert text.percent(0.85) == "85 %"
+    assert [text.percent(rate) for rate in (0, 0.0004, 0.004, 0.994, 299 / 300, 0.99999, 1)] == [
+        "0 %", "0.1 %", "0.4 %", "99 %", "99.7 %", "99.9 %", "100 %"
+    ]  # fmt: skip
 
 
 def test_a_sparkline_goes_from_the_lowest_to_the_highest_value() -> None:

@@ -200,7 +200,14 @@ class CheckpointsScreen(ListScreen[Row]):
             id="checkpoints.delete",
             tooltip="Move this checkpoint, or this whole run, to the trash folder (asks first)",
         ),
-        Binding("escape,q", "app.go('home')", "Back", id="checkpoints.back", show=False, tooltip="Back to Home"),
+        Binding(
+            "escape,q",
+            "back",
+            "Back",
+            id="checkpoints.back",
+            show=False,
+            tooltip="Show all again where a filter is on; otherwise back to Home",
+        ),
     ]
 
     def __init__(self) -> None:
@@ -226,12 +233,13 @@ class CheckpointsScreen(ListScreen[Row]):
     def fill(self, select: Path | None = None) -> None:
         super().fill(select)
         sorting = "" if self._order == BEST_FIRST else f"sorted by {self._order}"
-        words = f"only with '{escape(self._filter)}' (/ changes it)" if self._filter else ""
+        words = f"only with '{escape(self._filter)}' (/ changes it, esc shows all)" if self._filter else ""
         self.query_one("#table").border_subtitle = "  ".join(filter(None, (sorting, words)))
         self.query_one("#table").set_class(bool(sorting or words), "-told")
         if self._filter and not self._shown and self._infos:
             nothing = Content.from_markup(
-                "Nothing here has the word [b]$words[/].\n\n[b $secondary]/[/] changes it.", words=self._filter
+                "Nothing here has the word [b]$words[/].\n\n[b $secondary]/[/] changes it, [b $secondary]esc[/] shows all.",
+                words=self._filter,
             )
             self.query_one("#nothing", Static).update(nothing)
 
@@ -393,17 +401,29 @@ class CheckpointsScreen(ListScreen[Row]):
         self._order = names[(names.index(self._order) + 1) % len(names)]
         self.fill()
 
+    def action_back(self) -> None:
+        if self._filter:
+            self._show_only("")
+        else:
+            self.app.action_go("home")
+
+    def _show_only(self, words: str) -> None:
+        self._filter = words
+        self.fill()
+        self.refresh_bindings()
+
     def action_filter(self) -> None:
+        before = self._filter
+
         def accept(words: str | None) -> None:
-            if words is None:
-                return
-            self._filter = words
-            self._open |= run_tree.partly_matching(self._infos, words)
-            self.fill()
-            self.refresh_bindings()
+            if words is not None:
+                self._open |= run_tree.partly_matching(self._infos, words)
+            self._show_only(before if words is None else words)
 
         question = "Words that a run's name, its stage or its note must have; without any, all are shown."
-        self.app.push_screen(LineScreen("Filter", question, value=self._filter, yes="show these"), accept)
+        self.app.push_screen(
+            LineScreen("Filter", question, value=before, yes="show these", on_change=self._show_only), accept
+        )
 
     def _compared(self) -> tuple[Path, ...]:
         """The marked runs that are still there."""

@@ -100,7 +100,8 @@ class ConfirmScreen(ModalScreen[bool]):
 class LineScreen(ModalScreen[str]):
     """Asks for a line of text; enter gives it, also an empty one, and escape None.
 
-    Where `problem_of` has something to say of the line, that is shown, and the line stays to be mended.
+    Where `problem_of` has something to say of the line, that is shown, and the line stays to be mended. `on_change` is
+    called with the line whenever it changes.
     """
 
     CSS_PATH = "dialogs.tcss"
@@ -114,9 +115,10 @@ class LineScreen(ModalScreen[str]):
         value: str = "",
         yes: str = "keep",
         problem_of: Callable[[str], str] = lambda line: "",
+        on_change: Callable[[str], object] = lambda line: None,
     ) -> None:
         super().__init__()
-        self._problem_of = problem_of
+        self._problem_of, self._on_change = problem_of, on_change
         self._heading = heading
         self._question = question
         self._value = value
@@ -129,6 +131,11 @@ class LineScreen(ModalScreen[str]):
             yield Static(self._question, classes="about", markup=False)
             yield Input(self._value, compact=True, max_length=200, select_on_focus=False)
             yield Static("", classes="problem", markup=False)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.value.strip() != self._value:
+            self._value = event.value.strip()
+            self._on_change(self._value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         line = event.value.strip()
