@@ -10,7 +10,6 @@ from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding
 from textual.content import Content
-from textual.markup import escape
 from textual.widgets import DataTable, Static
 
 from mario_tui.paths import RUN_NAME_RULE
@@ -233,12 +232,14 @@ class CheckpointsScreen(ListScreen[Row]):
     def fill(self, select: Path | None = None) -> None:
         super().fill(select)
         sorting = "" if self._order == BEST_FIRST else f"sorted by {self._order}"
-        words = f"only with '{escape(self._filter)}' (/ changes it, esc shows all)" if self._filter else ""
+        shown = self._filter.replace("[", r"\[")  # also where it is no tag, which `escape` leaves as it is
+        words = f"only with '{shown}' (/ changes it, esc shows all)" if shown else ""
         self.query_one("#table").border_subtitle = "  ".join(filter(None, (sorting, words)))
         self.query_one("#table").set_class(bool(sorting or words), "-told")
         if self._filter and not self._shown and self._infos:
             nothing = Content.from_markup(
-                "Nothing here has the word [b]$words[/].\n\n[b $secondary]/[/] changes it, [b $secondary]esc[/] shows all.",
+                "Nothing here has the word [b]$words[/].\n\n"
+                "[b $secondary]/[/] changes it, [b $secondary]esc[/] shows all.",
                 words=self._filter,
             )
             self.query_one("#nothing", Static).update(nothing)
