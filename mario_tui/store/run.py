@@ -113,6 +113,17 @@ def trash(path: Path) -> Path:
         return folder
 
 
+def take_back(trashed: Path, path: Path) -> None:
+    """Moves what `trash` moved back to where it was.
+
+    Raises InputError where there is something of that name again, or its run is gone.
+    """
+    if path.exists() or not path.parent.is_dir():
+        why = "there is another one of that name" if path.exists() else "its run is gone"
+        raise InputError(f"{path.name} cannot be taken back, as {why}: it stays in {trashed}")
+    os.rename(trashed, path)
+
+
 def rotate(run: Path, newest: Path) -> None:
     """Deletes the checkpoints of a run that were saved to be replaced by later ones (`rotates` in their manifest).
 

@@ -197,10 +197,23 @@ class Services:
             write_atomically(path, picture)
             return path
 
-    def trash_recording(self, path: Path) -> None:
+    def trash_recording(self, path: Path) -> Path:
+        """Moves a recording to the trash folder; returns where it is now."""
         from mario_tui.video import library
 
-        library.trash(path)
+        return library.trash(path)
+
+    def take_back_recording(self, trashed: Path, path: Path) -> None:
+        """Moves it back from there."""
+        from mario_tui.video import library
+
+        library.take_back(trashed, path)
+
+    def take_back(self, trashed: Path, path: Path) -> None:
+        """Moves a run or a checkpoint back from the trash folder."""
+        from mario_tui.store import run as runs
+
+        runs.take_back(trashed, path)
 
     def convert(
         self,

@@ -129,3 +129,17 @@ def trash(path: Path) -> Path:
             os.rename(log, moved.with_suffix(".json"))
         os.rename(path, moved)
     return moved
+
+
+def take_back(trashed: Path, path: Path) -> None:
+    """Moves a video that `trash` moved, and its action log, back to where they were.
+
+    Raises InputError where there is a file of that name again.
+    """
+    log, log_before = trashed.with_suffix(".json"), path.with_suffix(".json")
+    if path.exists() or (log.exists() and log_before.exists()):
+        raise InputError(f"{path.name} cannot be taken back, as there is another one of that name: it is {trashed}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        os.rename(log, log_before)
+    os.rename(trashed, path)

@@ -9,7 +9,7 @@ from saved import write
 from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.store import catalog, checkpoint, evaluations, lookup
-from mario_tui.store.run import find_resumable, rename_run, run_lock, sweep_run, trash
+from mario_tui.store.run import find_resumable, rename_run, run_lock, sweep_run, take_back, trash
 
 
 def test_the_newest_whole_checkpoint_is_found_behind_a_damaged_one(run: Path) -> None:
@@ -29,6 +29,27 @@ def test_trash_keeps_what_it_takes(run: Path) -> None:
     trash(run)
     assert catalog.scan().runs == ()
     assert len(list((run.parent / ".trash").iterdir())) == 2
+
+
+def test_what_the_trash_took_comes_back_with_what_was_measured(run: Path) -> None:
+    one, other = write(run, 1), write(run, 2)
+    evaluations.record(one, greedy_clear=True, greedy_x=3161)
+    moved = trash(one)
+    take_back(moved, one)
+    checkpoint.verify(one)
+    assert evaluations.read(run)[one.name]["greedy_clear"] is True
+    gone = trash(other)
+    whole = trash(run)
+    with pytest.raises(InputError, match="its run is gone"):
+        take_back(gone, other)
+    take_back(whole, run)
+    take_back(gone, other)
+    assert len(catalog.scan().checkpoints) == 2
+    again = trash(other)
+    write(run, 2)
+    with pytest.raises(InputError, match="another one of that name"):
+        take_back(again, other)
+    assert again.is_dir()
 
 
 def test_a_run_gets_another_name_with_all_that_is_in_it(run: Path) -> None:

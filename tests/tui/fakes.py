@@ -557,6 +557,7 @@ class World(Services):
         self.recorded: list[tuple[Path, str | None, str]] = []
         self.evaluated: list[Path] = []
         self.trashed: list[Path] = []
+        self._gone: dict[Path, list[Any]] = {}
         self.played: list[tuple[Any, ...]] = []
         self.window = SimpleNamespace(closed=False, problem="", close=lambda: self.player.calls.append("window closed"))
         self.window_problem = ""
@@ -713,9 +714,21 @@ class World(Services):
         slope = len(run.name)
         return [(1000.0 * n, 30.0 * slope * n + 100 * (n % slope)) for n in range(40)]
 
-    def trash_recording(self, path: Path) -> None:
+    def trash_recording(self, path: Path) -> Path:
         self.trashed.append(path)
+        self._gone[path] = [info for info in self.recordings if info.path == path]
         self.recordings = [info for info in self.recordings if info.path != path]
+        return Path("/recordings/.trash") / path.name
+
+    def take_back_recording(self, trashed: Path, path: Path) -> None:
+        assert trashed == Path("/recordings/.trash") / path.name
+        self.recordings += self._gone.pop(path)
+
+    def take_back(self, trashed: Path, path: Path) -> None:
+        if self.trash_problem:
+            raise MarioTuiError(self.trash_problem)
+        assert trashed == Path("/checkpoints/.trash") / path.name
+        self.checkpoints += self._gone.pop(path)
 
     def convert(self, log_path: Path, stem: str, suffix: str, scale: int, progress: Any, cancelled: Any) -> Any:
         if self.job_problem:
@@ -729,6 +742,7 @@ class World(Services):
         if self.trash_problem:
             raise MarioTuiError(self.trash_problem)
         self.trashed.append(path)
+        self._gone[path] = [info for info in self.checkpoints if path in (info.path, info.path.parent)]
         self.checkpoints = [info for info in self.checkpoints if path not in (info.path, info.path.parent)]
         return Path("/checkpoints/.trash") / path.name
 

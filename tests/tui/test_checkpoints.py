@@ -559,6 +559,26 @@ async def test_a_deleted_checkpoint_is_told_with_where_it_went() -> None:
         assert "moved to checkpoints/.trash" in said(app)
 
 
+async def test_u_takes_back_what_was_deleted_the_last_first() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, rows):
+        await pilot.press("u")
+        assert "nothing was deleted here since the app began" in said(app)
+        for left in (2, 1):
+            await pilot.press("d", "d")
+            await until(pilot, lambda: rows.row_count == left)  # noqa: B023
+        first, second = world.trashed
+        await pilot.press("u")
+        await until(pilot, lambda: rows.row_count == 2)
+        assert {info.path.parent for info in world.checkpoints} & {first, second} == {second}
+        world.trash_problem = "there is another one of that name"
+        await pilot.press("u")
+        await until(pilot, lambda: "there is another one of that name" in said(app))
+        world.trash_problem = ""
+        await pilot.press("u")
+        await until(pilot, lambda: rows.row_count == 3)
+
+
 async def test_the_training_that_has_ended_takes_part_in_a_new_name() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, _):

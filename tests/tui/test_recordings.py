@@ -102,6 +102,9 @@ async def test_without_its_log_a_video_can_only_be_deleted() -> None:
         assert world.trashed == []
         await pilot.press("d", "d")
         await until(pilot, lambda: world.trashed == [Path("/recordings/found.mp4")])
+        await until(pilot, lambda: "u takes it back" in said(app))
+        await pilot.press("u")
+        await until(pilot, lambda: "found.mp4" in {info.path.name for info in world.recordings})
 
 
 async def test_o_opens_the_folder_or_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

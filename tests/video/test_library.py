@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from mario_tui import paths
+from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.play.log_player import LogPlayer, all_log_steps, log_steps
-from mario_tui.video.library import list_recordings, trash
+from mario_tui.video.library import list_recordings, take_back, trash
 from mario_tui.video.record import record_replay
 
 LOG = ActionLog("1-1", 4, (130,) * 10)
@@ -52,6 +55,23 @@ def test_the_trash_takes_the_log_with_the_last_video_of_it(home: Path) -> None:
     assert second.read_bytes() == b"run.gif"
     assert ActionLog.load(second.with_suffix(".json")) == LOG
     assert [path.name for path in folder.iterdir()] == [".trash"]
+
+
+def test_what_the_trash_took_comes_back_with_its_log(home: Path) -> None:
+    folder = paths.recordings_dir()
+    folder.mkdir()
+    (folder / "run.mp4").write_bytes(b"video")
+    LOG.save(folder / "run.json")
+    moved = trash(folder / "run.mp4")
+    take_back(moved, folder / "run.mp4")
+    assert (folder / "run.mp4").read_bytes() == b"video"
+    assert ActionLog.load(folder / "run.json") == LOG
+    assert list((folder / ".trash").iterdir()) == []
+    moved = trash(folder / "run.mp4")
+    (folder / "run.mp4").write_bytes(b"another")
+    with pytest.raises(InputError, match="another one of that name"):
+        take_back(moved, folder / "run.mp4")
+    assert moved.exists()
 
 
 def test_the_moments_of_a_log_are_its_episode() -> None:

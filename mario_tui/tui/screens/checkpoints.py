@@ -200,6 +200,14 @@ class CheckpointsScreen(ListScreen[Row]):
             tooltip="Move this checkpoint, or this whole run, to the trash folder (asks first)",
         ),
         Binding(
+            "u",
+            "take_back",
+            "Take back",
+            id="checkpoints.take-back",
+            show=False,
+            tooltip="Take back from the trash folder what was deleted last",
+        ),
+        Binding(
             "escape,q",
             "back",
             "Back",
@@ -517,4 +525,7 @@ class CheckpointsScreen(ListScreen[Row]):
             count = len(row.run.checkpoints)
             all_of_it = f"all of its {count} checkpoints" if count > 1 else "its checkpoint"
             what, name = "run", f"{printable(row.run.run)} with {all_of_it}, its log and its curves"
-        self.ask_to_trash(what, name, lambda: self.app.services.trash(row.path))
+        self.ask_to_trash(what, name, row.path, self.app.services.trash)
+
+    def take_back(self, trashed: Path, path: Path) -> None:
+        self.app.services.take_back(trashed, path)

@@ -87,6 +87,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         self._shown: tuple[Row, ...] = ()
         self._loaded = False
         self._version = -1
+        self._deleted: list[tuple[Path, Path, str]] = []  # where it is now, where it was, its name
 
     def read(self) -> Sequence[Row]:
         """All rows, in their order; in a thread."""
@@ -232,17 +233,38 @@ class ListScreen(MarioScreen, Generic[Row]):
 
         self.run_worker(in_thread(), group="files")
 
-    def ask_to_trash(self, what: str, name: str, trash: Callable[[], object]) -> None:
+    def take_back(self, trashed: Path, path: Path) -> None:
+        """Moves what was deleted back to where it was; in a thread."""
+        raise NotImplementedError
+
+    def action_take_back(self) -> None:
+        """What was deleted last on this screen, then what was before."""
+        if not self._deleted:
+            self.notify(f"nothing was deleted here since the app began; older things are in {self.TRASH}")
+            return
+        trashed, path, name = last = self._deleted[-1]
+
+        def back() -> None:
+            self.take_back(trashed, path)
+            self._deleted.remove(last)
+
+        self.do(back, f"taken back: {name}")
+
+    def ask_to_trash(self, what: str, name: str, path: Path, trash: Callable[[Path], Path]) -> None:
         """Asks whether something should be deleted, and deletes it."""
+
+        def move() -> None:
+            self._deleted.append((trash(path), path, name))
+
         self.app.push_screen(
             ConfirmScreen(
                 f"Delete {what}?",
-                f"{name} moves to {self.TRASH}, where it can be taken back.",
+                f"{name} moves to {self.TRASH}; u takes it back.",
                 yes="move to trash",
                 no="keep",
                 key="d",
             ),
-            lambda yes: self.do(trash, f"moved to {self.TRASH}: {name}") if yes else None,
+            lambda yes: self.do(move, f"moved to {self.TRASH}: {name}; u takes it back") if yes else None,
         )
 
     def colour(self, name: str, otherwise: str) -> str:

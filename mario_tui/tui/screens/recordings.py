@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -74,6 +75,14 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
             "Delete",
             id="recordings.delete",
             tooltip="Move it and its action log to the trash folder (asks first)",
+        ),
+        Binding(
+            "u",
+            "take_back",
+            "Take back",
+            id="recordings.take-back",
+            show=False,
+            tooltip="Take back from the trash folder what was deleted last",
         ),
         Binding("escape,q", "app.go('home')", "Back", id="recordings.back", show=False, tooltip="Back to Home"),
     ]
@@ -145,6 +154,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
     def action_trash(self) -> None:
         info = self.selected
         if info is not None:
-            self.ask_to_trash(
-                "recording", printable(info.path.name), lambda: self.app.services.trash_recording(info.path)
-            )
+            self.ask_to_trash("recording", printable(info.path.name), info.path, self.app.services.trash_recording)
+
+    def take_back(self, trashed: Path, path: Path) -> None:
+        self.app.services.take_back_recording(trashed, path)
