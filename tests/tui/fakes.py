@@ -610,7 +610,7 @@ class World(Services):
             best = known.best_of_stage(stage)
             runs = sum(run.stage == stage for run in known.runs)
             x = None if best is None else 1234
-            states.append(StageState(stage, runs, best, x, best and 4321.0, self.ways.get(stage, ())))
+            states.append(StageState(stage, runs, best, x, 4321.0 if best else None, self.ways.get(stage, ())))
         return states
 
     def stage_picture(self, stage: str) -> np.ndarray:
