@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
+from mario_tui.game.stages import STAGES
 from mario_tui.play.board import Way
 from mario_tui.stage_settings import stage_settings
 from mario_tui.tui.screens.board import BoardScreen, about, cell
@@ -13,6 +14,7 @@ from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.stage_pictures import picture_width, stage_picture
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.stage_grid import StageGrid
 from mario_tui.tui.widgets.train_form import TrainForm
@@ -191,3 +193,27 @@ async def test_without_marks_a_campaign_is_of_all_that_no_agent_clears() -> None
         assert "1-1" not in world.campaigns[0]
         await pilot.press("ctrl+x")
         await until(pilot, lambda: not app.jobs.running)
+
+
+def test_every_stage_has_a_picture_of_its_own_kind() -> None:
+    """What the file has are the real starts: sky, water, castles, and no two rows alike where the game's are not."""
+    shown = {stage: stage_picture(number, 4) for number, stage in enumerate(STAGES)}
+    for lines in shown.values():
+        assert [line.cell_length for line in lines] == [picture_width(4)] * 4
+    top = {stage: str(lines[0].spans[-1].style).split(" on ")[1] for stage, lines in shown.items()}
+    blue = {stage for stage, colour in top.items() if int(colour[5:7], 16) > 150 and int(colour[1:3], 16) < 130}
+    assert {"1-1", "1-3", "2-2", "7-2"} <= blue
+    assert not {"1-2", "4-2", "3-1", "1-4", "8-4"} & blue
+
+
+async def test_the_pictures_are_beside_the_words_where_there_is_room() -> None:
+    app = World(typical_checkpoints()).app()
+    async with app.run_test(size=(160, 50)) as pilot:
+        grid = await board(pilot)
+        lines = str(grid.render()).splitlines()
+        assert lines[0].startswith(" 1-1 70 %")
+        assert lines[1].strip().startswith("500k")
+        assert lines[0].count("▀") == 4 * picture_width(grid.lines)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "▀" not in str(grid.render()))
+        assert "1-1 robust 70 %" in str(grid.render())

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 PICTURE_AFTER_SECONDS = 0.15
 """How long a stage is selected before its picture is asked for."""
-ROOMY_CELL = 25
-"""A cell of this width has room for words beside the figures."""
+NARROW_CELL, ROOMY_CELL = 18, 25
+"""From these widths on a cell has room for a word before its figure, and for one after it."""
 _DIM = "$foreground 60%"
 
 
@@ -137,9 +137,10 @@ class BoardScreen(MarioScreen):
                 f"[b]{counts['search']}[/] by search"
             )
         )
-        grid = self.query_one(StageGrid)
-        width = grid.cell_size[0]
-        grid.set_texts({number: cell(state, width) for number, state in enumerate(self._states)})
+        states = self._states
+        self.query_one(StageGrid).set_texts(
+            lambda width: {number: cell(state, width) for number, state in enumerate(states)}
+        )
         self._show_selected()
 
     def on_stage_grid_selected(self) -> None:
@@ -236,13 +237,14 @@ class BoardScreen(MarioScreen):
 
 
 def cell(state: StageState, width: int) -> tuple[Content, ...]:
-    """The lines about a stage in the grid, the most important first; `width`: of its cell."""
+    """The lines about a stage in the grid, the most important first; `width`: for them."""
     best = state.best
     first, style = "", _DIM
     if best is not None and best.robust_clear_rate:
-        first, style = f"robust {text.percent(best.robust_clear_rate)}", "$success"
+        rate = text.percent(best.robust_clear_rate)
+        first, style = f"robust {rate}" if width >= NARROW_CELL else rate, "$success"
     elif best is not None and best.greedy_clear:
-        first, style = "greedy clears", "$success"
+        first, style = "greedy clears" if width >= NARROW_CELL else "clears", "$success"
     elif best is not None:
         first, style = ("trained" if state.best_x is None else f"x {text.count(state.best_x)}"), "$warning"
     elif not state.ways:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rich.cells import set_cell_size
 from textual.binding import Binding
@@ -12,7 +12,13 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from mario_tui.tui.stage_pictures import picture_width, stage_picture
+
 COLUMNS, ROWS = 4, 8
+WORDS = 16
+"""The width that a cell's words take at least."""
+LEAST_PICTURE = 3
+"""Lines; a smaller picture shows nothing."""
 
 
 class StageGrid(Widget, can_focus=True):
@@ -48,14 +54,15 @@ class StageGrid(Widget, can_focus=True):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._texts_of: Callable[[int], Mapping[int, tuple[Content, ...]]] = lambda width: {}
         self._texts: Mapping[int, tuple[Content, ...]] = {}
         self.marked: set[int] = set()
 
-    def set_texts(self, texts: Mapping[int, tuple[Content, ...]]) -> None:
-        """The lines about each stage, by its number; those that there is no room for are left out."""
-        if texts != self._texts:
-            self._texts = texts
-            self.refresh()
+    def set_texts(self, texts_of: Callable[[int], Mapping[int, tuple[Content, ...]]]) -> None:
+        """What gives, for a width in characters, the lines about each stage by its number; those that there is no room
+        for are left out."""
+        self._texts_of = texts_of
+        self.refresh()
 
     @property
     def cell_size(self) -> tuple[int, int]:
@@ -70,6 +77,8 @@ class StageGrid(Widget, can_focus=True):
 
     def render(self) -> Content:
         width, height = self.cell_size
+        lines = self._picture_lines
+        self._texts = self._texts_of(width - 1 - (picture_width(lines) if lines else 0))
         rows = []
         for row in range(ROWS):
             for line in range(height):
@@ -77,10 +86,22 @@ class StageGrid(Widget, can_focus=True):
                 rows.append(Content(" ").join(cells))
         return Content("\n").join(rows)
 
+    @property
+    def _picture_lines(self) -> int:
+        """The height of the stages' pictures; 0 where there is no room for them beside the words."""
+        lines, width = self.lines, self.cell_size[0]
+        return lines if lines >= LEAST_PICTURE and width >= WORDS + picture_width(lines) else 0
+
     def _cell(self, number: int, line: int, width: int) -> Content:
-        texts = self._texts.get(number, ())
         if line >= self.lines:
             return Content(" " * width)
+        if not (lines := self._picture_lines):
+            return self._words(number, line, width)
+        picture = stage_picture(number, lines)[line]
+        return self._words(number, line, width - picture.cell_length) + picture
+
+    def _words(self, number: int, line: int, width: int) -> Content:
+        texts = self._texts.get(number, ())
         text = texts[line] if line < len(texts) else Content("")
         if len(text.plain) > width:
             text = text[:width]
