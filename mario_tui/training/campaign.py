@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import shlex
 import signal
@@ -178,7 +179,13 @@ class Campaign:
         if not run.step and (folder := paths.run_dir(run.run)).exists():  # killed before its first checkpoint
             trash(folder)
         process = start_module(
-            "mario_tui", *self._arguments(run), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, in_background=True
+            "mario_tui.system.with_parent",
+            str(os.getpid()),
+            "mario_tui",
+            *self._arguments(run),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            in_background=True,
         )
         run.process = process
         threading.Thread(target=self._read, args=(run, process), daemon=True).start()

@@ -158,7 +158,8 @@ def test_three_stages_killed_in_the_middle_and_taken_up_again(home: Path) -> Non
     assert first["1-1"][0] == "at its budget"
     assert first["2-2"] == ("waiting", 0)
     with start(home=home) as process:
-        told = [json.loads(line) for line in process.communicate(timeout=250)[0].splitlines()]
+        told = [json.loads(line) for line in process.communicate(timeout=280)[0].splitlines()]
+    assert not any(one.get("state") == "failed" for one in told), told
     assert told[-1] == {"event": "finished", "cleared": 0, "stages": 3}
     assert process.returncode == 0
     assert [one["stage"] for one in told if one.get("state") == "training"] != []

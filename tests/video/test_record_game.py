@@ -50,7 +50,7 @@ def test_it_goes_as_far_as_somebody_plays(home: Path, capsys: pytest.CaptureFixt
     assert main(["record", "--game", "--stop", "-o", str(home / "short.mp4"), "--scale", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("1-1  mine, step ")
-    assert lines[0].endswith(": cleared")
+    assert lines[0].endswith(": cleared the stage")
     assert lines[1].startswith("1-2  a log by search: ")
     assert len(lines) == 3
 

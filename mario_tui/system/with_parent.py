@@ -1,0 +1,32 @@
+"""Runs a module of this program in a process that ends with the one that started it.
+
+with_parent PARENT MODULE ARGUMENT..., where PARENT is the number of that process.
+
+It is asked to end, as by SIGTERM, so that a training saves. Only Linux tells of a parent's death; elsewhere the process
+goes on until it next writes to the pipe that nobody reads any more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import runpy
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def main() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # which is kept from all that `start_module` starts
+    if sys.platform == "linux":
+        parent = int(sys.argv[1])
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before that
+            sys.exit(1)
+    sys.argv = sys.argv[2:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
