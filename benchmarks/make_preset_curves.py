@@ -19,6 +19,7 @@ from pathlib import Path
 from mario_tui.config import TrainingConfig, load_toml, make_config
 from mario_tui.presets import PRESETS, learning_settings, preset
 from mario_tui.store.history import EvaluationRecord, read_evaluations, read_metrics
+from mario_tui.store.intervals import wilson_interval
 from mario_tui.training.measured import ROBUST_WINDOW
 from mario_tui.training.preset_curves import FILE, PresetCurves, Reached, Spread
 
@@ -27,7 +28,6 @@ EDGES = (*range(2_500, 100_000, 5_000), *range(110_000, 400_000, 20_000), *range
 """Steps between which values are summed up; multiples of 5,000, at which evaluations are, do not lie on them."""
 LEAST_EPISODES = 20
 """A running rate over fewer says nothing."""
-TRIAL_EPISODES = 100
 
 
 class Run:
@@ -87,7 +87,8 @@ def summed_up(name: str, runs: Sequence[Run], hardware: str) -> PresetCurves:
 
 
 def _passes(one: EvaluationRecord, target: float) -> bool:
-    return one.protocol == "robust" and one.episodes >= TRIAL_EPISODES and one.clears >= target * one.episodes
+    """Whether a trial ends a run: the lower end of its rate's interval is the target, see `RobustGoal`."""
+    return one.protocol == "robust" and wilson_interval(one.clears, one.episodes)[0] >= target
 
 
 def main() -> int:

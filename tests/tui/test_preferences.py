@@ -62,8 +62,8 @@ def test_the_theme_is_kept_and_all_else_left(home: Path) -> None:
 
 
 IDS = {
-    "app": ("home train checkpoints recordings help quit suspend cancel"),
-    "home": ("train watch-best play checkpoints recordings quit"),
+    "app": ("home train board checkpoints recordings help quit suspend cancel"),
+    "home": ("train watch-best play checkpoints board recordings quit"),
     "train": (
         "pause save stop view watch record evaluate window games note more less knob new chart-reward "
         "chart-steps chart-loss chart-q chart-epsilon chart-ends home back"
@@ -78,10 +78,11 @@ IDS = {
     ),
     "checkpoints": (
         "watch open close record gif grid evaluate continue change begin order filter mark compare note rename export "
-        "delete back"
+        "delete take-back back"
     ),
+    "board": ("watch train search play mark campaign back"),
     "compare": ("view chart-how-far chart-reward chart-clear-rate chart-loss chart-q back"),
-    "recordings": ("play gif mp4 large folder delete back"),
+    "recordings": ("play gif mp4 large folder delete take-back back"),
 }
 """What settings files may name: an id stays, whatever becomes of its key and its label."""
 
