@@ -184,14 +184,14 @@ class Episode:
         if len(frame_buttons) != self.frame_skip:
             raise ValueError(f"a step has {self.frame_skip} frames, and there are buttons for {len(frame_buttons)}")
         emulator = self.emulator
-        reward, frames, gained = 0.0, 0, 0
+        reward, frames, is_farther = 0.0, 0, False
         while frames < self.frame_skip and not emulator.done:
             time = emulator.time
             of_frame = emulator.frame(frame_buttons[frames])
             frames += 1
             self.max_x = max(self.max_x, emulator.x_position)
-            if (pixels := self._passed_frontier()) is not None:
-                gained += 1
+            pixels = self._passed_frontier()
+            is_farther |= pixels is not None
             if self.reward == "frontier":
                 of_frame = frame_reward(pixels or 0, emulator.time - time, dead=emulator.dead)
             reward += of_frame
@@ -202,7 +202,7 @@ class Episode:
         self.frames += frames
         self.total_reward += reward
         self.buttons += frame_buttons
-        if gained:
+        if is_farther:
             self._steps_at_frontier = self.steps
         self.end = self._end_reason()
         return StepResult(

@@ -5,7 +5,6 @@ Frames and results go through shared memory; commands, and the answer that they 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import mmap
 import os
@@ -27,12 +26,10 @@ from mario_tui.game.episode import EndReason, Episode, StepResult
 from mario_tui.game.starts import Snapshots, Start, Trail
 from mario_tui.grey_frames import FRAME_SHAPE, grey_frame
 from mario_tui.rewards import Reward
-from mario_tui.system.processes import go_to_background
+from mario_tui.system.processes import end_with_parent, go_to_background
 
 ENDS: tuple[EndReason | None, ...] = (None, *EndReason)
 """What the number in a result's field `end` stands for."""
-
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 RESULT = np.dtype(
     [
@@ -219,19 +216,10 @@ def command_line(commands: int, memory: int, task: Task) -> str:
 def main() -> None:
     """What the process runs; see vector_env.py, which starts it."""
     arguments = json.loads(sys.argv[1])
-    _end_with_parent()
+    end_with_parent(signal.SIGKILL)
     go_to_background(0)  # as nice as the learner, whose session it shares
     with Connection(arguments["commands"]) as commands:
         serve(commands, arguments["memory"], Task(**arguments["task"]))
-
-
-def _end_with_parent() -> None:
-    """Makes Linux kill this process when the thread that started it is gone, even while it is stopped (see prctl(2)).
-
-    On other systems the closed pipe has to do, which a stopped process does not notice.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class StageState:
 
     @property
     def cleared_by(self) -> tuple[By, ...]:
-        """Who clears it: a greedy episode of the best agent, or one of its robust ones; somebody by hand; a search."""
+        """How it is cleared: by the best agent, in greedy play or in a robust episode; by hand; by a search."""
         best = self.best
         agent: tuple[By, ...] = ("agent",) if best and (best.greedy_clear or best.robust_clear_rate) else ()
         return (*agent, *(way.by for way in self.ways))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mario_tui.system import signals
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 _RUN_MODULE = """\
 import sys
@@ -63,6 +66,13 @@ def go_to_background(niceness: int) -> None:
     if os.getpgrp() != os.getpid():
         os.setpgrp()
     os.nice(niceness)
+
+
+def end_with_parent(number: int) -> None:
+    """Makes Linux send this process a signal when the thread that started it is gone, even while it is stopped (see
+    prctl(2)). On other systems the closed pipe has to do, which a stopped process does not notice."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def module_command(

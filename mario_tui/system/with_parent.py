@@ -8,22 +8,19 @@ goes on until it next writes to the pipe that nobody reads any more.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import runpy
 import signal
 import sys
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+from mario_tui.system.processes import end_with_parent
 
 
 def main() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # which is kept from all that `start_module` starts
-    if sys.platform == "linux":
-        parent = int(sys.argv[1])
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before that
-            sys.exit(1)
+    end_with_parent(signal.SIGTERM)
+    if os.getppid() != int(sys.argv[1]):  # it died before that
+        sys.exit(1)
     sys.argv = sys.argv[2:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

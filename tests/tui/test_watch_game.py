@@ -62,7 +62,7 @@ async def test_it_goes_on_with_the_next_stage_and_its_player() -> None:
         wait_for_it(screen)
         await pilot.pause()
         assert screen is app.screen
-        assert sum("1-2 is the last stage that somebody plays" in message for message in messages(app)) == 1
+        assert sum("1-2 is the last stage with an agent or a log" in message for message in messages(app)) == 1
 
 
 async def test_n_goes_on_at_once_and_stop_stays_where_it_failed() -> None:

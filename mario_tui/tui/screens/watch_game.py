@@ -61,7 +61,9 @@ class WatchGameScreen(WatchScreen):
         if self._number + 1 == len(self._players):
             if not self._ended:
                 self._ended = True
-                self.notify(f"{now.stage} is the last stage that somebody plays: train or search the next one")
+                self.notify(
+                    f"{now.stage} is the last stage with an agent or a log: train on the next one, or search it"
+                )
             return
         following = WatchGameScreen(self._players, self._number + 1, stop=self._stop, leaves_app=self._leaves_app)
         self.app.switch_screen(following)
