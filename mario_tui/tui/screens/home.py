@@ -97,6 +97,7 @@ class HomeScreen(MarioScreen):
             "app.go('recordings')",
             "Recordings",
             id="home.recordings",
+            show=False,  # the footer holds eight keys; the box of recordings names this one
             tooltip="Recordings: play, convert and delete videos",
         ),
         Binding(
@@ -132,7 +133,7 @@ class HomeScreen(MarioScreen):
                     runs.border_title = "Latest runs"
                     yield Static("", id="runs")
                 with Vertical(id="recordings-box", classes="box") as recordings:
-                    recordings.border_title = "Latest recordings"
+                    recordings.border_title = "Latest recordings (v)"
                     yield Static("", id="recordings")
 
     def on_mount(self) -> None:
