@@ -29,11 +29,11 @@ _RUNS = ("1-1", "3-1", "4-1", "5-1", "6-1", "7-1", "5-2", "2-3", "7-3", "1-4")
 _BY_KIND: dict[Kind, dict[str, Any]] = {
     "ground": {"action_set": "run3"},
     "underground": {"action_set": "run3"},
-    "athletic": {"action_set": "run5", "gamma": 0.98},
+    "athletic": {"action_set": "run3", "gamma": 0.98},
     "bridge": {"action_set": "run3"},
     "water": {"action_set": "right_only", "stall_steps": 160, "gamma": 0.98},
     "castle": {"action_set": "run3"},
-    "maze": {"action_set": "run5", "stall_steps": 160},
+    "maze": {"action_set": "run3", "stall_steps": 160},
 }
 
 

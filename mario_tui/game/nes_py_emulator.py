@@ -26,7 +26,7 @@ _PLAYER_STATE = 0x000E
 _PLAYER_SCREEN = 0x00B5  # 1: on the screen, 2 and more: below it
 _DEAD, _DYING = 0x06, 0x0B
 _WORLD, _LEVEL = 0x075F, 0x075C
-_AREA_POINTER = 0x0750
+_AREA_TYPE, _AREA_NUMBER = 0x074E, 0x074F
 _RIGHT, _PASSED = 0x06D9, 0x06DA  # parts of a maze's question: taken rightly, passed
 
 _PAGE, _X = 0x006D, 0x0086
@@ -171,7 +171,8 @@ class NesPyEmulator:
     def _where(self) -> tuple[int, int, int]:
         """World, level and area."""
         ram = self._open_environment().ram
-        return int(ram[_WORLD]), int(ram[_LEVEL]), int(ram[_AREA_POINTER])
+        # The game's pointer at 0x0750 says more, but changes on the way: it is where the next pipe leads.
+        return int(ram[_WORLD]), int(ram[_LEVEL]), int(ram[_AREA_TYPE]) << 5 | int(ram[_AREA_NUMBER])
 
     def _area(self) -> tuple[int, int, int] | None:
         """See `Emulator.area`. Where black screens were skipped, RAM is of what came after x_position."""

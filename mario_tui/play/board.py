@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mario_tui import paths
 from mario_tui.game.action_log import MAX_FILE_BYTES
 from mario_tui.game.stages import STAGES
-from mario_tui.store import catalog, evaluations
+from mario_tui.store import catalog, evaluations, shipped
 from mario_tui.store.catalog import CheckpointInfo
 from mario_tui.store.history import seconds_at
 from mario_tui.store.untrusted import finite_number
@@ -22,11 +22,16 @@ By = Literal["agent", "hand", "search"]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """An action log in `plays/` that clears a stage: who made it, and how many frames it has."""
+    """An action log that clears a stage, in `plays/` or shipped: who made it, and how many frames it has."""
 
     path: Path
     by: By
     frames: int
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it comes with the program."""
+        return self.path.parent == shipped.WAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +107,11 @@ def _state(stage: str, known: catalog.Catalog, ways: tuple[Way, ...]) -> StageSt
 
 
 def _ways() -> dict[str, dict[str, Way]]:
-    """Stage -> who made it -> the shortest log in `plays/` that clears it. A file that cannot be read is none."""
+    """Stage -> who made it -> the shortest log that clears it, in `plays/` or else among those that come with the
+    program. A file that cannot be read is none."""
     found: dict[str, dict[str, Way]] = {stage: {} for stage in STAGES}
     with contextlib.suppress(OSError):
-        for file in sorted(paths.plays_dir().glob("*.json")):
+        for file in (*sorted(paths.plays_dir().glob("*.json")), *sorted(shipped.WAYS.glob("*.json"))):
             with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError, TypeError, KeyError):
                 if file.name.startswith(".") or file.stat().st_size > MAX_FILE_BYTES:
                     continue

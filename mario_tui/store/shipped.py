@@ -12,6 +12,8 @@ from mario_tui.errors import CheckpointError
 from mario_tui.system import installation
 
 FOLDER = installation.PACKAGE / "agents"
+WAYS = installation.PACKAGE / "ways"
+"""Of each stage an action log, `1-1.json`, that a search found; it clears the stage (scripts/keep-ways made them)."""
 NAMES = ("world-1-1",)
 """What pyproject.toml puts there."""
 

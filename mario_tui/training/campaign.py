@@ -198,7 +198,7 @@ class Campaign:
         settings |= {"stage": run.stage, "seed": self._seed}
         if self._demonstrations:
             settings |= {"demonstrations": self._demonstrations, "practice_from": "both"}
-        elif self._warm and (agent := self._source(run.stage, settings)):
+        if self._warm and (agent := self._source(run.stage, settings)):
             run.begins_with = settings["init_from"] = named.shortest_name(agent.path)
         flags = [flag for name, value in settings.items() for flag in shlex.split(as_flag(name, value))]
         return ["train", "--preset", self._preset, "--name", run.run, *flags, *common]

@@ -25,6 +25,7 @@ from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.relabel import DemonstratedStep, demonstrate
 from mario_tui.game.replaying import replay
+from mario_tui.store import shipped
 from mario_tui.system import processors
 
 _SCREENS_AT_ONCE = 64
@@ -59,14 +60,19 @@ class DemonstrationCount:
         return asdict(self)
 
 
+WAYS = "ways"
+"""In place of a path: the way through the stage that a search found, which comes with the program."""
+
+
 def find_logs(where: str, stage: str) -> tuple[tuple[ActionLog, ...], int]:
     """The logs of a stage at a path, a file or a folder of them, and how many of other stages are in the folder.
 
-    A path that is not there is looked for in the home folder. Files that begin with a dot are not read.
+    A path that is not there is looked for in the home folder; where that has none either, "ways" is the log that comes
+    with the program. Files that begin with a dot are not read.
 
     Raises InputError where there is no log of the stage, or a file is none.
     """
-    path = _existing(where)
+    path = _existing(where, stage)
     if not path.is_dir():
         log = ActionLog.load(path)
         if log.stage != stage:
@@ -101,14 +107,18 @@ def ways_through(logs: Sequence[ActionLog], frame_skip: int) -> Iterator[bytes]:
             yield pressed[: result.frames // frame_skip * frame_skip]
 
 
-def _existing(where: str) -> Path:
+def _existing(where: str, stage: str) -> Path:
     try:
         for path in (paths.expand(where), paths.home() / where):
             if path.exists():
                 return path
+        if where == WAYS and (way := shipped.WAYS / f"{stage}.json").exists():
+            return way
     except (OSError, RuntimeError, ValueError):  # a name that no file can have
         pass
-    raise InputError(f"no demonstrations at {where!r}: name an action log or a folder of them, such as plays/")
+    raise InputError(
+        f"no demonstrations at {where!r}: name an action log or a folder of them, such as plays/, or say 'ways'"
+    )
 
 
 def play_again(

@@ -283,7 +283,8 @@ def about(state: StageState) -> list[Content]:
             Content(f"{greedy}; {robust}"),
         ]
     for way in state.ways:
-        lines.append(Content(printable(f"by {way.by}: {way.frames / 60:.0f} s, plays/{way.path.name}")))
+        where = "comes with mario-tui" if way.is_shipped else f"plays/{way.path.name}"
+        lines.append(Content(printable(f"by {way.by}: {way.frames / 60:.0f} s, {where}")))
     if best is None and not state.ways:
         lines.append(Content.styled("t trains an agent, s searches a way, p plays it", _DIM))
     return lines
