@@ -177,18 +177,23 @@ class NesPyEmulator:
     def _area(self) -> tuple[int, int, int] | None:
         """See `Emulator.area`. Where black screens were skipped, RAM is of what came after x_position."""
         ram = self._open_environment().ram
-        walks = ram[_PLAYER_STATE] == _WALKS and int(ram[_PAGE]) * 256 + int(ram[_X]) == self.x_position
+        walks = ram[_PLAYER_STATE] == _WALKS and _signed(int(ram[_PAGE]) * 256 + int(ram[_X])) == self.x_position
         return self._place if walks else None
 
     def _read(self, info: dict[str, Any]) -> None:
         # The older generation gives numpy scalars, which overflow and are no JSON.
         self.flag_get = bool(info["flag_get"])
-        self.x_position = int(info["x_pos"])
+        self.x_position = _signed(int(info["x_pos"]))
         self.time = int(info["time"])
         self.life = int(info["life"])
         self.coins = int(info["coins"])
         self.score = int(info["score"])
         self.status: str = info["status"]
+
+
+def _signed(x: int) -> int:
+    """An x position, which is below 0 for some frames where a maze leads back to before its first page."""
+    return x - 0x10000 if x >= 0x8000 else x
 
 
 def _is_dying(ram: NDArray[np.uint8]) -> bool:

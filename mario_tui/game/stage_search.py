@@ -113,7 +113,7 @@ class StageSearch:
                 if self.emulator.flag_get:
                     self.way = bytes(way)
                 return
-            if self._where() != self._stage:  # through a pipe of a warp zone
+            if self._where() != self._stage or self.emulator.led_back:  # by a warp zone's pipe, or a wrong way in a maze
                 return
             ram = self.emulator.ram
             if ram[_PLAYER_STATE] == _NORMAL:

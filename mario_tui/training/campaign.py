@@ -37,7 +37,7 @@ from mario_tui.system.processes import start_module
 
 State = Literal["waiting", "training", "cleared", "at its budget", "failed"]
 
-SAVE_EVERY = 20_000
+_EACH = {"until_clear": True, "save_every": 20_000, "robust_episodes": 0}
 _HELD = "another process trains it: waits for that"
 _POLL_SECONDS = 0.25
 _STOP_SECONDS = 120.0
@@ -194,7 +194,7 @@ class Campaign:
         common = ["--steps", str(self.budget), "--json"]
         if run.step:
             return ["train", "--resume", run.run, *common]
-        settings = {**stage_settings(run.stage), "until_clear": True, "save_every": SAVE_EVERY, **self._given}
+        settings = {**stage_settings(run.stage), **_EACH, **self._given}
         settings |= {"stage": run.stage, "seed": self._seed}
         if self._demonstrations:
             settings |= {"demonstrations": self._demonstrations, "practice_from": "both"}
