@@ -39,13 +39,12 @@ def stage_progress(stage: str, frontiers: Mapping[Area, int], *, cleared: bool =
     if cleared:
         return 1.0
     before, farthest = 0, 0
-    stretches = routes()[stage]
-    for area, begin, end in stretches:
+    for area, begin, end in routes().get(stage, ()):
         x = frontiers.get(area, -1)
         if x >= begin:
             farthest = max(farthest, before + min(x, end) - begin)
         before += end - begin
-    return min(round(farthest / before, 4), MOST)
+    return min(round(farthest / before, 4), MOST) if before else 0.0
 
 
 def progress_at_x(stage: str, x: int, *, cleared: bool = False) -> float:

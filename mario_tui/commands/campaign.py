@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mario_tui.errors import InputError
 from mario_tui.presets import DEFAULT_PRESET, PRESETS
 from mario_tui.printable import printable
+from mario_tui.store.intervals import in_percent
 from mario_tui.system import output, signals
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _cells(run: StageRun) -> tuple[str, ...]:
         run.state,
         f"{run.step:,} steps" if run.step else "",
         f"{run.steps_per_second:,.0f}/s" if run.state == "training" and run.steps_per_second else "",
-        f"x {run.best_x:,}" if run.best_x else "",
+        f"{in_percent(run.best_progress)} %" if run.best_progress else "",
         what,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from mario_tui.store.intervals import in_percent
 from mario_tui.system import output
 
 
@@ -19,7 +20,7 @@ def stages(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     from mario_tui.printable import printable
-    from mario_tui.store.intervals import in_percent, wilson_interval
+    from mario_tui.store.intervals import wilson_interval
 
     table = Table(box=None, header_style="bold")
     for heading in ("Stage", "Cleared by", "Greedy", "Robust", "Steps", "Time", "Best agent"):
@@ -27,7 +28,7 @@ def stages(arguments: argparse.Namespace) -> int:
     for state in board:
         best, greedy, robust = state.best, "", ""
         if best is not None:
-            far = "" if state.best_x is None else f"x {state.best_x:,}"
+            far = "" if state.best_progress is None else f"{in_percent(state.best_progress)} %"
             greedy = {True: "clears", False: far or "no", None: ""}[best.greedy_clear]
             if best.robust_clear_rate is not None:
                 robust = f"{in_percent(best.robust_clear_rate)} %"

@@ -12,6 +12,7 @@ import numpy as np
 from mario_tui.errors import EmulatorError
 from mario_tui.game.emulator import Emulator
 from mario_tui.rewards import Reward, frame_reward
+from mario_tui.stage_progress import Area, stage_progress
 
 
 class EndReason(str, Enum):
@@ -24,9 +25,6 @@ class EndReason(str, Enum):
     LEFT = "left"  # the game went on in another stage
     TIME = "time"  # the game's clock ran out, or `max_steps` were played, or the episode was cut (`cut_after`)
 
-
-Area = tuple[int, int, int]
-"""World, level and area of the game, see `Emulator.area`."""
 
 _OFF_COURSE = (EndReason.LOOP, EndReason.LEFT)
 
@@ -119,6 +117,11 @@ class Episode:
         self.frontiers: dict[Area, int] = {}
         self._passed_frontier()
         self._saved: tuple[Any, ...] | None = None
+
+    @property
+    def progress(self) -> float:
+        """How far through the stage it came, 0 to 1, see stage_progress.py."""
+        return stage_progress(self.emulator.stage, self.frontiers, cleared=self.end is EndReason.CLEAR)
 
     def save_state(self) -> None:
         """Remembers this place in the episode, one at a time, for `load_state`; raises EmulatorError if it is over."""

@@ -52,7 +52,8 @@ class NesPyEmulator:
         self.stage = check_stage(stage)
         self._environment: Any = self._new_environment()
         self._has_saved_state = False
-        self._is_maze = stage in MAZES
+        # In 8-4 being led back is part of the way: the right pipe is still on the screen then.
+        self._is_maze = stage in MAZES and stage != "8-4"
         self.reset()
 
     def _new_environment(self) -> Any:

@@ -41,10 +41,14 @@ _LEVEL, _WORLD, _AREA, _AREA_POINTER = 0x075C, 0x075F, 0x0760, 0x0750
 _PAGE, _X, _Y = 0x006D, 0x0086, 0x00CE
 _RIGHT_IN_MAZE, _PASSED_IN_MAZE = 0x06D9, 0x06DA
 _PLAYER_STATE, _NORMAL = 0x000E, 8
+_FLOATS = 0x001D  # 0 where Mario stands or swims
 _COLUMNS_OF_AREA = 400  # more than any area has
 
 Key = tuple[int, ...]
-"""World, area, area pointer, column, row, parts of a maze passed rightly, parts passed."""
+"""World, area, area pointer, column, row, parts of a maze passed rightly, parts passed, 1 if Mario stands.
+
+Where he stands is a place of its own: on a block that was hidden there is no other way to be told from a jump.
+"""
 
 
 @dataclass(slots=True)
@@ -113,7 +117,7 @@ class StageSearch:
                 if self.emulator.flag_get:
                     self.way = bytes(way)
                 return
-            if self._where() != self._stage or self.emulator.led_back:  # by a warp zone's pipe, or a wrong way in a maze
+            if self._where() != self._stage or self.emulator.led_back:  # by a warp zone, or wrong in a maze
                 return
             ram = self.emulator.ram
             if ram[_PLAYER_STATE] == _NORMAL:
@@ -183,7 +187,8 @@ class StageSearch:
     def _key(ram: np.ndarray) -> Key:
         column, row = (int(ram[_PAGE]) * 256 + int(ram[_X])) // CELL_X, int(ram[_Y]) // CELL_Y
         area = (int(ram[address]) for address in (_WORLD, _AREA, _AREA_POINTER))
-        return (*area, column, row, int(ram[_RIGHT_IN_MAZE]), int(ram[_PASSED_IN_MAZE]))
+        stands = int(ram[_FLOATS] == 0)
+        return (*area, column, row, int(ram[_RIGHT_IN_MAZE]), int(ram[_PASSED_IN_MAZE]), stands)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs, as JSON."""
@@ -203,7 +208,7 @@ class StageSearch:
         cells: dict[Key, Cell] = {}
         for row in state["cells"]:
             *key, visits, way = row
-            checked = _checked_key(key, 7)
+            checked = _checked_key(key, 8)
             progress = areas[checked[:3]] * _COLUMNS_OF_AREA + checked[3]
             cells[checked] = Cell(bytes.fromhex(way), int(visits), progress)
             if cells[checked].visits < 0 or not set(cells[checked].way) <= set(self._buttons):

@@ -28,6 +28,7 @@ class EpisodeStep:
             step 0.
         reward, total_reward: of this step, and of the episode so far.
         x, max_x: where Mario is and the farthest he was in this episode, pixels.
+        progress: how far through the stage the episode came, 0 to 1.
         time, coins, score, life, status: as in Emulator.
         end: why the episode is over, or None while it goes on.
         ram_crc32: zlib.crc32 chained over the 2,048 bytes of RAM after every frame so far; 0 unless all frames were
@@ -48,6 +49,7 @@ class EpisodeStep:
     total_reward: float
     x: int
     max_x: int
+    progress: float
     time: int
     coins: int
     score: int
@@ -104,6 +106,7 @@ class StepPlayer:
             total_reward=episode.total_reward,
             x=emulator.x_position,
             max_x=episode.max_x,
+            progress=episode.progress,
             time=emulator.time,
             coins=emulator.coins,
             score=emulator.score,

@@ -39,6 +39,7 @@ RESULT = np.dtype(
         ("first", np.bool_),
         ("end", np.uint8),
         ("max_x", np.int32),
+        ("progress", np.float32),
         ("seconds", np.float32),
     ]
 )
@@ -179,6 +180,7 @@ class Game:
             result is None,
             ENDS.index(episode.end),
             episode.max_x,
+            episode.progress,
             time.perf_counter() - self._began,
         )
 

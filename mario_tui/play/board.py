@@ -15,7 +15,6 @@ from mario_tui.game.stages import STAGES
 from mario_tui.store import catalog, evaluations, shipped
 from mario_tui.store.catalog import CheckpointInfo
 from mario_tui.store.history import seconds_at
-from mario_tui.store.untrusted import finite_number
 
 By = Literal["agent", "hand", "search"]
 
@@ -41,7 +40,7 @@ class StageState:
     Attributes:
         runs: that were trained on it, the shipped ones too.
         best: the best of their checkpoints; None if there is none.
-        best_x: the farthest x of its greedy episode, pixels; None if that was not measured.
+        best_progress: how far through the stage its greedy episode came, 0 to 1; None if that was not measured.
         seconds: that its run had trained when it was saved; None if the run's metrics do not say.
         ways: the shortest log by hand and the shortest by search, of those that clear the stage.
     """
@@ -49,7 +48,7 @@ class StageState:
     stage: str
     runs: int
     best: CheckpointInfo | None
-    best_x: int | None
+    best_progress: float | None
     seconds: float | None
     ways: tuple[Way, ...]
 
@@ -73,7 +72,7 @@ class StageState:
             "step": best.step,
             "seconds": self.seconds,
             "greedy_clear": best.greedy_clear,
-            "greedy_x": self.best_x,
+            "greedy_progress": self.best_progress,
             "robust_clear_rate": best.robust_clear_rate,
             "robust_episodes": best.robust_episodes,
         }
@@ -95,12 +94,11 @@ def read_board() -> tuple[StageState, ...]:
 def _state(stage: str, known: catalog.Catalog, ways: tuple[Way, ...]) -> StageState:
     best = known.best_of_stage(stage)
     measured: Mapping[str, Any] = evaluations.read(best.path.parent).get(best.path.name, {}) if best else {}
-    x = finite_number(measured.get("greedy_x"))
     return StageState(
         stage=stage,
         runs=sum(run.stage == stage for run in known.runs),
         best=best,
-        best_x=None if x is None else int(x),
+        best_progress=evaluations.greedy_progress(measured, stage),
         seconds=seconds_at(best.path.parent, best.step) if best else None,
         ways=ways,
     )

@@ -25,7 +25,8 @@ ROBUST_NOOPS = 30
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """How one episode went; `length` in steps, `max_x` in pixels from the stage's left edge; `log` replays it."""
+    """How one episode went; `length` in steps, `max_x` in pixels from the left edge of an area, `progress` the share
+    of the stage that it came through, 0 to 1; `log` replays it."""
 
     seed: int
     reward: float
@@ -34,9 +35,10 @@ class EpisodeResult:
     end: str
     cleared: bool
     log: ActionLog | None = field(default=None, compare=False, repr=False)
+    progress: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        names = ("seed", "reward", "length", "max_x", "end", "cleared")
+        names = ("seed", "reward", "length", "max_x", "progress", "end", "cleared")
         return {name: getattr(self, name) for name in names}
 
     @property
@@ -79,6 +81,15 @@ class Evaluation:
     def max_x(self) -> int:
         return max((result.max_x for result in self.per_episode), default=0)
 
+    @property
+    def mean_progress(self) -> float:
+        return float(np.mean([result.progress for result in self.per_episode])) if self.per_episode else 0.0
+
+    @property
+    def progress(self) -> float:
+        """Of the episode that came farthest."""
+        return max((result.progress for result in self.per_episode), default=0.0)
+
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui eval --json` promises."""
         return {
@@ -88,6 +99,7 @@ class Evaluation:
             "mean_reward": self.mean_reward,
             "mean_x": self.mean_x,
             "max_x": self.max_x,
+            "mean_progress": round(self.mean_progress, 4),
             "per_episode": [result.as_json() for result in self.per_episode],
         }
 
@@ -128,6 +140,7 @@ def play_episode(
         reward=last.total_reward,
         length=last.step,
         max_x=last.max_x,
+        progress=last.progress,
         end=last.end.value,
         cleared=last.end is EndReason.CLEAR,
         log=ActionLog.of_frames(stage or policy.stage, policy.spec.frame_skip, pressed),
@@ -187,6 +200,15 @@ def evaluate(
     return Evaluation(tuple(results))
 
 
+def greedy_result(evaluation: Evaluation) -> dict[str, Any]:
+    """What is kept of greedy play with a checkpoint."""
+    return {
+        "greedy_clear": evaluation.clears > 0,
+        "greedy_x": evaluation.max_x,
+        "greedy_progress": evaluation.progress,
+    }
+
+
 def note(path: Path, policy: Policy, evaluation: Evaluation, *, stage: str, sticky: float, noops: int) -> str:
     """Stores a result with its checkpoint if it is one that the list of checkpoints shows.
 
@@ -199,7 +221,7 @@ def note(path: Path, policy: Policy, evaluation: Evaluation, *, stage: str, stic
     least = evaluations.LEAST_ROBUST_EPISODES
     try:
         if sticky == 0 and noops == 0:
-            evaluations.record(path, greedy_clear=evaluation.clears > 0, greedy_x=evaluation.max_x)
+            evaluations.record(path, **greedy_result(evaluation))
         elif (sticky, noops) == (ROBUST_STICKY, ROBUST_NOOPS) and evaluation.episodes >= least:
             evaluations.record(path, robust_clear_rate=evaluation.clear_rate, robust_episodes=evaluation.episodes)
     except OSError as error:

@@ -19,7 +19,7 @@ from mario_tui.game.stages import check_stage
 from mario_tui.printable import printable
 from mario_tui.system import files
 
-FORMAT = 1
+FORMAT = 2
 SAVE_SECONDS = 60.0
 WATER = ("2-2", "7-2")
 _MOST_BYTES = 200 << 20  # of a state that is read, unpacked

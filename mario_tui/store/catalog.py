@@ -31,6 +31,7 @@ class CheckpointInfo:
         problem: what is wrong with one that is not whole, and `advice` what can be done about it, if it is damaged.
         best: whether it was measured to be the best of its run, see `evaluations.best`.
         greedy_clear, robust_clear_rate: as they were measured; None if they were not.
+        greedy_progress: how far through the stage greedy play came, 0 to 1; None if that was not measured.
         robust_episodes: over how many episodes the robust clear rate was measured; 0 if it was not, or is not known.
         rank: orders checkpoints by what was measured of them, see `evaluations.rank`.
         note: the user's own line.
@@ -59,6 +60,7 @@ class CheckpointInfo:
     sequence: int = 0
     rank: tuple[float, bool, float] = (0.0, False, -1.0)
     shipped: bool = False
+    greedy_progress: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui checkpoints --json` promises."""
@@ -71,6 +73,7 @@ class CheckpointInfo:
             "whole",
             "best",
             "greedy_clear",
+            "greedy_progress",
             "robust_clear_rate",
             "mean_reward",
         )
@@ -118,6 +121,12 @@ class RunSummary:
     def damaged(self) -> int:
         """How many of the checkpoints are not whole."""
         return sum(not info.whole for info in self.checkpoints)
+
+    @property
+    def greedy_progress(self) -> float | None:
+        """How far through the stage greedy play of any whole checkpoint came; None if that was not measured."""
+        known = [info.greedy_progress for info in self.checkpoints if info.whole and info.greedy_progress is not None]
+        return max(known, default=None)
 
     @property
     def greedy_clear(self) -> bool | None:
@@ -246,6 +255,7 @@ def _info(
         whole=not problem,
         best=best,
         greedy_clear=clear if isinstance(clear, bool) else None,
+        greedy_progress=evaluations.greedy_progress(measured, said["stage"]),
         robust_clear_rate=evaluations.robust_rate(measured),
         robust_episodes=evaluations.robust_episodes(measured),
         rank=evaluations.rank(measured),

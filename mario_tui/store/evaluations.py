@@ -20,6 +20,7 @@ from filelock import BaseFileLock
 
 from mario_tui.errors import CheckpointError
 from mario_tui.paths import unique_path
+from mario_tui.stage_progress import progress_at_x
 from mario_tui.store import shipped
 from mario_tui.store.checkpoint import gone_error
 from mario_tui.store.intervals import wilson_interval
@@ -71,7 +72,7 @@ def read(run: Path) -> dict[str, dict[str, Any]]:
 
 
 def record(folder: Path, /, **measured: Any) -> None:
-    """Writes down a checkpoint's `greedy_clear`, `greedy_x` or `robust_clear_rate`, and moves the link `best`.
+    """Writes down a checkpoint's `greedy_clear`, `greedy_x`, `greedy_progress` or `robust_clear_rate`; moves `best`.
 
     A robust clear rate is not replaced by one of fewer episodes (`robust_episodes`). Nothing is written beside a
     checkpoint that is in no run's folder.
@@ -141,6 +142,15 @@ def _write(run: Path, content: Mapping[str, Any], *, gone: str = "") -> None:
         os.replace(run / EVALUATIONS, unique_path(run, DAMAGED, ".json"))
     others = {name: entry for name, entry in (there or {}).items() if name not in content and name != gone}
     write_atomically(run / EVALUATIONS, json.dumps({**others, **content}, indent=1) + "\n")
+
+
+def greedy_progress(entry: Mapping[str, Any], stage: str) -> float | None:
+    """How far through the stage greedy play came, 0 to 1, by its x where nothing else was noted; None if it was not
+    measured."""
+    share, x = finite_number(entry.get("greedy_progress")), finite_number(entry.get("greedy_x"))
+    if share is None and x is not None and abs(x) < 1e9:
+        return progress_at_x(stage, int(x), cleared=entry.get("greedy_clear") is True)
+    return None if share is None else min(max(share, 0.0), 1.0)
 
 
 def robust_rate(entry: Mapping[str, Any]) -> float | None:

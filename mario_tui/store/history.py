@@ -6,12 +6,14 @@ import contextlib
 import csv
 import functools
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+
+from mario_tui.stage_progress import progress_at_x
 
 WINDOW = 100
 """Episodes over which means and clear rates are taken."""
@@ -28,6 +30,7 @@ class EpisodeRecord:
     `step` counts the training steps of all games at the episode's end, `length` the episode's own; `loss` and `q` are
     means over the updates made while it ran, 0 if there were none; `seconds` counts time trained, without pauses;
     `kind` is that of its game, see game_roles.py, or `practice`: older files have none, as all was training then.
+    `progress` is how far through the stage it came, 0 to 1: for older files, which have none, by `max_x`.
     """
 
     episode: int
@@ -42,6 +45,7 @@ class EpisodeRecord:
     end: str
     seconds: float
     kind: str = TRAINING
+    progress: float = 0.0
 
     @property
     def cleared(self) -> bool:
@@ -131,6 +135,9 @@ def _parse(record: type[Record], file: Iterable[str]) -> list[Record]:
     for row in _rows(file):
         try:
             row["kind"] = row.get("kind") or TRAINING  # None in a line with too few values
+            if record is EpisodeRecord and not row.get("progress"):
+                cleared = row["end"] == "clear"
+                row["progress"] = str(progress_at_x(row["stage"], int(row["max_x"]), cleared=cleared))
             values = {field.name: kinds[str(field.type)](row[field.name]) for field in fields(record)}
         except (KeyError, TypeError, ValueError):
             continue
@@ -146,7 +153,7 @@ def _rows(file: Iterable[str]) -> Iterator[dict[str, str]]:
 
 
 def progress(run: Path, points: int) -> list[float]:
-    """The mean farthest x of a run's episodes, in that many equal parts of its metrics.csv, or one for each episode."""
+    """The mean progress of a run's episodes, in that many equal parts of its metrics.csv, or one for each episode."""
     path = run / "metrics.csv"
     return list(_progress(path, path.stat().st_mtime_ns, points)) if path.is_file() else []
 
@@ -154,11 +161,12 @@ def progress(run: Path, points: int) -> list[float]:
 @functools.lru_cache(maxsize=64)
 def _progress(path: Path, modified_ns: int, points: int) -> tuple[float, ...]:
     """As `progress`, cached: a long run's file takes a while to read, and lists of runs are made often."""
-    x = np.array([record.max_x for record in read_training(path)], dtype=float)
-    return tuple(float(part.mean()) for part in np.array_split(x, min(points, len(x)))) if len(x) else ()
+    reached = np.array([record.progress for record in read_training(path)])
+    parts = np.array_split(reached, min(points, len(reached))) if len(reached) else ()
+    return tuple(float(part.mean()) for part in parts)
 
 
-COMPARED = ("how far", "reward", "clear rate", "loss", "Q")
+COMPARED = ("progress %", "reward", "clear rate", "loss", "Q")
 """The names that `run_curve` takes."""
 
 
@@ -168,13 +176,16 @@ def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
     Loss and Q are those of episodes in which something was learned.
     """
     records = read_training(run / "metrics.csv")
-    fields_of = {"how far": "max_x", "reward": "reward", "loss": "loss", "Q": "q"}
-    if fields_of.get(name) in LEARNED:
+    value_of: dict[str, Callable[[EpisodeRecord], float]] = {
+        "progress %": lambda record: 100 * record.progress,
+        "clear rate": lambda record: record.cleared,
+        "reward": lambda record: record.reward,
+        "loss": lambda record: record.loss,
+        "Q": lambda record: record.q,
+    }
+    if name.lower() in LEARNED:
         records = [record for record in records if record.learned]
-    values = np.array(
-        [record.end == "clear" if name == "clear rate" else getattr(record, fields_of[name]) for record in records],
-        dtype=float,
-    )
+    values = np.array([value_of[name](record) for record in records], dtype=float)
     if not len(values):
         return []
     sums = np.concatenate([[0.0], np.cumsum(values)])

@@ -50,7 +50,7 @@ class StageRun:
     Attributes:
         run: its name.
         begins_with: the agent whose weights it began with, or "".
-        step, steps_per_second, best_x: as its training said last; best_x is of greedy episodes, pixels.
+        step, steps_per_second, best_progress: as its training said last; best_progress is of greedy episodes, 0 to 1.
         seconds: trained so far, pauses left out.
         problem: why it failed.
     """
@@ -62,15 +62,15 @@ class StageRun:
     step: int = 0
     steps_per_second: float = 0.0
     seconds: float = 0.0
-    best_x: int = 0
+    best_progress: float = 0.0
     problem: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     since: tuple[int, float] | None = field(default=None, repr=False)
     """Step and seconds at the first episode that ended in this process: the speed is measured from there."""
 
     def as_json(self) -> dict[str, Any]:
-        names = ("stage", "run", "state", "begins_with", "step", "steps_per_second", "seconds", "best_x", "problem")
-        return {name: getattr(self, name) for name in names}
+        figures = ("step", "steps_per_second", "seconds", "best_progress")
+        return {name: getattr(self, name) for name in ("stage", "run", "state", "begins_with", *figures, "problem")}
 
 
 def in_order(stages: Sequence[str]) -> list[str]:
@@ -252,7 +252,7 @@ class Campaign:
             if seconds > run.since[1]:
                 run.steps_per_second = round((run.step - run.since[0]) / (seconds - run.since[1]), 1)
         elif kind == "measured" and isinstance(event.get("greedy"), dict):
-            run.best_x = int(finite_number(event["greedy"].get("best_x")) or 0)
+            run.best_progress = finite_number(event["greedy"].get("best_progress")) or 0.0
         elif kind == "finished":
             run.step = int(finite_number(event.get("steps")) or run.step)
             if event.get("first_greedy_clear"):

@@ -68,6 +68,7 @@ class EpisodeEnd:
     env: int
     end: EndReason
     max_x: int
+    progress: float
     log: ActionLog | None
     practice: bool = False
 
@@ -358,7 +359,8 @@ class LocalCollector:
             end = observed.end[env]
             assert end is not None
             practice = bool(observed.practice[env])
-            ended.append(EpisodeEnd(env, end, int(observed.max_x[env]), games.action_log(env), practice))
+            x, progress = int(observed.max_x[env]), round(float(observed.progress[env]), 4)
+            ended.append(EpisodeEnd(env, end, x, progress, games.action_log(env), practice))
         mark("preprocess")
         return Tick(
             games=np.arange(len(score)),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mario_tui.store.intervals import wilson_interval
+from mario_tui.store.intervals import in_percent, wilson_interval
 
 if TYPE_CHECKING:
     from mario_tui.game.action_log import ActionLog
@@ -148,7 +148,7 @@ class Evaluated(Event):
         result = self.evaluation
         if self.robust:
             return f"step {self.step:,} clears {result.clears} of {result.episodes} robust episodes"
-        outcome = "clears the stage" if result.clears else f"gets to x {result.max_x:,}"
+        outcome = "clears the stage" if result.clears else f"gets through {in_percent(result.progress)} % of it"
         return f"greedy play at step {self.step:,} {outcome}"
 
     def as_json(self) -> dict[str, Any]:

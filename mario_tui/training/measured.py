@@ -23,7 +23,7 @@ class Measured:
 
     Attributes:
         greedy: the newest episode of the greedy game; None before the first.
-        greedy_episodes, greedy_clears, greedy_best_x: of all its episodes.
+        greedy_episodes, greedy_clears, greedy_best_x, greedy_best_progress: of all its episodes.
         robust: of the last episodes of the robust game, at most ROBUST_WINDOW, whether they cleared the stage.
         robust_best: the best running rate so far over at least LEAST_EPISODES; None before there was one.
     """
@@ -32,6 +32,7 @@ class Measured:
     greedy_episodes: int = 0
     greedy_clears: int = 0
     greedy_best_x: int = 0
+    greedy_best_progress: float = 0.0
     robust: tuple[bool, ...] = ()
     robust_best: float | None = None
 
@@ -49,6 +50,7 @@ class Measured:
             greedy_episodes=self.greedy_episodes + 1,
             greedy_clears=self.greedy_clears + record.cleared,
             greedy_best_x=max(self.greedy_best_x, record.max_x),
+            greedy_best_progress=max(self.greedy_best_progress, record.progress),
         )
 
     @property
@@ -77,8 +79,8 @@ class Measured:
         """A line for each game, of 37 characters at most, which is what Train has at 80 columns."""
         lines = []
         if self.greedy is not None:
-            end = " clear" if self.greedy.cleared else ""
-            lines.append(f"greedy game: x {self.greedy.max_x}{end}, best {self.greedy_best_x}")
+            newest, best = (_reached(share) for share in (self.greedy.progress, self.greedy_best_progress))
+            lines.append(f"greedy game: {newest}, best {best}")
         if self.robust:
             low, high = (round(100 * bound) for bound in self.robust_interval)
             lines.append(f"robust game: {sum(self.robust)} of {len(self.robust)} ({low}-{high} %)")
@@ -89,13 +91,15 @@ class Measured:
         """The figure that matters most, e.g. `robust 61/100`."""
         if self.robust:
             return f"robust {sum(self.robust)}/{len(self.robust)}"
-        return f"greedy x {self.greedy.max_x}" if self.greedy is not None else ""
+        return f"greedy {_reached(self.greedy.progress)}" if self.greedy is not None else ""
 
     def as_json(self) -> dict[str, Any]:
         greedy = self.greedy and {
             "max_x": self.greedy.max_x,
             "cleared": self.greedy.cleared,
             "best_x": self.greedy_best_x,
+            "progress": self.greedy.progress,
+            "best_progress": self.greedy_best_progress,
             "clears": self.greedy_clears,
             "episodes": self.greedy_episodes,
         }
@@ -107,3 +111,7 @@ class Measured:
             "high": round(high, 4),
         }
         return {"greedy": greedy, "robust": robust if self.robust else None}
+
+
+def _reached(progress: float) -> str:
+    return "clears" if progress == 1 else f"{100 * progress:.0f} %"

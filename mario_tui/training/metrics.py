@@ -45,7 +45,7 @@ class MetricLogger:
 
     Attributes:
         episode: the number of the next episode, of whatever kind.
-        clears, best_x, curves, end_map: of training.
+        clears, best_x, best_progress, curves, end_map: of training.
         measured: what the games that measure have shown.
     """
 
@@ -55,6 +55,7 @@ class MetricLogger:
         self.episode = 0
         self.clears = 0
         self.best_x = 0
+        self.best_progress = 0.0
         self.curves = {name: Curve() for name in (*METRICS, "epsilon", *(f"{name}_mean" for name in METRICS))}
         self.end_map = EndMap()
         self.measured = Measured()
@@ -84,7 +85,16 @@ class MetricLogger:
         self._updates += (loss, q, 1)
 
     def log_episode(
-        self, env: int, *, step: int, epsilon: float, max_x: int, end: str, seconds: float, kind: str = TRAINING
+        self,
+        env: int,
+        *,
+        step: int,
+        epsilon: float,
+        max_x: int,
+        progress: float,
+        end: str,
+        seconds: float,
+        kind: str = TRAINING,
     ) -> EpisodeRecord:
         """Marks the end of an episode in game `env`; those of other kinds than training are in no mean."""
         losses, q_values, updates = self._updates[env]
@@ -101,6 +111,7 @@ class MetricLogger:
             end=end,
             seconds=round(seconds, 3),
             kind=kind,
+            progress=progress,
         )
         self.forget_episode(env)
         self._metrics.add(csv_line(record))
@@ -121,6 +132,7 @@ class MetricLogger:
             return
         self.clears += record.cleared
         self.best_x = max(self.best_x, record.max_x)
+        self.best_progress = max(self.best_progress, record.progress)
         self.end_map.add(record.max_x, record.end)
         self._recent.append(record)
         self.curves["epsilon"].add(record.episode, record.epsilon)

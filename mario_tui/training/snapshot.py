@@ -37,7 +37,8 @@ class TrainingSnapshot:
 
     Attributes:
         episode: episodes that have ended.
-        clears: of all episodes in training; `best_x`: the farthest any of them got; `clear_rate`: of the last 100.
+        clears: of all episodes in training; `best_x`, `best_progress`: the farthest any of them got, in pixels and as a
+            share of the stage, 0 to 1; `clear_rate`: of the last 100.
         learning_rate, epsilon: as they are now.
         demonstrations: transitions of games that the agent is shown, besides those of its replay.
         floor_seconds: until epsilon is at its floor; None where it is there, or never will be.
@@ -69,6 +70,7 @@ class TrainingSnapshot:
     updates: int = 0
     clears: int = 0
     best_x: int = 0
+    best_progress: float = 0.0
     steps_per_second: float = 0.0
     seconds: float = 0.0
     eta_seconds: float | None = None
@@ -149,6 +151,7 @@ class SnapshotCamera:
             updates=agent.updates,
             clears=logger.clears,
             best_x=logger.best_x,
+            best_progress=logger.best_progress,
             steps_per_second=speed,
             seconds=trainer.seconds,
             eta_seconds=_eta(trainer, speed),

@@ -148,6 +148,7 @@ class Ticks:
             step=agent.curr_step,
             epsilon=agent.exploration_rate,
             max_x=ended.max_x,
+            progress=ended.progress,
             end=ended.end.value,
             seconds=self._clock.total,
             kind=PRACTICE if ended.practice else agent.measuring.kind(ended.env),

@@ -110,7 +110,7 @@ class Jobs:
 
             verdict = self._app.services.evaluate(agent, on_episode, job.is_cancelled)
             greedy, robust = verdict.greedy, verdict.robust
-            outcome = "clears the stage" if greedy.clears else f"gets to x {text.count(greedy.max_x)}"
+            outcome = "clears the stage" if greedy.clears else f"gets through {text.percent(greedy.progress)} of it"
             problem = f"; not kept with the checkpoint: {verdict.problem}" if verdict.problem else ""
             return f"greedy play {outcome}; robust: {robust.clears} of {robust.episodes} cleared{problem}"
 

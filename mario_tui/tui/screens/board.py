@@ -111,7 +111,7 @@ class BoardScreen(MarioScreen):
             self.set_class(bool(self.app.jobs.running), "-busy")
         if self._version != self.app.files_version:
             self._version = self.app.files_version
-            self.run_worker(self._load, group="board", exclusive=True)
+            self.run_worker(self._load(), group="board", exclusive=True)
 
     def _job_lines(self) -> Iterator[str]:
         for job in self.app.jobs.running[-2:]:
@@ -246,7 +246,7 @@ def cell(state: StageState, width: int) -> tuple[Content, ...]:
     elif best is not None and best.greedy_clear:
         first, style = "greedy clears" if width >= NARROW_CELL else "clears", "$success"
     elif best is not None:
-        first, style = ("trained" if state.best_x is None else f"x {text.count(state.best_x)}"), "$warning"
+        first, style = ("trained" if state.best_progress is None else text.percent(state.best_progress)), "$warning"
     elif not state.ways:
         first = "-"
     others = " ".join(way.by for way in state.ways)
@@ -267,7 +267,7 @@ def about(state: StageState) -> list[Content]:
     if best is not None:
         greedy = {
             True: "greedy play clears the stage",
-            False: "greedy play gets to x " + ("?" if state.best_x is None else text.count(state.best_x)),
+            False: f"greedy play gets through {text.percent(state.best_progress)} of the stage",
             None: "greedy play not measured",
         }[best.greedy_clear]
         robust = "robust not measured"

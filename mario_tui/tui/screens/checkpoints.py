@@ -263,7 +263,8 @@ class CheckpointsScreen(ListScreen[Row]):
         good, bad, dim = self.colour("success", "green"), self.colour("error", "red"), "dim"
         below, subject, now = info.checkpoint is not None, info.subject, self.app.services.now()
         measured = info.checkpoint or info.run
-        greedy = {True: Text("clears", good), False: Text("no", ""), None: Text("-", dim)}[measured.greedy_clear]
+        reached = text.percent(measured.greedy_progress)
+        greedy = {True: Text("clears", good), False: Text(reached), None: Text("-", dim)}[measured.greedy_clear]
         robust = text.percent(measured.robust_clear_rate)
         reward = "-" if subject.mean_reward is None else text.count(subject.mean_reward)
         state, kind = run_tree.state_of(info), "shipped" if info.run.shipped else ""

@@ -55,6 +55,13 @@ PAD_BINDINGS = [
 """The keys of the pad, wherever a game is played by hand."""
 
 
+def how_it_ended(moment: EpisodeStep) -> tuple[str, str]:
+    """How an episode ended, in a few words and the colour for them."""
+    assert moment.end is not None
+    words, colour = ENDS[moment.end.value]
+    return (words if moment.progress == 1 else f"{words} at {text.percent(moment.progress)}"), colour
+
+
 class GameScreen(MarioScreen):
     """Owns a player and the window that mirrors it, and closes both with itself; subclasses open the player."""
 
@@ -148,7 +155,7 @@ class GameScreen(MarioScreen):
             ("reward", f"{moment.reward:+.1f}"),
             ("return", text.decimal(moment.total_reward)),
             ("x", text.count(moment.x)),
-            ("farthest x", text.count(moment.max_x)),
+            ("progress", text.percent(moment.progress)),
             ("step", text.count(moment.step)),
             ("time left", text.count(moment.time)),
             ("Mario", moment.status),

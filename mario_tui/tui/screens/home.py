@@ -191,7 +191,7 @@ class HomeScreen(MarioScreen):
                     ("epsilon", text.epsilon(snapshot.epsilon)),
                     ("steps/s", text.count(snapshot.steps_per_second)),
                     ("clears", text.count(snapshot.clears)),
-                    ("best x", text.count(snapshot.best_x)),
+                    ("best", "clear" if snapshot.best_progress == 1 else text.percent(snapshot.best_progress)),
                     ("mean rew.", text.decimal(snapshot.mean_reward)),
                     ("time", text.duration(snapshot.seconds)),
                 ]
@@ -261,7 +261,7 @@ class HomeScreen(MarioScreen):
         width = self.query_one("#runs-box").content_size.width
         sparks = SPARKS if width >= 60 else 0
         room = max(12, width - 23 - (sparks + 2 if sparks else 0))
-        gap = "  " + "how far".ljust(sparks) if sparks else ""
+        gap = "  " + "progress".ljust(sparks) if sparks else ""
         lines = [Content.styled(f"{'run':<{room}}{gap}  stage     step    age", "$foreground 60%")]
         for summary in runs[: max(1, self._rows("#runs-box") - 1)]:
             step = max((info.step for info in summary.checkpoints), default=0)

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
-from mario_tui.tui.screens.game_screen import ENDS, PAD_BINDINGS, GameScreen
+from mario_tui.tui.screens.game_screen import PAD_BINDINGS, GameScreen, how_it_ended
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.pad import Pad
@@ -207,11 +207,9 @@ class PlayScreen(GameScreen):
             return Content.styled("loading ...", "$secondary")
         more = (self.recording_words, "$secondary")
         if moment.end is not None:
-            words, colour = ENDS[moment.end.value]
+            words, colour = how_it_ended(moment)
             hint = "\na again, n next stage" + (", l back" if player.has_kept else "")
-            return Content.assemble(
-                (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"), (hint, "$foreground 60%")
-            )
+            return Content.assemble((words, f"bold {colour}"), (hint, "$foreground 60%"))
         if player.waits:
             begins = "begins" if not moment.step else "continues from here"
             return Content.assemble(("ready", "bold $warning"), more, (f"\narrow or x: {begins}", "$foreground 60%"))

@@ -435,7 +435,7 @@ def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
         ("lr", f"{snapshot.learning_rate:.2g}" + mark["learning_rate"]),
         ("ε floor", floor),
         ("clears", text.count(snapshot.clears)),
-        ("best x", text.count(snapshot.best_x)),
+        ("best", "clear" if snapshot.best_progress == 1 else text.percent(snapshot.best_progress)),
         ("replay", text.compact(snapshot.replay_transitions)),
         ("updates", text.compact(snapshot.updates)),
         ("emulate", text.percent(phases.get("emulate")) if phases else "-"),
@@ -464,7 +464,7 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
     if last is None:
         return Content("")
     return Content.styled(
-        f"last: {last.end} at x {text.count(last.max_x)}, reward {text.decimal(last.reward)}", "$foreground 60%"
+        f"last: {last.end} at {text.percent(last.progress)}, reward {text.decimal(last.reward)}", "$foreground 60%"
     )
 
 

@@ -14,8 +14,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
-from mario_tui.tui import text
-from mario_tui.tui.screens.game_screen import ENDS, GameScreen
+from mario_tui.tui.screens.game_screen import GameScreen, how_it_ended
 from mario_tui.tui.services import is_log, short_name
 from mario_tui.tui.widgets.game_view import GameView, rgb
 from mario_tui.tui.widgets.numbers import Numbers
@@ -313,11 +312,11 @@ class WatchScreen(GameScreen):
                 stage, ("the recording ends here", "bold $warning"), ("\na again, ← back", "$foreground 60%")
             )
         if moment.end is not None:
-            words, colour = ENDS[moment.end.value]
+            words, colour = how_it_ended(moment)
             following = "" if self._is_log else "n next stage, "
             return Content.assemble(
                 stage,
-                (f"{words} at x {text.count(moment.max_x)}", f"bold {colour}"),
+                (words, f"bold {colour}"),
                 (f"\na again, {following}← back", "$foreground 60%"),
             )
         chances = player.chances

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from mario_tui.printable import printable
-from mario_tui.tui import text
-from mario_tui.tui.screens.game_screen import ENDS
+from mario_tui.tui.screens.game_screen import how_it_ended
 from mario_tui.tui.screens.watch import WatchScreen
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ class WatchGameScreen(WatchScreen):
         now = self._players[self._number]
         moment = None if self._player is None else self._player.latest
         if moment is not None and moment.end is not None:
-            words, _ = ENDS[moment.end.value]
-            self.notify(f"{now.stage}: {printable(now.who)} {words} at x {text.count(moment.max_x)}", markup=False)
+            words, _ = how_it_ended(moment)
+            self.notify(f"{now.stage}: {printable(now.who)} {words}", markup=False)
         if self._number + 1 == len(self._players):
             if not self._ended:
                 self._ended = True
