@@ -25,7 +25,7 @@ class Emulator(Protocol):
         flag_get: the stage is cleared.
         led_back: Mario took a wrong way in a maze: it leads him back, or will.
         left: the game went on in another stage, as it does behind the pipes of a warp zone.
-        area: world, level and area (the game's area pointer) that x_position is in; None where Mario is not moved by
+        area: world, level and area (its type and number) that x_position is in; None where Mario is not moved by
             the buttons, as in a pipe, and in the frame in which the game shows another area.
         x_position: pixels from the start of the area.
         time: what the game's clock shows, 400 down to 0.

@@ -37,7 +37,8 @@ MOST_STATES = 3_000
 """Saved states in memory, 256 KB each; a place without one is reached by its buttons, in a second or so."""
 
 # addresses in the NES's RAM
-_LEVEL, _WORLD, _AREA, _AREA_POINTER = 0x075C, 0x075F, 0x0760, 0x0750
+_LEVEL, _WORLD = 0x075C, 0x075F
+_AREA_TYPE, _AREA_NUMBER, _PIPE = 0x074E, 0x074F, 0x0750
 _PAGE, _X, _Y = 0x006D, 0x0086, 0x00CE
 _RIGHT_IN_MAZE, _PASSED_IN_MAZE = 0x06D9, 0x06DA
 _PLAYER_STATE, _NORMAL = 0x000E, 8
@@ -45,7 +46,8 @@ _FLOATS = 0x001D  # 0 where Mario stands or swims
 _COLUMNS_OF_AREA = 400  # more than any area has
 
 Key = tuple[int, ...]
-"""World, area, area pointer, column, row, parts of a maze passed rightly, parts passed, 1 if Mario stands.
+"""The area's type and number, where its next pipe leads, column, row, parts of a maze passed rightly, parts passed, and
+1 if Mario stands.
 
 Where he stands is a place of its own: on a block that was hidden there is no other way to be told from a jump.
 """
@@ -54,7 +56,7 @@ Where he stands is a place of its own: on a block that was hidden there is no ot
 @dataclass(slots=True)
 class Cell:
     """A place. way: the button byte of each step from the stage's start, the fewest steps known; visits: how often it
-    was gone back to; progress: columns from the start, those of areas seen before included."""
+    was gone back to; progress: columns from the start of its area, and _COLUMNS_OF_AREA for each area passed before."""
 
     way: bytes
     visits: int
@@ -85,17 +87,16 @@ class StageSearch:
         weights = np.array([RIGHT_WEIGHT if byte & RIGHT else 1 for byte in self._buttons], float)
         self._shares = np.cumsum(weights / weights.sum())
         self._rng = np.random.Generator(np.random.PCG64(seed))
-        self._areas: dict[Key, int] = {}  # world, area and its pointer -> how many were seen before it
         self._states: OrderedDict[Key, object] = OrderedDict()  # the newest used last
         emulator.reset()
         self._stage = self._where()
-        self._keep(self._key(emulator.ram), b"")
+        self._keep(self._key(emulator.ram), b"", 0)
 
     @property
     def farthest(self) -> tuple[int, int]:
-        """The number of areas seen, and the farthest x in the last of them, to CELL_X pixels."""
-        column = max(cell.progress for cell in self.cells.values()) % _COLUMNS_OF_AREA
-        return len(self._areas), column * CELL_X
+        """The most areas on the way to a place, and the farthest x in the last of them, to CELL_X pixels."""
+        passed, column = divmod(max(cell.progress for cell in self.cells.values()), _COLUMNS_OF_AREA)
+        return passed + 1, column * CELL_X
 
     def explore(self) -> None:
         """Goes back to a place and plays EXPLORE_STEPS from there, or fewer where Mario dies, leaves the stage for
@@ -106,6 +107,7 @@ class StageSearch:
         if not self._go_back(key, cell):
             return
         way, left = bytearray(cell.way), 0
+        area, passed = key[:2], cell.progress // _COLUMNS_OF_AREA
         for _ in range(EXPLORE_STEPS):
             if not left:
                 byte = self._buttons[int(np.searchsorted(self._shares, self._rng.random(), side="right"))]
@@ -121,7 +123,10 @@ class StageSearch:
                 return
             ram = self.emulator.ram
             if ram[_PLAYER_STATE] == _NORMAL:
-                self._keep(self._key(ram), bytes(way))
+                key = self._key(ram)
+                if key[:2] != area:
+                    area, passed = key[:2], passed + 1
+                self._keep(key, bytes(way), passed)
 
     def log(self) -> ActionLog:
         """The way through the stage, once there is one."""
@@ -148,7 +153,7 @@ class StageSearch:
             del self.cells[key]  # of a file that was changed
             if not self.cells:
                 self.emulator.reset()
-                self._keep(self._key(self.emulator.ram), b"")
+                self._keep(self._key(self.emulator.ram), b"", 0)
             return False
         self._remember(key)
         return True
@@ -164,12 +169,12 @@ class StageSearch:
         keys = list(self.cells)
         return keys[int(self._rng.integers(len(keys)))]
 
-    def _keep(self, key: Key, way: bytes) -> None:
+    def _keep(self, key: Key, way: bytes, passed: int) -> None:
+        """Keeps a place, `passed` areas after the first one, if no shorter way to it is known."""
         known = self.cells.get(key)
-        if known is not None and len(known.way) <= len(way):
+        if (known is not None and len(known.way) <= len(way)) or key[3] >= _COLUMNS_OF_AREA:
             return
-        area = self._areas.setdefault(key[:3], len(self._areas))
-        self.cells[key] = Cell(way, known.visits if known else 0, area * _COLUMNS_OF_AREA + key[3])
+        self.cells[key] = Cell(way, known.visits if known else 0, passed * _COLUMNS_OF_AREA + key[3])
         self._remember(key)
 
     def _remember(self, key: Key) -> None:
@@ -186,7 +191,7 @@ class StageSearch:
     @staticmethod
     def _key(ram: np.ndarray) -> Key:
         column, row = (int(ram[_PAGE]) * 256 + int(ram[_X])) // CELL_X, int(ram[_Y]) // CELL_Y
-        area = (int(ram[address]) for address in (_WORLD, _AREA, _AREA_POINTER))
+        area = (int(ram[address]) for address in (_AREA_TYPE, _AREA_NUMBER, _PIPE))
         stands = int(ram[_FLOATS] == 0)
         return (*area, column, row, int(ram[_RIGHT_IN_MAZE]), int(ram[_PASSED_IN_MAZE]), stands)
 
@@ -195,8 +200,7 @@ class StageSearch:
         return {
             "transitions": self.transitions,
             "rng": self._rng.bit_generator.state,
-            "areas": [list(area) for area in self._areas],
-            "cells": [[*key, cell.visits, cell.way.hex()] for key, cell in self.cells.items()],
+            "cells": [[*key, cell.visits, cell.progress, cell.way.hex()] for key, cell in self.cells.items()],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -204,19 +208,17 @@ class StageSearch:
 
         Raises KeyError, TypeError or ValueError for anything else.
         """
-        areas: dict[Key, int] = {_checked_key(area, 3): number for number, area in enumerate(state["areas"])}
         cells: dict[Key, Cell] = {}
         for row in state["cells"]:
-            *key, visits, way = row
+            *key, visits, progress, way = row
             checked = _checked_key(key, 8)
-            progress = areas[checked[:3]] * _COLUMNS_OF_AREA + checked[3]
-            cells[checked] = Cell(bytes.fromhex(way), int(visits), progress)
-            if cells[checked].visits < 0 or not set(cells[checked].way) <= set(self._buttons):
+            cells[checked] = Cell(bytes.fromhex(way), int(visits), int(progress))
+            if min(visits, progress) < 0 or not set(cells[checked].way) <= set(self._buttons):
                 raise ValueError("a place is out of range")
         if not cells or (transitions := int(state["transitions"])) < 0:
             raise ValueError("there is no place in it")
         self._rng.bit_generator.state = state["rng"]
-        self.transitions, self.cells, self._areas = transitions, cells, areas
+        self.transitions, self.cells = transitions, cells
         self._states.clear()
 
 

@@ -73,7 +73,6 @@ class CheckpointInfo:
             "whole",
             "best",
             "greedy_clear",
-            "greedy_progress",
             "robust_clear_rate",
             "mean_reward",
         )

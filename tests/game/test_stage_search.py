@@ -66,13 +66,13 @@ def test_every_place_is_where_its_buttons_lead(emulator: Emulator) -> None:
 def test_of_two_ways_to_a_place_the_shorter_one_is_kept(emulator: Emulator) -> None:
     search = StageSearch(emulator, "run5", 0)
     key = search._key(emulator.ram)
-    search._keep(key, b"\x82" * 5)
+    search._keep(key, b"\x82" * 5, 0)
     assert search.cells[key].way == b""
     other = (*key[:3], 9, *key[4:])
-    search._keep(other, b"\x82" * 5)
+    search._keep(other, b"\x82" * 5, 1)
     search.cells[other].visits = 7
-    search._keep(other, b"\x82" * 4)
-    search._keep(other, b"\x82" * 6)
+    search._keep(other, b"\x82" * 4, 1)
+    search._keep(other, b"\x82" * 6, 1)
     assert (search.cells[other].way, search.cells[other].visits) == (b"\x82" * 4, 7)
 
 
@@ -90,7 +90,7 @@ def test_it_finds_the_flag_and_the_log_leads_there(
         assert not search._play(byte)
     search.cells.clear()
     search._states.clear()
-    search._keep(search._key(emulator.ram), bytes(way))
+    search._keep(search._key(emulator.ram), bytes(way), 0)
     for _ in range(40):
         if search.way is None:
             search.explore()
@@ -125,7 +125,7 @@ def test_a_place_that_its_buttons_do_not_lead_to_is_forgotten(emulator: Emulator
     search = StageSearch(emulator, "run5", 0)
     (key,) = search.cells
     state = search.state_dict()
-    state["cells"] = [[*key[:3], 40, *key[4:], 0, "8282"]]
+    state["cells"] = [[*key[:3], 40, *key[4:], 0, 40, "8282"]]
     search.load_state_dict(state)
     search.explore()
     assert search.transitions == 0
@@ -137,8 +137,7 @@ def test_a_place_that_its_buttons_do_not_lead_to_is_forgotten(emulator: Emulator
     [
         lambda state: state.update(cells=[]),
         lambda state: state.update(transitions=-1),
-        lambda state: state.update(areas=[[1, 2]]),
-        lambda state: state.update(areas=[]),
+        lambda state: state["cells"][0].__setitem__(-3, -1),
         lambda state: state["cells"][0].__setitem__(3, "4"),
         lambda state: state["cells"][0].__setitem__(-1, "zz"),
         lambda state: state["cells"][0].__setitem__(-1, "08"),

@@ -10,7 +10,7 @@ from mario_tui.cli import main
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.stages import STAGES
 from mario_tui.play.board import read_board
-from mario_tui.store import evaluations
+from mario_tui.store import evaluations, shipped
 
 CLEAR = Path(__file__).parents[1] / "game" / "logs" / "1-1-clear.json"
 
@@ -50,7 +50,9 @@ def test_logs_that_clear_a_stage_and_who_made_them(plays: Path) -> None:
     assert board["1-2"].way is not None
     assert board["1-2"].way.path.name == "d.json"
     assert board["2-1"].cleared_by == ("search",)
-    assert board["3-1"].cleared_by == ()
+    assert board["3-1"].cleared_by == ("search",)
+    assert board["3-1"].ways[0].is_shipped
+    assert not board["2-1"].ways[0].is_shipped, "ours is the shorter one"
 
 
 def test_the_shipped_agent_is_on_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,12 +64,13 @@ def test_the_shipped_agent_is_on_it(home: Path, capsys: pytest.CaptureFixture[st
     assert [entry["stage"] for entry in told] == list(STAGES)
     first = told[0]
     assert first["runs"] == 1
-    assert first["cleared_by"] == ["agent"]
+    assert first["cleared_by"] == ["agent", "search"]
     (name,) = (folder.name for folder in agent.glob("step-*"))
     assert Path(first["agent"]["checkpoint"]).name == name
     assert first["agent"]["robust_episodes"] == evaluations.read(agent)[name]["robust_episodes"]
     assert 600 < first["agent"]["seconds"] < 6_000
-    assert told[1] == {"stage": "1-2", "runs": 0, "cleared_by": [], "agent": None, "logs": {}}
+    way = str(shipped.WAYS / "1-2.json")
+    assert told[1] == {"stage": "1-2", "runs": 0, "cleared_by": ["search"], "agent": None, "logs": {"search": way}}
 
     assert main(["stages"]) == 0
     out = capsys.readouterr().out

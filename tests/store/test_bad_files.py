@@ -537,10 +537,10 @@ from mario_tui.store.history import progress, read_metrics, run_curve
 from mario_tui.training.metrics import MetricLogger
 run = Path(sys.argv[1])
 print(len(catalog.scan().checkpoints))
-read_metrics(run / "metrics.csv"), progress(run, 3), run_curve(run, "how far", 3)
+read_metrics(run / "metrics.csv"), progress(run, 3), run_curve(run, "progress %", 3)
 logger = MetricLogger(run, "1-1", 1)
 logger.note(1, "a line")
-logger.log_episode(0, step=1, epsilon=1.0, max_x=1, end="death", seconds=1.0)
+logger.log_episode(0, step=1, epsilon=1.0, max_x=1, progress=0.1, end="death", seconds=1.0)
 logger.history()
 try:
     export_policy(run / "step-000309583", "exported")
@@ -567,7 +567,7 @@ def test_a_link_in_the_place_of_a_log_is_neither_written_through_nor_passed_on(h
         (run / name).symlink_to(secret)
     logger = MetricLogger(run, "1-1", 1)
     logger.note(1, "a line")
-    logger.log_episode(0, step=1, epsilon=1.0, max_x=1, end="death", seconds=1.0)
+    logger.log_episode(0, step=1, epsilon=1.0, max_x=1, progress=0.1, end="death", seconds=1.0)
     assert "it is a link, or no file" in logger.problem
     assert secret.read_text() == "secret, and its last line has no end"
     exported = export_policy(run / "step-000309583", "shared")

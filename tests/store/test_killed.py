@@ -116,7 +116,7 @@ preferences.save_theme("nord")
 def end_episode(number):
     logger = MetricLogger(run, "1-1", 1)
     logger.episode = number
-    logger.log_episode(0, step=number, epsilon=0.5, max_x=40, end="death", seconds=1.0)
+    logger.log_episode(0, step=number, epsilon=0.5, max_x=40, progress=0.1, end="death", seconds=1.0)
     logger.note(1, "a note")
 
 end_episode(0)

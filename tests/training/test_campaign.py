@@ -113,8 +113,8 @@ def test_what_trainings_say_is_kept(home: Path) -> None:
     assert say(event="episode", step=300, seconds=14.0)
     assert (run.step, run.seconds, run.steps_per_second) == (300, 14.0, 50.0)
     assert plan.seconds_left == 14.0
-    assert say(event="measured", step=301, greedy={"best_x": 900})
-    assert run.best_x == 900
+    assert say(event="measured", step=301, greedy={"best_progress": 0.9})
+    assert run.best_progress == 0.9
     assert not plan._take(run, b"mario-tui: no GPU here\n")
     assert say(event="finished", steps=310, first_greedy_clear={"step": 305})
     plan._take(run, b"")

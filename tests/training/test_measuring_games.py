@@ -55,7 +55,7 @@ class OftenCleared(ClearedEnv):
 
 
 def record(number: int, *, kind: str = "training", end: str = "death", x: int = 300) -> EpisodeRecord:
-    return EpisodeRecord(number, 10 * number, 0.1, "1-1", 5.0, 10, 0.1, 0.2, x, end, 1.0, kind)
+    return EpisodeRecord(number, 10 * number, 0.1, "1-1", 5.0, 10, 0.1, 0.2, x, end, 1.0, kind, x / 10_000)
 
 
 def measures(config: TrainingConfig) -> list[str]:
@@ -167,16 +167,16 @@ def test_measuring_episodes_are_in_no_figure_of_the_training(tmp_path: Path) -> 
         logger.log_step(np.array([number % 3]), np.array([7.0 if kind == "training" else 99.0]), np.array([True]))
         end = "clear" if kind != "training" and number > 10 else "death"
         x = 100 + number if kind == "training" else 3000
-        logger.log_episode(number % 3, step=number, epsilon=1.0, max_x=x, end=end, seconds=1.0, kind=kind)
+        logger.log_episode(number % 3, step=number, epsilon=1.0, max_x=x, progress=x / 3200, end=end, seconds=1.0, kind=kind)
     assert logger.episode == 30
     assert (logger.clears, logger.best_x, logger.clear_rate, logger.mean("reward")) == (0, 127, 0.0, 7.0)
     assert len(logger.recent) == 10
     ends = logger.end_map.ends()
     assert (int(ends.clears.sum()), int(ends.deaths.sum())) == (0, 10)
     assert {y for _, y in logger.curves["reward"].points()} == {7.0}
-    assert max(progress(tmp_path, 5)) < 200
+    assert max(progress(tmp_path, 5)) < 0.05
     assert run_curve(tmp_path, "clear rate", 5)[-1][1] == 0
-    assert run_curve(tmp_path, "how far", 5)[-1][1] < 200
+    assert run_curve(tmp_path, "progress %", 5)[-1][1] < 5
 
     again = MetricLogger(tmp_path, "1-1", 3)
     again.load_state_dict(logger.state_dict())
@@ -215,10 +215,10 @@ def test_the_robust_rate_is_that_of_its_last_episodes() -> None:
     assert measured.robust_interval == wilson_interval(sum(last), ROBUST_WINDOW)
     assert str(measured) == "robust game: 13 of 40 (20-48 %)"
     measured = measured.after(record(1, kind="greedy", x=900)).after(record(2, kind="greedy", x=700))
-    assert str(measured).startswith("greedy game: x 700, best 900; robust game:")
-    assert measured.lines == ("greedy game: x 700, best 900", "robust game: 13 of 40 (20-48 %)")
+    assert str(measured).startswith("greedy game: 7 %, best 9 %; robust game:")
+    assert measured.lines == ("greedy game: 7 %, best 9 %", "robust game: 13 of 40 (20-48 %)")
     assert measured.as_json()["greedy"] == {
-        "max_x": 700, "cleared": False, "best_x": 900, "clears": 0, "episodes": 2,
+        "max_x": 700, "cleared": False, "best_x": 900, "progress": 0.07, "best_progress": 0.09, "clears": 0, "episodes": 2,
     }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_a_full_map_adds_neighbours_up_and_loses_none() -> None:
 
 def log_episodes(logger: MetricLogger, ends: str) -> None:
     for step, end in enumerate(ends):
-        logger.log_episode(0, step=step, epsilon=1.0, max_x=100, end={"c": "clear", "d": "death"}[end], seconds=1.0)
+        logger.log_episode(0, step=step, epsilon=1.0, max_x=100, progress=0.1, end={"c": "clear", "d": "death"}[end], seconds=1.0)
 
 
 def test_the_clear_rate_is_that_of_the_last_hundred(tmp_path) -> None:
@@ -82,23 +82,23 @@ def test_the_progress_of_a_run_is_how_far_its_episodes_got(tmp_path) -> None:
     assert progress(tmp_path, 4) == []
     logger = MetricLogger(tmp_path, "1-1", 1)
     for n in range(10):
-        logger.log_episode(0, step=n, epsilon=1.0, max_x=100 * n, end="death", seconds=1.0)
-    assert progress(tmp_path, 2) == [200.0, 700.0]
-    assert progress(tmp_path, 50) == [100.0 * n for n in range(10)]
-    logger.log_episode(0, step=11, epsilon=1.0, max_x=9999, end="death", seconds=1.0)
-    assert progress(tmp_path, 50)[-1] == 9999, "what was kept is not what is there now"
+        logger.log_episode(0, step=n, epsilon=1.0, max_x=40, progress=n / 10, end="death", seconds=1.0)
+    assert progress(tmp_path, 2) == pytest.approx([0.2, 0.7])
+    assert progress(tmp_path, 50) == pytest.approx([n / 10 for n in range(10)])
+    logger.log_episode(0, step=11, epsilon=1.0, max_x=3161, progress=1.0, end="clear", seconds=1.0)
+    assert progress(tmp_path, 50)[-1] == 1, "what was kept is not what is there now"
 
 
 def test_a_curve_to_compare_is_the_mean_of_a_hundred_episodes_by_step(tmp_path) -> None:
-    assert run_curve(tmp_path, "how far", 5) == []
+    assert run_curve(tmp_path, "progress %", 5) == []
     logger = MetricLogger(tmp_path, "1-1", 1)
     for n in range(300):
         end = "clear" if n >= 250 else "death"
         logger.log_update(0.5, 1.0)
-        logger.log_episode(0, step=10 * n, epsilon=1.0, max_x=n, end=end, seconds=1.0)
-    curve = run_curve(tmp_path, "how far", 4)
+        logger.log_episode(0, step=10 * n, epsilon=1.0, max_x=n, progress=n / 1000, end=end, seconds=1.0)
+    curve = run_curve(tmp_path, "progress %", 4)
     assert [step for step, _ in curve] == [0.0, 1000.0, 1990.0, 2990.0]
-    assert [value for _, value in curve] == [0.0, 50.5, 149.5, 249.5]
+    assert [value for _, value in curve] == pytest.approx([0.0, 5.05, 14.95, 24.95])
     assert run_curve(tmp_path, "clear rate", 4)[-1] == (2990.0, 0.5)
     assert all(run_curve(tmp_path, name, 1000) for name in COMPARED)
 
@@ -106,7 +106,7 @@ def test_a_curve_to_compare_is_the_mean_of_a_hundred_episodes_by_step(tmp_path) 
 def test_a_damaged_file_is_read_as_far_as_it_can_be(tmp_path) -> None:
     logger = MetricLogger(tmp_path, "1-1", 1)
     for n in range(3):
-        logger.log_episode(0, step=n, epsilon=1.0, max_x=100, end="death", seconds=1.0)
+        logger.log_episode(0, step=n, epsilon=1.0, max_x=100, progress=0.1, end="death", seconds=1.0)
     path = tmp_path / "metrics.csv"
     whole = path.read_bytes()
     line = whole.splitlines()[-1]
@@ -211,7 +211,7 @@ def log_learning(logger: MetricLogger, updates: Sequence[tuple[float, float] | N
     for update in updates:
         if update is not None:
             logger.log_update(*update)
-        logger.log_episode(0, step=10 * logger.episode, epsilon=1.0, max_x=100, end="death", seconds=1.0)
+        logger.log_episode(0, step=10 * logger.episode, epsilon=1.0, max_x=100, progress=0.1, end="death", seconds=1.0)
 
 
 def test_while_nothing_is_learned_loss_and_q_have_no_points(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def played_again(log: ActionLog) -> tuple[float, int]:
 def test_practice_is_in_no_mean_and_no_curve(tmp_path) -> None:
     logger = MetricLogger(tmp_path, "1-1", 1)
     for kind in (TRAINING, PRACTICE, PRACTICE):
-        logger.log_episode(0, step=9, epsilon=1, max_x=3161, end="clear", seconds=1, kind=kind)
+        logger.log_episode(0, step=9, epsilon=1, max_x=3161, progress=0.1, end="clear", seconds=1, kind=kind)
     assert (logger.episode, logger.clears, len(logger.recent)) == (3, 1, 1)
     assert logger.end_map.ends().clears.sum() == 1
     assert not logger.measured

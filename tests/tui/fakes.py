@@ -91,6 +91,7 @@ def running(**changes: Any) -> TrainingSnapshot:
         "updates": 37_818,
         "clears": 3,
         "best_x": 3161,
+        "best_progress": 1.0,
         "steps_per_second": 58.4,
         "seconds": 2112.0,
         "eta_seconds": 6447.0,
@@ -107,7 +108,7 @@ def running(**changes: Any) -> TrainingSnapshot:
         "ends": ends(),
         "frame": picture(),
         "curves": curves(),
-        "last_episode": SimpleNamespace(episode=321, stage="1-1", reward=640.0, length=83, max_x=722, end="death"),
+        "last_episode": SimpleNamespace(episode=321, stage="1-1", reward=640.0, length=83, progress=0.22, end="death"),
     }
     return TrainingSnapshot(**{**values, **changes})
 
@@ -218,6 +219,7 @@ def moment(**changes: Any) -> Any:
         "total_reward": 412.0,
         "x": 452,
         "max_x": 460,
+        "progress": 0.13,
         "time": 388,
         "coins": 2,
         "score": 300,
@@ -336,7 +338,7 @@ class FakeGame(FakeClock, HumanPlayer):
     def __init__(self) -> None:
         super().__init__()
         self.stage = "1-1"
-        self.latest = moment(action=None, q_values=(), step=1800, x=1210, max_x=1220)
+        self.latest = moment(action=None, q_values=(), step=1800, x=1210, max_x=1220, progress=0.38)
         self.latest_frame = self.latest.frame
         self.logs: list[Path] = []
 
@@ -609,8 +611,8 @@ class World(Services):
         for stage in STAGES:
             best = known.best_of_stage(stage)
             runs = sum(run.stage == stage for run in known.runs)
-            x = None if best is None else 1234
-            states.append(StageState(stage, runs, best, x, 4321.0 if best else None, self.ways.get(stage, ())))
+            progress = None if best is None else 0.38
+            states.append(StageState(stage, runs, best, progress, 4321.0 if best else None, self.ways.get(stage, ())))
         return states
 
     def stage_picture(self, stage: str) -> np.ndarray:
@@ -754,7 +756,7 @@ class World(Services):
             replace(info, greedy_clear=True, robust_clear_rate=0.4) if info.path == agent else info
             for info in self.checkpoints
         ]
-        greedy: Any = SimpleNamespace(clears=1, episodes=1, max_x=3161)
+        greedy: Any = SimpleNamespace(clears=1, episodes=1, progress=1.0)
         robust: Any = SimpleNamespace(clears=4, episodes=10, max_x=3161)
         return Verdict(greedy, robust, self.store_problem)
 

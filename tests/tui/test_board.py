@@ -151,7 +151,7 @@ async def test_a_search_that_fails_says_so() -> None:
     ("info", "line"),
     [
         ({"robust_clear_rate": 0.97, "robust_episodes": 100, "greedy_clear": True}, "robust 97 of 100 (92-99 %)"),
-        ({"robust_clear_rate": 0.4, "greedy_clear": False}, "greedy play gets to x 1,234; robust 40 %"),
+        ({"robust_clear_rate": 0.4, "greedy_clear": False}, "greedy play gets through 38 % of the stage; robust 40 %"),
         ({}, "greedy play not measured; robust not measured"),
     ],
 )

@@ -422,7 +422,7 @@ async def test_q_can_be_taken_back(key: str) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)])
 async def test_what_games_measured_has_a_line_of_its_own_where_there_is_something(size: tuple[int, int]) -> None:
-    lines = ("greedy game: x 3161 clear, best 3161", "robust game: 40 of 40 (91-100 %)")
+    lines = ("greedy game: 99 %, best clears", "robust game: 40 of 40 (91-100 %)")
     text = "\n".join(lines)
     world = World()
     async with live(world, size) as (app, pilot):

@@ -48,7 +48,7 @@ def test_a_whole_session(home: Path, width: int, height: int) -> None:
         terminal.press("c")
         wait("Checkpoints", "whole", "paused")
         terminal.press("\r")
-        wait("Watch", "right+A", "farthest x")
+        wait("Watch", "right+A", "progress")
         terminal.press("+++")  # eight times as fast
         wait("again")  # the greedy episode has ended
         terminal.press("q")

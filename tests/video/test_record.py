@@ -47,6 +47,7 @@ def steps(count: int) -> Iterator[EpisodeStep]:
             total_reward=10.0,
             x=40 + step,
             max_x=40 + step,
+            progress=0.0,
             end=EndReason.CLEAR if step == count else None,
             **about,  # type: ignore[arg-type]
         )
