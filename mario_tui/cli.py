@@ -129,7 +129,9 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     search = add("search", "look for a way through a stage, without an agent: an action log", "search.search")
     search.add_argument("--stage", required=True, metavar="S", help="1-1 to 8-4")
-    search.add_argument("--actions", metavar="SET", help="the action set (default: run5; right_only under water)")
+    search.add_argument(
+        "--actions", metavar="SET", help="the action set (default: the one that the stage is trained with)"
+    )
     search.add_argument("--seed", type=int, default=0, metavar="S", help="of what is tried (default 0)")
     search.add_argument(
         "--transitions", type=int, default=0, metavar="N", help="give up for now after so many steps (default: never)"
@@ -150,7 +152,10 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         "--cold", action="store_true", help="begin no training with the weights of an earlier stage of its kind"
     )
     campaign.add_argument(
-        "--demonstrations", default="", metavar="PATH", help="learn from these action logs as well, e.g. plays/"
+        "--demonstrations",
+        default="",
+        metavar="PATH",
+        help="learn from these action logs as well, e.g. plays/; ways: those that come with mario-tui",
     )
     _add_json(campaign)
 

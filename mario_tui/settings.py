@@ -307,7 +307,9 @@ class AgentSettings(BaseModel):
     )
     priority_correction_schedule: str = schedule("beta over training, in place of priority_correction", group="Replay")
     demonstrations: str = setting(
-        "", "games to learn from besides its own: an action log, or a folder of them such as plays/", group="Replay"
+        "",
+        "games to learn from besides its own: an action log, a folder of them such as plays/, or ways",
+        group="Replay",
     )
     demonstration_share: float = setting(
         0.25, "share of each batch sampled from the demonstrations, if there are any", group="Replay", ge=0, le=1

@@ -24,7 +24,7 @@ KINDS: dict[Kind, tuple[str, ...]] = {
 """The stages of each kind, the easiest first; one begins with the weights of an earlier one of its kind."""
 
 _RUNS = ("1-1", "3-1", "4-1", "5-1", "6-1", "7-1", "5-2", "2-3", "7-3", "1-4")
-"""Where the two actions of the preset, running right with and without a jump, get through."""
+"""Where the two actions of the preset, running right with and without a jump, get through: searches found such ways."""
 
 _BY_KIND: dict[Kind, dict[str, Any]] = {
     "ground": {"action_set": "run3"},
@@ -37,6 +37,10 @@ _BY_KIND: dict[Kind, dict[str, Any]] = {
 }
 
 
+_PIPES_DOWN = ("8-4",)
+"""Where no way leads on but down into pipes."""
+
+
 def kind_of(stage: str) -> Kind:
     """Of what kind a stage is."""
     return next(kind for kind, stages in KINDS.items() if stage in stages)
@@ -47,4 +51,11 @@ def stage_settings(stage: str) -> dict[str, Any]:
     if stage == "1-1":
         return {}
     settings = {} if stage in _RUNS else _BY_KIND[kind_of(stage)]
+    if stage in _PIPES_DOWN:
+        settings = {**settings, "action_set": "run5"}
     return {"reward": "frontier", **settings}
+
+
+def usual_actions(stage: str) -> str:
+    """The action set that a stage is trained and searched with, if nobody says otherwise."""
+    return str(stage_settings(stage).get("action_set", "run"))

@@ -17,11 +17,11 @@ from mario_tui.game.replaying import replay
 from mario_tui.game.stage_search import StageSearch
 from mario_tui.game.stages import check_stage
 from mario_tui.printable import printable
+from mario_tui.stage_settings import usual_actions
 from mario_tui.system import files
 
 FORMAT = 2
 SAVE_SECONDS = 60.0
-WATER = ("2-2", "7-2")
 _MOST_BYTES = 200 << 20  # of a state that is read, unpacked
 
 
@@ -43,11 +43,6 @@ class FoundWay:
 
     path: Path
     steps: int
-
-
-def usual_actions(stage: str) -> str:
-    """The action set that a stage is searched with."""
-    return "right_only" if stage in WATER else "run5"
 
 
 def find_way(

@@ -1,6 +1,8 @@
 """The ways through the stages that come with the program, what they lead through, and how progress is measured by it."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from mario_tui.game.stages import STAGES
 from mario_tui.stage_progress import MOST, progress_at_x, routes, stage_progress
 from mario_tui.store.shipped import WAYS
 
+DOCS = Path(__file__).parents[2] / "docs"
 SHIPPED = [stage for stage in STAGES if (WAYS / f"{stage}.json").exists()]
 
 
@@ -85,3 +88,10 @@ def test_a_stage_of_two_areas_goes_on_where_the_first_one_ended() -> None:
     assert stage_progress("1-2", {first: 9_999, second: end}) > before
 
 
+def test_the_table_in_the_docs_is_what_the_game_does() -> None:
+    spec = importlib.util.spec_from_file_location("make_stage_table", DOCS / "make_stage_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    assert "".join(map(table.row, STAGES)) in (DOCS / "stages.md").read_text()

@@ -167,7 +167,9 @@ def test_measuring_episodes_are_in_no_figure_of_the_training(tmp_path: Path) -> 
         logger.log_step(np.array([number % 3]), np.array([7.0 if kind == "training" else 99.0]), np.array([True]))
         end = "clear" if kind != "training" and number > 10 else "death"
         x = 100 + number if kind == "training" else 3000
-        logger.log_episode(number % 3, step=number, epsilon=1.0, max_x=x, progress=x / 3200, end=end, seconds=1.0, kind=kind)
+        logger.log_episode(
+            number % 3, step=number, epsilon=1.0, max_x=x, progress=x / 3200, end=end, seconds=1.0, kind=kind
+        )
     assert logger.episode == 30
     assert (logger.clears, logger.best_x, logger.clear_rate, logger.mean("reward")) == (0, 127, 0.0, 7.0)
     assert len(logger.recent) == 10

@@ -44,7 +44,9 @@ def test_a_full_map_adds_neighbours_up_and_loses_none() -> None:
 
 def log_episodes(logger: MetricLogger, ends: str) -> None:
     for step, end in enumerate(ends):
-        logger.log_episode(0, step=step, epsilon=1.0, max_x=100, progress=0.1, end={"c": "clear", "d": "death"}[end], seconds=1.0)
+        logger.log_episode(
+            0, step=step, epsilon=1.0, max_x=100, progress=0.1, end={"c": "clear", "d": "death"}[end], seconds=1.0
+        )
 
 
 def test_the_clear_rate_is_that_of_the_last_hundred(tmp_path) -> None:

@@ -294,7 +294,9 @@ def test_watch_twelve_actions(compare: Any) -> None:
 def test_play_ready(compare: Any) -> None:
     world = World()
     world.game.waits = True
-    world.game.latest = moment(action=None, buttons=0, q_values=(), step=0, x=40, max_x=40, progress=0.0, total_reward=0.0)
+    world.game.latest = moment(
+        action=None, buttons=0, q_values=(), step=0, x=40, max_x=40, progress=0.0, total_reward=0.0
+    )
     world.no_ghost = True
     assert compare(world, play)
 
@@ -309,7 +311,15 @@ def test_play_full(compare: Any) -> None:
     world.game.kept_step = 900
     world.game.speed = 0.25
     world.game.latest = moment(
-        step=123_456, x=3161, max_x=3161, progress=1.0, score=999_990, coins=99, life=128, status="fireball", end=EndReason.CLEAR
+        step=123_456,
+        x=3161,
+        max_x=3161,
+        progress=1.0,
+        score=999_990,
+        coins=99,
+        life=128,
+        status="fireball",
+        end=EndReason.CLEAR,
     )
     assert compare(world, full_play)
 
