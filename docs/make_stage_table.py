@@ -18,10 +18,11 @@ from mario_tui.store.shipped import WAYS
 FILE = Path(__file__).parent / "stages.md"
 BEGIN, END = "<!-- measured: -->\n", "<!-- :measured -->\n"
 AREA_TYPES = ("water", "ground", "underground", "castle")
-HEADING = (
-    "| stage | kind | actions | clock | the way: areas, and x from and to | cleared by, at x | steps | transitions | s |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
-)
+COLUMNS = (
+    "stage", "kind", "actions", "clock", "the way: areas, and x from and to", "cleared by, at x", "steps", "transitions",
+    "seconds",
+)  # fmt: skip
+HEADING = f"| {' | '.join(COLUMNS)} |\n{'| --- ' * len(COLUMNS)}|\n"
 _VICTORY = 0x0770, 2  # the game's mode, once the axe was touched
 
 

@@ -220,7 +220,8 @@ def test_the_robust_rate_is_that_of_its_last_episodes() -> None:
     assert str(measured).startswith("greedy game: 7 %, best 9 %; robust game:")
     assert measured.lines == ("greedy game: 7 %, best 9 %", "robust game: 13 of 40 (20-48 %)")
     assert measured.as_json()["greedy"] == {
-        "max_x": 700, "cleared": False, "best_x": 900, "progress": 0.07, "best_progress": 0.09, "clears": 0, "episodes": 2,
+        "max_x": 700, "cleared": False, "best_x": 900, "progress": 0.07, "best_progress": 0.09, "clears": 0,
+        "episodes": 2,
     }  # fmt: skip
 
 
