@@ -308,7 +308,7 @@ class AgentSettings(BaseModel):
     priority_correction_schedule: str = schedule("beta over training, in place of priority_correction", group="Replay")
     demonstrations: str = setting(
         "",
-        "games to learn from besides its own: an action log, a folder of them such as plays/, or ways",
+        "games to learn from as well: an action log, a folder of them such as plays/, or ways",
         group="Replay",
     )
     demonstration_share: float = setting(
