@@ -19,8 +19,8 @@ FILE = Path(__file__).parent / "stages.md"
 BEGIN, END = "<!-- measured: -->\n", "<!-- :measured -->\n"
 AREA_TYPES = ("water", "ground", "underground", "castle")
 COLUMNS = (
-    "stage", "kind", "actions", "clock", "the way: areas, and x from and to", "cleared by, at x", "steps", "transitions",
-    "seconds",
+    "stage", "kind", "actions", "clock", "the way: areas, and x from and to", "cleared by, at x",
+    "steps", "transitions", "seconds",
 )  # fmt: skip
 HEADING = f"| {' | '.join(COLUMNS)} |\n{'| --- ' * len(COLUMNS)}|\n"
 _VICTORY = 0x0770, 2  # the game's mode, once the axe was touched
