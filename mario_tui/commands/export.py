@@ -18,6 +18,6 @@ def export(arguments: argparse.Namespace) -> int:
     paths.check_run_name(arguments.name)
     from mario_tui.training.export import export_policy
 
-    folder = export_policy(path, arguments.name)
+    folder = export_policy(path, arguments.name, half=arguments.half)
     print(json.dumps({"checkpoint": str(folder)}) if arguments.json else f"Wrote {printable(folder)}")
     return 0

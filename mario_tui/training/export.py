@@ -15,7 +15,7 @@ from mario_tui.store.manifest import Manifest, read_manifest
 from mario_tui.system import files
 
 
-def export_policy(source: Path, name: str) -> Path:
+def export_policy(source: Path, name: str, *, half: bool = False) -> Path:
     """Copies what play needs of a checkpoint folder into a new run: its greedy network, manifest, log and curves.
 
     Such a checkpoint takes a few MB; it can be watched, evaluated and recorded, but not be trained on.
@@ -23,12 +23,14 @@ def export_policy(source: Path, name: str) -> Path:
     Args:
         source: the checkpoint folder.
         name: of the new run.
+        half: write the weights in 16 bits, which halves the size. Play may change where two actions have nearly the
+            same Q, so what was measured of the checkpoint is not taken along.
 
     Returns:
         The new checkpoint folder.
 
     Raises:
-        InputError: the name cannot be used, or a run has it already.
+        InputError: the name cannot be used, or a run has it already, or the weights are too large for 16 bits.
         CheckpointError: the checkpoint cannot be used.
     """
     policy, manifest = load_policy(source), read_manifest(source)
@@ -38,6 +40,10 @@ def export_policy(source: Path, name: str) -> Path:
     run = files.hidden_name(final)
     net = policy.net.average or policy.net.online
     weights = {f"online.{key}": value.contiguous() for key, value in net.state_dict().items()}
+    if half:
+        weights = {key: value.half() for key, value in weights.items()}
+        if not all(bool(value.isfinite().all()) for value in weights.values()):
+            raise InputError(f"the weights of {source} are too large for 16 bits: leave out --half")
     dropped = {"format", "program", "python", "created", "sequence", "step", "parts", "rotates"}
     header = manifest.model_dump(exclude=dropped)
     header |= {"agent": policy.spec.model_copy(update={"averaged": False}).model_dump(), "full": False}
@@ -52,7 +58,7 @@ def export_policy(source: Path, name: str) -> Path:
                     files.fsync(run / file.name)
         if not (run / "config.toml").exists():  # which makes it a run
             files.write_atomically(run / "config.toml", _config_of(manifest).to_toml())
-        if measured := evaluations.read(source.parent).get(source.name):
+        if not half and (measured := evaluations.read(source.parent).get(source.name)):
             evaluations.record(folder, **measured)
         files.fsync(run)
         os.rename(run, final)

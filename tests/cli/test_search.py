@@ -68,7 +68,7 @@ def test_a_way_is_a_play_that_replays(
         for byte in CLEAR.buttons[:-12]:
             assert not self._play(byte)
         self.cells.clear()
-        self._keep(self._key(self.emulator.ram), bytes(CLEAR.buttons[:-12]))
+        self._keep(self._key(self.emulator.ram), bytes(CLEAR.buttons[:-12]), 0)
 
     monkeypatch.setattr(StageSearch, "__init__", near)
     assert main(["search", "--stage", "1-1", "--actions", "complex", "--json"]) == 0

@@ -48,6 +48,31 @@ def test_an_exported_agent_plays_as_its_checkpoint_does_and_is_small(saved: Path
     assert info.greedy_clear is True
 
 
+def test_half_the_size_plays_nearly_the_same_and_is_not_measured(saved: Path) -> None:
+    evaluations.record(saved, greedy_clear=True, greedy_x=3161)
+    whole, half = export_policy(saved, "whole"), export_policy(saved, "half", half=True)
+    sizes = [(folder / "agent.safetensors").stat().st_size for folder in (whole, half)]
+    assert sizes[1] < 0.52 * sizes[0]
+    stack = torch.randint(0, 256, (4, 84, 84), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    exact, rounded = (load_policy(folder).q_values(stack) for folder in (whole, half))
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, abs=0.01)
+    (info,) = [info for info in catalog.scan().checkpoints if info.run == "half"]
+    assert info.greedy_clear is None
+
+
+def test_weights_too_large_for_16_bits_are_not_exported_in_them(saved: Path) -> None:
+    policy = load_policy(saved)
+    assert policy.net.average is not None
+    with torch.no_grad():
+        next(iter(policy.net.average.parameters())).fill_(1e6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mario_tui.training.export.load_policy", lambda path: policy)
+        with pytest.raises(InputError, match="too large for 16 bits"):
+            export_policy(saved, "half", half=True)
+    assert not paths.run_dir("half").exists()
+
+
 def test_an_exported_agent_cannot_be_trained_on(saved: Path) -> None:
     exported = export_policy(saved, "shared")
     with pytest.raises(CheckpointError, match="exported to play only"):
