@@ -192,7 +192,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     export = add("export", "copy a checkpoint's greedy network into a run of a few MB", "export.export")
     _add_checkpoint(export)
     export.add_argument("--name", required=True, metavar="RUN", help="name of the new run")
-    export.add_argument("--half", action="store_true", help="in 16 bits: half the size; what it plays is measured again")
+    export.add_argument("--half", action="store_true", help="in 16 bits: half the size, and to be measured again")
     _add_json(export)
 
     replay = add("replay", "play an action log again, print its checksums and check them", "replay.replay")

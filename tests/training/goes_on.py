@@ -53,6 +53,7 @@ SMALL["corrected"] = {
 SMALL["practised"] = {
     **SMALL["fast"],
     "stage": "5-1",
+    "reward": "frontier",
     "envs": 2,
     "measuring_games": 0,
     "max_episode_steps": 0,
@@ -77,6 +78,7 @@ CHOICES: dict[str, list[Any]] = {
     "action_set": ["tutorial", "run", "right_only", "simple", "complex"],
     "frame_skip": [2, 4, 7],
     "stall_steps": [0, 15],
+    "reward": ["tutorial", "frontier"],
     "max_episode_steps": [19, 40, 0],
     "sticky": [0.0, 0.25],
     "noops": [0, 30],
