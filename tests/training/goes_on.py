@@ -166,7 +166,8 @@ def main(name: str, out: str, path: str | None = None, games: str | None = None)
     state["updates"] = str(trainer.agent.updates)
     # a line ends with how long it took and the time, and a note begins with its time
     log = [line.partition(": ")[2] if line[0] == "#" else line[:-35] for line in lines_of(trainer.run_dir / "log")]
-    metrics = ["{0},{2}".format(*line.rsplit(",", 2)) for line in lines_of(trainer.run_dir / "metrics.csv")]
+    lines = (line.rsplit(",", 3) for line in lines_of(trainer.run_dir / "metrics.csv"))
+    metrics = [",".join((before, *kind_and_progress)) for before, _, *kind_and_progress in lines]
     content = {"actions": actions, "state": state, "log": log, "metrics": metrics}
     if trainer.corrector is not None:
         content["labelled"] = trainer.corrector.total.states

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -421,9 +422,9 @@ def test_two_agents_of_one_step_are_saved_each(small) -> None:
     assert not any(value.any() for value in load_tensors(second / "agent.safetensors").values())
 
 
-def test_a_line_without_a_kind_is_of_training(tmp_path: Path) -> None:
+def test_a_line_without_a_kind_is_of_training_and_its_progress_goes_by_x(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     line = csv_line(record(3, kind=""))
-    short = csv_line(record(4)).rpartition(",")[0] + "\r\n"
+    short = csv_line(record(4)).rsplit(",", 2)[0] + "\r\n"
     path.write_text(csv_heading(EpisodeRecord) + line + short, newline="")
-    assert read_metrics(path) == [record(3), record(4)]
+    assert read_metrics(path) == [record(3), replace(record(4), progress=pytest.approx(0.0834, abs=1e-4))]

@@ -247,7 +247,7 @@ class PlayScreen(GameScreen):
     @staticmethod
     def _entries(player: HumanPlayer, moment: EpisodeStep) -> list[Entry]:
         pace = player.pace()
-        shown = ("x", "farthest x", "time left", "Mario", "return", "lives", "score", "coins")
+        shown = ("x", "progress", "time left", "Mario", "return", "lives", "score", "coins")
         entries = dict(GameScreen.entries(moment))
         return [*((name, entries[name]) for name in shown), ("95 % pace", "-" if pace is None else f"{pace[1]:.0f} ms")]
 
