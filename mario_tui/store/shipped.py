@@ -1,7 +1,7 @@
 """The agents that come with the program. They are runs like the user's own, but nothing is ever written to them.
 
-A wheel has them in the package's own folder `agents`, which may be read-only. In a clone they are among the runs of its
-folder `checkpoints`, where git keeps them, and belong to whoever works there.
+A wheel has the one of 1-1 in the package's own folder `agents`, which may be read-only. In a clone there is one for many
+stages: they are among the runs of its folder `checkpoints`, where git keeps them, and belong to whoever works there.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from mario_tui.errors import CheckpointError
 from mario_tui.system import installation
 
 FOLDER = installation.PACKAGE / "agents"
-WAYS = installation.PACKAGE / "ways"
-"""Of each stage an action log, `1-1.json`, that a search found; it clears the stage (scripts/keep-ways made them)."""
 NAMES = ("world-1-1",)
 """What pyproject.toml puts there."""
+WAYS = installation.PACKAGE / "ways"
+"""Of each stage an action log, `1-1.json`, that a search found; it clears the stage (scripts/keep-ways made them)."""
 
 
 def runs() -> list[Path]:
@@ -28,7 +28,7 @@ def runs() -> list[Path]:
 def find(path: Path) -> Path | None:
     """What a path means that begins with the name of a shipped run, from whatever folder; None if it is none's."""
     root = installation.clone()
-    agents = runs() or ([root / "checkpoints" / name for name in NAMES] if root else [])
+    agents = runs() or (sorted((root / "checkpoints").glob("world-*")) if root else [])
     for run in agents:
         if path.parts[:1] == (run.name,) and ".." not in path.parts:
             return run.joinpath(*path.parts[1:])
