@@ -1,7 +1,7 @@
 """The agents that come with the program. They are runs like the user's own, but nothing is ever written to them.
 
-A wheel has the one of 1-1 in the package's own folder `agents`, which may be read-only. A clone has those of other stages
-as well: they are among the runs of its folder `checkpoints`, where git keeps them, and belong to whoever works there.
+A wheel has the one of 1-1 in the package's own folder `agents`, which may be read-only. A clone has more, for other
+stages: they are among the runs of its folder `checkpoints`, where git keeps them, and belong to whoever works there.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from mario_tui.system.processes import start_module
 
 State = Literal["waiting", "training", "cleared", "at its budget", "failed"]
 
-_EACH = {"until_clear": True, "save_every": 20_000, "robust_episodes": 0}
+_EACH = {"until_clear": True, "save_every": 20_000, "robust_episodes": 0, "record": False}
 _HELD = "another process trains it: waits for that"
 _POLL_SECONDS = 0.25
 _STOP_SECONDS = 120.0
