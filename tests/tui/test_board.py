@@ -46,7 +46,7 @@ async def test_it_shows_each_stage_and_counts_who_cleared_it() -> None:
         assert "1-1 robust 70 %" in lines[0]
         assert "500k" in lines[1]
         assert "2-1 hand search" in lines[2]
-        assert "4-2 x 1,234" in lines[6]
+        assert "4-2 38 %" in lines[6]
         assert "8-4 search" in lines[14]
         assert all(len(line) <= 80 for line in lines)
         assert "best: overnight, 500,000 steps" in shown(app, "#stage-line")

@@ -263,7 +263,7 @@ class CheckpointsScreen(ListScreen[Row]):
         good, bad, dim = self.colour("success", "green"), self.colour("error", "red"), "dim"
         below, subject, now = info.checkpoint is not None, info.subject, self.app.services.now()
         measured = info.checkpoint or info.run
-        reached = text.percent(measured.greedy_progress)
+        reached = "no" if measured.greedy_progress is None else text.percent(measured.greedy_progress)
         greedy = {True: Text("clears", good), False: Text(reached), None: Text("-", dim)}[measured.greedy_clear]
         robust = text.percent(measured.robust_clear_rate)
         reward = "-" if subject.mean_reward is None else text.count(subject.mean_reward)
