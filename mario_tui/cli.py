@@ -136,6 +136,9 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     search.add_argument(
         "--transitions", type=int, default=0, metavar="N", help="give up for now after so many steps (default: never)"
     )
+    search.add_argument(
+        "--minutes", type=float, default=0.0, metavar="M", help="give up for now after so long (default: never)"
+    )
     search.add_argument("--new", action="store_true", help="begin anew, and not where the last search was stopped")
     _add_json(search)
 

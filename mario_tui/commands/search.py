@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from mario_tui.errors import InputError
 from mario_tui.game.stages import check_stage
 from mario_tui.printable import printable
 from mario_tui.system import signals
@@ -27,6 +28,9 @@ def search(arguments: argparse.Namespace) -> int:
     received: list[int] = []
     newest: list[SearchProgress] = []
     reported = time.monotonic()
+    if arguments.minutes < 0:
+        raise InputError("--minutes should be 0 or more")
+    end = reported + 60 * arguments.minutes
 
     def start(search: StageSearch) -> None:
         if not search.emulator.has_snapshots():
@@ -50,14 +54,16 @@ def search(arguments: argparse.Namespace) -> int:
             anew=arguments.new,
             on_start=start,
             on_progress=progress,
-            stopped=lambda: bool(received),
+            stopped=lambda: bool(received) or bool(arguments.minutes and time.monotonic() >= end),
         )
     if found is None:
-        _report(stage, newest[0], as_json=as_json, event="stopped")
+        _report(stage, newest[0], as_json=as_json, event="stopped", cleared=False, action_log=None)
         if not as_json:
             print(f"{stage} is not cleared yet: the same command goes on", flush=True)
         return 128 + received[0] if received else 1
-    _report(stage, newest[0], as_json=as_json, event="cleared", steps=found.steps, log=str(found.path))
+    _report(
+        stage, newest[0], as_json=as_json, event="cleared", cleared=True, steps=found.steps, action_log=str(found.path)
+    )
     if not as_json:
         print(f"{stage} is cleared in {found.steps:,} steps: {printable(found.path)}")
     return 0

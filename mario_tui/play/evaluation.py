@@ -82,10 +82,6 @@ class Evaluation:
         return max((result.max_x for result in self.per_episode), default=0)
 
     @property
-    def mean_progress(self) -> float:
-        return float(np.mean([result.progress for result in self.per_episode])) if self.per_episode else 0.0
-
-    @property
     def progress(self) -> float:
         """Of the episode that came farthest."""
         return max((result.progress for result in self.per_episode), default=0.0)
@@ -99,7 +95,6 @@ class Evaluation:
             "mean_reward": self.mean_reward,
             "mean_x": self.mean_x,
             "max_x": self.max_x,
-            "mean_progress": round(self.mean_progress, 4),
             "per_episode": [result.as_json() for result in self.per_episode],
         }
 

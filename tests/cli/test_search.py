@@ -35,11 +35,12 @@ def test_it_goes_on_where_it_was_stopped(home: Path, capsys: pytest.CaptureFixtu
     assert main([*arguments, "--transitions", "400"]) == 1
     first, second = lines(capsys.readouterr().out)
     assert first["event"] == second["event"] == "stopped"
+    assert (first["cleared"], first["action_log"]) == (False, None)
     assert 200 <= first["transitions"] < 400 <= second["transitions"]
     assert second["places"] >= first["places"] > 10
     assert second["seconds"] >= first["seconds"]
     (kept,) = (home / "plays" / "searches").iterdir()
-    assert kept.name == "1-1_run5_5.json.gz"
+    assert kept.name == "1-1_run_5.json.gz"
 
     assert main([*arguments, "--transitions", "400", "--new"]) == 1
     (whole,) = lines(capsys.readouterr().out)
@@ -73,17 +74,17 @@ def test_a_way_is_a_play_that_replays(
     monkeypatch.setattr(StageSearch, "__init__", near)
     assert main(["search", "--stage", "1-1", "--actions", "complex", "--json"]) == 0
     told = lines(capsys.readouterr().out)[-1]
-    assert told["event"] == "cleared"
-    log = ActionLog.load(told["log"])
+    assert (told["event"], told["stage"], told["cleared"]) == ("cleared", "1-1", True)
+    log = ActionLog.load(told["action_log"])
     result = replay(log)
     assert result.cleared
     assert not result.differs_from(log)
     assert log.ram_crc32 is not None
     assert len(log.buttons) == told["steps"]
-    content = json.loads(Path(told["log"]).read_text())["searched"]
+    content = json.loads(Path(told["action_log"]).read_text())["searched"]
     assert content["actions"] == "complex"
     assert content["transitions"] == told["transitions"]
-    assert Path(told["log"]).parent == home / "plays"
+    assert Path(told["action_log"]).parent == home / "plays"
     assert not list((home / "plays" / "searches").glob("*"))
     monkeypatch.undo()
 
@@ -110,3 +111,11 @@ def test_a_signal_stops_it_and_nothing_is_lost(home: Path) -> None:
 def test_mistakes_are_one_line(arguments: tuple[str, ...], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", *arguments]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_it_gives_up_after_some_minutes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--stage", "8-1", "--minutes", "0.01", "--json"]) == 1
+    (told,) = lines(capsys.readouterr().out)
+    assert (told["stage"], told["cleared"]) == ("8-1", False)
+    assert told["transitions"] > 0
+    assert main(["search", "--stage", "8-1", "--minutes", "-1"]) == 2

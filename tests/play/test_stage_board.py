@@ -64,13 +64,18 @@ def test_the_shipped_agent_is_on_it(home: Path, capsys: pytest.CaptureFixture[st
     assert [entry["stage"] for entry in told] == list(STAGES)
     first = told[0]
     assert first["runs"] == 1
-    assert first["cleared_by"] == ["agent", "search"]
+    assert first["cleared_by"] == "learned"
+    assert first["logs"]["search"] == str(shipped.WAYS / "1-1.json")
     (name,) = (folder.name for folder in agent.glob("step-*"))
-    assert Path(first["agent"]["checkpoint"]).name == name
-    assert first["agent"]["robust_episodes"] == evaluations.read(agent)[name]["robust_episodes"]
-    assert 600 < first["agent"]["seconds"] < 6_000
+    assert Path(first["best"]).name == name
+    assert first["robust_episodes"] == evaluations.read(agent)[name]["robust_episodes"]
+    assert 600 < first["seconds"] < 6_000
+    assert (first["greedy_clear"], first["progress"], first["steps"]) == (True, 1.0, 309_583)
     way = str(shipped.WAYS / "1-2.json")
-    assert told[1] == {"stage": "1-2", "runs": 0, "cleared_by": ["search"], "agent": None, "logs": {"search": way}}
+    assert told[1] == {
+        "stage": "1-2", "best": None, "greedy_clear": None, "robust_clear_rate": None, "robust_episodes": 0,
+        "progress": None, "steps": None, "seconds": None, "cleared_by": "search", "runs": 0, "logs": {"search": way},
+    }  # fmt: skip
 
     assert main(["stages"]) == 0
     out = capsys.readouterr().out
