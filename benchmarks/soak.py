@@ -117,7 +117,7 @@ class Soak:
 
     def watch(self) -> None:
         self.terminal.press("w")
-        self.wait("farthest x")
+        self.wait("progress")
         self.rest(self.random.uniform(1, 10))
         self.terminal.press("q")
         self.wait("last 100:")

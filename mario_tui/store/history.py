@@ -166,18 +166,19 @@ def _progress(path: Path, modified_ns: int, points: int) -> tuple[float, ...]:
     return tuple(float(part.mean()) for part in parts)
 
 
-COMPARED = ("progress %", "reward", "clear rate", "loss", "Q")
+COMPARED = ("progress", "reward", "clear rate", "loss", "Q")
 """The names that `run_curve` takes."""
 
 
 def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
     """(step, mean over 100 episodes) of a run's metrics.csv, at most that many points; `name` is one of COMPARED.
+    Progress is in percent.
 
     Loss and Q are those of episodes in which something was learned.
     """
     records = read_training(run / "metrics.csv")
     value_of: dict[str, Callable[[EpisodeRecord], float]] = {
-        "progress %": lambda record: 100 * record.progress,
+        "progress": lambda record: 100 * record.progress,
         "clear rate": lambda record: record.cleared,
         "reward": lambda record: record.reward,
         "loss": lambda record: record.loss,

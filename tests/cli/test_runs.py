@@ -71,7 +71,7 @@ def test_runs_are_compared(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["runs", "compare", "mine", "other", "--json", "--points", "5"]) == 0
     mine, other = json.loads(capsys.readouterr().out)
     assert (mine["run"], other["run"]) == ("mine", "other")
-    assert list(mine["curves"]) == ["how_far", "reward", "clear_rate", "loss", "q"]
+    assert list(mine["curves"]) == ["progress", "reward", "clear_rate", "loss", "q"]
     assert mine["curves"] == other["curves"]
     assert all(len(curve) == 5 for curve in mine["curves"].values())
     assert main(["runs", "compare", "mine", "other"]) == 0

@@ -276,14 +276,14 @@ class Watch(FullScreen):
 
     def is_ready(self, job: Job) -> None:
         job.shows("world-1-1")
-        job.shows("farthest")
+        job.shows("progress")
 
 
 class Play(FullScreen):
     arguments = ("play",)
 
     def is_ready(self, job: Job) -> None:
-        job.shows("farthest")
+        job.shows("progress")
 
 
 class Bench(Command):

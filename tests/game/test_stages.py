@@ -132,7 +132,7 @@ def test_behind_a_pipe_new_ground_is_counted_anew() -> None:
         ends = [result.end for result in played_one_by_one(log, episode)]
         assert not any(ends)
         assert episode.max_x == 923
-        assert episode.frontiers == {(0, 0, 194): 921, (0, 0, 165): 145}, "not the frame in which the area changes"
+        assert episode.frontiers == {(0, 0, 37): 921, (0, 0, 66): 145}, "not the frame in which the area changes"
         steps = episode.steps
         while episode.end is None:
             episode.step(0)

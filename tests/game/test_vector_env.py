@@ -71,6 +71,7 @@ def play_in_process(buttons: np.ndarray) -> list[dict[str, Any]]:
                     "first": first,
                     "end": episode.end,
                     "max_x": episode.max_x,
+                    "progress": float(np.float32(episode.progress)),
                     "frame": emulator.screen.tobytes(),
                     "observation": grey_frame(emulator.screen).tobytes(),
                 }

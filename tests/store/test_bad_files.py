@@ -537,7 +537,7 @@ from mario_tui.store.history import progress, read_metrics, run_curve
 from mario_tui.training.metrics import MetricLogger
 run = Path(sys.argv[1])
 print(len(catalog.scan().checkpoints))
-read_metrics(run / "metrics.csv"), progress(run, 3), run_curve(run, "progress %", 3)
+read_metrics(run / "metrics.csv"), progress(run, 3), run_curve(run, "progress", 3)
 logger = MetricLogger(run, "1-1", 1)
 logger.note(1, "a line")
 logger.log_episode(0, step=1, epsilon=1.0, max_x=1, progress=0.1, end="death", seconds=1.0)

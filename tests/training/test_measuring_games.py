@@ -180,7 +180,7 @@ def test_measuring_episodes_are_in_no_figure_of_the_training(tmp_path: Path) -> 
     assert {y for _, y in logger.curves["reward"].points()} == {7.0}
     assert max(progress(tmp_path, 5)) < 0.05
     assert run_curve(tmp_path, "clear rate", 5)[-1][1] == 0
-    assert run_curve(tmp_path, "progress %", 5)[-1][1] < 5
+    assert run_curve(tmp_path, "progress", 5)[-1][1] < 5
 
     again = MetricLogger(tmp_path, "1-1", 3)
     again.load_state_dict(logger.state_dict())

@@ -92,13 +92,13 @@ def test_the_progress_of_a_run_is_how_far_its_episodes_got(tmp_path) -> None:
 
 
 def test_a_curve_to_compare_is_the_mean_of_a_hundred_episodes_by_step(tmp_path) -> None:
-    assert run_curve(tmp_path, "progress %", 5) == []
+    assert run_curve(tmp_path, "progress", 5) == []
     logger = MetricLogger(tmp_path, "1-1", 1)
     for n in range(300):
         end = "clear" if n >= 250 else "death"
         logger.log_update(0.5, 1.0)
         logger.log_episode(0, step=10 * n, epsilon=1.0, max_x=n, progress=n / 1000, end=end, seconds=1.0)
-    curve = run_curve(tmp_path, "progress %", 4)
+    curve = run_curve(tmp_path, "progress", 4)
     assert [step for step, _ in curve] == [0.0, 1000.0, 1990.0, 2990.0]
     assert [value for _, value in curve] == pytest.approx([0.0, 5.05, 14.95, 24.95])
     assert run_curve(tmp_path, "clear rate", 4)[-1] == (2990.0, 0.5)

@@ -11,6 +11,7 @@ from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog, load_logs
 from mario_tui.game.replaying import replay
 from mario_tui.play.stage_players import players
+from mario_tui.store import shipped
 
 LOGS = Path(__file__).parents[1] / "game" / "logs"
 AGENT = Path(__file__).parents[2] / "checkpoints" / "world-1-1"
@@ -21,7 +22,10 @@ def keep(home: Path, name: str, log: ActionLog) -> None:
     log.save(home / "plays" / f"{name}.json", searched={"actions": "run5"})
 
 
-def test_it_goes_as_far_as_somebody_plays(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_goes_as_far_as_somebody_plays(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipped, "WAYS", home / "none")
     (home / "checkpoints").mkdir(exist_ok=True)
     with pytest.raises(InputError, match="nobody plays 1-1 yet"):
         players()
