@@ -77,7 +77,7 @@ def test_runs_are_compared(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["runs", "compare", "mine", "other"]) == 0
     table = capsys.readouterr().out
     assert "mine" in table
-    assert "How far" in table
+    assert "Progress" in table
     assert f"{mine['curves']['clear_rate'][-1][1]:.0%}".replace("%", " %") in table
 
 
