@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mario_tui.game.action_log import ActionLog
+from mario_tui.game.action_log import ActionLog, load_logs
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.replaying import replay
@@ -96,3 +96,11 @@ def test_the_table_in_the_docs_is_what_the_game_does() -> None:
     table = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(table)
     assert "".join(map(table.row, STAGES)) in (DOCS / "stages.md").read_text()
+
+
+@pytest.mark.parametrize("stage", ["1-2", "3-3"])
+def test_the_whole_game_is_there_and_its_agents_clear_their_stages(stage: str) -> None:
+    logs = {log.stage: log for log in load_logs(DOCS / "whole-game.json")}
+    assert list(logs) == list(STAGES)
+    assert logs[stage].buttons != ActionLog.load(WAYS / f"{stage}.json").buttons, "an agent's, not the search's"
+    assert replay(logs[stage]).cleared
