@@ -72,7 +72,10 @@ async def main(run: str) -> None:
         def take(name: str) -> None:
             save_png(app.export_screenshot(title="mario-tui"), IMAGES / f"{name}.png")
 
-        await pilot.press("c")
+        await pilot.press("b")
+        await pilot.pause(3)
+        take("board")
+        await pilot.press("q", "c")
         await pilot.pause(2)
         await pilot.press("down", "right")
         await pilot.pause(1)

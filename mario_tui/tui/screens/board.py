@@ -250,7 +250,10 @@ def cell(state: StageState, width: int) -> tuple[Content, ...]:
     elif not state.ways:
         first = "-"
     others = " ".join(way.by for way in state.ways)
-    second = text.compact(best.step) + (" steps" if width >= ROOMY_CELL else "") if best is not None else ""
+    second = ""
+    if best is not None:
+        steps = f"{best.step / 1000:.0f}k" if best.step >= 10_000 and width < ROOMY_CELL else text.compact(best.step)
+        second = steps + (" steps" if width >= ROOMY_CELL else "")
     lines = [Content.assemble((f" {state.stage} ", "bold"), (first, style))]
     if best is None and others:
         lines[0] = Content.assemble((f" {state.stage} ", "bold"), (others, "$secondary"))
