@@ -25,8 +25,11 @@ class SmallCluster:
     """
 
     def __init__(self, temporary: str, head_cores: int) -> None:
+        from ray._private.utils import get_ray_address_file
         from ray.cluster_utils import Cluster
 
+        # Ray notes the cluster's address in its usual folder, which nothing makes where another one is given.
+        os.makedirs(os.path.dirname(get_ray_address_file(None)), exist_ok=True)
         self._cluster = Cluster(
             initialize_head=True, head_node_args={**NODE, "num_cpus": head_cores, "temp_dir": temporary}
         )
