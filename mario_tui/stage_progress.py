@@ -1,7 +1,7 @@
 """How far through a stage a place is: a number from 0 to 1 that means the same in every stage.
 
-Pixels do not: stages have one to seven parts, each with pixels of its own, and lengths from 2,250 to 4,900 pixels. So a
-way through each stage was measured on the real game (docs/make_ways.py): its stretches, one after the other, each in an
+Pixels do not: a way has one to six stretches, with x positions of their own, and 2,200 to 6,000 pixels in all. So a way
+through each stage was measured on the real game (docs/make_ways.py): its stretches, one after the other, each in an
 area of the game and from one x position to another. A place's progress is the share of the way that lies before it.
 """
 

@@ -12,6 +12,8 @@ def stage_warning(stage: str) -> str:
     """What to know before training or measuring on a stage: one line, "" for most."""
     if stage not in MAZES:
         return ""
+    if stage == "8-4":  # where being led back is part of the way, see docs/stages.md
+        return "8-4 is a maze: Mario is led back where he misses a pipe, and gets no farther"
     return f"{stage} is a maze: a wrong way would lead Mario back, and ends the episode at once"
 
 

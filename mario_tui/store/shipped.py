@@ -15,7 +15,7 @@ FOLDER = installation.PACKAGE / "agents"
 NAMES = ("world-1-1",)
 """What pyproject.toml puts there."""
 WAYS = installation.PACKAGE / "ways"
-"""Of each stage an action log, `1-1.json`, that a search found; it clears the stage (scripts/keep-ways made them)."""
+"""Of each stage an action log, `1-1.json`, that a search found and that clears it (docs/make_ways.py puts it there)."""
 
 
 def runs() -> list[Path]:
@@ -28,7 +28,7 @@ def runs() -> list[Path]:
 def find(path: Path) -> Path | None:
     """What a path means that begins with the name of a shipped run, from whatever folder; None if it is none's."""
     root = installation.clone()
-    agents = runs() or (sorted((root / "checkpoints").glob("world-*")) if root else [])
+    agents = runs() or (sorted((root / "checkpoints").glob("world-?-?")) if root else [])
     for run in agents:
         if path.parts[:1] == (run.name,) and ".." not in path.parts:
             return run.joinpath(*path.parts[1:])

@@ -258,7 +258,8 @@ def cell(state: StageState, width: int) -> tuple[Content, ...]:
     if best is None and others:
         lines[0] = Content.assemble((f" {state.stage} ", "bold"), (others, "$secondary"))
     elif second or others:
-        lines.append(Content.assemble((f"     {second}", _DIM), (f"  {others}" if others else "", "$secondary")))
+        indent, gap = (" " * 5, "  ") if width >= NARROW_CELL else (" ", " ")  # a picture is beside it
+        lines.append(Content.assemble((indent + second, _DIM), (gap + others if others else "", "$secondary")))
     return tuple(lines)
 
 
