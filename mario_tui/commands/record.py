@@ -111,8 +111,9 @@ def _record_game(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(recording.as_json()))
         return 0
-    for player, episode in zip(playing, recording.episodes, strict=False):
-        print(f"{player.stage}  {printable(player.who)}: {outcome_of(episode.result)}")
+    for number, (player, episode) in enumerate(zip(playing, recording.episodes, strict=False)):
+        going_on = "" if episode.log.goes_on is None else f", going on from {playing[number - 1].stage}"
+        print(f"{player.stage}  {printable(player.who)}{going_on}: {outcome_of(episode.result)}")
     print(f"Wrote {printable(recording.path)} ({recording.seconds:.1f} s) and {printable(recording.action_log)}")
     return 0
 

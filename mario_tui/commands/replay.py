@@ -11,8 +11,7 @@ from mario_tui import paths
 from mario_tui.commands.recording_progress import recording_progress
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog, load_logs
-from mario_tui.game.replaying import ReplayResult
-from mario_tui.game.replaying import replay as replay_log
+from mario_tui.game.replaying import ReplayResult, replay_all
 from mario_tui.printable import printable
 
 
@@ -31,7 +30,7 @@ def replay(arguments: argparse.Namespace) -> int:
             )
         results = [episode.result for episode in recording.episodes]
     else:
-        results = [replay_log(log) for log in logs]
+        results = replay_all(logs)
     episodes = [_replayed(log, result) for log, result in zip(logs, results, strict=True)]
     differing = [content["stage"] for content in episodes if not content.get("matches", True)]
     if arguments.json:

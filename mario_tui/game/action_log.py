@@ -1,7 +1,8 @@
 """The buttons pressed in an episode: a small JSON file that replays it exactly, as the game is deterministic.
 
 A file of format 1 holds one episode, and perhaps the checksums that its replay has to give; one of format 2 holds
-several, each as format 1 has it, in a list called `logs`.
+several, each as format 1 has it, in a list called `logs`. One that has `goes_on` is not played from a reset: it goes on
+from the clear that the one before it ended with.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from mario_tui.errors import InputError, RecordingError
-from mario_tui.game.stages import STAGES
+from mario_tui.game.stages import STAGES, next_stage
 from mario_tui.system.files import write_atomically
 
 FORMAT = 1
 CHAIN_FORMAT = 2
 MAX_FILE_BYTES = 8 << 20  # little enough to read at once
 MAX_FRAME_SKIP = 60
+MOST_WAIT = 60
+"""Frames of no button at the beginning of a stage that a game went on with: a second."""
 MAX_FRAMES = 4_000_000
 """Of all of a file's episodes: 18 hours of play, which may take an hour to play again."""
 CHECKSUMS = ("ram_crc32", "screen_crc32")
@@ -32,6 +35,8 @@ class ActionLog:
     Attributes:
         ram_crc32, screen_crc32: of the episode when it was played, see ReplayResult; None where they are not known.
             Logs are equal where the same was pressed.
+        goes_on: None where it begins with a reset; otherwise it goes on from the clear of the stage before, after so
+            many frames of no button, see `Emulator.go_on`.
     """
 
     stage: str
@@ -39,6 +44,7 @@ class ActionLog:
     buttons: tuple[int, ...]
     ram_crc32: int | None = field(default=None, compare=False)
     screen_crc32: int | None = field(default=None, compare=False)
+    goes_on: int | None = None
 
     @classmethod
     def of_frames(
@@ -49,12 +55,13 @@ class ActionLog:
         *,
         ram_crc32: int | None = None,
         screen_crc32: int | None = None,
+        goes_on: int | None = None,
     ) -> ActionLog:
         """Of one button byte per frame, in whole steps: by step, if none changes its buttons, otherwise by frame."""
         steps = [buttons[frame : frame + frame_skip] for frame in range(0, len(buttons), frame_skip)]
         if all(len(set(step)) == 1 for step in steps):
-            return cls(stage, frame_skip, tuple(step[0] for step in steps), ram_crc32, screen_crc32)
-        return cls(stage, 1, tuple(buttons), ram_crc32, screen_crc32)
+            return cls(stage, frame_skip, tuple(step[0] for step in steps), ram_crc32, screen_crc32, goes_on)
+        return cls(stage, 1, tuple(buttons), ram_crc32, screen_crc32, goes_on)
 
     @property
     def frames(self) -> int:
@@ -63,12 +70,14 @@ class ActionLog:
 
     def begins_with(self, other: ActionLog) -> bool:
         """Whether this is the other's play, perhaps with more after it."""
-        same_game = (self.stage, self.frame_skip) == (other.stage, other.frame_skip)
-        return same_game and self.buttons[: len(other.buttons)] == other.buttons
+        begins = [(log.stage, log.goes_on, log.frame_skip) for log in (self, other)]
+        return begins[0] == begins[1] and self.buttons[: len(other.buttons)] == other.buttons
 
     def as_json(self, **more: Any) -> dict[str, Any]:
         """What the file says; `more` is put beside what replaying needs, and ignored by it."""
-        first = {"format": FORMAT, "stage": self.stage, "frame_skip": self.frame_skip}
+        first: dict[str, Any] = {"format": FORMAT, "stage": self.stage, "frame_skip": self.frame_skip}
+        if self.goes_on is not None:
+            first["goes_on"] = self.goes_on
         checksums = {name: getattr(self, name) for name in CHECKSUMS if getattr(self, name) is not None}
         return {**first, **checksums, **more, "buttons": self.buttons}
 
@@ -116,7 +125,10 @@ class ActionLog:
         for name, value in checksums.items():
             if value is not None and not _is_integer(value, 0, 2**32 - 1):
                 raise _MalformedError(f'"{name}" is not a whole number of 32 bits')
-        return cls(stage, frame_skip, tuple(buttons), **checksums)
+        goes_on = content.get("goes_on")
+        if goes_on is not None and not _is_integer(goes_on, 0, MOST_WAIT):
+            raise _MalformedError(f'"goes_on" is not a whole number from 0 to {MOST_WAIT}')
+        return cls(stage, frame_skip, tuple(buttons), **checksums, goes_on=goes_on)
 
 
 def load_logs(path: str | Path) -> tuple[ActionLog, ...]:
@@ -134,6 +146,9 @@ def load_logs(path: str | Path) -> tuple[ActionLog, ...]:
             logs = tuple(map(ActionLog.from_json, content["logs"]))
         else:
             raise _MalformedError('"logs" is not a list of action logs')
+        for before, log in zip((None, *logs), logs, strict=False):
+            if log.goes_on is not None and (before is None or next_stage(before.stage) != log.stage):
+                raise _MalformedError(f"{log.stage} goes on from the stage before it, which it does not follow")
         if (frames := sum(log.frames for log in logs)) > MAX_FRAMES:
             raise _MalformedError(f"it has {frames:,} frames, and at most {MAX_FRAMES:,} are played again")
         return logs

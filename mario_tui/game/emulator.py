@@ -51,6 +51,13 @@ class Emulator(Protocol):
     def reset(self) -> None:
         """Goes back to the start of the stage, the same in every bit each time."""
 
+    def go_on(self, wait: int = 0) -> None:
+        """After a clear: goes on with the next stage by the game's own transition, and waits so many frames there.
+
+        `stage` is the next one then, and score, coins, lives and status are as they were. No button is pressed.
+        Raises EmulatorError where the stage is not cleared, or is the last one.
+        """
+
     def frame(self, buttons: int) -> float:
         """Plays one frame with the buttons of this byte pressed.
 
@@ -74,7 +81,7 @@ class Emulator(Protocol):
     def snapshot(self) -> object:
         """The state of the game with its picture, any number of them, also where the episode is over.
 
-        It is for `restore` of any emulator of the same stage in this process, and cannot be pickled. Some 256 KB.
+        It is for `restore` of any emulator in this process, and cannot be pickled. Some 256 KB.
         Raises EmulatorError where there are none, see `has_snapshots`.
         """
 

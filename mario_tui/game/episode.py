@@ -66,6 +66,7 @@ class Episode:
     """Plays an emulator step by step, and keeps count.
 
     Attributes:
+        goes_on: as given.
         steps, frames: played so far.
         total_reward: the rewards so far, summed.
         max_x: the farthest x position so far, pixels.
@@ -83,8 +84,10 @@ class Episode:
         max_steps: int = 0,
         ends_off_course: bool = False,
         reward: Reward = "tutorial",
+        goes_on: int | None = None,
     ) -> None:
-        """Resets the emulator. The limits are in steps; 0 is no limit. `stall_steps`: without getting beyond the
+        """Resets the emulator; with `goes_on` it goes on from a clear instead, and waits so many frames, see
+        `Emulator.go_on`. The limits are in steps; 0 is no limit. `stall_steps`: without getting beyond the
         frontier of an area, or into a new one. `ends_off_course`: a wrong way in a maze, and another stage, end the
         episode."""
         self.emulator = emulator
@@ -93,13 +96,19 @@ class Episode:
         self.max_steps = max_steps
         self.ends_off_course = ends_off_course
         self.reward = reward
-        self.reset()
+        self.goes_on = goes_on
+        if goes_on is None:
+            emulator.reset()
+        else:
+            emulator.go_on(goes_on)
+        self._begin()
 
     def reset(self, noop_steps: int = 0) -> None:
         """Begins a new episode at the start of the stage, with this many steps of no button (see `noop_start_steps`).
 
         Where the episode ends among them, the rest are played in the next one.
         """
+        self.goes_on = None
         self._reset()
         for _ in range(noop_steps):
             self.step(0)
@@ -108,6 +117,9 @@ class Episode:
 
     def _reset(self) -> None:
         self.emulator.reset()
+        self._begin()
+
+    def _begin(self) -> None:
         self.steps = self.frames = 0
         self.total_reward = 0.0
         self.max_x = self.emulator.x_position

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_tui.errors import EmulatorError
-from mario_tui.game.stages import MAZES, check_stage
+from mario_tui.game.stages import MAZES, check_stage, next_stage
 from mario_tui.rewards import frame_reward
 from mario_tui.system import installation
 
@@ -26,6 +26,8 @@ _PLAYER_STATE = 0x000E
 _PLAYER_SCREEN = 0x00B5  # 1: on the screen, 2 and more: below it
 _DEAD, _DYING = 0x06, 0x0B
 _WORLD, _LEVEL = 0x075F, 0x075C
+_MODE, _TASK = 0x0770, 0x0772
+_PLAYS = 1, 3  # of these: a stage is played, and not being built up
 _AREA_TYPE, _AREA_NUMBER = 0x074E, 0x074F
 _RIGHT, _PASSED = 0x06D9, 0x06DA  # parts of a maze's question: taken rightly, passed
 
@@ -35,8 +37,15 @@ _WALKS = 8  # of _PLAYER_STATE: Mario is moved by the buttons
 _LED_BACK = range(-1_032, -1_015)
 """How far a wrong way in a maze leads back, in a single frame: four pages of 256 pixels, less what Mario walks."""
 
+_LEADS_BACK = frozenset(MAZES) - {"8-4"}
+"""In 8-4 being led back is part of the way: the right pipe is still on the screen then."""
+
+_LONGEST_TRANSITION = 5_000
+"""Frames from a clear to the next stage; without those that are skipped it is none or two."""
+
 _ATTRIBUTES = (
-    "done", "dead", "flag_get", "led_back", "left", "area", "x_position", "time", "life", "coins", "score", "status"
+    "stage", "done", "dead", "flag_get", "led_back", "left", "area", "x_position", "time", "life", "coins", "score",
+    "status",
 )  # fmt: skip
 
 
@@ -51,9 +60,8 @@ class NesPyEmulator:
         """Raises InputError for an unknown stage and EmulatorError if the game cannot be loaded."""
         self.stage = check_stage(stage)
         self._environment: Any = self._new_environment()
+        self._start_of = stage  # what the environment's reset leads to
         self._has_saved_state = False
-        # In 8-4 being led back is part of the way: the right pipe is still on the screen then.
-        self._is_maze = stage in MAZES and stage != "8-4"
         self.reset()
 
     def _new_environment(self) -> Any:
@@ -62,11 +70,36 @@ class NesPyEmulator:
 
     def reset(self) -> None:
         environment = self._open_environment()
-        if self._has_saved_state:  # in the place of the start
+        if self._has_saved_state or self._start_of != self.stage:  # in the place of the start
             environment.close()
             environment = self._environment = self._new_environment()
-            self._has_saved_state = False
+            self._has_saved_state, self._start_of = False, self.stage
         environment.reset()
+        self._begin(environment)
+
+    def go_on(self, wait: int = 0) -> None:
+        environment = self._open_environment()
+        if not self.flag_get:
+            raise EmulatorError(f"{self.stage} is not cleared: the game cannot go on with the next stage")
+        following = next_stage(self.stage)
+        if following is None:
+            raise EmulatorError(f"{self.stage} is the last stage: the game does not go on after it")
+        environment.done = False
+        # The package skips what no button changes, such as the walk to the castle, and black screens.
+        environment._did_step(False)
+        for _ in range(_LONGEST_TRANSITION):
+            if self._plays(following):
+                break
+            environment._frame_advance(0)
+            environment._did_step(False)
+        else:
+            raise EmulatorError(f"the game did not go on from {self.stage} to {following}")
+        self.stage = following
+        self._begin(environment)
+        for _ in range(wait):
+            self.frame(0)
+
+    def _begin(self, environment: Any) -> None:
         self.done = self.dead = self.led_back = self.left = False
         # The older generation's reset() returns no info.
         self._read(environment._get_info())
@@ -89,7 +122,7 @@ class NesPyEmulator:
         if place != self._place:
             self.left |= place[:2] != self._place[:2]
             self._place = place
-        elif self._is_maze:
+        elif self.stage in _LEADS_BACK:
             # The last part of a question is counted, judged and forgotten within one frame: only the way back shows it.
             ram = environment.ram
             self.led_back |= moved in _LED_BACK or bool(ram[_PASSED] > ram[_RIGHT])
@@ -174,6 +207,12 @@ class NesPyEmulator:
         ram = self._open_environment().ram
         # The game's pointer at 0x0750 says more, but changes on the way: it is where the next pipe leads.
         return int(ram[_WORLD]), int(ram[_LEVEL]), int(ram[_AREA_TYPE]) << 5 | int(ram[_AREA_NUMBER])
+
+    def _plays(self, stage: str) -> bool:
+        """Whether this stage is played, and Mario is moved by the buttons."""
+        ram = self._open_environment().ram
+        here = f"{ram[_WORLD] + 1}-{ram[_LEVEL] + 1}" == stage
+        return here and (ram[_MODE], ram[_TASK]) == _PLAYS and bool(ram[_PLAYER_STATE] == _WALKS)
 
     def _area(self) -> tuple[int, int, int] | None:
         """See `Emulator.area`. Where black screens were skipped, RAM is of what came after x_position."""

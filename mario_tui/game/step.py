@@ -31,6 +31,8 @@ class EpisodeStep:
         progress: how far through the stage the episode came, 0 to 1.
         time, coins, score, life, status: as in Emulator.
         end: why the episode is over, or None while it goes on.
+        goes_on: None where the episode began with a reset; otherwise it went on from the clear of the stage before,
+            after so many frames of no button.
         ram_crc32: zlib.crc32 chained over the 2,048 bytes of RAM after every frame so far; 0 unless all frames were
             asked for.
         screen_crc32: the same over every (240, 256, 3) picture.
@@ -56,6 +58,7 @@ class EpisodeStep:
     life: int
     status: str
     end: EndReason | None
+    goes_on: int | None = None
     ram_crc32: int = 0
     screen_crc32: int = 0
     action: int | None = None
@@ -113,6 +116,7 @@ class StepPlayer:
             life=emulator.life,
             status=emulator.status,
             end=episode.end,
+            goes_on=episode.goes_on,
             ram_crc32=self._ram_crc32,
             screen_crc32=self._screen_crc32,
         )

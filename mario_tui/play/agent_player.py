@@ -16,6 +16,7 @@ from mario_tui.agent.policy import Policy
 from mario_tui.game.emulator import SCREEN_SHAPE
 from mario_tui.game.step import EpisodeStep
 from mario_tui.play.clocked_player import FRAMES_PER_SECOND, ClockedPlayer, Keys, when_pressed
+from mario_tui.play.one_go import OneGo, agent_plays
 from mario_tui.play.pad import Controls
 from mario_tui.play.rollout import Chances, rollout
 
@@ -26,11 +27,13 @@ class AgentPlayer(ClockedPlayer):
     Args:
         load: gives the policy; it runs in the thread, since PyTorch takes seconds to import.
         stage: the stage to play; the policy's own by default.
+        game: goes on from the stage before it where that can be, see `OneGo`; begun again it is the stage's own start.
     """
 
-    def __init__(self, load: Callable[[], Policy], *, stage: str | None = None) -> None:
+    def __init__(self, load: Callable[[], Policy], *, stage: str | None = None, game: OneGo | None = None) -> None:
         super().__init__(stage)
         self._load = load
+        self._game = game
         self._seek: int | None = None
         self._history: list[tuple[EpisodeStep, bytes]] = []
         self.chances = Chances()
@@ -97,7 +100,10 @@ class AgentPlayer(ClockedPlayer):
         """A new episode, in the player's thread."""
         assert self.policy is not None
         self.stage = self._stage or self.policy.stage
-        return rollout(self.policy, stage=self.stage, all_frames=True, chances=self.chances, hand=self._hand)
+        if self._game is None:
+            return rollout(self.policy, stage=self.stage, all_frames=True, chances=self.chances, hand=self._hand)
+        plays = agent_plays(self.policy, chances=self.chances, hand=self._hand)
+        return self._game.play(self.stage, plays, rehearsal=agent_plays(self.policy), stopped=self._interrupted)
 
     def _play(self, steps: Iterator[EpisodeStep]) -> None:
         """Plays an episode, and shows the requested steps of it, until it is restarted."""

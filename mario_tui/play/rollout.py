@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from mario_tui.agent.policy import Policy
 from mario_tui.agent.preprocess import FrameStacks, preprocess
 from mario_tui.buttons import ACTION_SETS
-from mario_tui.game.emulator import open_emulator
+from mario_tui.game.emulator import Emulator, open_emulator
 from mario_tui.game.episode import Episode, noop_start_steps, sticky_actions
 from mario_tui.game.step import EpisodeStep, StepPlayer
 
@@ -44,6 +45,8 @@ def rollout(
     all_frames: bool = False,
     chances: Chances | None = None,
     hand: Callable[[], int | None] | None = None,
+    emulator: Emulator | None = None,
+    goes_on: int | None = None,
 ) -> Iterator[EpisodeStep]:
     """Plays one episode and yields its steps, from the first frame (step 0) on.
 
@@ -61,13 +64,19 @@ def rollout(
         chances: instead of `epsilon` and `sticky`; may be changed while the episode goes on.
         hand: gives the button byte of each frame, or None where the policy plays. It is called for a whole step at a
             time, as the policy is. After a step by hand `stall_steps` no longer applies.
+        emulator: where it is played, instead of in one of its own on `stage`; it stays open.
+        goes_on: it goes on from the clear of the stage before, see `Episode`.
     """
     chances = chances or Chances(epsilon, sticky)
     rng = np.random.Generator(np.random.PCG64(seed))
     buttons = ACTION_SETS[policy.spec.action_set]
-    with open_emulator(stage or policy.stage) as emulator:
+    with nullcontext(emulator) if emulator is not None else open_emulator(stage or policy.stage) as game:
         episode = Episode(
-            emulator, frame_skip=policy.spec.frame_skip, stall_steps=stall_steps, ends_off_course=bool(stall_steps)
+            game,
+            frame_skip=policy.spec.frame_skip,
+            stall_steps=stall_steps,
+            ends_off_course=bool(stall_steps),
+            goes_on=goes_on,
         )
         player = StepPlayer(episode, all_frames=all_frames)
         stacks = StateStacks(policy.spec.frame_stack, show_buttons=policy.spec.show_buttons)

@@ -34,6 +34,7 @@ from mario_tui.store.manifest import Manifest, read_manifest
 from mario_tui.store.run import locked, trash
 from mario_tui.store.untrusted import finite_number, sanitize
 from mario_tui.system.processes import start_module
+from mario_tui.training.initial_weights import fits
 
 State = Literal["waiting", "training", "cleared", "at its budget", "failed"]
 
@@ -204,15 +205,15 @@ class Campaign:
         return ["train", "--preset", self._preset, "--name", run.run, *flags, *common]
 
     def _source(self, stage: str, settings: Mapping[str, Any]) -> CheckpointInfo | None:
-        """The agent of the nearest stage of the same kind that clears it, with the same network and actions."""
-        spec = AgentSpec.from_config(make_config(**{**preset(self._preset).model_dump(), **settings}))
+        """The agent of the nearest stage of the same kind that clears it, with a network and actions that fit."""
+        config = make_config(**{**preset(self._preset).model_dump(), **settings})
         known = {info.stage: info for info in catalog.scan().best_of_stages}
         family = KINDS[kind_of(stage)]
         for other in reversed(family[: family.index(stage)]):
             info = known.get(other)
             if info is not None and (info.greedy_clear or info.robust_clear_rate):
                 with contextlib.suppress(MarioTuiError, ValueError):
-                    if AgentSpec.parse(read_manifest(info.path).agent) == spec:
+                    if fits(AgentSpec.parse(read_manifest(info.path).agent), config):
                         return info
         return None
 

@@ -60,10 +60,20 @@ def _described(path: Path) -> tuple[AgentSpec, TrainingConfig]:
         return spec, TrainingConfig()
 
 
-def _unfit(spec: AgentSpec, config: TrainingConfig, path: Path) -> dict[str, Any]:
-    """Name -> right value of the settings of `config` that the weights of an agent do not fit."""
+def fits(spec: AgentSpec, config: TrainingConfig) -> bool:
+    """Whether a run with these settings can begin with the weights of an agent, in a checkpoint or an export."""
+    return not _changes(spec, config)
+
+
+def _changes(spec: AgentSpec, config: TrainingConfig) -> dict[str, Any]:
     changes = spec.settings_to_change(config)
     changes.pop("average_updates", None)  # an average begins as a copy, or is left out
+    return changes
+
+
+def _unfit(spec: AgentSpec, config: TrainingConfig, path: Path) -> dict[str, Any]:
+    """Name -> right value of the settings of `config` that the weights of an agent do not fit."""
+    changes = _changes(spec, config)
     if path.is_file():
         changes.pop("frame_skip", None)  # which a tutorial checkpoint does not say
     return changes

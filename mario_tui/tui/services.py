@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human_player import HumanPlayer
+    from mario_tui.play.one_go import OneGo
     from mario_tui.play.searching import FoundWay, SearchProgress
     from mario_tui.play.window_mirror import Source, WindowMirror
     from mario_tui.store.catalog import Catalog, RunSummary
@@ -128,14 +129,20 @@ class Services:
 
         checkpoint.is_whole(path)
 
-    def open_player(self, agent: Agent, stage: str | None) -> AgentPlayer:
+    def open_one_go(self) -> OneGo:
+        """For players of the whole game, each of a stage."""
+        from mario_tui.play.one_go import OneGo
+
+        return OneGo()
+
+    def open_player(self, agent: Agent, stage: str | None, game: OneGo | None = None) -> AgentPlayer:
         """A player for an agent, or for the action log of a recording; it is loaded in the player's own thread."""
         from mario_tui.play.agent_player import AgentPlayer
         from mario_tui.play.log_player import LogPlayer
 
         if is_log(agent):
-            return LogPlayer(lambda: _logs(agent))
-        return AgentPlayer(lambda: _policy(agent), stage=stage)
+            return LogPlayer(lambda: _logs(agent), game=game)
+        return AgentPlayer(lambda: _policy(agent), stage=stage, game=game)
 
     def open_game(self, stage: str) -> HumanPlayer:
         """A game to play by hand."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from mario_tui.errors import RecordingError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.replaying import ReplayResult, play_log
+from mario_tui.game.replaying import LogsInTurn, ReplayResult
 from mario_tui.game.step import EpisodeStep
 from mario_tui.video.log_beside import log_path_of, put_log_beside
 from mario_tui.video.overlay import draw_overlay
@@ -42,16 +42,17 @@ class RecordedEpisode:
     result: ReplayResult
 
     @classmethod
-    def of_frames(cls, stage: str, frame_skip: int, pressed: Sequence[int], result: ReplayResult) -> RecordedEpisode:
+    def of_frames(
+        cls, stage: str, frame_skip: int, pressed: Sequence[int], result: ReplayResult, *, goes_on: int | None = None
+    ) -> RecordedEpisode:
         """Of an episode with this button byte in each of its frames."""
-        log = ActionLog.of_frames(
-            stage, frame_skip, pressed, ram_crc32=result.ram_crc32, screen_crc32=result.screen_crc32
-        )
-        return cls(log, result)
+        checksums = {"ram_crc32": result.ram_crc32, "screen_crc32": result.screen_crc32}
+        return cls(ActionLog.of_frames(stage, frame_skip, pressed, goes_on=goes_on, **checksums), result)
 
     def as_json(self) -> dict[str, Any]:
         result = self.result
-        return {"stage": self.log.stage, "frames": result.frames, "max_x": result.max_x, "cleared": result.cleared}
+        content: dict[str, Any] = {"stage": self.log.stage, "frames": result.frames, "max_x": result.max_x}
+        return {**content, "cleared": result.cleared, "goes_on": self.log.goes_on is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def record_episodes(
             if last is None:
                 raise ValueError("an episode has at least its first frame")
             result = ReplayResult.after(last)
-            done.append(RecordedEpisode.of_frames(clip.stage, clip.frame_skip, pressed, result))
+            done.append(RecordedEpisode.of_frames(clip.stage, clip.frame_skip, pressed, result, goes_on=last.goes_on))
             if stop_at_failure and not result.cleared:
                 break
         recording = Recording(
@@ -205,6 +206,6 @@ def record_replay(logs: ActionLog | Sequence[ActionLog], path: str | Path, **set
     """Writes the episode that an action log holds to a video, or those of several; see `record_episodes`."""
     logs = [logs] if isinstance(logs, ActionLog) else logs
     log_path_of(path, logs)
-    return record_episodes(
-        [Clip(play_log(log), log.stage, log.frame_skip, frames=log.frames) for log in logs], path, **settings
-    )
+    with LogsInTurn() as game:
+        clips = [Clip(game.play(log), log.stage, log.frame_skip, frames=log.frames) for log in logs]
+        return record_episodes(clips, path, **settings)

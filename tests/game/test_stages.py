@@ -84,6 +84,24 @@ def test_a_pipe_is_neither_a_loop_nor_another_stage() -> None:
         assert not emulator.led_back
 
 
+def test_a_warp_zone_leaves_the_stage_which_is_neither_a_clear_nor_a_death() -> None:
+    """Over the ceiling at the end of 1-2, and down the pipe to world 2."""
+    log = ActionLog.load(LOGS / "1-2-warp.json")
+    with open_emulator("1-2") as emulator:
+        episode = Episode(emulator, frame_skip=log.frame_skip, ends_off_course=True)
+        results = [episode.step(byte) for byte in log.buttons if episode.end is None]
+        assert (results[-1].end, results[-1].terminated, results[-1].truncated) == (EndReason.LEFT, True, False)
+        assert [result.end for result in results[:-1]] == [None] * (len(log.buttons) - 1)
+        assert (int(emulator.ram[0x75F]), int(emulator.ram[0x75C])) == (1, 0), "2-1"
+        assert 0.9 < episode.progress < 1
+        plain = Episode(emulator, frame_skip=log.frame_skip)
+        for byte in log.buttons:
+            plain.step(byte)
+        assert plain.end is None, "who plays by hand goes on in 2-1"
+        assert emulator.left
+        assert not emulator.flag_get
+
+
 def played_one_by_one(log: ActionLog, episode: Episode) -> Iterator[StepResult]:
     """The steps of a log, until it or the episode ends."""
     buttons = [byte for byte in log.buttons for _ in range(log.frame_skip)]

@@ -83,6 +83,8 @@ def test_weights_are_handed_on_within_a_kind_where_they_fit(trained: Any, small:
     plan = Campaign("c", ["3-1", "1-2"], given=given)
     assert value(arguments(plan, "3-1"), "--init-from").startswith(source)
     assert plan.runs[0].begins_with.startswith(source)
+    with_average = Campaign("c", ["3-1"], given={**given, "average_updates": 100})
+    assert "--init-from" in arguments(with_average, "3-1"), "from an agent without an average, as each export is"
     assert "--init-from" not in arguments(plan, "1-2"), "another kind"
     assert "--init-from" not in arguments(Campaign("c", ["3-1"], given=given, warm=False), "3-1")
     assert "--init-from" not in arguments(Campaign("c", ["3-1"], given={**given, "action_set": "run"}), "3-1")

@@ -226,6 +226,7 @@ def moment(**changes: Any) -> Any:
         "life": 2,
         "status": "small",
         "end": None,
+        "goes_on": None,
         "stack": np.zeros((4, 84, 84), np.uint8),
     }
     return SimpleNamespace(**{**values, **changes})
@@ -543,6 +544,15 @@ class CatalogAsGiven(Catalog):
         return list(self.runs)
 
 
+class FakeOneGo:
+    """The one emulator of the whole game."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class World(Services):
     """The app with fakes for everything below it; tests set and read the attributes."""
 
@@ -554,6 +564,7 @@ class World(Services):
         self.player = FakePlayer()
         self.game = FakeGame()
         self.ghosts: list[FakeGhost] = []
+        self.one_go = FakeOneGo()
         self.no_ghost = False
         self.started: list[tuple[Any, ...]] = []
         self.recorded: list[tuple[Path, str | None, str]] = []
@@ -675,11 +686,14 @@ class World(Services):
     def devices(self) -> tuple[str, ...]:
         return ("auto", "cpu", "cuda", "cuda:1")
 
-    def open_player(self, agent: Any, stage: str | None) -> AgentPlayer:
+    def open_one_go(self) -> Any:
+        return self.one_go
+
+    def open_player(self, agent: Any, stage: str | None, game: Any = None) -> AgentPlayer:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
         name = agent.name if isinstance(agent, Path) else agent.source
-        self.player.calls.append(f"open {name}" + (f" {stage}" if stage else ""))
+        self.player.calls.append(f"open {name}" + (f" {stage}" if stage else "") + (" in one go" if game else ""))
         return self.player
 
     def open_game(self, stage: str) -> HumanPlayer:

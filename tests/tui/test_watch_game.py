@@ -1,5 +1,6 @@
 """The whole game in Watch: it goes on by itself, and says who did what."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ async def test_it_goes_on_with_the_next_stage_and_its_player() -> None:
     app = world.app(game=PLAYERS)
     async with app.run_test(size=(100, 40)) as pilot:
         screen = await shown(pilot, 0)
-        assert world.player.calls[0] == "open step-000000009 1-1"
+        assert world.player.calls[0] == "open step-000000009 1-1 in one go"
         screen.go_on()
         assert screen is app.screen, "the episode goes on"
         end(world, EndReason.CLEAR)
@@ -55,7 +56,7 @@ async def test_it_goes_on_with_the_next_stage_and_its_player() -> None:
         wait_for_it(screen)
         screen = await shown(pilot, 1)
         await until(pilot, lambda: "close" in old.calls)
-        assert world.player.calls[0] == "open 1-2_found.json"
+        assert world.player.calls[0] == "open 1-2_found.json in one go"
         assert "1-1: a, step 9 CLEARED the stage" in messages(app)
         end(world, EndReason.DEATH)
         wait_for_it(screen)
@@ -63,6 +64,33 @@ async def test_it_goes_on_with_the_next_stage_and_its_player() -> None:
         await pilot.pause()
         assert screen is app.screen
         assert sum("1-2 is the last stage with an agent or a log" in message for message in messages(app)) == 1
+
+
+async def test_the_stages_share_one_game_which_is_closed_with_the_last_screen() -> None:
+    world = World()
+    agent = StagePlayer("1-2", Path("/checkpoints/b/step-000000009"), "b, step 9", is_agent=True)
+    app = world.app(game=(PLAYERS[0], agent))
+    async with app.run_test(size=(100, 40)) as pilot:
+        await shown(pilot, 0)
+        await pilot.pause()
+        assert "in one go" in world.player.calls[0]
+        old, world.player = world.player, FakePlayer()
+        world.player.latest = moment(goes_on=3)
+        await pilot.press("n")
+        screen = await shown(pilot, 1)
+        await until(pilot, lambda: "2 of 2 stages; goes on from 1-1" in str(screen.query_one("#state").content))
+        assert old.calls[-1] == "close", "before the next one moves the game"
+        assert not world.one_go.closed
+        await pilot.press("r")
+        assert any("goes on from the one before it" in message for message in messages(app))
+        world.player.latest = moment()
+        screen.refresh_numbers()
+        assert "2 of 2 stages; from its own start" in str(screen.query_one("#state").content)
+    for _ in range(1_000):  # in a thread
+        if world.one_go.closed:
+            break
+        await asyncio.sleep(0.01)
+    assert world.one_go.closed
 
 
 async def test_n_goes_on_at_once_and_stop_stays_where_it_failed() -> None:

@@ -9,6 +9,7 @@ import pytest
 from mario_tui.cli import main
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog, load_logs
+from mario_tui.game.emulator import open_emulator
 from mario_tui.game.replaying import replay
 from mario_tui.play.stage_players import players
 from mario_tui.store import shipped
@@ -57,6 +58,28 @@ def test_it_goes_as_far_as_somebody_plays(
     assert lines[0].endswith(": cleared the stage")
     assert lines[1].startswith("1-2  a log by search: ")
     assert len(lines) == 3
+
+
+def test_stages_go_on_in_one_emulator_and_the_log_plays_so_again(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_emulator("1-1") as emulator:
+        if not emulator.has_snapshots():
+            pytest.skip("waits cannot be tried: this nes-py has no snapshots")
+    for stage in ("1-1", "1-2"):
+        keep(home, stage, ActionLog.load(shipped.WAYS / f"{stage}.json"))
+    monkeypatch.setattr(shipped, "WAYS", home / "none")
+    video = home / "game.mp4"
+    assert main(["record", "--game", "-o", str(video), "--scale", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1-1  a log by search: cleared the stage"
+    assert lines[1] == "1-2  a log by search, going on from 1-1: cleared the stage"
+    first, second = load_logs(home / "game.json")
+    assert (first.goes_on, second.goes_on) == (None, 0)
+    assert main(["replay", str(home / "game.json"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["matches"]
+    assert told["cleared"]
 
 
 @pytest.mark.parametrize(

@@ -240,9 +240,8 @@ class WatchScreen(GameScreen):
         self.refresh_numbers()
 
     async def _open(self) -> None:
-        services = self.app.services
         try:
-            player = await asyncio.to_thread(services.open_player, self._agent, self._asked_stage)
+            player = await asyncio.to_thread(self._open_player)
         except MarioTuiError as error:
             self._problem = str(error)
         except Exception as error:
@@ -253,6 +252,9 @@ class WatchScreen(GameScreen):
             self._player = player
             player.start()
         self.refresh_numbers()
+
+    def _open_player(self) -> AgentPlayer:
+        return self.app.services.open_player(self._agent, self._asked_stage)
 
     # looking
 
