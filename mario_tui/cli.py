@@ -198,8 +198,17 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     export.add_argument("--half", action="store_true", help="in 16 bits: half the size, and to be measured again")
     _add_json(export)
 
+    run_map = add("map", "draw the ways of a run's episodes on the map of its stage, as PNG", "map.map_")
+    run_map.add_argument("of_run", metavar="RUN", help="a run or its name")
+    run_map.add_argument("-o", "--output", metavar="FILE", help="a .png (default: RUN-map.png here)")
+    run_map.add_argument("--last", type=int, default=100, metavar="N", help="the last N episodes (default 100) ...")
+    run_map.add_argument("--to-step", type=int, metavar="S", help="... up to this step of the training")
+    run_map.add_argument("--lines", type=int, default=1, metavar="N", help="the map in N parts, one under the other")
+    _add_json(run_map)
+
     replay = add("replay", "play an action log again, print its checksums and check them", "replay.replay")
-    replay.add_argument("log", metavar="LOG", help="the .json beside a recording")
+    replay.add_argument("log", metavar="LOG", help="the .json beside a recording; with --episode a run")
+    _add_episode(replay)
     replay.add_argument("-o", "--output", metavar="FILE", help="also write it to an .mp4 or .gif")
     _add_video(replay)
     _add_json(replay)
@@ -214,6 +223,7 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     watch.add_argument("--game", action="store_true", help="the whole game, as with 'record --game'")
     watch.add_argument("--stop", action="store_true", help="with --game: stay where a stage is not cleared")
     _add_stage(watch)
+    _add_episode(watch)
     where = watch.add_mutually_exclusive_group()
     where.add_argument("--terminal", action="store_true", help="in the terminal (the default)")
     where.add_argument("--window", action="store_true", help="in the emulator's window")
@@ -329,6 +339,12 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=int, default=2, metavar="K", help="pixels per NES pixel, 1 to 8 (default 2)")
     parser.add_argument("--fps", type=int, metavar="F", help="60, 30 or 15 (default: 60 for MP4, 30 for GIF)")
     parser.add_argument("--overlay", action="store_true", help="draw buttons, Q values and reward below the game")
+
+
+def _add_episode(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--episode", type=int, metavar="N", help="of a run: episode N of its training, as metrics.csv numbers them"
+    )
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -89,6 +89,7 @@ _PRESET_VALUES: dict[str, dict[str, Any]] = {
 _BESIDE_LEARNING = frozenset(
     {
         "stage", "steps", "episodes", "until_clear", "until_robust", "save_every", "keep_every", "log_every", "record",
+        "keep_episodes",
         "seed", "device", "threads", "workers", "actors", "actor_groups", "precision", "graph", "robust_episodes",
         "tensorboard",
     }

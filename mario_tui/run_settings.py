@@ -55,6 +55,14 @@ class RunSettings(BaseModel):
     record: bool = setting(
         True, "record the first clear and the best episode so far to recordings/, in a background process", group="Run"
     )
+    keep_episodes: int = setting(
+        20_000,
+        "episodes that can be watched again, the newest; each takes some 0.6 KB on the disk (0: none)",
+        group="Run",
+        unit="episodes",
+        ge=0,
+        le=10**7,
+    )
     init_from: str = setting(
         "", "a run, checkpoint or tutorial .chkpt whose weights a new run begins with", group="Run", fixed=True
     )

@@ -7,12 +7,29 @@ import contextlib
 import sys
 from pathlib import Path
 
-from mario_tui.errors import CheckpointError
+from mario_tui.errors import CheckpointError, InputError
+from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.game.stages import check_stage
 from mario_tui.printable import printable
 from mario_tui.store import named
-from mario_tui.store.manifest import read_manifest
+from mario_tui.store.manifest import MANIFEST, read_manifest
 from mario_tui.training.resume import emulator_note
+
+
+def episode_name(run: str, episode: int) -> EpisodeName:
+    """An episode of the run named; raises InputError where there is no such run, or it does not keep the episode."""
+    name = EpisodeName(run_of(run), episode)
+    name.load()
+    return name
+
+
+def run_of(text: str) -> Path:
+    """The folder of the run named, which may have no checkpoint yet; raises InputError where there is none."""
+    path = named.find_path(text)
+    path = path.parent if path.is_dir() and (path / MANIFEST).is_file() else path
+    if not path.is_dir() or not (path / "metrics.csv").is_file():
+        raise InputError(f"there is no run {printable(text)!r}: 'mario-tui checkpoints' lists them")
+    return path
 
 
 def checkpoint_of(arguments: argparse.Namespace) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mario_tui import paths
+from mario_tui.commands.checkpoint_argument import episode_name
 from mario_tui.commands.recording_progress import recording_progress
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.action_log import ActionLog, load_logs
@@ -17,7 +18,7 @@ from mario_tui.printable import printable
 
 def replay(arguments: argparse.Namespace) -> int:
     """Plays a log again; fails if the checksums in the log differ from those computed now."""
-    logs = load_logs(paths.expand(arguments.log))
+    logs = _logs(arguments)
     output = None if arguments.output is None else paths.expand(arguments.output)
     if output is not None:
         from mario_tui.video.record import record_replay
@@ -47,6 +48,12 @@ def replay(arguments: argparse.Namespace) -> int:
             "are others; the log was changed, or this is another version of the game"
         )
     return 0
+
+
+def _logs(arguments: argparse.Namespace) -> tuple[ActionLog, ...]:
+    if arguments.episode is None:
+        return load_logs(paths.expand(arguments.log))
+    return (episode_name(arguments.log, arguments.episode).load().log,)
 
 
 _REPLAY_KEYS = ("frames", "ram_crc32", "screen_crc32", "max_x", "reward", "cleared")

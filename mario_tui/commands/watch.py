@@ -6,9 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-from mario_tui.commands.checkpoint_argument import checkpoint_of
+from mario_tui.commands.checkpoint_argument import checkpoint_of, episode_name
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import load_logs
+from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.paths import expand
 from mario_tui.store.manifest import MANIFEST
 from mario_tui.system import output
@@ -21,6 +22,14 @@ def watch(arguments: argparse.Namespace) -> int:
         return _watch_game(arguments)
     if arguments.checkpoint is None or arguments.stop:
         raise InputError("name a checkpoint or a run, or --game for the whole game; --stop is for --game")
+    if arguments.episode is not None:
+        if arguments.window or arguments.stage is not None:
+            raise InputError(
+                "an episode of a training is watched in the terminal, on its own stage: leave out the rest"
+            )
+        name = episode_name(arguments.checkpoint, arguments.episode)
+        output.check_full_screen("watching needs a terminal: use 'mario-tui replay RUN --episode N -o FILE' instead")
+        return _in_app(name, None)
     if (log := _log_of(expand(arguments.checkpoint))) is not None:
         return _watch_recording(log, arguments)
     if not arguments.window:
@@ -37,7 +46,8 @@ def watch(arguments: argparse.Namespace) -> int:
 
 
 def _watch_game(arguments: argparse.Namespace) -> int:
-    if arguments.checkpoint is not None or arguments.stage is not None or arguments.window:
+    others = (arguments.checkpoint, arguments.stage, arguments.episode)
+    if any(other is not None for other in others) or arguments.window:
         raise InputError("--game plays the best agents, each on its stage, in the terminal: leave out all but --stop")
     from mario_tui.play.stage_players import players
 
@@ -74,7 +84,7 @@ def _watch_recording(log: Path, arguments: argparse.Namespace) -> int:
     return _in_app(log.resolve(), None)
 
 
-def _in_app(path: Path, stage: str | None) -> int:
+def _in_app(agent: Path | EpisodeName, stage: str | None) -> int:
     from mario_tui.tui.run import run_app
 
-    return run_app(watch=path, stage=stage)
+    return run_app(watch=agent, stage=stage)

@@ -14,6 +14,7 @@ from mario_tui.game.nes_py_emulator import NesPyEmulator
 from mario_tui.system import installation
 
 SCREEN_SHAPE = (240, 256, 3)
+NO_AREA = -1
 
 
 class Emulator(Protocol):
@@ -28,6 +29,7 @@ class Emulator(Protocol):
         area: world, level and area (its type and number) that x_position is in; None where Mario is not moved by
             the buttons, as in a pipe, and in the frame in which the game shows another area.
         x_position: pixels from the start of the area.
+        y_position: of Mario's head, pixels from the top of the screen; below 0 above it.
         time: what the game's clock shows, 400 down to 0.
         life: lives left after this one; 255 is the game's -1.
         coins, score: as the game shows them.
@@ -42,6 +44,7 @@ class Emulator(Protocol):
     left: bool
     area: tuple[int, int, int] | None
     x_position: int
+    y_position: int
     time: int
     life: int
     coins: int
@@ -107,6 +110,12 @@ class Emulator(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def place(emulator: Emulator) -> tuple[int, int, int]:
+    """x and y of Mario in pixels and the number of the area, which is NO_AREA where `Emulator.area` is None."""
+    area = emulator.area
+    return emulator.x_position, emulator.y_position, NO_AREA if area is None else area[2]
 
 
 def open_emulator(stage: str = "1-1") -> Emulator:

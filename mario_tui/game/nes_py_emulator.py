@@ -32,6 +32,7 @@ _AREA_TYPE, _AREA_NUMBER = 0x074E, 0x074F
 _RIGHT, _PASSED = 0x06D9, 0x06DA  # parts of a maze's question: taken rightly, passed
 
 _PAGE, _X = 0x006D, 0x0086
+_Y = 0x00CE
 _WALKS = 8  # of _PLAYER_STATE: Mario is moved by the buttons
 
 _LED_BACK = range(-1_032, -1_015)
@@ -44,8 +45,8 @@ _LONGEST_TRANSITION = 5_000
 """Frames from a clear to the next stage; without those that are skipped it is none or two."""
 
 _ATTRIBUTES = (
-    "stage", "done", "dead", "flag_get", "led_back", "left", "area", "x_position", "time", "life", "coins", "score",
-    "status",
+    "stage", "done", "dead", "flag_get", "led_back", "left", "area", "x_position", "y_position", "time", "life",
+    "coins", "score", "status",
 )  # fmt: skip
 
 
@@ -224,6 +225,8 @@ class NesPyEmulator:
         # The older generation gives numpy scalars, which overflow and are no JSON.
         self.flag_get = bool(info["flag_get"])
         self.x_position = _signed(int(info["x_pos"]))
+        ram = self._open_environment().ram
+        self.y_position = (int(ram[_PLAYER_SCREEN]) - 1) * 256 + int(ram[_Y])
         self.time = int(info["time"])
         self.life = int(info["life"])
         self.coins = int(info["coins"])

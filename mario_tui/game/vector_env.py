@@ -45,6 +45,7 @@ class VectorStep:
     buttons: uint8, what was pressed in the step's last frame: what was sent, or with sticky actions perhaps still the
         ones before; 0 in a reset.
     max_x: int32, the farthest that Mario was in this episode, pixels.
+    place: (E, 3) int16, where Mario is, see `place` in emulator.py.
     progress: float32, how far through the stage the episode came, 0 to 1.
     emulating_seconds: how long the busiest worker played.
     dropped: bool, the game's process died or hung and was started again: its episode is lost, and this is the first
@@ -61,6 +62,7 @@ class VectorStep:
     end: list[EndReason | None]
     buttons: NDArray[np.uint8]
     max_x: NDArray[np.int32]
+    place: NDArray[np.int16]
     progress: NDArray[np.float32]
     emulating_seconds: float
     dropped: NDArray[np.bool_]

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.game.emulator import SCREEN_SHAPE, open_emulator
+from mario_tui.game.emulator import SCREEN_SHAPE, open_emulator, place
 from mario_tui.game.episode import EndReason, Episode, StepResult
 from mario_tui.game.starts import Snapshots, Start, Trail
 from mario_tui.grey_frames import FRAME_SHAPE, grey_frame
@@ -39,6 +39,7 @@ RESULT = np.dtype(
         ("first", np.bool_),
         ("end", np.uint8),
         ("max_x", np.int32),
+        ("place", np.int16, (3,)),
         ("progress", np.float32),
         ("seconds", np.float32),
     ]
@@ -180,6 +181,7 @@ class Game:
             result is None,
             ENDS.index(episode.end),
             episode.max_x,
+            place(episode.emulator),
             episode.progress,
             time.perf_counter() - self._began,
         )

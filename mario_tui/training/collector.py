@@ -17,6 +17,7 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, EmulatorError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
+from mario_tui.game.kept_episodes import Trail
 from mario_tui.game.practice import Practice
 from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.game_roles import game_roles
@@ -63,7 +64,10 @@ class Experiences:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEnd:
-    """How the episode of game `env` ended; `log` replays it. One of `practice` began where another one had been."""
+    """How the episode of game `env` ended; `log` replays it, `trail` says where Mario was.
+
+    One of `practice` began where another one had been.
+    """
 
     env: int
     end: EndReason
@@ -71,6 +75,7 @@ class EpisodeEnd:
     progress: float
     log: ActionLog | None
     practice: bool = False
+    trail: Trail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +264,7 @@ class LocalCollector:
         self._under_way = False
         self._received: VectorStep | None = None  # of the step under way, waited for already
         self._failure: EmulatorError | None = None  # of the step under way
+        self._trails: list[list[Sequence[int]]] = [[] for _ in range(config.envs)]  # of the running episodes
         self._dropped = np.zeros(config.envs, dtype=bool)  # by the step under way that is to be restored
 
     @property
@@ -354,13 +360,18 @@ class LocalCollector:
         )
         self._first, self._last = observed.first, observed.last | observed.lead_in
         self._push_frames(games.observations, observed.buttons, observed.first)
+        for trail, place, first in zip(self._trails, observed.place.tolist(), observed.first.tolist(), strict=True):
+            if first:
+                trail.clear()
+            trail.append(place)
         ended = []
         for env in np.flatnonzero(observed.last).tolist():
             end = observed.end[env]
             assert end is not None
             practice = bool(observed.practice[env])
             x, progress = int(observed.max_x[env]), round(float(observed.progress[env]), 4)
-            ended.append(EpisodeEnd(env, end, x, progress, games.action_log(env), practice))
+            places = np.array(self._trails[env], np.int16).reshape(-1, 3)
+            ended.append(EpisodeEnd(env, end, x, progress, games.action_log(env), practice, places))
         mark("preprocess")
         return Tick(
             games=np.arange(len(score)),

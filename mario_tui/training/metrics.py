@@ -14,6 +14,7 @@ import numpy as np
 
 from mario_tui import paths
 from mario_tui.errors import TrainingError
+from mario_tui.game.kept_episodes import EpisodeFile, KeptEpisode
 from mario_tui.printable import printable
 from mario_tui.store.history import (
     LEARNED,
@@ -42,6 +43,7 @@ class MetricLogger:
         folder: the run's folder; `metrics.csv` gets a line for every episode, `log` one for every `log_means`.
         stage: the stage that is played.
         envs: games that run at the same time.
+        keep_episodes: so many can be watched again; see kept_episodes.py.
 
     Attributes:
         episode: the number of the next episode, of whatever kind.
@@ -49,7 +51,7 @@ class MetricLogger:
         measured: what the games that measure have shown.
     """
 
-    def __init__(self, folder: Path, stage: str, envs: int) -> None:
+    def __init__(self, folder: Path, stage: str, envs: int, *, keep_episodes: int = 0) -> None:
         self.folder = folder
         self.stage = stage
         self.episode = 0
@@ -67,13 +69,14 @@ class MetricLogger:
         self._metrics = LineFile(folder / "metrics.csv", csv_heading(EpisodeRecord))
         self._evaluations = LineFile(folder / "evaluations.csv", csv_heading(EvaluationRecord))
         self._log = LineFile(folder / "log", _LOG_HEADING)
+        self._kept = EpisodeFile(folder, keep_episodes)
         self._due: dict[Path, tuple[str, bool]] = {}  # what a file is to say, and whether it says more now
         self._resumed_at = 0
 
     @property
     def problem(self) -> str:
         """Why lines are not in their files yet, in one line; "" where they are."""
-        return self._metrics.problem or self._evaluations.problem or self._log.problem
+        return self._metrics.problem or self._evaluations.problem or self._log.problem or self._kept.problem
 
     def log_step(self, games: np.ndarray, rewards: np.ndarray, stepped: np.ndarray) -> None:
         """Adds a step to the running episodes of these games: (G,) float rewards, where (G,) bool `stepped`."""
@@ -117,6 +120,10 @@ class MetricLogger:
         self._metrics.add(csv_line(record))
         self._count(record)
         return record
+
+    def keep(self, kept: KeptEpisode) -> None:
+        """Keeps the episode that was logged last, to be watched again."""
+        self._kept.add(kept)
 
     def forget_episode(self, env: int) -> None:
         """Marks the end of an episode that is not counted."""
@@ -248,9 +255,10 @@ class MetricLogger:
         if kept != records or (path.is_file() and not _is_whole(path.read_bytes(), heading.encode())):
             content = heading + "".join(map(csv_line, kept))
             self._due[path] = content, bool(set(records) - set(kept))
+        self._forget_after(self._kept.path, episode - 1)
         self._resumed_at = step if step is not None else max((record.step for record in kept), default=0)
         if step is not None:
-            self._forget_evaluations_after(step)
+            self._forget_after(self.folder / "evaluations.csv", step)
         for record in kept:
             self._count(record)
         self.episode = episode
@@ -260,14 +268,16 @@ class MetricLogger:
                 raise ValueError(f"{name} of the running episodes is not as it should be")
             mine[:] = theirs
 
-    def _forget_evaluations_after(self, step: int) -> None:
-        path = self.folder / "evaluations.csv"
+    def _forget_after(self, path: Path, last: int) -> None:
+        """Has a file keep the lines whose first number, a step or an episode, is at most this."""
         if not path.is_file():
             return
         header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-        steps = [line.partition(",")[0] for line in lines]
+        numbers = [line.partition(",")[0] for line in lines]
         kept = [
-            line for line, at in zip(lines, steps, strict=True) if re.fullmatch("[0-9]{1,18}", at) and int(at) <= step
+            line
+            for line, number in zip(lines, numbers, strict=True)
+            if re.fullmatch("[0-9]{1,18}", number) and int(number) <= last
         ]
         if len(kept) < len(lines):
             self._due[path] = "\r\n".join([header, *kept]) + "\r\n", True

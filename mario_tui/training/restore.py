@@ -236,7 +236,8 @@ def _assemble(run: RunFolder, agent: Mario, shown: _Shown, control: TrainingCont
         agent.demonstrations, count = play_again(shown.logs, config, agent.device)
         count = replace(count, other_stages=shown.others)
     run.prepare()
-    logger, clock = MetricLogger(run.path, config.stage, config.envs), RunClock()
+    logger = MetricLogger(run.path, config.stage, config.envs, keep_episodes=config.keep_episodes)
+    clock = RunClock()
     checkpointer = Checkpointer(run, agent, logger, demonstrations=shown.logs)
     trainer = Trainer(
         run=run,

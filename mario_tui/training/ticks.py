@@ -13,6 +13,7 @@ import numpy as np
 
 from mario_tui.agent.mario import Mario
 from mario_tui.errors import EmulatorError
+from mario_tui.game.kept_episodes import KeptEpisode
 from mario_tui.store.history import PRACTICE, TRAINING
 from mario_tui.training.collector import Collector, EpisodeEnd, Experiences, Tick
 from mario_tui.training.events import EpisodeEnded, Event, Measurement, Restarted
@@ -157,4 +158,6 @@ class Ticks:
             logger.log_means(step=agent.curr_step, epsilon=agent.exploration_rate)
             if logger.measured:
                 logger.note(agent.curr_step, str(logger.measured))
-        return EpisodeEnded(record, ended.log, ended.env)
+        if ended.log is not None and ended.trail is not None:
+            logger.keep(KeptEpisode(record.episode, ended.log, ended.trail))
+        return EpisodeEnded(record, ended.log, ended.env, ended.trail)

@@ -25,6 +25,7 @@ from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
 from mario_tui.tui.screens.game_screen import GameScreen
 from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.map import MapScreen
 from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from mario_tui.play.stage_players import StagePlayer
     from mario_tui.training.session import TrainingSession
     from mario_tui.training.snapshot import TrainingSnapshot
-    from mario_tui.tui.services import Agent
+    from mario_tui.tui.services import Agent, Watched
 
 
 class MarioTuiApp(App[int]):
@@ -72,7 +73,7 @@ class MarioTuiApp(App[int]):
         self,
         services: Services | None = None,
         *,
-        watch: Path | None = None,
+        watch: Watched | None = None,
         stage: str | None = None,
         play: str | None = None,
         game: Sequence[StagePlayer] = (),
@@ -166,8 +167,11 @@ class MarioTuiApp(App[int]):
         if self.screen is not target and name != "home":
             self.push_screen(name)
 
-    def watch_agent(self, agent: Agent) -> None:
+    def watch_agent(self, agent: Watched) -> None:
         self.push_screen(WatchScreen(agent))
+
+    def show_map(self, run: Path) -> None:
+        self.push_screen(MapScreen(run))
 
     def play(self, stage: str) -> None:
         self.push_screen(PlayScreen(stage))

@@ -13,6 +13,7 @@ from mario_tui.tui import text
 from mario_tui.tui.services import short_name
 
 if TYPE_CHECKING:
+    from mario_tui.game.kept_episodes import EpisodeName
     from mario_tui.play.searching import SearchProgress
     from mario_tui.store.catalog import RunSummary
     from mario_tui.tui.app import MarioTuiApp
@@ -77,6 +78,13 @@ class Jobs:
             lambda progress, cancelled: self._app.services.record_play(
                 name, stage, frame_skip, held, first_frame, progress, cancelled
             ),
+        )
+
+    def record_episode(self, name: EpisodeName) -> None:
+        """Records an episode of a training."""
+        self._record(
+            Job("recording MP4", str(name)),
+            lambda progress, cancelled: self._app.services.record_episode(name, progress, cancelled),
         )
 
     def record_grid(self, run: RunSummary) -> None:

@@ -11,6 +11,7 @@ from mario_tui.tui.screens.board import BoardScreen
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.home import HomeScreen
+from mario_tui.tui.screens.map import MapScreen
 from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
@@ -84,6 +85,7 @@ def _bindings_by_place() -> list[list[Binding]]:
         PlayScreen,
         CheckpointsScreen,
         CompareScreen,
+        MapScreen,
         BoardScreen,
         RecordingsScreen,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario_tui import paths
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mario_tui.play.stage_players import StagePlayer
-    from mario_tui.tui.services import Services
+    from mario_tui.tui.services import Services, Watched
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How often Python changes threads: a key is answered at once beside a busy trainer, and no frame of a game is late."""
@@ -28,7 +27,7 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 
 def run_app(
     *,
-    watch: Path | None = None,
+    watch: Watched | None = None,
     stage: str | None = None,
     play: str | None = None,
     game: Sequence[StagePlayer] = (),

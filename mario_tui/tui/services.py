@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mario_tui.config import TrainingConfig
+from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.tui.preferences import Preferences
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mario_tui.play.ghost import Ghost
     from mario_tui.play.human_player import HumanPlayer
     from mario_tui.play.one_go import OneGo
+    from mario_tui.play.run_map import MapEpisode, RunMap
     from mario_tui.play.searching import FoundWay, SearchProgress
     from mario_tui.play.window_mirror import Source, WindowMirror
     from mario_tui.store.catalog import Catalog, RunSummary
@@ -39,20 +41,26 @@ if TYPE_CHECKING:
 
     Agent = Path | Policy
     """The agent that plays: a checkpoint, or the weights of a running training."""
+    Watched = Agent | EpisodeName
+    """What Watch shows: an agent, an action log, or an episode of a training."""
 
 GRID_PANELS = 6
 
 
-def short_name(agent: Agent) -> str:
+def short_name(agent: Watched) -> str:
     """The agent in a few words: `run/step-000120000`, or the live weights' own name."""
+    if isinstance(agent, EpisodeName):
+        return str(agent)
     if not isinstance(agent, Path):
         return agent.source
     return f"{agent.parent.name}/{agent.name}" if not agent.suffix else agent.name
 
 
-def is_log(agent: Agent) -> TypeGuard[Path]:
-    """Whether it is no agent, but the action log of a recording."""
-    return isinstance(agent, Path) and agent.suffix == ".json" and not agent.is_dir()
+def is_log(agent: Watched) -> TypeGuard[Path | EpisodeName]:
+    """Whether it is no agent, but the action log of a recording, or an episode of a training."""
+    return isinstance(agent, EpisodeName) or (
+        isinstance(agent, Path) and agent.suffix == ".json" and not agent.is_dir()
+    )
 
 
 @dataclass(frozen=True)
@@ -135,13 +143,14 @@ class Services:
 
         return OneGo()
 
-    def open_player(self, agent: Agent, stage: str | None, game: OneGo | None = None) -> AgentPlayer:
+    def open_player(self, agent: Watched, stage: str | None, game: OneGo | None = None) -> AgentPlayer:
         """A player for an agent, or for the action log of a recording; it is loaded in the player's own thread."""
         from mario_tui.play.agent_player import AgentPlayer
         from mario_tui.play.log_player import LogPlayer
 
         if is_log(agent):
             return LogPlayer(lambda: _logs(agent), game=game)
+        assert not isinstance(agent, EpisodeName)
         return AgentPlayer(lambda: _policy(agent), stage=stage, game=game)
 
     def open_game(self, stage: str) -> HumanPlayer:
@@ -221,6 +230,37 @@ class Services:
         from mario_tui.store import run as runs
 
         runs.take_back(trashed, path)
+
+    def run_folder(self, name: str) -> Path:
+        """The folder of a run of the user."""
+        from mario_tui import paths
+
+        return paths.checkpoints_dir() / name
+
+    def open_map(self, run: Path) -> RunMap:
+        """The episodes of a run, which are read from its files as they grow."""
+        from mario_tui.play.run_map import RunMap
+
+        return RunMap(run)
+
+    def draw_map(
+        self, episodes: Sequence[MapEpisode], chosen: MapEpisode | None, width: int, height: int
+    ) -> NDArray[np.uint8]:
+        """The map of their stage with these episodes, in as many lines as make it the largest in so many pixels."""
+        from mario_tui.play.run_map import draw_map, fitted, in_lines
+
+        stage = episodes[-1].record.stage
+        lines, scale = fitted(stage, width, height)
+        return in_lines(draw_map(stage, episodes, chosen=chosen, scale=scale), lines)
+
+    def record_episode(self, name: EpisodeName, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
+        """Makes a video of an episode of a training."""
+        from mario_tui import paths
+        from mario_tui.video.record import record_replay
+
+        log = name.load().log
+        with paths.new_recording(f"{name.run.name}-episode-{name.episode}", ".mp4") as output:
+            return record_replay(log, output, progress=progress, cancelled=cancelled)
 
     def convert(
         self,
@@ -420,8 +460,10 @@ def _to_resume(path: Path) -> tuple[Path, str]:
     return find_resumable(path) if named.find_run(path) else (path, "")
 
 
-def _logs(path: Path) -> tuple[Sequence[ActionLog], int]:
+def _logs(path: Path | EpisodeName) -> tuple[Sequence[ActionLog], int]:
     """The episodes of an action log, and where its video begins."""
+    if isinstance(path, EpisodeName):
+        return (path.load().log,), 0
     from mario_tui.game.action_log import load_logs
     from mario_tui.video import library
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from mario_tui.errors import EmulatorError, InputError
-from mario_tui.game.emulator import open_emulator
+from mario_tui.game.emulator import open_emulator, place
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.starts import Start
 from mario_tui.game.vector_env import RESTARTS, VectorEnv, VectorStep
@@ -50,6 +50,7 @@ def seen(vector_env: VectorEnv, step: VectorStep, env: int) -> dict[str, Any]:
     """All that a vector_env shows of one game, as plain values."""
     names = set(VectorStep.__dataclass_fields__) - {"emulating_seconds", "dropped", "problem", "lead_in", "practice"}
     shown = {name: getattr(step, name)[env] for name in names}
+    shown["place"] = tuple(shown["place"].tolist())
     shown = {name: value.item() if isinstance(value, np.generic) else value for name, value in shown.items()}
     frame, observation = vector_env.frames[env], vector_env.observations[env]
     return shown | {"frame": frame.tobytes(), "observation": observation.tobytes()}
@@ -71,6 +72,7 @@ def play_in_process(buttons: np.ndarray) -> list[dict[str, Any]]:
                     "first": first,
                     "end": episode.end,
                     "max_x": episode.max_x,
+                    "place": place(emulator),
                     "progress": float(np.float32(episode.progress)),
                     "frame": emulator.screen.tobytes(),
                     "observation": grey_frame(emulator.screen).tobytes(),

@@ -75,6 +75,7 @@ class FakeVectorEnv:
             end=[EndReason.DEATH if ended else None for ended in self._ended],
             buttons=held,
             max_x=40 + 3 * self._steps,
+            place=np.stack([40 + 3 * self._steps, 176 + 0 * held, 37 + 0 * held], axis=1).astype(np.int16),
             progress=np.full(len(first), 0.1, np.float32),
             emulating_seconds=0.0,
             dropped=np.zeros_like(first),

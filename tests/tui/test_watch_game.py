@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from textual.widgets import Static
+
 from mario_tui.game.episode import EndReason
 from mario_tui.play.stage_players import StagePlayer
 from mario_tui.tui.screens.watch_game import SECONDS_BETWEEN_STAGES, WatchGameScreen
@@ -78,14 +80,14 @@ async def test_the_stages_share_one_game_which_is_closed_with_the_last_screen() 
         world.player.latest = moment(goes_on=3)
         await pilot.press("n")
         screen = await shown(pilot, 1)
-        await until(pilot, lambda: "2 of 2 stages; goes on from 1-1" in str(screen.query_one("#state").content))
+        await until(pilot, lambda: "2 of 2 stages; goes on from 1-1" in str(screen.query_one("#state", Static).content))
         assert old.calls[-1] == "close", "before the next one moves the game"
         assert not world.one_go.closed
         await pilot.press("r")
         assert any("goes on from the one before it" in message for message in messages(app))
         world.player.latest = moment()
         screen.refresh_numbers()
-        assert "2 of 2 stages; from its own start" in str(screen.query_one("#state").content)
+        assert "2 of 2 stages; from its own start" in str(screen.query_one("#state", Static).content)
     for _ in range(1_000):  # in a thread
         if world.one_go.closed:
             break

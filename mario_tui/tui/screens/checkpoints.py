@@ -176,6 +176,14 @@ class CheckpointsScreen(ListScreen[Row]):
             tooltip="Compare the curves of the marked runs",
         ),
         Binding(
+            "M",
+            "map",
+            "Map",
+            id="checkpoints.map",
+            show=False,
+            tooltip="The stage as a map, with the ways of the run's episodes; each can be watched again",
+        ),
+        Binding(
             "n",
             "note",
             "Note",
@@ -457,6 +465,10 @@ class CheckpointsScreen(ListScreen[Row]):
 
     def action_compare(self) -> None:
         self.app.push_screen(CompareScreen(self._compared()))
+
+    def action_map(self) -> None:
+        if self.selected is not None:
+            self.app.show_map(self.selected.run.path)
 
     def _may_change(self, row: Row) -> bool:
         """Whether a row is the user's to change; says so if it is not."""

@@ -106,6 +106,14 @@ class TrainScreen(MarioScreen):
             show=False,
             tooltip="Show the first game, or all of them side by side",
         ),
+        Binding(
+            "M",
+            "map",
+            "Map",
+            id="train.map",
+            show=False,
+            tooltip="The stage as a map, with the ways of the last hundred episodes; each can be watched again",
+        ),
         Binding("n", "note", "Note", id="train.note", show=False, tooltip="Write a line into the run's log"),
         Binding(
             "plus,equals_sign",
@@ -222,7 +230,7 @@ class TrainScreen(MarioScreen):
         live = self._mode == "live" and self.app.session is not None
         if action in ("toggle_pause", "save", "stop", "note", "turn", "next_knob", "toggle_games", "window"):
             return live
-        if action in ("next_chart", "chart"):
+        if action in ("next_chart", "chart", "map"):
             return self._mode in ("live", "ended")
         if action in ("watch", "record", "evaluate"):
             snapshot = self.app.snapshot
@@ -360,6 +368,11 @@ class TrainScreen(MarioScreen):
             self.notify("this training plays one game")
             return
         session.shows_all_games = not session.shows_all_games
+
+    def action_map(self) -> None:
+        snapshot = self.app.snapshot
+        if snapshot is not None and snapshot.run:
+            self.app.show_map(self.app.services.run_folder(snapshot.run))
 
     def action_window(self) -> None:
         session = self.app.session

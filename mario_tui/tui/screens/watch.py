@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.printable import printable
 from mario_tui.tui.screens.game_screen import GameScreen, how_it_ended
 from mario_tui.tui.services import is_log, short_name
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from mario_tui.play.agent_player import AgentPlayer
     from mario_tui.play.clocked_player import ClockedPlayer
     from mario_tui.play.pad import Controls
-    from mario_tui.tui.services import Agent
+    from mario_tui.tui.services import Watched
 
 EPSILONS = (0.0, 0.05, 0.1, 0.25)
 STICKY = 0.25
+SHOWN_FRAME_SKIP = 4
+"""Frames in a step of a log that is shown, if its first step has not been played; see `log_steps`."""
 
 _AGENT_ACTIONS = ("change_hands", "next_stage", "record_from_here", "record", "next_epsilon", "toggle_sticky")
 
@@ -38,6 +41,12 @@ _AGENT_ACTIONS = ("change_hands", "next_stage", "record_from_here", "record", "n
 LOG_ABOUT = (
     "A recording is played again from its action log, exactly as it was: the buttons are those that were pressed, and "
     "no agent decides anything. Left and right go back to a moment and on from there."
+)
+
+
+EPISODE_ABOUT = (
+    "An episode of a training is played again from what was pressed in it, exactly as it was, random actions and all. "
+    "Left and right go back to a moment and on from there; r records from there, v records all of it."
 )
 
 
@@ -179,7 +188,7 @@ class WatchScreen(GameScreen):
 
     OVER = "the episode is over: ← goes back to a moment to record from, v records all of it"
 
-    def __init__(self, agent: Agent, *, stage: str | None = None, leaves_app: bool = False) -> None:
+    def __init__(self, agent: Watched, *, stage: str | None = None, leaves_app: bool = False) -> None:
         super().__init__(stage or "", leaves_app=leaves_app)
         self._agent = agent
         self._player: AgentPlayer | None = None
@@ -190,7 +199,7 @@ class WatchScreen(GameScreen):
         self._input_of: EpisodeStep | None = None
         self._stack_of: EpisodeStep | None = None
         if self._is_log:
-            self.ABOUT = LOG_ABOUT
+            self.ABOUT = EPISODE_ABOUT if self._is_episode else LOG_ABOUT
             self.add_class("-log")
 
     @property
@@ -201,7 +210,7 @@ class WatchScreen(GameScreen):
     def who(self) -> str:
         if self._player is not None and self._player.policy is not None:
             return printable(self._player.policy.source)
-        return printable(self._agent.name if isinstance(self._agent, Path) else self._agent.source)
+        return printable(self._agent.name if isinstance(self._agent, Path) else short_name(self._agent))
 
     @property
     def controls(self) -> Controls | None:
@@ -214,13 +223,19 @@ class WatchScreen(GameScreen):
     @property
     def frame_skip(self) -> int:
         assert self._player is not None
-        assert self._player.policy is not None
-        return self._player.policy.spec.frame_skip
+        if self._player.policy is not None:
+            return self._player.policy.spec.frame_skip
+        assert self._player.latest is not None
+        return len(self._player.latest.frame_buttons) or SHOWN_FRAME_SKIP
 
     @property
     def _is_log(self) -> bool:
-        """Whether this is a recording, which is replayed without an agent."""
+        """Whether this is a recording, or an episode of a training, which is replayed without an agent."""
         return is_log(self._agent)
+
+    @property
+    def _is_episode(self) -> bool:
+        return isinstance(self._agent, EpisodeName)
 
     def compose_body(self) -> ComposeResult:
         yield GameView("loading PyTorch and the game ...", graphics=self.app.graphics, id="game")
@@ -342,7 +357,8 @@ class WatchScreen(GameScreen):
     # asking
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not (self._is_log and action in _AGENT_ACTIONS)
+        records = self._is_episode and action in ("record", "record_from_here")
+        return records or not (self._is_log and action in _AGENT_ACTIONS)
 
     def action_change_hands(self) -> None:
         player = self._player
@@ -378,7 +394,12 @@ class WatchScreen(GameScreen):
         self.refresh_game()
 
     def action_record(self) -> None:
-        if self._player is None or self._player.policy is None:
+        if self._player is None:
+            return
+        if isinstance(self._agent, EpisodeName):
+            self.app.jobs.record_episode(self._agent)
+            return
+        if self._player.policy is None:
             return
         trained_on = self._player.policy.stage
         self.app.jobs.record(self._agent, ".mp4", None if self._stage == trained_on else self._stage)

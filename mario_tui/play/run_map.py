@@ -1,0 +1,213 @@
+"""The episodes of a run on the map of its stage: where Mario was, and where each ended."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from mario_tui import stage_map
+from mario_tui.errors import InputError
+from mario_tui.game.kept_episodes import FILE, KeptEpisode, Trail
+from mario_tui.store.history import EpisodeRecord, csv_heading, parse_records
+
+SHOWN = 100
+"""Episodes that are drawn if nobody says otherwise: those of a mean."""
+END_COLOURS: dict[str, tuple[int, int, int]] = {
+    "death": (255, 64, 48),
+    "clear": (80, 255, 96),
+    "stall": (255, 176, 32),
+    "loop": (255, 96, 255),
+    "left": (255, 96, 255),
+    "time": (200, 200, 200),
+}
+_OLD, _NEW = np.array((48, 96, 200)), np.array((120, 240, 255))
+_CHOSEN = (255, 255, 0)
+_GROUND = 0.45  # so much of the map's brightness is left under the trails
+_LEAP = 48  # pixels between two steps that no line joins: through a pipe
+
+
+@dataclass(frozen=True, slots=True)
+class MapEpisode:
+    """A finished episode, and where Mario was in it."""
+
+    record: EpisodeRecord
+    trail: Trail
+
+    @property
+    def end_place(self) -> NDArray[np.int64]:
+        """Column and row on the map where it ended, (2,); -1 and -1 where the map has none of its places."""
+        known = np.flatnonzero(self.points[:, 0] >= 0)
+        return self.points[known[-1]] if len(known) else np.array((-1, -1))
+
+    @property
+    def points(self) -> NDArray[np.int64]:
+        """Columns and rows of its trail on the map, (T, 2), -1 and -1 where the map does not have the place."""
+        return stage_map.on_map(self.record.stage, self.trail)
+
+
+class RunMap:
+    """The kept episodes of a run, read from its files as they grow.
+
+    Args:
+        run: the run's folder.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.episodes: list[MapEpisode] = []
+        """In their order."""
+        self._metrics, self._kept = _Growing(run / "metrics.csv"), _Growing(run / FILE)
+        self._records: dict[int, EpisodeRecord] = {}
+        self._trails: dict[int, Trail] = {}
+
+    def read(self) -> bool:
+        """Reads what is new; whether there was anything."""
+        metrics, metrics_anew = self._metrics.read()
+        kept, kept_anew = self._kept.read()
+        if metrics_anew or kept_anew:  # another beginning: the run went on from an earlier checkpoint
+            self._records.clear()
+            self._trails.clear()
+            self.episodes = []
+            if not (metrics_anew and kept_anew):
+                self._metrics.forget()
+                self._kept.forget()
+                return self.read()
+        for record in parse_records(io.StringIO(csv_heading(EpisodeRecord) + metrics, newline="")):
+            self._records[record.episode] = record
+        for line in kept.splitlines(keepends=True):
+            try:
+                one = KeptEpisode.of_line(line)
+            except ValueError:
+                continue
+            self._trails[one.episode] = one.trail
+        both = sorted(self._records.keys() & self._trails.keys())
+        self.episodes += [MapEpisode(self._records.pop(number), self._trails.pop(number)) for number in both]
+        return bool(both)
+
+
+class _Growing:
+    """A file whose new lines are read again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.forget()
+
+    def forget(self) -> None:
+        """Begins at the first line once more."""
+        self._file, self._read = 0, 0
+
+    def read(self) -> tuple[str, bool]:
+        """The whole lines since the last call, without the heading; and whether it is another file than before."""
+        try:
+            with self._path.open("rb") as file:
+                status = self._path.stat()
+                anew = bool(self._read) and (status.st_ino != self._file or status.st_size < self._read)
+                if anew or not self._read:
+                    self._read = len(file.readline())
+                self._file = status.st_ino
+                file.seek(self._read)
+                content = file.read()
+        except OSError:
+            return "", False
+        content = content[: content.rfind(b"\n") + 1]
+        self._read += len(content)
+        return content.decode("utf-8", errors="replace"), anew
+
+
+def read_map(run: Path) -> RunMap:
+    """The episodes of a run as far as they are kept; raises InputError where none is."""
+    found = RunMap(run)
+    found.read()
+    if not found.episodes:
+        raise InputError(
+            f"{run.name} has no episode that is kept: it was trained with keep_episodes 0, or by an older version"
+        )
+    return found
+
+
+def draw_map(
+    stage: str, episodes: Sequence[MapEpisode], *, chosen: MapEpisode | None = None, scale: float = 1.0
+) -> NDArray[np.uint8]:
+    """The map of a stage with trails that fade with age, and a dot where each episode ended: (H, W, 3) uint8.
+
+    Args:
+        episodes: the newest last.
+        chosen: drawn above all others.
+        scale: of the map's pixels, 208 in height.
+    """
+    whole = Image.fromarray(stage_map.stage_map(stage))
+    size = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
+    ground = np.asarray(whole.resize(size, Image.Resampling.BOX)) * _GROUND
+    picture = Image.fromarray(ground.astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    thin = max(1, round(2 * scale))
+    for number, episode in enumerate(episodes):
+        colour = _OLD + (_NEW - _OLD) * ((number + 1) / len(episodes)) ** 2
+        _line(draw, episode.points, _rgb(colour), scale, thin)
+    radius = max(0.5, 5 * scale)
+    for episode in episodes:
+        _dot(draw, episode, scale, radius)
+    if chosen is not None:
+        _line(draw, chosen.points, _CHOSEN, scale, max(thin, round(4 * scale)))
+        _dot(draw, chosen, scale, 2 * radius, outline=_CHOSEN)
+    return np.asarray(picture)
+
+
+def _line(
+    draw: ImageDraw.ImageDraw, points: NDArray[np.int64], colour: tuple[int, int, int], scale: float, width: int
+) -> None:
+    known = points[:, 0] >= 0
+    far = (np.abs(np.diff(points, axis=0)).max(axis=1, initial=0) > _LEAP) if len(points) > 1 else np.zeros(0, bool)
+    breaks = np.flatnonzero(far | ~known[1:] | ~known[:-1]) + 1 if len(points) > 1 else np.zeros(0, int)
+    for part in np.split(points, breaks):
+        if len(part) > 1 and part[0, 0] >= 0:
+            draw.line([(float(x), float(y)) for x, y in part * scale], fill=colour, width=width)
+
+
+def _dot(
+    draw: ImageDraw.ImageDraw,
+    episode: MapEpisode,
+    scale: float,
+    radius: float,
+    outline: tuple[int, int, int] | None = None,
+) -> None:
+    column, row = (episode.end_place * scale).tolist()
+    if column < 0:
+        return
+    row = min(max(row, radius), stage_map.HEIGHT * scale - radius - 1)  # who fell is at the lower edge
+    box = (column - radius, row - radius, column + radius, row + radius)
+    draw.ellipse(box, fill=END_COLOURS.get(episode.record.end, END_COLOURS["time"]), outline=outline)
+
+
+def _rgb(colour: NDArray[np.float64]) -> tuple[int, int, int]:
+    red, green, blue = colour.round().astype(int).tolist()
+    return red, green, blue
+
+
+def fitted(stage: str, width: int, height: int) -> tuple[int, float]:
+    """In how many lines a map is the largest in a box of so many pixels, and the scale it has then."""
+    length = stage_map.stage_map(stage).shape[1]
+    best = (1, 0.0)
+    for lines in range(1, 13):
+        scale = min(width / -(-length // lines), (height - (lines - 1)) / (lines * stage_map.HEIGHT))
+        if scale > best[1]:
+            best = (lines, scale)
+    return best
+
+
+def in_lines(picture: NDArray[np.uint8], lines: int) -> NDArray[np.uint8]:
+    """A map cut into equal parts, one under the other with a dark line between."""
+    height, length, _ = picture.shape
+    width = -(-length // lines)
+    stacked = np.zeros((lines * height + lines - 1, width, 3), np.uint8)
+    for line in range(lines):
+        part = picture[:, line * width : (line + 1) * width]
+        top = line * (height + 1)
+        stacked[top : top + height, : part.shape[1]] = part
+    return stacked
