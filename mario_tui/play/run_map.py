@@ -150,12 +150,12 @@ def draw_map(
     for number, episode in enumerate(episodes):
         colour = _OLD + (_NEW - _OLD) * ((number + 1) / len(episodes)) ** 2
         _line(draw, episode.points, _rgb(colour), scale, thin)
-    radius = max(0.5, 5 * scale)
+    radius = max(0.3, 5 * scale)
     for episode in episodes:
         _dot(draw, episode, scale, radius)
     if chosen is not None:
         _line(draw, chosen.points, _CHOSEN, scale, max(thin, round(4 * scale)))
-        _dot(draw, chosen, scale, 2 * radius, outline=_CHOSEN)
+        _dot(draw, chosen, scale, max(1.0, 2 * radius), outline=_CHOSEN)
     return np.asarray(picture)
 
 

@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
+from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.game.stages import STAGES
 from mario_tui.play.agent_player import AgentPlayer
 from mario_tui.play.board import StageState, Way
@@ -27,17 +28,19 @@ from mario_tui.play.ghost import Ghost
 from mario_tui.play.human_player import HumanPlayer
 from mario_tui.play.pad import Controls
 from mario_tui.play.rollout import Chances
+from mario_tui.play.run_map import MapEpisode
 from mario_tui.play.searching import FoundWay, SearchProgress
 from mario_tui.presets import PRESETS
 from mario_tui.store import evaluations
 from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
+from mario_tui.store.history import EpisodeRecord
 from mario_tui.training.campaign import Campaign, StageRun
 from mario_tui.training.curves import Ends
 from mario_tui.training.session import Notice, TrainingSession
 from mario_tui.training.snapshot import TrainingSnapshot
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.preferences import Preferences
-from mario_tui.tui.services import Services, Verdict
+from mario_tui.tui.services import Services, Verdict, short_name
 from mario_tui.video.library import RecordingInfo
 
 NOW = datetime(2030, 1, 2, 12, 0, tzinfo=timezone.utc)
@@ -544,6 +547,32 @@ class CatalogAsGiven(Catalog):
         return list(self.runs)
 
 
+class FakeMap:
+    """The kept episodes of a run on 1-1: 240 of them, the farther the later."""
+
+    def __init__(self, count: int = 240) -> None:
+        self.episodes = [map_episode(number) for number in range(count)]
+
+    def read(self) -> bool:
+        return False
+
+
+ENDS_OF_EPISODES = ("death", "stall", "death", "clear")
+
+
+def map_episode(number: int, end: str = "") -> MapEpisode:
+    """Mario jumps along; the later the episode, the farther."""
+    end = end or ENDS_OF_EPISODES[number % 4]
+    steps = 300 if end == "clear" else 20 + number * 7 % 200
+    trail = np.array([[40 + 10 * n, 176 - n * n * 3 % 71, 37] for n in range(steps)], np.int16)
+    progress = 1.0 if end == "clear" else round(10 * steps / 3_116, 4)
+    max_x = 40 + 10 * steps
+    record = EpisodeRecord(
+        number, 90 * number, 0.1, "1-1", float(max_x), steps, 0.1, 5.0, max_x, end, 2.0 * number, "training", progress
+    )
+    return MapEpisode(record, trail)
+
+
 class FakeOneGo:
     """The one emulator of the whole game."""
 
@@ -565,6 +594,8 @@ class World(Services):
         self.game = FakeGame()
         self.ghosts: list[FakeGhost] = []
         self.one_go = FakeOneGo()
+        self.mapped: list[Path] = []
+        self.run_map = FakeMap()
         self.no_ghost = False
         self.started: list[tuple[Any, ...]] = []
         self.recorded: list[tuple[Path, str | None, str]] = []
@@ -692,9 +723,16 @@ class World(Services):
     def open_player(self, agent: Any, stage: str | None, game: Any = None) -> AgentPlayer:
         if self.start_problem:
             raise MarioTuiError(self.start_problem)
-        name = agent.name if isinstance(agent, Path) else agent.source
+        name = agent.name if isinstance(agent, Path) else short_name(agent)
         self.player.calls.append(f"open {name}" + (f" {stage}" if stage else "") + (" in one go" if game else ""))
         return self.player
+
+    def open_map(self, run: Path) -> Any:
+        self.mapped.append(run)
+        return self.run_map
+
+    def record_episode(self, name: EpisodeName, progress: Any, cancelled: Any) -> Any:
+        return self.record(name, None, ".mp4", progress, cancelled)
 
     def open_game(self, stage: str) -> HumanPlayer:
         self.game.calls.append(f"open {stage}")

@@ -65,7 +65,7 @@ IDS = {
     "app": ("home train board checkpoints recordings help quit suspend cancel"),
     "home": ("train watch-best play checkpoints board recordings quit"),
     "train": (
-        "pause save stop view watch record evaluate window games note more less knob new chart-reward "
+        "pause save stop view watch record evaluate window games map note more less knob new chart-reward "
         "chart-steps chart-loss chart-q chart-epsilon chart-ends home back"
     ),
     "watch": (
@@ -77,11 +77,12 @@ IDS = {
         "video window back home checkpoints"
     ),
     "checkpoints": (
-        "watch open close record gif grid evaluate continue change begin order filter mark compare note rename export "
-        "delete take-back back"
+        "watch open close record gif grid evaluate continue change begin order filter mark compare map note rename "
+        "export delete take-back back"
     ),
     "board": ("watch train search play mark campaign back"),
     "compare": ("view chart-how-far chart-reward chart-clear-rate chart-loss chart-q back"),
+    "map": ("watch record before beyond earlier later older newer first newest only back"),
     "recordings": ("play gif mp4 large folder delete take-back back"),
 }
 """What settings files may name: an id stays, whatever becomes of its key and its label."""

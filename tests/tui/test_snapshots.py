@@ -18,6 +18,7 @@ from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.list import Table
+from mario_tui.tui.screens.map import MapScreen
 from mario_tui.tui.screens.play import PlayScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
@@ -26,6 +27,7 @@ from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from tui.fakes import (
     LONG_NAME,
+    FakeMap,
     FakePlayer,
     World,
     checkpoint,
@@ -268,6 +270,28 @@ def test_recordings_typical(compare: Any) -> None:
 
 def test_compare(compare: Any) -> None:
     assert compare(World(typical_checkpoints()), compare_runs)
+
+
+async def show_map(world: World, pilot: Pilot[int]) -> None:
+    pilot.app.push_screen(MapScreen(Path("/checkpoints/hill")))
+    await until(pilot, lambda: isinstance(pilot.app.screen, MapScreen))
+    view = pilot.app.screen.query_one("#map", GameView)
+    await until(pilot, lambda: view.frame is not None)
+
+
+def test_map(compare: Any) -> None:
+    assert compare(World(), show_map)
+
+
+def test_map_empty(compare: Any) -> None:
+    async def without_episodes(world: World, pilot: Pilot[int]) -> None:
+        pilot.app.push_screen(MapScreen(Path("/checkpoints/hill")))
+        await until(pilot, lambda: world.mapped != [])
+        await until(pilot, lambda: "no episode" in pilot.app.screen.query_one("#map", GameView).empty_text)
+
+    world = World()
+    world.run_map = FakeMap(0)
+    assert compare(world, without_episodes)
 
 
 def test_help(compare: Any) -> None:

@@ -146,7 +146,7 @@ class MapScreen(MarioScreen):
 
     def look(self) -> None:
         """Reads what is new, and draws the map again where anything has changed; in a thread."""
-        if not self._busy:
+        if not self._busy and self.query("#map"):
             self._busy = True
             self.run_worker(self._look(), group="map")
 
@@ -275,9 +275,9 @@ SHORT_ENDS = {
     "clear": ("cleared", "$success"),
     "death": ("died", "$error"),
     "stall": ("stalled", "$warning"),
-    "loop": ("went in a circle", "$accent"),
+    "loop": ("led back", "$accent"),
     "left": ("left the stage", "$accent"),
-    "time": ("ran out of time", "$foreground 60%"),
+    "time": ("out of time", "$foreground 60%"),
 }
 """An end -> its word after a count, and its colour."""
 
@@ -292,5 +292,5 @@ def words_of(episode: MapEpisode) -> Content:
         (f"episode {text.count(record.episode)}  ", "bold"),
         (f"{words}{at}", f"bold {colour}"),
         f"  {text.count(record.length)} steps, reward {text.decimal(record.reward)}{practice}, "
-        f"at step {text.count(record.step)} of the training",
+        f"step {text.count(record.step)}",
     )

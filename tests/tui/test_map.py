@@ -1,0 +1,163 @@
+"""Map: episodes are chosen by place and by time, watched again and recorded; new ones come by themselves."""
+
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from mario_tui.errors import MarioTuiError
+from mario_tui.game.kept_episodes import EpisodeName
+from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.screens.checkpoints import CheckpointsScreen
+from mario_tui.tui.screens.map import MapScreen
+from mario_tui.tui.screens.train import TrainScreen
+from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.widgets.game_view import GameView
+from tui.fakes import FakeMap, World, map_episode, running, typical_checkpoints, until
+
+RUN = Path("/checkpoints/hill")
+
+
+async def opened(pilot: Pilot[Any]) -> MapScreen:
+    assert isinstance(pilot.app, MarioTuiApp)
+    pilot.app.show_map(RUN)
+    await until(pilot, lambda: isinstance(pilot.app.screen, MapScreen) and bool(pilot.app.screen.query("#map-chosen")))
+    screen = pilot.app.screen
+    assert isinstance(screen, MapScreen)
+    await until(pilot, lambda: words(screen) != "" or screen.query_one("#map", GameView).empty_text != READING)
+    return screen
+
+
+READING = "reading the episodes ..."
+
+
+def words(screen: MapScreen, which: str = "shown") -> str:
+    return str(screen.query_one(f"#map-{which}", Static).content)
+
+
+def number(screen: MapScreen) -> int:
+    assert screen.chosen is not None
+    return screen.chosen.record.episode
+
+
+async def test_the_newest_hundred_are_shown_and_older_ones_on_demand() -> None:
+    async with World().app().run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        assert "episodes 140 to 239 (newest)" in words(screen)
+        assert "25 cleared  50 died  25 stalled" in words(screen)
+        assert number(screen) == 239
+        await pilot.press("pageup")
+        await until(pilot, lambda: "episodes 40 to 139" in words(screen))
+        assert number(screen) == 139
+        await pilot.press("pageup")
+        await until(pilot, lambda: "episodes 0 to 99" in words(screen))
+        await pilot.press("pagedown")
+        await until(pilot, lambda: "episodes 100 to 199" in words(screen))
+        await pilot.press("home")
+        await until(pilot, lambda: "episodes 0 to 99" in words(screen))
+        await pilot.press("end")
+        await until(pilot, lambda: "(newest)" in words(screen))
+
+
+async def test_left_and_right_go_by_place_up_and_down_by_time() -> None:
+    async with World().app().run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("up", "up")
+        assert number(screen) == 237
+        await pilot.press("down")
+        assert number(screen) == 238
+        assert screen.chosen is not None
+        before = screen.chosen.record.progress
+        await pilot.press("right")
+        assert screen.chosen.record.progress >= before
+        assert number(screen) != 238
+        await pilot.press("left")
+        assert number(screen) == 238
+        for _ in range(120):
+            await pilot.press("left")
+        farthest_left = min(one.record.progress for one in screen.shown)
+        assert screen.chosen.record.progress == farthest_left, "and no farther"
+
+
+async def test_only_some_ends_are_shown() -> None:
+    async with World().app().run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        for end in ("death", "clear", "stall"):
+            await pilot.press("f")
+            await until(pilot, lambda end=end: {one.record.end for one in screen.shown} == {end})  # type: ignore[misc]
+            assert number(screen) == screen.shown[-1].record.episode
+        await pilot.press("f")
+        await until(pilot, lambda: len(screen.shown) == 100)
+
+
+async def test_enter_watches_the_chosen_episode_and_r_records_it() -> None:
+    world = World()
+    async with world.app().run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("up")
+        chosen = EpisodeName(RUN, 238)
+        await pilot.press("r")
+        await until(pilot, lambda: world.recorded != [])
+        assert world.recorded[0][0] == chosen
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, WatchScreen) and world.player.calls != [])
+        assert world.player.calls[0] == "open hill, episode 238"
+        await pilot.press("v")
+        await until(pilot, lambda: len(world.recorded) == 2)
+        assert world.recorded[1][0] == chosen
+        await pilot.press("p")
+        assert not world.player.by_hand, "there is no agent to take over from"
+        await pilot.press("q")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert number(screen) == 238
+
+
+async def test_new_episodes_come_by_themselves_and_the_chosen_one_stays() -> None:
+    world = World()
+    async with world.app().run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("up")
+        world.run_map.episodes.append(map_episode(240))
+        screen.look()
+        await until(pilot, lambda: "episodes 141 to 240" in words(screen))
+        assert number(screen) == 238
+
+
+async def test_a_run_without_episodes_and_one_that_cannot_be_read_are_told() -> None:
+    world = World()
+    world.run_map = FakeMap(0)
+    async with world.app().run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        assert "no episode that is kept yet" in screen.query_one("#map", GameView).empty_text
+        await pilot.press("enter", "left", "up", "r", "pageup")
+        assert pilot.app.screen is screen
+        assert world.recorded == []
+
+        def damaged() -> bool:
+            raise MarioTuiError("the disk is gone")
+
+        world.run_map.read = damaged  # type: ignore[method-assign]
+        screen.look()
+        await until(pilot, lambda: "the disk is gone" in words(screen))
+
+
+async def test_it_opens_from_a_list_and_from_a_training() -> None:
+    world = World(typical_checkpoints())
+    async with world.app().run_test(size=(100, 30)) as pilot:
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CheckpointsScreen))
+        await pilot.press("M")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MapScreen))
+        assert world.mapped
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CheckpointsScreen))
+        world.session.snapshot = running()
+        world.session.alive = True
+        assert isinstance(pilot.app, MarioTuiApp)
+        pilot.app.session = world.session
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrainScreen) and pilot.app.screen._mode == "live")
+        await pilot.press("M")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MapScreen) and len(world.mapped) == 2)
+        assert world.mapped[1].name == running().run
