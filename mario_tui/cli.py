@@ -198,6 +198,9 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     export.add_argument("--half", action="store_true", help="in 16 bits: half the size, and to be measured again")
     _add_json(export)
 
+    attach = add("attach", "show a training that another process does, and steer it", "attach.attach")
+    attach.add_argument("of_run", metavar="RUN", help="a run that 'mario-tui train' trains on this machine")
+
     run_map = add("map", "draw the ways of a run's episodes on the map of its stage, as PNG", "map.map_")
     run_map.add_argument("of_run", metavar="RUN", help="a run or its name")
     run_map.add_argument("-o", "--output", metavar="FILE", help="a .png (default: RUN-map.png here)")

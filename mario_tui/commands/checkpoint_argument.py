@@ -27,7 +27,7 @@ def run_of(text: str) -> Path:
     """The folder of the run named, which may have no checkpoint yet; raises InputError where there is none."""
     path = named.find_path(text)
     path = path.parent if path.is_dir() and (path / MANIFEST).is_file() else path
-    if not path.is_dir() or not (path / "metrics.csv").is_file():
+    if not path.is_dir() or not any((path / name).is_file() for name in ("config.toml", "metrics.csv")):
         raise InputError(f"there is no run {printable(text)!r}: 'mario-tui checkpoints' lists them")
     return path
 

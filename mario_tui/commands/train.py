@@ -126,6 +126,7 @@ def train(arguments: argparse.Namespace) -> int:
     from mario_tui.training.control import TrainingControl
     from mario_tui.training.fit import fit
     from mario_tui.training.restore import open_trainer
+    from mario_tui.training.shared_training import SharedTraining
 
     goes_on = resume is not None and resume.is_dir()
     if "envs" not in given and not goes_on:
@@ -150,8 +151,14 @@ def train(arguments: argparse.Namespace) -> int:
     trouble = ""
     with stop_on_signals(control) as received:
         try:
-            with guard.guarded(full_screen=False), reporter, closing(events):
+            with (
+                guard.guarded(full_screen=False),
+                SharedTraining(trainer, control) as shared,
+                reporter,
+                closing(events),
+            ):
                 for event in events:
+                    shared.watch(trainer, event)
                     if not trouble and (trouble := _trouble(event)):
                         control.stop()  # no user is here who could resume it
                     try:

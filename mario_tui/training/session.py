@@ -4,54 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
-from mario_tui.store.history import PRACTICE, TRAINING
-from mario_tui.training import events
 from mario_tui.training.control import Rate, TrainingControl
-from mario_tui.training.events import Event, Finished
-from mario_tui.training.snapshot import SnapshotCamera, Status, TrainingSnapshot
+from mario_tui.training.watcher import Notice, Watcher
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import: the thread does it, not whoever makes a session
     from mario_tui.agent.policy import Policy
     from mario_tui.training.fit import Fitted
     from mario_tui.training.restore import Factories
-    from mario_tui.training.trainer import Trainer
-
-_PUBLISH_SECONDS = 1 / 40
-"""New snapshots come at most so often: more than the 30 times a second that a screen looks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something rare that the user should hear of."""
-
-    kind: Literal[
-        "saved",
-        "cleared",
-        "waiting",
-        "evaluated",
-        "paused",
-        "resumed",
-        "warning",
-        "recorded",
-        "not_recorded",
-        "finished",
-        "failed",
-        "demonstrations",
-        "fitted",
-    ]
-    text: str
-
-
-class TrainingSession:
+class TrainingSession(Watcher):
     """Trains in a thread. All methods may be called from any thread; none but `join` waits.
 
     Args:
@@ -73,20 +43,16 @@ class TrainingSession:
         factories: Factories | None = None,
     ) -> None:
         run_name = run or (resume.parent.name if resume is not None and resume.is_dir() else "")
-        self.snapshot = TrainingSnapshot(status="starting", run=run_name, config=config)
-        self.result: Finished | None = None
+        super().__init__(TrainingControl(attended=True), run_name, config)
         self.error: BaseException | None = None
-        self.recordings_left = 0
-        """How many are waited for, after training has ended and is saved."""
         self._config, self._run_name, self._resume, self._factories = config, run, resume, factories
         self._fits, self._asked = fits, asked
-        self._control = TrainingControl(attended=True)
-        self._notices: deque[Notice] = deque([Notice("warning", warning)] if warning else [], maxlen=1000)
-        self._published_at = 0.0
-        self._camera = SnapshotCamera()
-        self.shows_all_games = False
-        """Whether snapshots should have the frames of all games, and not of the first alone."""
+        if warning:
+            self._notices.append(Notice("warning", warning))
         self._thread = threading.Thread(target=self._train, name="training", daemon=True)
+
+    is_attached: Literal[False] = False
+    """Whether another process trains, see AttachedSession."""
 
     def start(self) -> None:
         self._thread.start()
@@ -154,13 +120,6 @@ class TrainingSession:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
-    def notices(self) -> list[Notice]:
-        """What happened since the last call."""
-        taken = []
-        while self._notices:
-            taken.append(self._notices.popleft())
-        return taken
-
     def _train(self) -> None:
         saved: Path | None = None
         try:
@@ -180,7 +139,7 @@ class TrainingSession:
                 self._notices.append(Notice("fitted", fitted.text))
             try:
                 for event in trainer.run():
-                    self._watch(trainer, event)
+                    self.watch(trainer, event)
             finally:
                 saved = trainer.last_checkpoint  # also what was saved because it failed
         except BaseException as error:
@@ -201,63 +160,6 @@ class TrainingSession:
             say=lambda text: self._notices.append(Notice("fitted", text)),
             cancelled=lambda: self._control.stopping,
         )
-
-    def _watch(self, trainer: Trainer, event: Event) -> None:
-        """Publishes what an event changed: at once where it is rare, otherwise 40 times a second."""
-        match event:
-            case events.Stepped():
-                if time.monotonic() - self._published_at >= _PUBLISH_SECONDS:
-                    self._publish(trainer, "stopping" if self._control.stopping else "running")
-                return
-            case events.EpisodeEnded(record):
-                if record.kind == TRAINING:
-                    self._camera.last_episode = record
-                if record.cleared and record.kind not in ("robust", PRACTICE):
-                    self._notices.append(Notice("cleared", f"episode {record.episode:,} cleared {record.stage}"))
-                return
-            case events.Saved(path):
-                self._notices.append(Notice("saved", f"saved {path.parent.name}/{path.name}"))
-                self._publish(trainer, self.snapshot.status, self.snapshot.pause_reason)
-            case events.Adjusted():
-                self._publish(trainer, self.snapshot.status, self.snapshot.pause_reason)
-            case events.Warned(_, text):
-                self._notices.append(Notice("warning", text))
-                self._camera.check_soon()  # it is among the warnings at once
-            case events.Waiting():
-                self._notices.append(Notice("waiting", str(event)))
-            case events.Evaluated():
-                self._notices.append(Notice("evaluated", str(event)))
-            case events.Paused(_, reason):
-                self._notices.append(Notice("warning", f"paused: {reason}") if reason else Notice("paused", "paused"))
-                self._camera.check_soon()  # what led to it is among the warnings at once
-                self._publish(trainer, "paused", reason)
-            case events.Restarted():
-                self._notices.append(Notice("warning", str(event)))
-                self._camera.check_soon()
-            case events.Started() | events.Resumed():
-                self._camera.restart_speed()
-                if isinstance(event, events.Resumed):
-                    self._notices.append(Notice("resumed", "training goes on"))
-                elif event.demonstrations:
-                    self._notices.append(Notice("demonstrations", str(event.demonstrations)))
-                self._publish(trainer, "running")
-            case events.Recorded():
-                self._notices.append(Notice("recorded", str(event)))
-            case events.NotRecorded():
-                self._notices.append(Notice("not_recorded", str(event)))
-            case events.FinishingRecordings(count):
-                self.recordings_left = count
-                self._notices.append(Notice("saved", str(event)))
-                self._publish(trainer, "stopping")
-            case events.Finished():
-                self.result = event
-                text = f"saved {event.checkpoint.parent.name}/{event.checkpoint.name}"
-                self._notices.append(Notice("finished", f"{text}; {event.robust}" if event.robust else text))
-                self._publish(trainer, "finished")
-
-    def _publish(self, trainer: Trainer, status: Status, pause_reason: str = "") -> None:
-        self._published_at = time.monotonic()
-        self.snapshot = self._camera.take(trainer, status, pause_reason, all_games=self.shows_all_games)
 
 
 def _without_frames(error: BaseException) -> BaseException:

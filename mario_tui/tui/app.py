@@ -39,9 +39,10 @@ from mario_tui.tui.window_switch import WindowSwitch
 if TYPE_CHECKING:
     from mario_tui.config import TrainingConfig
     from mario_tui.play.stage_players import StagePlayer
+    from mario_tui.training.attached_session import AttachedSession
     from mario_tui.training.session import TrainingSession
     from mario_tui.training.snapshot import TrainingSnapshot
-    from mario_tui.tui.services import Agent, Watched
+    from mario_tui.tui.services import Agent, Session, Watched
 
 
 class MarioTuiApp(App[int]):
@@ -78,12 +79,13 @@ class MarioTuiApp(App[int]):
         play: str | None = None,
         game: Sequence[StagePlayer] = (),
         stop: bool = False,
+        attach: AttachedSession | None = None,
         handle_signals: bool = False,
     ) -> None:
         in_terminal = handle_signals and "TEXTUAL_DRIVER" not in os.environ
         super().__init__(driver_class=TerminalDriver if in_terminal else None)
         self.services = services or Services()
-        self.session: TrainingSession | None = None
+        self.session: Session | None = None
         self.session_is_loading = False
         self.start_problem = ""
         self.jobs = Jobs(self)
@@ -100,6 +102,7 @@ class MarioTuiApp(App[int]):
         self._watch_stage = stage
         self._play_first = play
         self._game_first, self._stops = tuple(game), stop
+        self._attach_first = attach
         self._handle_signals = handle_signals
         self.keys: dict[str, str] = {}
         """Name of a binding -> the keys that the settings give it."""
@@ -115,6 +118,10 @@ class MarioTuiApp(App[int]):
         if self._handle_signals:
             self.leaving.handle_signals()
         self.push_screen("home")
+        if (attached := self._attach_first) is not None:
+            attached.start()
+            self.session = attached
+            self.push_screen("train")
         if self._watch_first is not None:
             self.push_screen(WatchScreen(self._watch_first, stage=self._watch_stage, leaves_app=True))
         elif self._game_first:
@@ -277,6 +284,11 @@ class MarioTuiApp(App[int]):
     @property
     def is_training(self) -> bool:
         return self.session_is_loading or (self.session is not None and self.session.alive)
+
+    @property
+    def owns_training(self) -> bool:
+        """Whether a training ends where the app does; one that it is attached to goes on."""
+        return self.is_training and not (self.session is not None and self.session.is_attached)
 
     def start_training(
         self,

@@ -14,8 +14,8 @@ from mario_tui.tui.terminal import TerminalDriver, let_go_if_gone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mario_tui.training.session import TrainingSession
     from mario_tui.tui.app import MarioTuiApp
+    from mario_tui.tui.services import Session
 
 INTERRUPTED = 128 + signal.SIGINT
 HUNG_UP = 128 + getattr(signal, "SIGHUP", 1)
@@ -69,10 +69,10 @@ class Leaving:
     def ask(self) -> None:
         """Leaves; asks first while there is work that leaving would stop."""
         app = self._app
-        if not (app.is_training or app.jobs.running):
+        if not (app.owns_training or app.jobs.running):
             self.leave(0)
             return
-        ended = "The training stops and is saved first." if app.is_training else ""
+        ended = "The training stops and is saved first." if app.owns_training else ""
         given_up = "A recording or an evaluation that runs is given up." if app.jobs.running else ""
         app.push_screen(
             ConfirmScreen("Leave?", " ".join(filter(None, (ended, given_up))), yes="leave", no="stay", key="q"),
@@ -87,7 +87,7 @@ class Leaving:
             self.leave(INTERRUPTED)
             return
         self._interrupted_at = now
-        app.notify("Press ctrl+c again, or ctrl+q, to quit" + (" (saves first)" if app.is_training else ""))
+        app.notify("Press ctrl+c again, or ctrl+q, to quit" + (" (saves first)" if app.owns_training else ""))
 
     def leave(self, code: int) -> None:
         """Stops the training, which saves, and ends the app; asked a second time, it does not wait any longer."""
@@ -96,8 +96,8 @@ class Leaving:
             self.abandoned = True
             app.exit(code, return_code=code)
             return
-        self._notice = LeavingScreen("Stopping and saving the training ..." if app.is_training else "Finishing ...")
-        if app.is_training or app.jobs.running:
+        self._notice = LeavingScreen("Stopping and saving the training ..." if app.owns_training else "Finishing ...")
+        if app.owns_training or app.jobs.running:
             app.push_screen(self._notice)
         app.run_worker(self._stop_everything(code), group="leave")
 
@@ -107,7 +107,9 @@ class Leaving:
         while app.session_is_loading:
             await asyncio.sleep(0.02)
         session = app.session
-        if session is not None and session.alive:
+        if session is not None and session.is_attached:
+            await asyncio.to_thread(session.detach)
+        elif session is not None and session.alive:
             session.stop(in_a_hurry=code != 0)  # the sender of a signal does not wait long
             while not await asyncio.to_thread(session.join, 0.25):
                 if session.awaiting_user:
@@ -120,7 +122,7 @@ class Leaving:
         app.training_window.close()
         app.exit(code, return_code=code)
 
-    def _ask_to_leave_unsaved(self, session: TrainingSession) -> None:
+    def _ask_to_leave_unsaved(self, session: Session) -> None:
         """Stays: the training cannot be saved, which the user may be able to mend."""
         if self._notice is not None and self._notice.is_attached:
             self._notice.dismiss()

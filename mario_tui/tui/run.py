@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mario_tui import paths
 from mario_tui.errors import InputError
-from mario_tui.printable import printable
+from mario_tui.printable import as_argument, printable
 from mario_tui.store import lookup
 from mario_tui.system import crash, guard
 from mario_tui.system.processes import start_resource_tracker
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mario_tui.play.stage_players import StagePlayer
+    from mario_tui.training.attached_session import AttachedSession
     from mario_tui.tui.services import Services, Watched
 
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -32,11 +33,14 @@ def run_app(
     play: str | None = None,
     game: Sequence[StagePlayer] = (),
     stop: bool = False,
+    attach: AttachedSession | None = None,
     services: Services | None = None,
 ) -> int:
     """Runs the app in this terminal until it is left; returns the exit code."""
     start_resource_tracker()
-    app = MarioTuiApp(services, watch=watch, stage=stage, play=play, game=game, stop=stop, handle_signals=True)
+    app = MarioTuiApp(
+        services, watch=watch, stage=stage, play=play, game=game, stop=stop, attach=attach, handle_signals=True
+    )
     with guard.guarded(full_screen="TEXTUAL_DRIVER" not in os.environ):
         switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -45,7 +49,9 @@ def run_app(
         finally:
             sys.setswitchinterval(switch_interval)
             session = app.session
-            if (
+            if session is not None and session.is_attached:
+                session.detach()
+            elif (
                 session is not None and session.alive and not app.leaving.abandoned
             ):  # an error, or a browser that has gone
                 session.stop()
@@ -67,6 +73,10 @@ def _say_goodbye(app: MarioTuiApp) -> None:
     if app.failure is not None:
         log = crash.write_log(run, app.failure)
         print("mario-tui: the app failed" + (f"; the log is {crash.shown(log)}" if log else ""), file=sys.stderr)
+    if session is not None and session.is_attached:
+        if session.snapshot.status not in ("finished", "failed"):
+            print(f"the training goes on: mario-tui attach {as_argument(session.snapshot.run)}")
+        return
     if session is not None and run is not None:
         snapshot = session.snapshot
         if snapshot.status == "failed":

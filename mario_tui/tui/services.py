@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mario_tui.play.searching import FoundWay, SearchProgress
     from mario_tui.play.window_mirror import Source, WindowMirror
     from mario_tui.store.catalog import Catalog, RunSummary
+    from mario_tui.training.attached_session import AttachedSession
     from mario_tui.training.campaign import Campaign
     from mario_tui.training.session import TrainingSession
     from mario_tui.video.library import RecordingInfo
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     Agent = Path | Policy
     """The agent that plays: a checkpoint, or the weights of a running training."""
+    Session = TrainingSession | AttachedSession
+    """A training of this program, or of another one."""
     Watched = Agent | EpisodeName
     """What Watch shows: an agent, an action log, or an episode of a training."""
 

@@ -10,13 +10,13 @@ import numpy as np
 from mario_tui.play.clocked_player import Keys, when_pressed
 
 if TYPE_CHECKING:
-    from mario_tui.training.session import TrainingSession
+    from mario_tui.tui.services import Session
 
 
 class TrainingSource:
     """The first game of a training; see `play.window_mirror.Source`."""
 
-    def __init__(self, session: TrainingSession) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     def wait_for_frame(self, shown: np.ndarray | None, timeout_seconds: float) -> np.ndarray | None:

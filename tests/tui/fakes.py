@@ -36,8 +36,9 @@ from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
 from mario_tui.store.history import EpisodeRecord
 from mario_tui.training.campaign import Campaign, StageRun
 from mario_tui.training.curves import Ends
-from mario_tui.training.session import Notice, TrainingSession
+from mario_tui.training.session import TrainingSession
 from mario_tui.training.snapshot import TrainingSnapshot
+from mario_tui.training.watcher import Notice
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.services import Services, Verdict, short_name
