@@ -13,11 +13,11 @@ from textual.screen import Screen
 
 from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.printable import printable
-from mario_tui.tui import kitty_graphics, text
+from mario_tui.tui import text
+from mario_tui.tui.graphics import Abilities, Graphics, kind_of
 from mario_tui.tui.jobs import Jobs
 from mario_tui.tui.keyboard import KeyReleased
 from mario_tui.tui.keymap import APP_BINDINGS, all_bindings, doubled_keys
-from mario_tui.tui.kitty_graphics import KittyGraphics
 from mario_tui.tui.leaving import Leaving
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.board import BoardScreen
@@ -81,6 +81,7 @@ class MarioTuiApp(App[int]):
         stop: bool = False,
         attach: AttachedSession | None = None,
         handle_signals: bool = False,
+        abilities: Abilities | None = None,
     ) -> None:
         in_terminal = handle_signals and "TEXTUAL_DRIVER" not in os.environ
         super().__init__(driver_class=TerminalDriver if in_terminal else None)
@@ -92,7 +93,7 @@ class MarioTuiApp(App[int]):
         self.leaving = Leaving(self)
         self.frames_per_second = 30 if os.environ.get("SSH_CONNECTION") else 60
         """Of a rollout on the screen: a line to another machine is spared half of them."""
-        self.graphics: KittyGraphics | None = None
+        self.graphics: Graphics | None = None
         """For pictures in the terminal, where it can show them; the game is drawn with characters otherwise."""
         self.training_window = WindowSwitch(self)
         """Shows the training's game; it stays while one looks at other screens."""
@@ -104,6 +105,7 @@ class MarioTuiApp(App[int]):
         self._game_first, self._stops = tuple(game), stop
         self._attach_first = attach
         self._handle_signals = handle_signals
+        self._abilities = abilities or Abilities()
         self.keys: dict[str, str] = {}
         """Name of a binding -> the keys that the settings give it."""
         self.releases_reported = False
@@ -147,7 +149,9 @@ class MarioTuiApp(App[int]):
         self.theme = preferences.theme if preferences.theme in self.available_themes else "mario"
         driver = self._driver
         if isinstance(driver, TerminalDriver) and not self.no_color:
-            self.graphics = driver.graphics if kitty_graphics.is_used(preferences.graphics, os.environ) else None
+            self.graphics = driver.use_graphics(
+                kind_of(preferences.graphics, os.environ, self._abilities), self._abilities
+            )
         self.watch(self, "theme", self._save_theme, init=False)
         self.watch(self, "app_focus", self._focus_changed, init=False)  # a screen that watched it would never be freed
         for problem in problems:

@@ -9,67 +9,44 @@ from __future__ import annotations
 
 import zlib
 from base64 import standard_b64encode
-from collections.abc import Mapping
 from itertools import count
-from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from textual.geometry import Region, Size
+
+from mario_tui.tui.graphics import (
+    RESTORE_CURSOR,
+    SAVE_CURSOR,
+    SYNC_END,
+    SYNC_START,
+    Picture,
+    Place,
+    Terminal,
+    ratio,
+)
 
 MAX_CHUNK = 4096
 """Characters of base64 in one escape sequence, by the protocol."""
-
-_SYNC_START, _SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
-_SAVE_CURSOR, _RESTORE_CURSOR = "\x1b7", "\x1b8"
 
 # Numbers that another program in this terminal has hardly given to a picture of its own.
 _ids = count(0x4D41_5249)
 
 
-class Place(NamedTuple):
-    """Where a picture is to be seen."""
-
-    region: Region
-    """Of the screen, in cells: the picture is scaled to it."""
-
-    holes: tuple[Region, ...]
-    """Parts of it that something else covers."""
-
-    screen: Size
-    """The terminal's size, in cells: when it changes, the terminal may move its pictures."""
-
-
-class Terminal(Protocol):
-    """What a driver offers for pictures."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether it is still writing what it was given, or takes nothing at all."""
-
-    @property
-    def cell_pixels(self) -> tuple[float, float] | None:
-        """Width and height of a character cell, if they are known."""
-
-    def write(self, data: str) -> None: ...
-
-
 class KittyGraphics:
-    """The pictures of one app in its terminal. To be used from the app's thread only, as its driver is."""
+    """The pictures of one app in its terminal; see `Graphics`."""
+
+    is_costly = False
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._shown: set[TerminalPicture] = set()
         self.are_left_out = False
-        """Whether widgets are to draw with characters for now, e.g. for a screenshot of the cells."""
 
     @property
     def cell_ratio(self) -> float:
-        """Height of a cell, its width being 1."""
-        width, height = self._terminal.cell_pixels or (1, 2)
-        return height / width
+        return ratio(self._terminal)
 
-    def new_picture(self) -> TerminalPicture:
+    def new_picture(self) -> Picture:
         return TerminalPicture(self._terminal, self._shown)
 
     def remove_all(self) -> None:
@@ -78,7 +55,7 @@ class KittyGraphics:
 
 
 class TerminalPicture:
-    """One picture, which changes and moves; it is seen from `show` to `remove`."""
+    """One picture; see `Picture`."""
 
     def __init__(self, terminal: Terminal, shown: set[TerminalPicture]) -> None:
         self._terminal = terminal
@@ -90,43 +67,25 @@ class TerminalPicture:
         self._place: Place | None = None
 
     def show(self, frame: NDArray[np.uint8], place: Place) -> bool:
-        """Shows the frame, (height, width, 3) uint8 RGB; returns whether it is on the screen now.
-
-        Where the terminal has not yet taken what it was given, it is not given more: on a slow line pictures would
-        pile up, and keys be answered late.
-        """
         if place == self._place and self._frame is not None and np.array_equal(frame, self._frame):
             return True
         if self._terminal.is_busy:
             return False
         old = "" if self._frame is None else delete(self._id)
         self._id, self._other_id = self._other_id, self._id
-        self._terminal.write(f"{_SYNC_START}{show(frame, self._id, place)}{old}{_SYNC_END}")
+        self._terminal.write(f"{SYNC_START}{show(frame, self._id, place)}{old}{SYNC_END}")
         self._frame, self._place = frame, place
         self._all_shown.add(self)
         return True
 
     def remove(self) -> None:
-        """Removes it from the screen and from the terminal's memory; may be called again."""
         if self._frame is not None:
             self._frame = self._place = None
             self._all_shown.discard(self)
             self._terminal.write(delete(self._id))
 
-
-def is_used(choice: str, environment: Mapping[str, str]) -> bool:
-    """Whether pictures are to be shown, by the setting and the environment.
-
-    The terminal is not asked: its answer would come among the keys, and late over a slow line.
-    """
-    return choice == "kitty" or (choice == "auto" and _is_known(environment))
-
-
-def _is_known(environment: Mapping[str, str]) -> bool:
-    if any(environment.get(name) for name in ("TMUX", "STY", "ZELLIJ")):
-        return False  # these pass no pictures on, and move what is on the screen
-    # TERM is what the innermost terminal says of itself; other names outlive it, in a terminal started from there.
-    return environment.get("TERM") in ("xterm-kitty", "xterm-ghostty")
+    def was_written_over(self) -> None:
+        """It lies above what was written."""
 
 
 def show(frame: NDArray[np.uint8], image: int, place: Place) -> str:
@@ -136,12 +95,12 @@ def show(frame: NDArray[np.uint8], image: int, place: Place) -> str:
     data = standard_b64encode(zlib.compress(pixels.tobytes(), 1)).decode("ascii")
     x, y, columns, rows = place.region
     keys = f"a=T,f={8 * pixels.shape[2]},o=z,s={width},v={height},i={image},c={columns},r={rows},C=1,q=2,"
-    parts = [_SAVE_CURSOR, f"\x1b[{y + 1};{x + 1}H"]
+    parts = [SAVE_CURSOR, f"\x1b[{y + 1};{x + 1}H"]
     for start in range(0, len(data), MAX_CHUNK):
         more = int(start + MAX_CHUNK < len(data))
         parts.append(f"\x1b_G{keys}m={more};{data[start : start + MAX_CHUNK]}\x1b\\")
         keys = "q=2,"
-    parts.append(_RESTORE_CURSOR)
+    parts.append(RESTORE_CURSOR)
     return "".join(parts)
 
 

@@ -36,7 +36,7 @@ class Preferences(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     theme: str = ""
-    graphics: Literal["auto", "kitty", "blocks"] = "auto"
+    graphics: Literal["auto", "kitty", "sixel", "blocks"] = "auto"
     """How the game is shown: as the terminal can, as pictures in any case, or with half-blocks in any case."""
     home: str = ""
     """The folder for runs and recordings, see `paths.chosen_home`, which reads it; "" where the system keeps data."""
@@ -47,7 +47,7 @@ class Preferences(BaseModel):
 
 _EXPECTED = {
     "theme": "theme should be the name of one",
-    "graphics": 'graphics should be one of "auto", "kitty", "blocks"',
+    "graphics": 'graphics should be one of "auto", "kitty", "sixel", "blocks"',
     "home": 'home should be a folder, as in home = "~/mario"',
     "keys": '[keys] should have lines like "train.pause" = "p"',
 }

@@ -14,13 +14,15 @@ from mario_tui.store import lookup
 from mario_tui.system import crash, guard
 from mario_tui.system.processes import start_resource_tracker
 from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.graphics import ask_terminal, should_ask
+from mario_tui.tui.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mario_tui.play.stage_players import StagePlayer
     from mario_tui.training.attached_session import AttachedSession
-    from mario_tui.tui.services import Services, Watched
+    from mario_tui.tui.services import Watched
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How often Python changes threads: a key is answered at once beside a busy trainer, and no frame of a game is late."""
@@ -38,8 +40,17 @@ def run_app(
 ) -> int:
     """Runs the app in this terminal until it is left; returns the exit code."""
     start_resource_tracker()
+    choice = (services or Services()).preferences().graphics
     app = MarioTuiApp(
-        services, watch=watch, stage=stage, play=play, game=game, stop=stop, attach=attach, handle_signals=True
+        services,
+        watch=watch,
+        stage=stage,
+        play=play,
+        game=game,
+        stop=stop,
+        attach=attach,
+        handle_signals=True,
+        abilities=ask_terminal() if should_ask(choice, os.environ) else None,
     )
     with guard.guarded(full_screen="TEXTUAL_DRIVER" not in os.environ):
         switch_interval = sys.getswitchinterval()

@@ -21,8 +21,10 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
 from mario_tui.system import signals
+from mario_tui.tui.graphics import Abilities, Graphics, Kind
 from mario_tui.tui.keyboard import ASK_FOR_PLACES, ASK_FOR_RELEASES, NO_MORE_RELEASES, KeyParser
 from mario_tui.tui.kitty_graphics import KittyGraphics
+from mario_tui.tui.sixel_graphics import SixelGraphics
 
 
 class _Droppable:
@@ -62,7 +64,9 @@ class TerminalDriver(LinuxDriver):
         self._file = cast(Any, _Droppable(cast(TextIO, self._file)))
         self._is_started = False
         self._reports_releases = False
-        self.graphics = KittyGraphics(self)
+
+    _graphics: Graphics | None = None
+    _told_cell: tuple[int, int] | None = None
 
     def start_application_mode(self) -> None:
         with signals.restored(signals.BACKGROUND):
@@ -75,9 +79,21 @@ class TerminalDriver(LinuxDriver):
             self.report_releases(True)
 
     def stop_application_mode(self) -> None:
-        self.graphics.remove_all()
+        if self._graphics is not None:
+            self._graphics.remove_all()
         self._is_started = False
         super().stop_application_mode()
+
+    def use_graphics(self, kind: Kind, abilities: Abilities) -> Graphics | None:
+        """What shows pictures in this way from now on; None for characters."""
+        self._told_cell = abilities.cell_pixels
+        if kind == "kitty":
+            self._graphics = KittyGraphics(self)
+        elif kind == "sixel":
+            self._graphics = SixelGraphics(self, abilities.registers)
+        else:
+            self._graphics = None
+        return self._graphics
 
     @property
     def is_busy(self) -> bool:
@@ -91,8 +107,8 @@ class TerminalDriver(LinuxDriver):
         try:
             rows, columns, width, height = struct.unpack("4H", ioctl(self.fileno, termios.TIOCGWINSZ, bytes(8)))
         except OSError:
-            return None
-        return (width / columns, height / rows) if rows and columns and width and height else None
+            return self._told_cell
+        return (width / columns, height / rows) if rows and columns and width and height else self._told_cell
 
     @property
     def can_suspend(self) -> bool:

@@ -49,11 +49,31 @@ def kitty(display: str, folder: Path, app: str) -> Iterator[subprocess.Popen[byt
         process.wait()
 
 
-def keyboard(display: str, *commands: str) -> None:
-    """What xdotool does with kitty's window: `key q`, `keydown x`, ..."""
+@contextmanager
+def xterm(display: str, folder: Path, app: str) -> Iterator[subprocess.Popen[bytes]]:
+    """As `kitty`, in an xterm that draws sixels."""
+    if shutil.which("xterm") is None:
+        pytest.skip("xterm is not installed: nothing is tried in a real one")
+    (folder / "app.py").write_text(textwrap.dedent(app))
+    run = f"PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))} {sys.executable} {folder}/app.py"
+    script = f"{run}; echo $? > {folder}/code; exec sleep 1000"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = ["xterm", "-ti", "vt340", "-geometry", "80x24", "-e", "sh", "-c", script]
+    process = subprocess.Popen(command, env={**environment, "DISPLAY": display}, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+def keyboard(display: str, *commands: str, terminal: str = "kitty") -> None:
+    """What xdotool does with a terminal's window: `key q`, `keydown x`, ..."""
     environment = {**os.environ, "DISPLAY": display}
     found = subprocess.run(
-        ["xdotool", "search", "--class", "kitty"], env=environment, capture_output=True, text=True, check=True
+        ["xdotool", "search", "--class", terminal], env=environment, capture_output=True, text=True, check=True
     )
     words = [word for command in commands for word in command.split()]
     subprocess.run(["xdotool", "windowfocus", found.stdout.split()[-1], *words], env=environment, check=True)

@@ -5,6 +5,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from textual.widgets import Static
 
 from mario_tui import paths
 from mario_tui.tui import preferences
-from mario_tui.tui.kitty_graphics import KittyGraphics, Place, cut_holes, is_used
+from mario_tui.tui.graphics import Abilities, Place, kind_of
+from mario_tui.tui.kitty_graphics import KittyGraphics, cut_holes
+from mario_tui.tui.sixel_graphics import SixelGraphics
 from mario_tui.tui.terminal import TerminalDriver
 from mario_tui.tui.widgets.game_view import UPPER_HALF, GameView
 from tui.fakes import World, picture, until
-from tui.real_kitty import eventually, keyboard, kitty
+from tui.real_kitty import eventually, keyboard, kitty, xterm
 
 SCREEN = Size(80, 24)
 
@@ -185,40 +188,44 @@ def test_a_hole_is_where_something_lies_above_and_no_smaller() -> None:
 def test_it_is_used_in_terminals_that_are_known_unless_the_settings_say_otherwise(
     environment: dict[str, str], used: bool
 ) -> None:
-    assert is_used("auto", environment) == used
-    assert is_used("kitty", environment)
-    assert not is_used("blocks", environment)
+    nothing = Abilities()
+    assert kind_of("auto", environment, nothing) == ("kitty" if used else "blocks")
+    assert kind_of("kitty", environment, nothing) == "kitty"
+    assert kind_of("blocks", environment, Abilities(sixel=True)) == "blocks"
+    assert kind_of("auto", environment, Abilities(sixel=True)) == ("kitty" if used else "sixel")
+    assert kind_of("sixel", environment, nothing) == "sixel"
 
 
-@pytest.mark.parametrize("choice", ["auto", "kitty", "blocks"])
+@pytest.mark.parametrize("choice", ["auto", "kitty", "sixel", "blocks"])
 def test_the_setting_is_read(choice: str) -> None:
     assert preferences.load().graphics == "auto"
     paths.settings_file().write_text(f'graphics = "{choice}"\n')
     assert preferences.load() == preferences.Preferences.model_validate({"graphics": choice})
 
 
-@pytest.mark.parametrize("value", ['"sixel"', "5", "[]", '""'])
+@pytest.mark.parametrize("value", ['"iterm"', "5", "[]", '""'])
 def test_another_value_is_named_in_one_line(value: str) -> None:
     paths.settings_file().write_text(f"graphics = {value}\n")
     found = preferences.load()
     assert found.graphics == "auto"
     (problem,) = found.problems
-    assert 'graphics should be one of "auto", "kitty", "blocks"' in problem
+    assert 'graphics should be one of "auto", "kitty", "sixel", "blocks"' in problem
     assert "\n" not in problem
 
 
 @pytest.mark.parametrize(
     ("choice", "variables", "used"),
     [
-        ("auto", {"TERM": "xterm-kitty"}, True),
-        ("auto", {"TERM": "xterm"}, False),
-        ("kitty", {"TERM": "xterm"}, True),
-        ("blocks", {"TERM": "xterm-kitty"}, False),
-        ("kitty", {"TERM": "xterm-kitty", "NO_COLOR": "1"}, False),
+        ("auto", {"TERM": "xterm-kitty"}, KittyGraphics),
+        ("auto", {"TERM": "xterm"}, SixelGraphics),
+        ("kitty", {"TERM": "xterm"}, KittyGraphics),
+        ("sixel", {"TERM": "xterm-kitty"}, SixelGraphics),
+        ("blocks", {"TERM": "xterm-kitty"}, None),
+        ("kitty", {"TERM": "xterm-kitty", "NO_COLOR": "1"}, None),
     ],
 )
 async def test_the_app_goes_by_setting_environment_and_no_color(
-    choice: str, variables: dict[str, str], used: bool, monkeypatch: pytest.MonkeyPatch
+    choice: str, variables: dict[str, str], used: type | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("TMUX", "STY", "ZELLIJ", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
@@ -226,15 +233,14 @@ async def test_the_app_goes_by_setting_environment_and_no_color(
         monkeypatch.setenv(name, value)
     world = World()
     world.user_preferences = preferences.Preferences.model_validate({"graphics": choice})
-    app = world.app()
+    app = world.app(abilities=Abilities(sixel=True))
     async with app.run_test() as pilot:
         assert app.graphics is None, "without a terminal there are no pictures"
         driver = TerminalDriver.__new__(TerminalDriver)
-        driver.graphics = KittyGraphics(FakeTerminal())
         headless, app._driver = app._driver, driver
         app._use_preferences()
         app._driver = headless
-        assert app.graphics is (driver.graphics if used else None)
+        assert type(app.graphics) is (used or type(None))
         await pilot.pause()
 
 
@@ -414,15 +420,15 @@ REAL_APP = """
             super().__init__(driver_class=TerminalDriver)
 
         def compose(self):
-            self.view = GameView(graphics=self._driver.graphics)
+            self.view = GameView(graphics=self._driver.use_graphics(KIND, ABILITIES))
             yield self.view
 
         def on_mount(self):
             self.frame = np.zeros((240, 256, 3), np.uint8)
-            self.frame[:120, :128] = 250, 10, 20
-            self.frame[:120, 128:] = 30, 240, 40
-            self.frame[120:, :128] = 50, 60, 230
-            self.frame[120:, 128:] = 220, 210, 70
+            self.frame[:120, :128] = 255, 0, 51
+            self.frame[:120, 128:] = 51, 255, 0
+            self.frame[120:, :128] = 0, 51, 255
+            self.frame[120:, 128:] = 204, 204, 102
             self.set_interval(1 / 30, self.play)
 
         def play(self):
@@ -439,19 +445,29 @@ REAL_APP = """
         def action_clear_notifications(self):
             self.clear_notifications()
 
+    import os
+    from mario_tui.tui.graphics import ask_terminal, kind_of
+    ABILITIES = ask_terminal()
+    KIND = kind_of("auto", os.environ, ABILITIES)
     Real().run()
 """
 Quarters = list[tuple[Region, int]]
-QUARTERS = ((250, 10, 20), (30, 240, 40), (50, 60, 230), (220, 210, 70))
+QUARTERS = ((255, 0, 51), (51, 255, 0), (0, 51, 255), (204, 204, 102))
+"""In whole percent, which is what sixels have."""
+
+
+@pytest.fixture(params=["kitty", "xterm"])
+def terminal(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def quarters(virtual_display: str, tmp_path: Path) -> Iterator[Callable[[], Quarters]]:
-    """A real kitty with a view in it; gives the quarters of the picture on its display: where, how many pixels."""
-    with kitty(virtual_display, tmp_path, REAL_APP) as process:
+def quarters(virtual_display: str, tmp_path: Path, terminal: str) -> Iterator[Callable[[], Quarters]]:
+    """A real terminal with a view in it; gives the quarters of the picture on its display: where, how many pixels."""
+    with (kitty if terminal == "kitty" else xterm)(virtual_display, tmp_path, REAL_APP) as process:
 
         def look() -> Quarters:
-            assert process.poll() is None, "kitty ended"
+            assert process.poll() is None, "the terminal ended"
             screen = np.asarray(ImageGrab.grab(xdisplay=virtual_display).convert("RGB"))
             found = []
             for colour in QUARTERS:
@@ -464,27 +480,29 @@ def quarters(virtual_display: str, tmp_path: Path) -> Iterator[Callable[[], Quar
         yield look
 
 
-def test_a_real_kitty_shows_the_picture_until_something_else_is_to_be_seen(
-    quarters: Callable[[], Quarters], virtual_display: str, tmp_path: Path
+def test_a_real_terminal_shows_the_picture_until_something_else_is_to_be_seen(
+    quarters: Callable[[], Quarters], virtual_display: str, tmp_path: Path, terminal: str
 ) -> None:
+    """By the kitty protocol, and by sixels."""
+    press = partial(keyboard, virtual_display, terminal=terminal)
     assert eventually(lambda: len(quarters()) == 4)
     whole = quarters()
     red, green, blue, yellow = (box for box, _ in whole)
     assert (red.right, red.bottom, blue.right, green.bottom) == (green.x, blue.y, yellow.x, yellow.y)
     assert abs(red.width * 240 / 256 - red.height) < 10, "its proportions, but for a part of a cell"
-    assert red.height > 200, "as large as it can be: kitty has 24 rows at first, or the 33 that its window has room for"
+    assert red.height > (200 if terminal == "kitty" else 140), "as large as it can be, in the rows that it has at first"
     assert [count for _, count in whole[1:]] == [box.area for box in (green, blue, yellow)]
 
-    keyboard(virtual_display, "key n")
+    press("key n")
     assert eventually(lambda: quarters()[3][1] < 0.7 * yellow.area), "a notice lies above it"
     assert quarters()[1] == whole[1]
-    keyboard(virtual_display, "key c")
+    press("key c")
     assert eventually(lambda: quarters()[1:] == whole[1:])
-    keyboard(virtual_display, "key p")
+    press("key p")
     assert eventually(lambda: quarters() == [])
-    keyboard(virtual_display, "key b")
+    press("key b")
     assert eventually(lambda: quarters()[1:] == whole[1:])
-    keyboard(virtual_display, "key q")
+    press("key q")
     assert eventually((tmp_path / "code").exists)
     assert eventually(lambda: quarters() == []), "the screen from before the app has no picture"
 

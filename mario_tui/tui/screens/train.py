@@ -171,7 +171,7 @@ class TrainScreen(MarioScreen):
         with PlainContainer(id="live"):
             yield Static("", id="summary")
             with PlainContainer(id="live-grid"):
-                yield GameView("the game appears here", id="game")
+                yield GameView("the game appears here", graphics=self.app.graphics, id="game")
                 with PlainContainer(id="figures"):
                     yield Numbers(id="numbers")
                     yield from (Static("", id=name) for name in ("remark", "outlook", "warnings"))
@@ -186,7 +186,10 @@ class TrainScreen(MarioScreen):
     def _game_frames_per_second(self) -> float:
         """Half of a rollout's; where two cores or fewer have to train and to draw, training has precedence."""
         few_cores = processors.count() <= 2
-        return min(20 if few_cores else 30, self.app.frames_per_second / 2)
+        most = 20 if few_cores else 30
+        if self.app.graphics is not None and self.app.graphics.is_costly:
+            most //= 4
+        return min(most, self.app.frames_per_second / 2)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()

@@ -18,7 +18,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from mario_tui.tui.kitty_graphics import KittyGraphics, Place
+from mario_tui.tui.graphics import Graphics, Place
 
 UPPER_HALF = "▀"
 
@@ -54,7 +54,7 @@ class GameView(Widget):
         self,
         empty_text: str = "",
         *,
-        graphics: KittyGraphics | None = None,
+        graphics: Graphics | None = None,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -150,9 +150,9 @@ class GameView(Widget):
         """Shows the frame as a picture in its place, or removes the picture that is not to be seen any more."""
         if self._in_terminal is None:
             return
-        had_place, place = self._place is not None, self._find_place()
+        before, place = self._place, self._find_place()
         self._place = place
-        if had_place != (place is not None):
+        if (before and before.region) != (place and place.region):
             self._redraw()
         if place is None or self._frame is None:
             self._in_terminal.remove()
@@ -185,6 +185,12 @@ class GameView(Widget):
             if covered := place.intersection(region).intersection(clip):
                 yield covered
 
+    def _was_written_over(self) -> None:
+        """Textual writes blanks in the place of the picture: it is drawn again after that, where that is needed."""
+        assert self._in_terminal is not None
+        self._in_terminal.was_written_over()
+        self.call_after_refresh(self._update_terminal)
+
     def _shows_picture(self) -> bool:
         return (
             self._place is not None
@@ -199,6 +205,7 @@ class GameView(Widget):
         if not plain:
             return super().render_lines(crop)
         if self._shows_picture():
+            self._was_written_over()
             return [self.render_line(0)] * crop.height
         lines, strips = self._lines, []
         for y in crop.line_range:
