@@ -59,7 +59,11 @@ def pictures(graphics: Graphics, width: int, height: int) -> Callable[[np.ndarra
     columns, rows = fitted_cells(256, 240, width, height, graphics.cell_ratio)
     picture = graphics.new_picture()
     place = Place(Region(0, 1, columns, rows), (), Size(2 * width, height + 3))
-    return lambda frame: picture.show(frame, place) and None
+
+    def show(frame: np.ndarray) -> None:
+        picture.show(frame, place)
+
+    return show
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mario_tui.agent.policy import Policy
 from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, Evaluation, evaluate, note
@@ -21,6 +21,8 @@ from mario_tui.training.phases import RunClock
 from mario_tui.training.robust_goal import RobustGoal, as_record
 from mario_tui.training.run_folder import RunFolder
 
+Clear = Literal["greedy", "chance"]
+"""A clear in a game of the training: of an episode in which every action was the greedy one, or of one with chance."""
 GREEDY_WAIT_STEPS = 2_000
 """Steps from the beginning of a greedy evaluation to its result, which is waited for if it is not there yet: a fixed
 number, so that a run depends on its seed alone."""
@@ -39,7 +41,7 @@ class _Pending:
     """An evaluation under way, and the step at which its result is taken.
 
     `greedy` is the result of the greedy play before a robust evaluation; None for greedy play itself. `confirms`: it
-    is of weights with which a game cleared the stage.
+    is of weights with which a game cleared the stage, in an episode without or with chance.
     """
 
     snapshot: Snapshot
@@ -47,7 +49,7 @@ class _Pending:
     greedy: Evaluation | None
     result: Future[Evaluation]
     due: int
-    confirms: bool = False
+    confirms: Clear | None = None
 
     @property
     def robust(self) -> bool:
@@ -97,7 +99,7 @@ class Evaluator:
         self._closed = False
         self.goal = RobustGoal(run, checkpointer, logger, clock, control, awaited=awaited, submit=self._play)
 
-    def start(self, snapshot: Snapshot, policy: Policy, *, confirms: bool = False) -> None:
+    def start(self, snapshot: Snapshot, policy: Policy, *, confirms: Clear | None = None) -> None:
         """Begins greedy play with the agent of a step, beside the training; `results` has the result later."""
         due = snapshot.step + min(self._greedy_wait_steps, self._every)
         self._submit(snapshot, policy, None, due, confirms=confirms)
@@ -106,10 +108,15 @@ class Evaluator:
     def _every(self) -> int:
         return self._run.config.eval_every_steps or UNASKED_EVERY
 
-    @property
-    def wants_confirmation(self) -> bool:
-        """Whether weights with which a game cleared the stage should be evaluated."""
-        return self.first_clear is None and not any(one.confirms for one in self._pending)
+    def wants_confirmation(self, clear: Clear) -> bool:
+        """Whether weights with which a game cleared the stage should be evaluated.
+
+        One with chance in it often comes to nothing, and does not stand in the way of one without.
+        """
+        if self.first_clear is not None:
+            return False
+        pending = {one.confirms for one in self._pending}
+        return "greedy" not in pending if clear == "greedy" else pending <= {None}
 
     def _start_robust(self, greedy: _Pending, result: Evaluation, step: int) -> None:
         due = step + ROBUST_WAIT * self._every
@@ -127,7 +134,7 @@ class Evaluator:
         greedy: Evaluation | None,
         due: int,
         *,
-        confirms: bool = False,
+        confirms: Clear | None = None,
         **settings: Any,
     ) -> None:
         result = self._play(policy, **settings)

@@ -21,7 +21,7 @@ from mario_tui.training.collector import Collector
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.corrector import LARGEST_EPSILON, Corrector
 from mario_tui.training.demo_data import DemonstrationCount
-from mario_tui.training.evaluator import Evaluator
+from mario_tui.training.evaluator import Clear, Evaluator
 from mario_tui.training.events import (
     EpisodeEnded,
     Event,
@@ -211,8 +211,9 @@ class Trainer:
             snapshot = self._snapshot(full=False, rotates=config.keep_every > 1, evaluated=True)
             self.evaluator.start(snapshot, self.live_policy())
         for one in ended:
-            if one.record.cleared and self.config.measuring_games and self.evaluator.wants_confirmation:
-                self._look_at_clear(one)
+            clear: Clear = "greedy" if one.record.kind == "greedy" else "chance"
+            if one.record.cleared and self.config.measuring_games and self.evaluator.wants_confirmation(clear):
+                self._look_at_clear(one, clear)
         if self.evaluator.goal.is_due(self.step):
             yield from self.evaluator.goal.try_agent(self._snapshot(full=False, evaluated=True), self.live_policy())
         if self.ticks.crossed(config.save_every):
@@ -220,7 +221,7 @@ class Trainer:
         if ended or self.ticks.crossed(_CHECK_FILES_STEPS):
             yield from self.checkpointer.new_problems(self.step)
 
-    def _look_at_clear(self, ended: EpisodeEnded) -> None:
+    def _look_at_clear(self, ended: EpisodeEnded, clear: Clear) -> None:
         """Has weights evaluated that may clear the stage greedily: those of an episode in which a game that measures
         did, or of now where another game did that hardly explores."""
         policy, weights = self.live_policy(), None
@@ -230,7 +231,7 @@ class Trainer:
         elif ended.record.kind != "training" or self.agent.epsilon_of(ended.game) > LARGEST_EPSILON:
             return
         snapshot = self._snapshot(full=False, evaluated=True, weights=weights)
-        self.evaluator.start(snapshot, policy, confirms=True)
+        self.evaluator.start(snapshot, policy, confirms=clear)
 
     def _limit_reached(self) -> bool:
         config = self.config

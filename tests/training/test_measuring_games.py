@@ -349,6 +349,36 @@ def test_a_clear_that_is_not_confirmed_stops_nothing(small) -> None:
     assert len(evaluations) <= 400 / 20 + 1, "one at a time"
 
 
+def test_a_clear_with_chance_does_not_stand_in_the_way_of_a_greedy_one(small) -> None:
+    """Episodes that learn clear again and again, and greedy play does not confirm it: it does that of the greedy game,
+    which ended while they were looked at."""
+    greedy: list[dict[str, torch.Tensor]] = []
+
+    def evaluate(policy: Policy, **_: Any) -> Evaluation:
+        mine = policy.net.state_dict()
+        same = any(all(torch.equal(value, one[name]) for name, value in mine.items()) for one in greedy)
+        return Evaluation((EpisodeResult(0, 5.0, 9, 3161, "clear" if same else "death", cleared=same),))
+
+    class Often(FakeVectorEnv):
+        end_chance = 1 / 5
+
+        def receive(self) -> VectorStep:
+            step = super().receive()
+            step.end[:] = [end and EndReason.CLEAR for end in step.end]
+            return step
+
+    config = small(envs=3, measuring_games=1, actor_groups=1, steps=300, until_clear=True, burn_in=8)
+    config = config.replace(exploration_rate=0.05, exploration_rate_min=0.05)
+    trainer = fake_trainer(config, games=Often, evaluate=evaluate, run="in-the-way")
+    first = 0
+    for event in trainer.run():
+        if isinstance(event, EpisodeEnded) and event.record.kind == "greedy" and not first:
+            first = event.record.step
+            greedy.append(weights_of(trainer, event.game))
+    assert trainer.first_greedy_clear is not None
+    assert trainer.first_greedy_clear.step == first
+
+
 class ClearedInTraining(FakeVectorEnv):
     """The episodes of the games that learn end by a clear, those of the last game do not."""
 

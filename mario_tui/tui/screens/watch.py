@@ -59,8 +59,8 @@ class WatchScreen(GameScreen):
         "The agent plays greedily: in each state it takes the action whose Q value, the reward it expects from there "
         "on, is highest. The bars compare the actions: the longest is the best in the agent's eyes, the gold one was "
         "taken. A step holds the same buttons for a few frames. What was played can be gone back to and on again. With "
-        "epsilon or sticky actions chance disturbs the play, as it does in training and in the robust clear rate. Where "
-        "the terminal shows pictures one sees every pixel of the game, elsewhere as many as it has half cells."
+        "epsilon or sticky actions chance disturbs the play, as it does in training and in the robust clear rate. "
+        "Where the terminal shows pictures one sees every pixel of the game, elsewhere as many as it has half cells."
     )
     BINDINGS = [
         Binding("space", "toggle_pause", "Pause", id="watch.pause", tooltip="Pause, or go on"),
