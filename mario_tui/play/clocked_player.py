@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -39,6 +40,7 @@ class ClockedPlayer:
         self.latest: EpisodeStep | None = None
         self.latest_frame: np.ndarray | None = None
         self.problem = ""
+        self._frame_times: deque[float] = deque(maxlen=60)  # without a pause or another speed between
         self._news = threading.Condition()  # a new frame was published, or the thread ended
 
     def start(self) -> None:
@@ -63,7 +65,16 @@ class ClockedPlayer:
     def speed(self, value: float) -> None:
         with self._wake:
             self._speed = value
+            self._frame_times.clear()
             self._wake.notify()
+
+    @property
+    def speed_reached(self) -> float | None:
+        """The speed of the last second's frames; None as long as too few were shown."""
+        times = list(self._frame_times)
+        if len(times) < 20 or times[-1] <= times[0]:
+            return None
+        return (len(times) - 1) / (times[-1] - times[0]) / FRAMES_PER_SECOND
 
     def faster(self) -> None:
         self.speed = next((speed for speed in SPEEDS if speed > self._speed), SPEEDS[-1])
@@ -74,6 +85,7 @@ class ClockedPlayer:
     def toggle_pause(self) -> None:
         with self._wake:
             self._paused = not self._paused
+            self._frame_times.clear()
             self._wake.notify()
 
     def step_once(self) -> None:
@@ -153,6 +165,7 @@ class ClockedPlayer:
                 self._news.notify_all()
 
     def _show_frame(self, frame: np.ndarray) -> None:
+        self._frame_times.append(time.perf_counter())
         with self._news:
             self.latest_frame = frame
             self._news.notify_all()

@@ -441,7 +441,7 @@ class MarioTuiApp(App[int]):
         return self._exception
 
     async def action_quit(self) -> None:
-        self.leaving.leave(0)
+        self.leaving.quit()
 
     def action_ask_to_quit(self) -> None:
         self.leaving.ask()

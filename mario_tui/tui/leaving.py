@@ -66,6 +66,13 @@ class Leaving:
         if not self.begun or again:
             self.leave(code)
 
+    def quit(self) -> None:
+        """Leaves; asks first while there is work in the background, which is not saved. A second time it leaves."""
+        if self._app.jobs.running and not self.begun and not isinstance(self._app.screen, ConfirmScreen):
+            self.ask()
+        else:
+            self.leave(0)
+
     def ask(self) -> None:
         """Leaves; asks first while there is work that leaving would stop."""
         app = self._app
@@ -73,7 +80,8 @@ class Leaving:
             self.leave(0)
             return
         ended = "The training stops and is saved first." if app.owns_training else ""
-        given_up = "A recording or an evaluation that runs is given up." if app.jobs.running else ""
+        running = ", ".join(f"{job.title} ({job.target})" for job in app.jobs.running)
+        given_up = f"Given up: {running}." if running else ""
         app.push_screen(
             ConfirmScreen("Leave?", " ".join(filter(None, (ended, given_up))), yes="leave", no="stay", key="q"),
             lambda yes: self.leave(0) if yes else None,

@@ -261,6 +261,7 @@ class FakeClock(ClockedPlayer):
 
     paused: bool = False
     speed: float = 1.0
+    speed_reached: float | None = None
     latest: Any = None
 
     def __init__(self) -> None:

@@ -264,6 +264,41 @@ async def test_quitting_while_training_stops_saves_joins_and_says_so(key: str) -
     assert not app.leaving.abandoned
 
 
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_what_is_given_up_is_named_and_asked_for(key: str) -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.jobs.running.append(Job("recording MP4", "hill, step 9"))
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "Given up: recording MP4 (hill, step 9)." in str(app.screen.query_one(".about", Static).content)
+        assert app.return_code is None
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        app.jobs.running.clear()
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: app.return_code is not None)
+
+
+async def test_where_the_terminal_is_too_small_keys_do_nothing_but_leave() -> None:
+    world = World(typical_checkpoints())
+    app = world.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: bool(app.screen.query(TooSmall)))
+        home = app.screen
+        await pilot.resize_terminal(60, 20)
+        await until(pilot, lambda: "ctrl+q quits" in str(app.screen.query_one(TooSmall).render()))
+        await pilot.press("t", "c", "p", "q", "w", "?")
+        await pilot.pause()
+        assert app.screen is home
+        assert world.session.calls == []
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: app.return_code is not None)
+
+
 async def test_leaving_says_that_recordings_are_waited_for() -> None:
     world = World()
     app = world.app()

@@ -553,11 +553,11 @@ async def test_plus_and_minus_turn_what_k_chose() -> None:
     world = World()
     async with live(world) as (app, pilot):
         numbers = app.screen.query_one(Numbers)
-        await until(pilot, lambda: numbers.entries.get("lr") == "0.00025 ±")
+        await until(pilot, lambda: numbers.entries.get("lr +/-") == "0.00025")
         await pilot.press("plus")
-        await until(pilot, lambda: numbers.entries["lr"] == "0.00038 ±")
+        await until(pilot, lambda: numbers.entries["lr +/-"] == "0.00038")
         await pilot.press("minus", "k")
-        await until(pilot, lambda: numbers.entries["epsilon"] == "0.9696 ±")
+        await until(pilot, lambda: numbers.entries.get("epsilon +/-") == "0.9696")
         await pilot.press("plus", "minus")
         assert world.session.calls[1:] == [
             "adjust learning_rate 0.00025 0.00038",
@@ -567,6 +567,20 @@ async def test_plus_and_minus_turn_what_k_chose() -> None:
         ]
         said = " ".join(str(note.message) for note in app._notifications)
         assert "learning rate 0.00025 -> 0.00038" in said
+
+
+async def test_while_it_stops_no_keys_are_offered_that_do_nothing() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        world.session.stops_when_asked = False
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert str(app.screen_stack[-2].query_one(KeyLine).render()) == "", "a dialog has other keys"
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        line = app.screen.query_one(KeyLine)
+        await until(pilot, lambda: "Watch" in str(line.render()))
+        assert all(word not in str(line.render()) for word in ("Pause", "Save", "Stop"))
 
 
 async def test_before_there_are_games_nothing_is_turned() -> None:

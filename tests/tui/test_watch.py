@@ -291,6 +291,44 @@ def test_bars_compare_the_actions() -> None:
     assert bar(0.5, 4) == "██  "
     assert bar(1.0, 3) == "███"
     assert bar(-1.0, 3) == "   "
-    assert relative(2.0, (1.0, 2.0)) == 1.0
-    assert relative(1.0, (1.0, 2.0)) == 0.125
-    assert relative(5.0, (5.0, 5.0)) == 1.0
+    assert relative(2.0, 2.0, 1.0) == 1.0
+    assert relative(1.0, 2.0, 1.0) == 0.125
+    assert relative(1.9, 2.0, 1.0) == pytest.approx(0.9125), "it hardly matters"
+    assert relative(0.0, 2.0, 1.0) == 0.125, "no bar vanishes"
+    assert relative(5.0, 5.0, 0.0) == 1.0
+
+
+async def test_bars_are_measured_by_the_widest_span_so_far() -> None:
+    async with watching(World()) as (app, pilot):
+        bars = app.screen.query_one(QBars)
+        await until(pilot, lambda: bool(bars.names))
+        bars.values = (10.0, 12.0)
+        wide = str(bars.render()).splitlines()[0].count("█")
+        bars.values = (11.9, 12.0)
+        near = str(bars.render()).splitlines()[0].count("█")
+        assert near > 3 * max(wide, 1)
+        bars.names = ("right", "right+A", "right+B")
+        bars.values = (11.9, 12.0, 11.95)
+        assert str(bars.render()).splitlines()[0].count("█") <= wide, "another agent has another scale"
+
+
+async def test_chances_are_seen_after_the_end_and_a_moment_looked_back_at_is_paused() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        world.player.latest = moment(end=EndReason.DEATH)
+        await until(pilot, lambda: "died" in state(app))
+        await pilot.press("e", "s")
+        await until(pilot, lambda: "ε 0.05" in state(app) and "sticky 0.25" in state(app))
+        world.player.latest = moment(step=10)
+        world.player.newest_step = 42
+        world.player.paused = True
+        await until(pilot, lambda: "paused at step 10 of 42" in state(app))
+
+
+async def test_a_speed_that_is_not_reached_says_what_it_is() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        world.player.speed, world.player.speed_reached = 8.0, 0.71
+        await until(pilot, lambda: "speed 8x, now 0.7x" in state(app))
+        world.player.speed_reached = 7.9
+        await until(pilot, lambda: "speed 8x  (" in state(app))

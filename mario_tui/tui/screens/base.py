@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.dom import DOMNode
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from textual import getters
 
     from mario_tui.tui.app import MarioTuiApp
+
+
+KEYS_THAT_LEAVE = ("ctrl+q", "ctrl+c", "ctrl+z")
 
 
 class Key(NamedTuple):
@@ -65,6 +69,17 @@ class MarioScreen(Screen[None], inherit_bindings=False):
 
     def compose_body(self) -> ComposeResult:
         raise NotImplementedError
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether only the size that is needed is to be seen."""
+        return self.has_class("-too-narrow") or self.has_class("-too-low")
+
+    def on_key(self, event: events.Key) -> None:
+        # Before the bindings: nobody sees what a key would do here.
+        if self.is_too_small and event.key not in KEYS_THAT_LEAVE:
+            event.stop()
+            event.prevent_default()
 
     def on_mount(self) -> None:
         self.every(self.TOP_BAR_SECONDS, self.refresh_top_bar)

@@ -145,6 +145,15 @@ class GameScreen(MarioScreen):
         return f"{speed:g}x" if speed >= 1 else f"1/{1 / speed:g}x"
 
     @property
+    def reached_words(self) -> str:
+        """What the speed really is, where the machine does not reach the one that was asked for."""
+        player = self.player
+        reached = None if player is None else player.speed_reached
+        if player is None or reached is None or reached > 0.8 * player.speed:
+            return ""
+        return f", now {reached:.1f}x"
+
+    @property
     def recording_words(self) -> str:
         start = self._records_from
         return "" if start is None else f"  ● recording since step {text.count(start.step)}"
@@ -195,6 +204,9 @@ class GameScreen(MarioScreen):
 
     def on_key(self, event: events.Key) -> None:
         # Before the bindings, which are a way round through the app: a release must never overtake its press.
+        super().on_key(event)
+        if self.is_too_small:
+            return
         if button := self._pad_keys.get(event.key):
             event.stop()
             self.press_pad(button)

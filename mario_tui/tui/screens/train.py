@@ -64,9 +64,10 @@ class TrainScreen(MarioScreen):
     ABOUT = (
         "Before a training: its settings, each with its meaning and range. While it runs: its games, the numbers and "
         "the curves. Training goes on while you look at other screens. Until the replay holds burn-in steps the agent "
-        "only collects experience; then it learns, and epsilon, the chance of a random action, falls. 'emulate', "
-        "'learn' and 'wait' say where the time goes: the games play while the agent learns, and it waits for them if "
-        "it is faster. Watching, evaluating and recording take the weights of that moment; training goes on."
+        "only collects experience; then it learns, and epsilon, the chance of a random action, falls. 'games busy', "
+        "'learning' and 'waiting' say where the time goes: the games play while the agent learns, and it waits for "
+        "them if it is faster. + and - change what is marked with +/-. Watching, evaluating and recording take the "
+        "weights of that moment; training goes on."
     )
     BINDINGS = [
         Binding("space", "toggle_pause", "Pause", id="train.pause", tooltip="Pause the training, or let it go on"),
@@ -231,12 +232,14 @@ class TrainScreen(MarioScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         live = self._mode == "live" and self.app.session is not None
-        if action in ("toggle_pause", "save", "stop", "note", "turn", "next_knob", "toggle_games", "window"):
+        snapshot = self.app.snapshot
+        if action in ("toggle_pause", "save", "stop", "note", "turn", "next_knob"):
+            return live and snapshot is not None and snapshot.status != "stopping"
+        if action in ("toggle_games", "window"):
             return live
         if action in ("next_chart", "chart", "map"):
             return self._mode in ("live", "ended")
         if action in ("watch", "record", "evaluate"):
-            snapshot = self.app.snapshot
             return live or (self._mode == "ended" and snapshot is not None and snapshot.last_checkpoint is not None)
         if action == "new":
             return self._mode == "ended"
@@ -249,6 +252,7 @@ class TrainScreen(MarioScreen):
         if snapshot is not None and snapshot.status != self._shown_status:  # a pause is seen at once
             self.refresh_numbers()
             self.refresh_top_bar()
+            self.refresh_bindings()
         if self._mode != "form" and snapshot is not None and snapshot.frame is not None:
             wall = snapshot.frames if self._shows_all_games else ()
             self.query_one("#game", GameView).frame = side_by_side(wall) if len(wall) > 1 else snapshot.frame
@@ -437,7 +441,7 @@ def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
     The `knob`, which + and - turn, has a mark.
     """
     limit = snapshot.config.steps
-    mark = {name: " ±" if name == knob else "" for name in KNOBS}
+    mark = {name: " +/-" if name == knob else "" for name in KNOBS}
     floor = text.duration(snapshot.floor_seconds) if snapshot.floor_seconds is not None else "-"
     phases = snapshot.phases
     learn = sum(phases.get(phase, 0.0) for phase in ("sample", "update", "cache"))
@@ -445,17 +449,18 @@ def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
         ("step", text.compact(snapshot.step) + (f"/{text.compact(limit)}" if limit else "")),
         ("episode", text.compact(snapshot.episode)),
         ("steps/s", text.count(snapshot.steps_per_second)),
-        ("epsilon", text.epsilon(snapshot.epsilon) + mark["exploration_rate"]),
+        (f"epsilon{mark['exploration_rate']}", text.epsilon(snapshot.epsilon)),
         ("time", text.duration(snapshot.seconds)),
         ("ETA", text.duration(snapshot.eta_seconds) if snapshot.eta_seconds is not None else "no limit"),
-        ("lr", f"{snapshot.learning_rate:.2g}" + mark["learning_rate"]),
+        (f"lr{mark['learning_rate']}", f"{snapshot.learning_rate:.2g}"),
         ("ε floor", floor),
         ("clears", text.count(snapshot.clears)),
         ("best", "clear" if snapshot.best_progress == 1 else text.percent(snapshot.best_progress)),
         ("replay", text.compact(snapshot.replay_transitions)),
         ("updates", text.compact(snapshot.updates)),
-        ("emulate", text.percent(phases.get("emulate")) if phases else "-"),
-        ("learn/wait", f"{100 * learn:.0f}/{100 * phases.get('wait', 0.0):.0f}" if phases else "-"),
+        ("games busy", text.percent(phases.get("emulate")) if phases else "-"),
+        ("learning", text.percent(learn) if phases else "-"),
+        ("waiting", text.percent(phases.get("wait", 0.0)) if phases else "-"),
         ("", f"last 100: {text.percent(snapshot.clear_rate)} cleared; means:"),
         ("reward", text.decimal(snapshot.mean_reward)),
         ("steps", text.decimal(snapshot.mean_length)),

@@ -328,22 +328,23 @@ class WatchScreen(GameScreen):
             return Content.assemble(
                 stage, ("the recording ends here", "bold $warning"), ("\na again, ← back", "$foreground 60%")
             )
+        chances = player.chances
+        more = (f"  ε {chances.epsilon:g}" if chances.epsilon else "") + (
+            f"  sticky {chances.sticky:g}" if chances.sticky else ""
+        )
         if moment.end is not None:
             words, colour = how_it_ended(moment)
             following = "" if self._is_log else "n next stage, "
             return Content.assemble(
                 stage,
                 (words, f"bold {colour}"),
+                (more, "$secondary"),
                 (f"\na again, {following}← back", "$foreground 60%"),
             )
-        chances = player.chances
-        more = (f"  ε {chances.epsilon:g}" if chances.epsilon else "") + (
-            f"  sticky {chances.sticky:g}" if chances.sticky else ""
-        )
         more += self.recording_words
         if player.paused:
             back = moment.step < player.newest_step
-            words = f"step {moment.step} of {player.newest_step}" if back else "paused"
+            words = f"paused at step {moment.step} of {player.newest_step}" if back else "paused"
             hint = "\n. or → one step, ← back, space goes on"
             return Content.assemble(stage, (words, "bold $warning"), (more, "$secondary"), (hint, "$foreground 60%"))
         if player.by_hand:
@@ -351,7 +352,7 @@ class WatchScreen(GameScreen):
             return Content.assemble(
                 stage, ("you play", "bold $warning"), (more, "$secondary"), (hint, "$foreground 60%")
             )
-        hint = f"\nspeed {self.speed_words}  (+ faster, - slower)"
+        hint = f"\nspeed {self.speed_words}{self.reached_words}  (+ faster, - slower)"
         return Content.assemble(stage, ("playing", "bold $success"), (more, "$secondary"), (hint, "$foreground 60%"))
 
     # asking

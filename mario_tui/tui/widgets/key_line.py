@@ -23,11 +23,14 @@ class KeyLine(Widget):
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+        self.app.screen_change_signal.subscribe(self, self._bindings_changed)
 
     def _bindings_changed(self, _: Screen[object]) -> None:
         self.refresh()
 
     def render(self) -> Content:
+        if not self.screen.is_active:
+            return Content("")  # a dialog lies above: its keys are others
         left: list[Content] = []
         right: list[Content] = []  # the palette's key, with its name and without
         seen = set()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from textual.content import Content
 from textual.geometry import Size
 from textual.reactive import reactive
@@ -22,8 +20,9 @@ def bar(fraction: float, width: int) -> str:
 class QBars(Widget):
     """One line per action: its name, a bar and its Q value; the action that was taken is lit.
 
-    The bars compare the actions: the lowest value has the shortest bar, the highest a full one, because the values of
-    all actions in a state differ by little beside their size.
+    The bars compare the actions: the highest value has a full bar, and what others lack is what their values are
+    below it, measured by the widest span that was shown so far. So two bars that are nearly as long say that it hardly
+    matters what is done, and a short one that it matters as much as it ever did.
     """
 
     DEFAULT_CSS = """
@@ -33,6 +32,17 @@ class QBars(Widget):
     names: reactive[tuple[str, ...]] = reactive((), layout=True)
     values: reactive[tuple[float, ...]] = reactive(())
     chosen: reactive[int | None] = reactive(None)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._widest = 0.0
+
+    def watch_names(self) -> None:
+        self._widest = 0.0  # of another agent
+
+    def watch_values(self, values: tuple[float, ...]) -> None:
+        if values:
+            self._widest = max(self._widest, max(values) - min(values))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return max(1, len(self.names))
@@ -55,7 +65,7 @@ class QBars(Widget):
         mark, style = ("▶", "bold $secondary") if chosen else (" ", "$foreground 60%")
         if value is None:
             return Content.assemble((f"{mark} {name:<{label_width}} ", style), (" " * width, ""), "        -")
-        fraction = relative(value, self.values)
+        fraction = relative(value, max(self.values), self._widest)
         bar_style = "$secondary on $surface" if chosen else "$primary on $surface"
         return Content.assemble(
             (f"{mark} {name:<{label_width}} ", style),
@@ -64,9 +74,9 @@ class QBars(Widget):
         )
 
 
-def relative(value: float, values: Sequence[float]) -> float:
-    """Where a value lies between the lowest (an eighth of the bar, so that it is seen) and the highest (all of it)."""
-    low, high = min(values), max(values)
-    if high - low < 1e-9:
+def relative(value: float, highest: float, span: float) -> float:
+    """How much of a bar a value has: all of it if it is the highest, an eighth, so that it is seen, if it is by `span`
+    below."""
+    if span < 1e-9:
         return 1.0
-    return 0.125 + 0.875 * (value - low) / (high - low)
+    return 1.0 - 0.875 * min(1.0, (highest - value) / span)

@@ -16,4 +16,4 @@ class TooSmall(Widget):
 
     def render(self) -> str:
         size = self.app.size
-        return f"mario-tui needs {MIN_WIDTH}x{MIN_HEIGHT}, this is {size.width}x{size.height}"
+        return f"mario-tui needs {MIN_WIDTH}x{MIN_HEIGHT}, this is {size.width}x{size.height}; ctrl+q quits"
