@@ -2,9 +2,9 @@
 
     MARIO_TUI_HOME=FOLDER python docs/make_pictures.py RUN
 
-RUN is a run in FOLDER/checkpoints with some hundred episodes; it is continued for as long as the picture takes. The
-folder should have another run, for the comparison, and a recording. Needs a Chromium to turn the app's SVG screenshots
-into PNG.
+RUN is a run in FOLDER/checkpoints with some hundred episodes that are kept; it is continued for as long as the picture
+takes. The folder should have another run, for the comparison, and a recording. Needs a Chromium to turn the app's SVG
+screenshots into PNG.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from textual.pilot import Pilot
 from mario_tui.store import named
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.compare import CompareScreen
+from mario_tui.tui.screens.map import MapScreen
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (150, 46)
@@ -31,7 +32,7 @@ def save_png(svg: str, path: Path) -> None:
     width, height = svg.split('viewBox="0 0 ', 1)[1].split('"', 1)[0].split()
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
-        page.write_text(f"<body style='margin:0;background:#111'>{svg}</body>")
+        page.write_text(f"<meta charset='utf-8'><body style='margin:0;background:#111'>{svg}</body>")
         for browser in BROWSERS:
             try:
                 subprocess.run(
@@ -80,6 +81,12 @@ async def main(run: str) -> None:
         await pilot.press("down", "right")
         await pilot.pause(1)
         take("checkpoints")
+        app.push_screen(MapScreen(checkpoint.parent))
+        await pilot.pause(4)
+        await pilot.press("left", "left")
+        await pilot.pause(3)
+        take("map")
+        await pilot.press("q")
         runs = [summary.path for summary in app.services.catalog().runs]
         app.push_screen(CompareScreen(tuple(runs[:2])))
         await pilot.pause(2)

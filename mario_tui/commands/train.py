@@ -20,12 +20,14 @@ from mario_tui.presets import DEFAULT_PRESET, PRESETS, preset
 from mario_tui.printable import as_argument, printable
 from mario_tui.store import named
 from mario_tui.store.run import find_resumable, locked
-from mario_tui.system import crash, guard, output, signals
+from mario_tui.system import crash, guard, on_event, output, signals
 from mario_tui.training.events import Event, Paused
 from mario_tui.training.initial_weights import initial_config
 from mario_tui.training.preset_lines import preset_line
 from mario_tui.training.resume import resume_config
 from mario_tui.training.run_folder import RunExistsError, check_new
+from mario_tui.training.watcher import Notice
+from mario_tui.tui import preferences
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,13 +149,19 @@ def train(arguments: argparse.Namespace) -> int:
         reporter = ProgressBar(trainer, fitted.text)
     else:
         reporter = Lines(trainer, fitted.text)
+    command = preferences.load().on_event
+
+    def announce(notice: Notice) -> None:
+        if problem := on_event.run(command, notice.announces, notice.text, trainer.run_dir.name):
+            _say(problem)
+
     events = trainer.run()
     trouble = ""
     with stop_on_signals(control) as received:
         try:
             with (
                 guard.guarded(full_screen=False),
-                SharedTraining(trainer, control) as shared,
+                SharedTraining(trainer, control, announce) as shared,
                 reporter,
                 closing(events),
             ):

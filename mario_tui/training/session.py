@@ -146,7 +146,7 @@ class TrainingSession(Watcher):
             self.error = _without_frames(error)
             problem = str(error) if isinstance(error, MarioTuiError) else f"{type(error).__name__}: {error}"
             self.snapshot = replace(self.snapshot, status="failed", problem=problem, last_checkpoint=saved)
-            self._notices.append(Notice("failed", problem))
+            self._notices.append(Notice("failed", problem, "end"))
         finally:
             self._control.close()
 

@@ -42,10 +42,19 @@ class SharedTraining(Watcher):
 
     As long as nobody asks, an event costs next to nothing. Where no socket can be made `problem` says why, and the
     training goes on without.
+
+    Args:
+        announce: is given what somebody who does not look wants to know.
     """
 
-    def __init__(self, trainer: Trainer, control: TrainingControl) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        control: TrainingControl,
+        announce: Callable[[Notice], object] = lambda notice: None,
+    ) -> None:
         super().__init__(control, trainer.run_dir.name, trainer.config)
+        self._announce = announce
         self.problem = ""
         self._asked_at = 0.0
         self._seen_end = threading.Event()
@@ -81,11 +90,15 @@ class SharedTraining(Watcher):
                 self._camera_on = False
             return
         super().watch(trainer, event)
+        news = self.notices()
         with self._lock:
-            for notice in self.notices():
+            for notice in news:
                 self._count += 1
                 self._all_notices.append((self._count, notice))
             del self._all_notices[:-100]
+        for notice in news:
+            if notice.announces:
+                self._announce(notice)
 
     _camera_on = False
 

@@ -15,6 +15,7 @@ from mario_tui.training.events import Event, Finished
 from mario_tui.training.snapshot import SnapshotCamera, Status, TrainingSnapshot
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import
+    from mario_tui.play.evaluation import Evaluation
     from mario_tui.training.trainer import Trainer
 
 _PUBLISH_SECONDS = 1 / 40
@@ -41,6 +42,8 @@ class Notice:
         "fitted",
     ]
     text: str
+    announces: Literal["", "first-clear", "best", "stuck", "end"] = ""
+    """What of it somebody who does not look wants to know: the bell, a notification, the user's command."""
 
 
 class Watcher:
@@ -66,6 +69,7 @@ class Watcher:
         self._notices: deque[Notice] = deque(maxlen=1000)
         self._published_at = 0.0
         self._camera = SnapshotCamera()
+        self._best_rate = 0.0
 
     def notices(self) -> list[Notice]:
         """What happened since the last call."""
@@ -85,7 +89,9 @@ class Watcher:
                 if record.kind == TRAINING:
                     self._camera.last_episode = record
                 if record.cleared and record.kind not in ("robust", PRACTICE):
-                    self._notices.append(Notice("cleared", f"episode {record.episode:,} cleared {record.stage}"))
+                    first = trainer.logger.clears == 1 and record.kind == TRAINING
+                    text = f"episode {record.episode:,} cleared {record.stage}"
+                    self._notices.append(Notice("cleared", text, "first-clear" if first else ""))
                 return
             case events.Saved(path):
                 self._notices.append(Notice("saved", f"saved {path.parent.name}/{path.name}"))
@@ -97,10 +103,12 @@ class Watcher:
                 self._camera.check_soon()  # it is among the warnings at once
             case events.Waiting():
                 self._notices.append(Notice("waiting", str(event)))
-            case events.Evaluated():
-                self._notices.append(Notice("evaluated", str(event)))
+            case events.Evaluated(step, evaluation, robust):
+                announces = self._of_evaluation(trainer, step, evaluation, robust)
+                self._notices.append(Notice("evaluated", str(event), announces))
             case events.Paused(_, reason):
-                self._notices.append(Notice("warning", f"paused: {reason}") if reason else Notice("paused", "paused"))
+                why = Notice("warning", f"paused: {reason}", "stuck")
+                self._notices.append(why if reason else Notice("paused", "paused"))
                 self._camera.check_soon()  # what led to it is among the warnings at once
                 self._publish(trainer, "paused", reason)
             case events.Restarted():
@@ -124,8 +132,17 @@ class Watcher:
             case events.Finished():
                 self.result = event
                 text = f"saved {event.checkpoint.parent.name}/{event.checkpoint.name}"
-                self._notices.append(Notice("finished", f"{text}; {event.robust}" if event.robust else text))
+                self._notices.append(Notice("finished", f"{text}; {event.robust}" if event.robust else text, "end"))
                 self._publish(trainer, "finished")
+
+    def _of_evaluation(
+        self, trainer: Trainer, step: int, evaluation: Evaluation, robust: bool
+    ) -> Literal["", "first-clear", "best"]:
+        if robust and evaluation.clear_rate > self._best_rate:
+            self._best_rate = evaluation.clear_rate
+            return "best"
+        first = trainer.first_greedy_clear
+        return "first-clear" if not robust and first is not None and first.step == step else ""
 
     def _publish(self, trainer: Trainer, status: Status, pause_reason: str = "") -> None:
         self._published_at = time.monotonic()

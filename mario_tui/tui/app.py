@@ -381,6 +381,8 @@ class MarioTuiApp(App[int]):
         if session is None:
             return
         for notice in session.notices():
+            if notice.announces:
+                self._announce(notice.announces, notice.text, session.snapshot.run)
             severity = {"failed": "error", "warning": "warning", "not_recorded": "warning"}.get(
                 notice.kind, "information"
             )
@@ -392,6 +394,14 @@ class MarioTuiApp(App[int]):
             if not self.leaving.begun and not seen:
                 timeout = 15 if notice.kind in ("failed", "warning", "not_recorded") else 5
                 self.notify(notice.text, severity=severity, timeout=timeout, markup=False)
+
+    def _announce(self, event: str, text: str, run: str) -> None:
+        """Tells somebody who does not look, as the settings say."""
+        preferences = self.services.preferences()
+        if preferences.notify != "off" and isinstance(self._driver, TerminalDriver):
+            self._driver.announce(printable(text), on_desktop=preferences.notify == "desktop")
+        if problem := self.services.run_on_event(preferences.on_event, event, text, run):
+            self.notify(problem, severity="warning", markup=False)
 
     def training_line(self) -> tuple[str, tuple[str, ...]]:
         """Status and details for the line at the top of every screen."""

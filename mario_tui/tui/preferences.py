@@ -3,6 +3,8 @@
     theme = "mario-light"
     graphics = "blocks"
     home = "~/mario"
+    notify = "desktop"
+    on_event = "curl -d \"$MARIO_TUI_TEXT\" ntfy.example.org/mario"
 
     [keys]
     "train.pause" = "p"
@@ -40,6 +42,11 @@ class Preferences(BaseModel):
     """How the game is shown: as the terminal can, as pictures in any case, or with half-blocks in any case."""
     home: str = ""
     """The folder for runs and recordings, see `paths.chosen_home`, which reads it; "" where the system keeps data."""
+    notify: Literal["off", "bell", "desktop"] = "off"
+    """What a training's first clear, best, trouble and end do besides their notice: nothing, the terminal's bell, or a
+    notification of the desktop, if the terminal passes them on."""
+    on_event: str = ""
+    """A command for the shell that is run then, see system/on_event.py."""
     keys: dict[str, Key] = {}
     """Id of a binding -> the keys that it gets, with commas between."""
     problems: tuple[str, ...] = Field(default=(), exclude=True)
@@ -49,6 +56,8 @@ _EXPECTED = {
     "theme": "theme should be the name of one",
     "graphics": 'graphics should be one of "auto", "kitty", "sixel", "blocks"',
     "home": 'home should be a folder, as in home = "~/mario"',
+    "notify": 'notify should be one of "off", "bell", "desktop"',
+    "on_event": 'on_event should be a command, as in on_event = "mail -s mario me"',
     "keys": '[keys] should have lines like "train.pause" = "p"',
 }
 

@@ -446,6 +446,12 @@ class Services:
 
         return preferences.load()
 
+    def run_on_event(self, command: str, event: str, text: str, run: str) -> str:
+        """Starts the user's command for an event; why it could not be, or ""."""
+        from mario_tui.system import on_event
+
+        return on_event.run(command, event, text, run)
+
     def save_theme(self, name: str) -> None:
         from mario_tui.tui import preferences
 

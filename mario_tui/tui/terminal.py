@@ -13,6 +13,7 @@ import struct
 import termios
 import time
 from codecs import getincrementaldecoder
+from collections.abc import Mapping
 from fcntl import ioctl
 from typing import Any, TextIO, cast
 
@@ -95,6 +96,11 @@ class TerminalDriver(LinuxDriver):
             self._graphics = None
         return self._graphics
 
+    def announce(self, text: str, *, on_desktop: bool) -> None:
+        """Rings the terminal's bell, or has it show a notification of the desktop; `text` is printable."""
+        self.write(notification(text, os.environ) if on_desktop else "\x07")
+        self.flush()
+
     @property
     def is_busy(self) -> bool:
         """Whether output waits to be written, or none can be written now."""
@@ -162,6 +168,17 @@ class TerminalDriver(LinuxDriver):
                             self.process_message(message)
                 for message in parser.tick():
                     self.process_message(message)
+
+
+def notification(text: str, environment: Mapping[str, str]) -> str:
+    """The escape sequence for a notification: foot and the terminals of VTE have rxvt's, others iTerm2's."""
+    text = text.replace(";", ",")
+    if environment.get("VTE_VERSION") or environment.get("TERM", "").startswith(("foot", "rxvt")):
+        sequence = f"\x1b]777;notify;mario-tui;{text}\x1b\\"
+    else:
+        sequence = f"\x1b]9;mario-tui: {text}\x1b\\"
+    # tmux passes on what is wrapped so, with its escapes doubled
+    return f"\x1bPtmux;{sequence.replace(chr(27), 2 * chr(27))}\x1b\\" if environment.get("TMUX") else sequence
 
 
 def let_go_if_gone() -> None:

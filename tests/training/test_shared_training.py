@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fake_collector import fake_factories
+from fake_collector import FakeVectorEnv, fake_factories
 from mario_tui.errors import InputError, MarioTuiError
+from mario_tui.game.episode import EndReason
+from mario_tui.game.vector_env import VectorStep
 from mario_tui.store import checkpoint
 from mario_tui.training import shared_protocol
 from mario_tui.training.attached_session import AttachedSession
@@ -35,6 +37,7 @@ from mario_tui.training.shared_protocol import (
 )
 from mario_tui.training.shared_training import SharedTraining
 from mario_tui.training.snapshot import TrainingSnapshot
+from mario_tui.training.watcher import Notice
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no local sockets here")
 PATIENCE_SECONDS = 120
@@ -258,6 +261,26 @@ def test_a_training_without_a_socket_goes_on(small: Any, home: Path, monkeypatch
         for event in trainer.run():
             shared.watch(trainer, event)
     assert shared.snapshot.status == "finished"
+
+
+def test_the_first_clear_and_the_end_are_announced_once(small: Any, home: Path) -> None:
+    class Clears(FakeVectorEnv):
+        end_chance = 1 / 10
+
+        def receive(self) -> VectorStep:
+            step = super().receive()
+            step.end[:] = [end and EndReason.CLEAR for end in step.end]
+            return step
+
+    announced: list[Notice] = []
+    control = TrainingControl()
+    trainer = open_trainer(small(steps=200), run="told", factories=fake_factories(Clears), control=control)
+    with SharedTraining(trainer, control, announced.append) as shared:
+        for event in trainer.run():
+            shared.watch(trainer, event)
+    assert trainer.logger.clears > 3
+    assert [notice.announces for notice in announced] == ["first-clear", "end"]
+    assert "cleared 1-1" in announced[0].text
 
 
 @pytest.mark.slow

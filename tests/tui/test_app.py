@@ -16,9 +16,11 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from mario_tui.config import TrainingConfig
+from mario_tui.training.watcher import Notice
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.keymap import doubled_keys
+from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.run import run_app
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, HelpScreen, LeavingScreen
@@ -183,6 +185,7 @@ async def test_a_verdict_that_could_not_be_stored_is_told_all_the_same() -> None
     async with app.run_test() as pilot:
         app.jobs.evaluate(Path("/checkpoints/run/step-000000001"))
         await until(pilot, lambda: not app.jobs.running)
+        await until(pilot, lambda: bool(messages(app)))
         (message,) = messages(app)
         assert "4 of 10 cleared" in message
         assert message.endswith("not kept with the checkpoint: Read-only file system")
@@ -262,6 +265,21 @@ async def test_quitting_while_training_stops_saves_joins_and_says_so(key: str) -
     assert world.session.calls.count("stop") == 1
     assert world.session.calls[-1] == "join"
     assert not app.leaving.abandoned
+
+
+async def test_what_is_announced_runs_the_users_command() -> None:
+    world = World()
+    world.user_preferences = Preferences(on_event="mail me", notify="bell")
+    told: list[tuple[str, ...]] = []
+    world.run_on_event = lambda *event: told.append(event) or "it cannot be started"  # type: ignore[method-assign]
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.session = world.session
+        world.session._notices += [Notice("cleared", "episode 3 cleared 1-1", "first-clear"), Notice("saved", "saved")]
+        app.show_notices()
+        await pilot.pause()
+        assert told == [("mail me", "first-clear", "episode 3 cleared 1-1", world.session.snapshot.run)]
+        assert any("it cannot be started" in note.message for note in app._notifications)
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+q"])
