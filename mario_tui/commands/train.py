@@ -165,11 +165,13 @@ def train(arguments: argparse.Namespace) -> int:
                 reporter,
                 closing(events),
             ):
+                if shared.problem:
+                    trainer.note(f"no other program can be attached to it: {shared.problem}")
                 for event in events:
-                    shared.watch(trainer, event)
                     if not trouble and (trouble := _trouble(event)):
                         control.stop()  # no user is here who could resume it
                     try:
+                        shared.watch(trainer, event)
                         reporter.report(event)
                     except Exception:  # e.g. the reader of our output has gone
                         control.stop(in_a_hurry=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +71,14 @@ class RunMap:
         """Reads what is new; whether there was anything."""
         metrics, metrics_anew = self._metrics.read()
         kept, kept_anew = self._kept.read()
-        if metrics_anew or kept_anew:  # another beginning: the run went on from an earlier checkpoint
+        episodes = self.episodes
+        if metrics_anew or kept_anew:  # the run went on from an earlier checkpoint, or older ones went
+            self._metrics.forget()
+            self._kept.forget()
             self._records.clear()
             self._trails.clear()
-            self.episodes = []
-            if not (metrics_anew and kept_anew):
-                self._metrics.forget()
-                self._kept.forget()
-                return self.read()
+            episodes = []
+            (metrics, _), (kept, _) = self._metrics.read(), self._kept.read()
         for record in parse_records(io.StringIO(csv_heading(EpisodeRecord) + metrics, newline="")):
             self._records[record.episode] = record
         for line in kept.splitlines(keepends=True):
@@ -85,9 +86,14 @@ class RunMap:
                 one = KeptEpisode.of_line(line)
             except ValueError:
                 continue
-            self._trails[one.episode] = one.trail
+            known = self._records.get(one.episode)
+            if known is None or (known.stage == one.log.stage and known.end in END_COLOURS):  # none made elsewhere
+                self._trails[one.episode] = one.trail
         both = sorted(self._records.keys() & self._trails.keys())
-        self.episodes += [MapEpisode(self._records.pop(number), self._trails.pop(number)) for number in both]
+        new = [MapEpisode(self._records.pop(number), self._trails.pop(number)) for number in both]
+        if both:  # what is older has no trail any more
+            self._records = {number: record for number, record in self._records.items() if number > both[-1]}
+        self.episodes = [*episodes, *new]  # at once: another thread may look at it
         return bool(both)
 
 
@@ -106,7 +112,7 @@ class _Growing:
         """The whole lines since the last call, without the heading; and whether it is another file than before."""
         try:
             with self._path.open("rb") as file:
-                status = self._path.stat()
+                status = os.fstat(file.fileno())
                 anew = bool(self._read) and (status.st_ino != self._file or status.st_size < self._read)
                 if anew or not self._read:
                     self._read = len(file.readline())

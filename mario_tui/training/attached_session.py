@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import threading
@@ -117,6 +118,8 @@ class AttachedSession:
     def detach(self) -> None:
         """Looks no longer; the training goes on."""
         self._detached.set()
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)  # an answer may be waited for
         self.join(2.0)
         self._close()
 
@@ -158,8 +161,9 @@ class AttachedSession:
                 self._pass_on()
                 self._look()
                 self._detached.wait(ASK_SECONDS)
-        except (OSError, EOFError, SharedError):
-            self._is_gone()
+        except (OSError, EOFError, SharedError, ValueError):  # the last of a file that was closed
+            if not self._detached.is_set():
+                self._is_gone()
         finally:
             self._turn_down()
             self._close()
@@ -169,7 +173,7 @@ class AttachedSession:
             question, answer = self._asked.get()
             send(self._file, question)
             reply, _ = receive(self._file)
-            if answer is None:
+            if answer is None or not answer.set_running_or_notify_cancel():
                 continue
             if "problem" in reply:
                 answer.set_exception(MarioTuiError(printable(str(reply["problem"]))))
@@ -200,7 +204,7 @@ class AttachedSession:
     def _turn_down(self) -> None:
         while not self._asked.empty():
             _, answer = self._asked.get()
-            if answer is not None:
+            if answer is not None and answer.set_running_or_notify_cancel():
                 answer.set_exception(MarioTuiError("the training has ended"))
 
     def _close(self) -> None:

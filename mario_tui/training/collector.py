@@ -299,6 +299,8 @@ class LocalCollector:
             if self._under_way:
                 self._received = replace(observed, dropped=self._dropped)
                 return
+        for trail, place, first in zip(self._trails, observed.place.tolist(), observed.first.tolist(), strict=True):
+            trail[:] = [place] if first else []
         if self._saved_games is None or not self._saved_stacks:
             self._push_frames(games.observations, observed.buttons, observed.first)
         self._first, self._last = observed.first, observed.last | observed.lead_in
@@ -362,8 +364,9 @@ class LocalCollector:
         self._push_frames(games.observations, observed.buttons, observed.first)
         for trail, place, first in zip(self._trails, observed.place.tolist(), observed.first.tolist(), strict=True):
             if first:
-                trail.clear()
-            trail.append(place)
+                trail[:] = [place]
+            elif trail:  # of an episode that a resumed run began with no more is known than its end
+                trail.append(place)
         ended = []
         for env in np.flatnonzero(observed.last).tolist():
             end = observed.end[env]

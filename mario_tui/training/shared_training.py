@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 ASKED_SECONDS = 2.0
 """After this time without a question nobody looks any more, and no snapshots are taken."""
-ANSWER_SECONDS = 60.0
-"""A question that the trainer answers between two steps is given up then."""
+ANSWER_SECONDS = 10.0
+"""A question that the trainer answers between two steps is given up then, long before who asked gives up."""
 LAST_LOOK_SECONDS = 1.0
 """So long a training that has ended waits for who looks at it to see that."""
 
@@ -62,6 +63,7 @@ class SharedTraining(Watcher):
         self._count = 0
         self._listener: socket.socket | None = None
         self._path: Path | None = None
+        self._inode = 0
         self._clients: set[socket.socket] = set()
         self._lock = threading.Lock()
         if not are_there_sockets():
@@ -72,6 +74,7 @@ class SharedTraining(Watcher):
             self._path.unlink(missing_ok=True)  # of a process that was killed: the run's lock is ours
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._listener.bind(str(self._path))
+            self._inode = self._path.stat().st_ino
             self._listener.listen(4)
         except (OSError, InputError) as error:
             self.problem = printable(error)
@@ -90,6 +93,7 @@ class SharedTraining(Watcher):
                 self._camera_on = False
             return
         super().watch(trainer, event)
+        self._camera_on = True  # it may have taken a picture
         news = self.notices()
         with self._lock:
             for notice in news:
@@ -111,7 +115,7 @@ class SharedTraining(Watcher):
             with contextlib.suppress(OSError):
                 listener.close()
         with contextlib.suppress(OSError):
-            if self._path is not None:
+            if self._path is not None and self._path.stat().st_ino == self._inode:  # or it is that of who goes on
                 self._path.unlink(missing_ok=True)
         for client in list(self._clients):
             with contextlib.suppress(OSError):
@@ -153,7 +157,7 @@ class SharedTraining(Watcher):
             return
         try:
             answer = self._do(asked, question)
-        except (MarioTuiError, OSError, TimeoutError) as error:
+        except (MarioTuiError, OSError) as error:
             send(stream, {"problem": printable(str(error) or type(error).__name__)})
         else:
             send(stream, {"answer": answer})
@@ -182,8 +186,16 @@ class SharedTraining(Watcher):
             simple[asked]()
             return None
         if asked == "note":
-            return control.note(str(question.get("text", ""))).result(ANSWER_SECONDS)
+            return self._answered(control.note(str(question.get("text", ""))))
         name, value = question.get("name"), question.get("value")
         if asked == "adjust" and name in ("learning_rate", "exploration_rate") and isinstance(value, int | float):
-            return control.adjust(cast(Rate, name), lambda now: float(value)).result(ANSWER_SECONDS)
+            return self._answered(control.adjust(cast(Rate, name), lambda now: float(value)))
         raise InputError(f"the training does not know what {printable(str(asked))[:40]!r} is")
+
+    @staticmethod
+    def _answered(answer: Future[Any]) -> Any:
+        try:
+            return answer.result(ANSWER_SECONDS)
+        except TimeoutError:
+            answer.cancel()
+            raise MarioTuiError("the training is busy and does not answer: try again in a moment") from None

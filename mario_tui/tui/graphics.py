@@ -129,7 +129,7 @@ class Abilities:
         size = (int(cell[2]), int(cell[1])) if cell else None
         return cls(
             sixel=str(_SIXEL).encode() in device[1].split(b";")[1:],
-            registers=max(_FEWEST_REGISTERS, int(registers[1])) if registers else USUAL_REGISTERS,
+            registers=min(max(_FEWEST_REGISTERS, int(registers[1])), USUAL_REGISTERS) if registers else USUAL_REGISTERS,
             cell_pixels=size if size and min(size) > 0 else None,
         )
 

@@ -30,6 +30,8 @@ NO_MORE_RELEASES = "\x1b[=2;3u"
 _REPORT_EVENT_TYPES = 2
 _RELEASE = "3"
 _FLAGS = re.compile(r"\x1b\[\?(\d+)u")
+_LATE_ANSWER = re.compile(r"\x1b\[\?[0-9;]*[cS]|\x1b\[6;\d+;\d+t")
+"""What the terminal says when it is asked what it can show (graphics.py), if its line is slow."""
 _EXTENDED_KEY = re.compile(
     r"\x1b\[(?P<code>\d+)(?::(?P<shifted>\d*))?(?::(?P<base>\d*))?"
     r"(?:;(?P<modifiers>\d*)(?::(?P<type>\d+))?(?:;(?P<text>[\d:]*))?)?(?P<end>[u~A-HPQRS])"
@@ -65,6 +67,8 @@ class KeyParser(XTermParser):
         """As far as the last letter told."""
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        if _LATE_ANSWER.fullmatch(sequence):
+            return [events.Key(Keys.Ignore, sequence)]
         if match := _FLAGS.fullmatch(sequence):
             reported = int(match[1]) & _REPORT_EVENT_TYPES
             return cast(Iterable[events.Key], [ReleasesReported()] if reported else [events.Key(Keys.Ignore, sequence)])

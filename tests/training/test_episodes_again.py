@@ -55,14 +55,16 @@ def test_each_ends_as_the_training_saw_it(small: Any, home: Path) -> None:
 
 @pytest.mark.slow
 def test_those_of_a_part_that_is_given_up_are_set_aside(small: Any, home: Path) -> None:
-    trainer = open_trainer(small(steps=300, save_every=150, **SETTINGS), run="again")
+    trainer = open_trainer(small(steps=300, save_every=120, **SETTINGS), run="again")
     run_to_end(trainer)
     run, before = trainer.run_dir, list(read_kept(trainer.run_dir))
     early = sorted(run.glob("step-*"))[0]
-    resumed = open_trainer(small(steps=400, save_every=150, **SETTINGS), resume=early)
+    resumed = open_trainer(small(steps=400, save_every=120, **SETTINGS), resume=early)
     run_to_end(resumed)
     now, records = list(read_kept(run)), read_metrics(run / "metrics.csv")
     assert [one.episode for one in now] == [one.episode for one in records]
+    assert any(len(one.trail) == 0 for one in now), "one that was under way when it was saved"
+    assert all(len(one.trail) in (0, record.length + 1) for one, record in zip(now, records, strict=True))
     (aside,) = run.glob("episodes.until-*.csv")
     assert aside.read_bytes().count(b"\n") == len(before) + 1
     assert replay(find_kept(run, now[-1].episode).log).max_x == records[-1].max_x

@@ -59,6 +59,7 @@ def parsed(text: str, parser: KeyParser | None = None) -> list[str]:
         ("\x1b[57441;2:3u", ["-left_shift"]),
         ("\x1b[?27u", ["!"]),  # the answer of a terminal that reports releases
         ("\x1b[?25u", []),  # and of one that does not
+        ("\x1b[6;16;8t\x1b[?1;0;256S\x1b[?63;1;2;3;4;6;8;9;15;22cx", ["x"]),  # what it can show, said too late
         ("\x1b[?27ux", ["!", "x"]),
         ("\x1b[99999999999;1:3ux", ["x"]),  # no key has that number
         ("xz", ["x", "z"]),

@@ -220,6 +220,7 @@ XTERM = b"\x1b[6;16;8t\x1b[?1;0;256S\x1b[?63;1;2;3;4;6;8;9;15;22c"
         (b"\x1b[?1;2c", Abilities(False)),
         (b"\x1b[?4c", Abilities(False)),  # a VT132: the first number is what it is
         (b"\x1b[6;0;0t\x1b[?1;0;4S\x1b[?62;4c", Abilities(True, 16, None)),
+        (b"\x1b[?1;0;1024S\x1b[?62;4c", Abilities(True, 256)),
         (b"\x1b[?1;3;0S\x1b[?65;4c", Abilities(True)),  # it has no registers to set
         (b"", Abilities()),
         (b"ls -l\x1b[6;16;8t", Abilities()),

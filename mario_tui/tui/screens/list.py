@@ -131,7 +131,8 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.refresh_list()
 
     def on_resize(self) -> None:
-        self.fill()
+        if self.query(Table):  # a slow machine tells the size before there is a table
+            self.fill()
 
     def refresh_list(self) -> None:
         """Shows the work in the background, and reads the list again if it may have changed."""

@@ -221,6 +221,8 @@ class MapScreen(MarioScreen):
 
     def _choose(self, episodes: Sequence[MapEpisode], by: int) -> None:
         """Chooses the episode that lies so many places after the chosen one."""
+        if not episodes:
+            return
         now = next((number for number, one in enumerate(episodes) if one is self.chosen), 0)
         self._chosen = episodes[min(max(now + by, 0), len(episodes) - 1)]
         self._refresh_words()
