@@ -218,7 +218,13 @@ class WatchScreen(GameScreen):
 
     @property
     def recording_name(self) -> str:
-        return short_name(self._agent).replace("/", "_").replace(", step ", "_step-").replace(",", "")
+        return (
+            short_name(self._agent)
+            .replace("/", "_")
+            .replace(", step ", "_step-")
+            .replace(", episode ", "-episode-")
+            .replace(",", "")
+        )
 
     @property
     def frame_skip(self) -> int:
