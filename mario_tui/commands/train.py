@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mario_tui import paths
 from mario_tui.commands import train_on_cluster
@@ -26,8 +26,9 @@ from mario_tui.training.initial_weights import initial_config
 from mario_tui.training.preset_lines import preset_line
 from mario_tui.training.resume import resume_config
 from mario_tui.training.run_folder import RunExistsError, check_new
-from mario_tui.training.watcher import Notice
-from mario_tui.tui import preferences
+
+if TYPE_CHECKING:
+    from mario_tui.training.watcher import Notice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +130,7 @@ def train(arguments: argparse.Namespace) -> int:
     from mario_tui.training.fit import fit
     from mario_tui.training.restore import open_trainer
     from mario_tui.training.shared_training import SharedTraining
+    from mario_tui.tui import preferences
 
     goes_on = resume is not None and resume.is_dir()
     if "envs" not in given and not goes_on:

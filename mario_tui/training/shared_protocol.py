@@ -57,7 +57,7 @@ def socket_path(run: Path) -> Path:
         raise InputError(f"{folder} cannot be made: {error.strerror}") from None
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != user or status.st_mode & 0o077:
         raise InputError(f"{folder} is not a folder of this user alone: remove it, or set XDG_RUNTIME_DIR to another")
-    return folder / f"{hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:24]}.sock"
+    return folder / f"{hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:24]}.sock"
 
 
 def send(file: BinaryIO, message: dict[str, Any], blocks: Sequence[bytes] = ()) -> None:

@@ -54,7 +54,8 @@ def test_a_run_leaves_its_artefacts(small) -> None:
     run = paths.run_dir("first")
     names = {path.name for path in run.iterdir()}
     assert names == {
-        "config.toml", "metrics.csv", "log", "reward_plot.png", "length_plot.png", "loss_plot.png", "q_plot.png",
+        "config.toml", "metrics.csv", "episodes.csv", "log",
+        "reward_plot.png", "length_plot.png", "loss_plot.png", "q_plot.png",
         f"step-{finished.steps:09d}",
     }  # fmt: skip
     with (run / "metrics.csv").open(newline="") as file:

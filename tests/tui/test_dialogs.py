@@ -75,7 +75,7 @@ def is_whole(app: MarioTuiApp) -> bool:
         ("training", ["question_mark"]),
     ],
 )
-async def test_a_dialog_is_whole_and_leaves_the_keys_behind_it_as_they_are(
+async def test_a_dialog_is_whole_and_the_line_behind_it_offers_no_keys_until_it_is_closed(
     place: str, keys: Sequence[str], size: tuple[int, int]
 ) -> None:
     async with opened(place, size) as (app, pilot):
@@ -83,19 +83,18 @@ async def test_a_dialog_is_whole_and_leaves_the_keys_behind_it_as_they_are(
         assert "? Help" in before
         await pilot.press(*keys)
         await until(pilot, lambda: isinstance(app.screen, ModalScreen))
-        await pilot.pause()
-        assert keys_at_the_bottom(app) == before
+        await until(pilot, lambda: not keys_at_the_bottom(app).strip())
         assert is_whole(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: keys_at_the_bottom(app) == before)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=[f"{w}x{h}" for w, h in SIZES])
 async def test_the_notice_while_the_app_leaves_is_whole(size: tuple[int, int]) -> None:
     async with opened("training", size) as (app, pilot):
-        before = keys_at_the_bottom(app)
         app.push_screen(LeavingScreen("The training is saved. Finishing its recordings; ctrl+q leaves without ..."))
-        await until(pilot, lambda: isinstance(app.screen, LeavingScreen))
-        await pilot.pause()
-        assert keys_at_the_bottom(app) == before
+        await until(pilot, lambda: isinstance(app.screen, LeavingScreen) and bool(app.screen.query(".dialog")))
+        await until(pilot, lambda: not keys_at_the_bottom(app).strip())
         assert is_whole(app)
 
 
