@@ -24,7 +24,8 @@ def episode_name(run: str, episode: int) -> EpisodeName:
 
 
 def run_of(text: str) -> Path:
-    """The folder of the run named, which may have no checkpoint yet; raises InputError where there is none."""
+    """The folder of a run by its name or path. The run need not have a checkpoint yet. Raises InputError if there is no
+    such run."""
     path = named.find_path(text)
     path = path.parent if path.is_dir() and (path / MANIFEST).is_file() else path
     if not path.is_dir() or not any((path / name).is_file() for name in ("config.toml", "metrics.csv")):

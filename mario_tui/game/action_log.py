@@ -35,8 +35,8 @@ class ActionLog:
     Attributes:
         ram_crc32, screen_crc32: of the episode when it was played, see ReplayResult; None where they are not known.
             Logs are equal where the same was pressed.
-        goes_on: None where it begins with a reset; otherwise it goes on from the clear of the stage before, after so
-            many frames of no button, see `Emulator.go_on`.
+        goes_on: None if the episode begins with a reset. Otherwise it follows the clear of the previous stage without
+            a reset, and this is how many frames no button is pressed first; see `Emulator.go_on`.
     """
 
     stage: str
@@ -148,7 +148,9 @@ def load_logs(path: str | Path) -> tuple[ActionLog, ...]:
             raise _MalformedError('"logs" is not a list of action logs')
         for before, log in zip((None, *logs), logs, strict=False):
             if log.goes_on is not None and (before is None or next_stage(before.stage) != log.stage):
-                raise _MalformedError(f"{log.stage} goes on from the stage before it, which it does not follow")
+                raise _MalformedError(
+                    f"{log.stage} goes on without a reset, but the log before it is not of the previous stage"
+                )
         if (frames := sum(log.frames for log in logs)) > MAX_FRAMES:
             raise _MalformedError(f"it has {frames:,} frames, and at most {MAX_FRAMES:,} are played again")
         return logs

@@ -86,10 +86,12 @@ class Episode:
         reward: Reward = "tutorial",
         goes_on: int | None = None,
     ) -> None:
-        """Resets the emulator; with `goes_on` it goes on from a clear instead, and waits so many frames, see
-        `Emulator.go_on`. The limits are in steps; 0 is no limit. `stall_steps`: without getting beyond the
-        frontier of an area, or into a new one. `ends_off_course`: a wrong way in a maze, and another stage, end the
-        episode."""
+        """Resets the emulator. With `goes_on` there is no reset: the game goes on from the clear of the previous stage,
+        and no button is pressed for that many frames (`Emulator.go_on`).
+
+        The limits are in steps; 0 is no limit. `stall_steps`: without getting beyond the frontier of an area, or into a
+        new one. `ends_off_course`: a wrong way in a maze, and another stage, end the episode.
+        """
         self.emulator = emulator
         self.frame_skip = frame_skip
         self.stall_steps = stall_steps

@@ -127,15 +127,6 @@ class EpisodeFile:
         self._count = self._most
 
 
-def read_kept(run: Path) -> Iterator[KeptEpisode]:
-    """The episodes that are kept of a run, the oldest first; lines that are damaged are left out."""
-    for line in _lines(run):
-        try:
-            yield KeptEpisode.of_line(line)
-        except ValueError:
-            continue
-
-
 def find_kept(run: Path, episode: int) -> KeptEpisode:
     """An episode by its number; raises InputError where it is not kept."""
     newest = oldest = None

@@ -27,7 +27,8 @@ class AgentPlayer(ClockedPlayer):
     Args:
         load: gives the policy; it runs in the thread, since PyTorch takes seconds to import.
         stage: the stage to play; the policy's own by default.
-        game: goes on from the stage before it where that can be, see `OneGo`; begun again it is the stage's own start.
+        game: the whole game in one emulator, see `OneGo`: the episode follows the clear of the previous stage without a
+            reset, where that leads to a clear. When it is begun again, it starts with a reset.
     """
 
     def __init__(self, load: Callable[[], Policy], *, stage: str | None = None, game: OneGo | None = None) -> None:

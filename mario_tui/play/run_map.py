@@ -40,13 +40,6 @@ class MapEpisode:
     record: EpisodeRecord
     trail: Trail
 
-    @property
-    def end_place(self) -> NDArray[np.int64]:
-        """Column and row on the map where it ended, (2,); -1 and -1 where the map has none of its places."""
-        known = np.flatnonzero(self.points[:, 0] >= 0)
-        return self.points[known[-1]] if len(known) else np.array((-1, -1))
-
-    @property
     def points(self) -> NDArray[np.int64]:
         """Columns and rows of its trail on the map, (T, 2), -1 and -1 where the map does not have the place."""
         return stage_map.on_map(self.record.stage, self.trail)
@@ -153,15 +146,16 @@ def draw_map(
     picture = Image.fromarray(ground.astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     thin = max(1, round(2 * scale))
-    for number, episode in enumerate(episodes):
-        colour = _OLD + (_NEW - _OLD) * ((number + 1) / len(episodes)) ** 2
-        _line(draw, episode.points, _rgb(colour), scale, thin)
+    ways = [episode.points() for episode in episodes]
+    for number, points in enumerate(ways):
+        colour = _OLD + (_NEW - _OLD) * ((number + 1) / len(ways)) ** 2
+        _line(draw, points, _rgb(colour), scale, thin)
     radius = max(0.3, 5 * scale)
-    for episode in episodes:
-        _dot(draw, episode, scale, radius)
+    for episode, points in zip(episodes, ways, strict=True):
+        _dot(draw, episode.record.end, points, scale, radius)
     if chosen is not None:
-        _line(draw, chosen.points, _CHOSEN, scale, max(thin, round(4 * scale)))
-        _dot(draw, chosen, scale, max(1.0, 2 * radius), outline=_CHOSEN)
+        _line(draw, chosen.points(), _CHOSEN, scale, max(thin, round(4 * scale)))
+        _dot(draw, chosen.record.end, chosen.points(), scale, max(1.0, 2 * radius), outline=_CHOSEN)
     return np.asarray(picture)
 
 
@@ -178,17 +172,20 @@ def _line(
 
 def _dot(
     draw: ImageDraw.ImageDraw,
-    episode: MapEpisode,
+    end: str,
+    points: NDArray[np.int64],
     scale: float,
     radius: float,
     outline: tuple[int, int, int] | None = None,
 ) -> None:
-    column, row = (episode.end_place * scale).tolist()
-    if column < 0:
+    """A dot at the last of the points that the map has; none where it has none of them."""
+    known = points[points[:, 0] >= 0]
+    if not len(known):
         return
+    column, row = (known[-1] * scale).tolist()
     row = min(max(row, radius), stage_map.HEIGHT * scale - radius - 1)  # who fell is at the lower edge
     box = (column - radius, row - radius, column + radius, row + radius)
-    draw.ellipse(box, fill=END_COLOURS.get(episode.record.end, END_COLOURS["time"]), outline=outline)
+    draw.ellipse(box, fill=END_COLOURS[end], outline=outline)
 
 
 def _rgb(colour: NDArray[np.float64]) -> tuple[int, int, int]:

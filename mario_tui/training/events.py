@@ -11,7 +11,6 @@ from mario_tui.store.intervals import in_percent, wilson_interval
 
 if TYPE_CHECKING:
     from mario_tui.game.action_log import ActionLog
-    from mario_tui.game.kept_episodes import Trail
     from mario_tui.play.evaluation import Evaluation
     from mario_tui.store.history import EpisodeRecord
     from mario_tui.training.demo_data import DemonstrationCount
@@ -60,12 +59,11 @@ class Stepped(Event):
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEnded(Event):
-    """`log` replays the episode, which was one of game number `game`; `trail` says where Mario was."""
+    """`log` replays the episode, which was one of game number `game`."""
 
     record: EpisodeRecord
     log: ActionLog | None = None
     game: int = 0
-    trail: Trail | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {"event": "episode", **asdict(self.record)}

@@ -160,4 +160,4 @@ class Ticks:
                 logger.note(agent.curr_step, str(logger.measured))
         if ended.log is not None and ended.trail is not None:
             logger.keep(KeptEpisode(record.episode, ended.log, ended.trail))
-        return EpisodeEnded(record, ended.log, ended.env, ended.trail)
+        return EpisodeEnded(record, ended.log, ended.env)

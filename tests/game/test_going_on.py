@@ -103,8 +103,8 @@ def test_a_chain_of_logs_is_kept_and_played_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("logs", "wrong"),
     [
-        ((way("1-2", goes_on=0),), "1-2 goes on from the stage before it"),
-        ((way("1-1"), way("1-3", goes_on=0)), "1-3 goes on from the stage before it"),
+        ((way("1-2", goes_on=0),), "1-2 goes on without a reset"),
+        ((way("1-1"), way("1-3", goes_on=0)), "1-3 goes on without a reset"),
         ((way("1-1"), way("1-2", goes_on=61)), '"goes_on" is not a whole number from 0 to 60'),
         ((way("1-1"), way("1-2", goes_on=-1)), '"goes_on" is not a whole number'),
     ],

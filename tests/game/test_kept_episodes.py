@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kept import read_kept
 
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.kept_episodes import FILE, EpisodeFile, EpisodeName, KeptEpisode, find_kept, read_kept
+from mario_tui.game.kept_episodes import FILE, EpisodeFile, EpisodeName, KeptEpisode, find_kept
 
 
 def kept(number: int, *, steps: int = 40, frame_skip: int = 4) -> KeptEpisode:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kept import read_kept
 
-from mario_tui.game.kept_episodes import FILE, find_kept, read_kept
+from mario_tui.game.kept_episodes import FILE, find_kept
 from mario_tui.game.replaying import replay
 from mario_tui.store.history import read_metrics
 from mario_tui.training.restore import open_trainer

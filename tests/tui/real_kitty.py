@@ -22,9 +22,6 @@ WAIT_SECONDS = 60
 @contextmanager
 def kitty(display: str, folder: Path, app: str) -> Iterator[subprocess.Popen[bytes]]:
     """Runs an app, its source, in a kitty, and writes its exit code to `folder`/code; skips where there is no kitty."""
-    if shutil.which("kitty") is None:
-        pytest.skip("kitty is not installed: nothing is tried in a real one")
-    (folder / "app.py").write_text(textwrap.dedent(app))
     options = (
         "remember_window_size=no",
         "initial_window_width=800",
@@ -32,7 +29,23 @@ def kitty(display: str, folder: Path, app: str) -> Iterator[subprocess.Popen[byt
         "cursor_blink_interval=0",
     )
     command = ["kitty", "--config", "NONE", *(word for option in options for word in ("-o", option))]
-    # not in kitty's own environment: it has another Python inside
+    with _terminal(command, display, folder, app) as process:
+        yield process
+
+
+@contextmanager
+def xterm(display: str, folder: Path, app: str) -> Iterator[subprocess.Popen[bytes]]:
+    """As `kitty`, in an xterm that draws sixels."""
+    with _terminal(["xterm", "-ti", "vt340", "-geometry", "80x24", "-e"], display, folder, app) as process:
+        yield process
+
+
+@contextmanager
+def _terminal(command: list[str], display: str, folder: Path, app: str) -> Iterator[subprocess.Popen[bytes]]:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed: nothing is tried in a real one")
+    (folder / "app.py").write_text(textwrap.dedent(app))
+    # not in the terminal's own environment: kitty has another Python inside
     run = f"PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))} {sys.executable} {folder}/app.py"
     script = f"{run}; echo $? > {folder}/code; exec sleep 1000"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -40,26 +53,6 @@ def kitty(display: str, folder: Path, app: str) -> Iterator[subprocess.Popen[byt
     process = subprocess.Popen(
         [*command, "sh", "-c", script], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    try:
-        yield process
-    finally:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            child.kill()
-        process.kill()
-        process.wait()
-
-
-@contextmanager
-def xterm(display: str, folder: Path, app: str) -> Iterator[subprocess.Popen[bytes]]:
-    """As `kitty`, in an xterm that draws sixels."""
-    if shutil.which("xterm") is None:
-        pytest.skip("xterm is not installed: nothing is tried in a real one")
-    (folder / "app.py").write_text(textwrap.dedent(app))
-    run = f"PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))} {sys.executable} {folder}/app.py"
-    script = f"{run}; echo $? > {folder}/code; exec sleep 1000"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = ["xterm", "-ti", "vt340", "-geometry", "80x24", "-e", "sh", "-c", script]
-    process = subprocess.Popen(command, env={**environment, "DISPLAY": display}, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
