@@ -189,8 +189,10 @@ class MapScreen(MarioScreen):
         if self._problem:
             words = Content.styled(self._problem, "bold $error")
         elif not shown:
-            only = f" that ended by {self._kind}" if self._kind else " that is kept yet"
-            view.empty_text = f"no episode{only}"
+            if self._kind:
+                view.empty_text = f"no episode that ended by {self._kind}"
+            else:
+                view.empty_text = "no episode that is kept yet\n(runs of older versions, and exports, have none)"
         else:
             words = self._words_of(shown)
         if chosen is not None:

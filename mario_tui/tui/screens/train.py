@@ -458,7 +458,8 @@ def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
         ("best", "clear" if snapshot.best_progress == 1 else text.percent(snapshot.best_progress)),
         ("replay", text.compact(snapshot.replay_transitions)),
         ("updates", text.compact(snapshot.updates)),
-        ("games busy", text.percent(phases.get("emulate")) if phases else "-"),
+        # groups of games play at the same time: together more than all of it
+        ("games busy", text.percent(min(1.0, phases.get("emulate", 0.0))) if phases else "-"),
         ("learning", text.percent(learn) if phases else "-"),
         ("waiting", text.percent(phases.get("wait", 0.0)) if phases else "-"),
         ("", f"last 100: {text.percent(snapshot.clear_rate)} cleared; means:"),
