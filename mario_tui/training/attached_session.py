@@ -103,6 +103,10 @@ class AttachedSession:
             raise MarioTuiError("this training has no checkpoint yet: s saves one, which can be watched then")
         return load_policy(path)
 
+    def keep_agent(self) -> Future[Path]:
+        """Has the other process write its agent of now as a checkpoint; the future has its folder."""
+        return self._ask("keep")
+
     def moved(self, run: Path, to: Path) -> None:
         """A run that is being trained cannot get another name."""
 
@@ -178,8 +182,7 @@ class AttachedSession:
             if "problem" in reply:
                 answer.set_exception(MarioTuiError(printable(str(reply["problem"]))))
             else:
-                value = reply.get("answer")
-                answer.set_result(tuple(value) if isinstance(value, list) else value)
+                answer.set_result(_as_answered(reply.get("answer")))
 
     def _look(self) -> None:
         before = self.snapshot
@@ -213,6 +216,13 @@ class AttachedSession:
                 one.close()
             except OSError:
                 continue
+
+
+def _as_answered(value: Any) -> Any:
+    """What the other process answered, as a TrainingSession would."""
+    if isinstance(value, dict):
+        return Path(str(value.get("path")))
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _connect(run: Path) -> socket.socket:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mario_tui.errors import MarioTuiError
@@ -52,7 +53,12 @@ class CopyPolicy:
     """Copy the weights of now as a policy that training does not change any more."""
 
 
-Command = Pause | Resume | Save | Note | Adjust | CopyPolicy
+@dataclass(frozen=True, slots=True)
+class KeepAgent:
+    """Write the agent of now as a checkpoint that is to be evaluated."""
+
+
+Command = Pause | Resume | Save | Note | Adjust | CopyPolicy | KeepAgent
 
 
 class TrainingControl:
@@ -97,6 +103,10 @@ class TrainingControl:
 
     def copy_policy(self) -> Future[Policy]:
         return self._ask(CopyPolicy())
+
+    def keep_agent(self) -> Future[Path]:
+        """The future has the checkpoint's folder; an OSError if it cannot be written."""
+        return self._ask(KeepAgent())
 
     def stop(self, *, in_a_hurry: bool = False) -> None:
         """Asks for the end; a second time, or after the training's end, it is in a hurry."""

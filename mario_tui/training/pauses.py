@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mario_tui.errors import InputError
-from mario_tui.training.control import Adjust, Command, CopyPolicy, Note, Rate, Save
+from mario_tui.training.control import Adjust, Command, CopyPolicy, KeepAgent, Note, Rate, Save
 from mario_tui.training.events import Adjusted, Event, Paused, Resumed
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def _carry_out(trainer: Trainer, command: Command) -> Any:
             return adjust(trainer, name, rule)
         case CopyPolicy():
             return trainer.live_policy()
+        case KeepAgent():
+            return trainer.keep_agent()
     return None
 
 

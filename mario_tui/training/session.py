@@ -104,6 +104,10 @@ class TrainingSession(Watcher):
         """
         return self._control.copy_policy().result()
 
+    def keep_agent(self) -> Future[Path]:
+        """Writes the agent of now as a checkpoint, so that measurements of it are kept; the future has its folder."""
+        return self._control.keep_agent()
+
     def moved(self, run: Path, to: Path) -> None:
         """A run got another name; one that is being trained cannot."""
         shown = self.snapshot.last_checkpoint

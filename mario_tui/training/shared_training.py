@@ -187,6 +187,8 @@ class SharedTraining(Watcher):
             return None
         if asked == "note":
             return self._answered(control.note(str(question.get("text", ""))))
+        if asked == "keep":
+            return {"path": str(self._answered(control.keep_agent()))}
         name, value = question.get("name"), question.get("value")
         if asked == "adjust" and name in ("learning_rate", "exploration_rate") and isinstance(value, int | float):
             return self._answered(control.adjust(cast(Rate, name), lambda now: float(value)))

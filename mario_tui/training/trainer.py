@@ -80,6 +80,7 @@ class Trainer:
         self.health = Health()
         self.ticks = Ticks(agent, collector, logger, clock, self.health, lambda reason: pause_with_save(self, reason))
         self._start_step = 0
+        self._kept: tuple[Path | None, int] = None, -1  # by `keep_agent`
 
     # what others read while it runs
 
@@ -293,6 +294,18 @@ class Trainer:
     def save(self) -> Path:
         """Writes a full checkpoint and waits until it is written; raises OSError or CheckpointError if it cannot be."""
         return self.checkpointer.save(lambda: self._snapshot(full=True))
+
+    def keep_agent(self) -> Path:
+        """Writes the agent of this step without its replay, to be evaluated, unless the step was saved already.
+
+        Raises OSError or CheckpointError if it cannot be written.
+        """
+        for path, step in ((self.checkpointer.newest, self.checkpointer.newest_step), self._kept):
+            if path is not None and step == self.step and path.is_dir():
+                return path
+        path = self.checkpointer.save_evaluated(self._snapshot(full=False, evaluated=True))
+        self._kept = path, self.step
+        return path
 
     def begin_save(self, *, rotates: bool = False) -> Iterator[Event]:
         """Begins to save, and continues; during a pause it waits. With `rotates` a later checkpoint replaces it."""

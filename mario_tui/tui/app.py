@@ -202,21 +202,26 @@ class MarioTuiApp(App[int]):
         if isinstance(self.screen, GameScreen):
             self.screen.post_message(KeyReleased(event.key))  # after the keys that were pressed before
 
-    def with_live_agent(self, use: Callable[[Agent], object]) -> None:
-        """Calls `use` with the weights of the training that runs, as they are between two of its steps."""
+    def with_live_agent(self, use: Callable[[Agent], object], *, kept: bool = False) -> None:
+        """Calls `use` with the weights of the training that runs, as they are between two of its steps.
+
+        `kept`: as a checkpoint of the run, so that what comes out stays with it.
+        """
         session = self.session
         if session is None:
             return
+        ask: Callable[[], Agent] = session.keep_agent().result if kept else session.live_policy
 
-        async def copy_weights() -> None:
+        async def take_weights() -> None:
             try:
-                agent = await asyncio.to_thread(session.live_policy)
-            except MarioTuiError as error:
+                agent = await asyncio.to_thread(ask)
+            except (MarioTuiError, OSError) as error:
                 self.notify(str(error), severity="warning", markup=False)
             else:
+                self.files_version += kept
                 use(agent)
 
-        self.run_worker(copy_weights(), group="live-agent")
+        self.run_worker(take_weights(), group="live-agent")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "go":

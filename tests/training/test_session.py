@@ -16,6 +16,7 @@ import torch
 from fake_collector import fake_factories
 from mario_tui import paths
 from mario_tui.agent.mario import Mario
+from mario_tui.agent.policy import load_policy
 from mario_tui.config import load_toml
 from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.store import checkpoint, lookup
@@ -228,6 +229,21 @@ def test_live_weights_are_a_copy_that_training_does_not_change(learning: Trainin
     assert all(torch.equal(old, new) for old, new in zip(before, policy.net.parameters(), strict=True))
     assert not all(torch.equal(old, new) for old, new in zip(before, later.net.parameters(), strict=True))
     assert policy.source == f"live, step {policy.step:,}"
+
+
+def test_the_agent_of_now_is_kept_to_be_measured_and_is_not_what_goes_on(learning: TrainingSession) -> None:
+    learning.save()
+    saved = until(learning, lambda snapshot: snapshot.last_checkpoint is not None).last_checkpoint
+    assert saved is not None
+    learning.pause()
+    paused = until(learning, lambda snapshot: snapshot.status == "paused")
+    kept = learning.keep_agent().result(60)
+    assert (kept.parent, load_policy(kept).step) == (saved.parent, paused.step)
+    now = learning.live_policy().net.state_dict()
+    assert all(torch.equal(weights, now[name]) for name, weights in load_policy(kept).net.state_dict().items())
+    assert learning.keep_agent().result(60) == kept, "one for each step"
+    assert find_resumable(saved.parent)[0] == saved, "it has no replay"
+    learning.resume()
 
 
 def test_changes_and_notes_are_kept_in_log_and_settings(learning: TrainingSession) -> None:

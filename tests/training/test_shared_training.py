@@ -124,6 +124,7 @@ def test_it_is_seen_and_steered_and_goes_on_without_who_looked(small: Any, home:
             assert session.adjust("learning_rate", lambda now: now / 2).result(PATIENCE_SECONDS)[1] == pytest.approx(
                 saved.learning_rate / 2
             )
+            assert session.keep_agent().result(PATIENCE_SECONDS) == saved.last_checkpoint, "this step is saved"
             session.note("a line from afar").result(PATIENCE_SECONDS)
             assert "a line from afar" in (run / "log").read_text()
             with pytest.raises(MarioTuiError, match="learning_rate"):

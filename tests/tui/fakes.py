@@ -178,6 +178,10 @@ class FakeSession(TrainingSession):
         self.calls.append("live policy")
         return SimpleNamespace(source=f"{RUN}, step 123,456", step=123_456, stage="1-1")
 
+    def keep_agent(self) -> Any:
+        self.calls.append("keep agent")
+        return self._future(Path(f"/checkpoints/{RUN}/step-000123456"))
+
     def save(self) -> None:
         self.calls.append("save")
         self.notice("saved", f"saved {RUN}/step-000123456")

@@ -89,7 +89,7 @@ class TrainScreen(MarioScreen):
             "Evaluate",
             id="train.evaluate",
             show=False,
-            tooltip="Measure the clear rate of the agent as it is now, in the background",
+            tooltip="Save the agent as it is now and measure its clear rate, in the background",
         ),
         Binding(
             "W",
@@ -348,11 +348,11 @@ class TrainScreen(MarioScreen):
         self.query_one(Charts).selected = name
         self.call_after_refresh(self.refresh_charts)
 
-    def _with_agent(self, use: Callable[[Agent], object]) -> None:
-        """Calls `use` with the weights of now; after the training with its last checkpoint."""
+    def _with_agent(self, use: Callable[[Agent], object], *, kept: bool = False) -> None:
+        """Calls `use` with the weights of now, `kept` as a checkpoint or not; after the training with its last one."""
         snapshot = self.app.snapshot
         if self._mode == "live":
-            self.app.with_live_agent(use)
+            self.app.with_live_agent(use, kept=kept)
         elif snapshot is not None and snapshot.last_checkpoint is not None:
             use(snapshot.last_checkpoint)
 
@@ -364,8 +364,8 @@ class TrainScreen(MarioScreen):
         self.notify("recording in the background; a notice says when it is done, ctrl+x cancels")
 
     def action_evaluate(self) -> None:
-        self._with_agent(self.app.jobs.evaluate)
-        self.notify("evaluating in the background; a notice says what came out")
+        self._with_agent(self.app.jobs.evaluate, kept=True)
+        self.notify("saved to be measured; a notice says what came out, and Checkpoints keeps it")
 
     def action_toggle_games(self) -> None:
         session = self.app.session
