@@ -88,6 +88,8 @@ class MarioTuiApp(App[int]):
         self.services = services or Services()
         self.session: Session | None = None
         self.session_is_loading = False
+        self.seen_to_end: Session | None = None
+        """The training whose end the user has seen: nothing more is told of it."""
         self.start_problem = ""
         self.jobs = Jobs(self)
         self.leaving = Leaving(self)
@@ -269,6 +271,8 @@ class MarioTuiApp(App[int]):
             self.notify(f"saved {path}", title="Screenshot", markup=False)
 
     def notify(self, message: str, **options: Any) -> None:
+        if self.screen.has_class("-low") and (title := options.pop("title", "")):
+            message = f"{title}: {message}"  # in one line, see app.tcss
         super().notify(text.printable_lines(message), **options)
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
@@ -413,7 +417,7 @@ class MarioTuiApp(App[int]):
         if self.session_is_loading:
             return "loading", ("PyTorch and the game",)
         snapshot = self.snapshot
-        if snapshot is None:
+        if snapshot is None or self.session is self.seen_to_end:
             return "", ()
         return snapshot.status, (
             f"stage {snapshot.config.stage}",

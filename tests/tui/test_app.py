@@ -119,6 +119,12 @@ async def test_training_is_owned_by_the_app_and_shown_on_every_screen() -> None:
             await until(pilot, lambda: app.screen.query_one(TopBar).status == "running")
         world.session.end()
         app.show_notices()
+        await until(pilot, lambda: app.screen.query_one(TopBar).status == "finished")
+        await pilot.press("t")
+        await until(pilot, lambda: app.screen.has_class("-ended"))
+        await pilot.press("h")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await until(pilot, lambda: app.screen.query_one(TopBar).status == "")
 
 
 async def test_a_second_training_is_refused_while_one_runs() -> None:
@@ -175,7 +181,7 @@ async def test_recording_and_its_failure_are_told() -> None:
         world.job_problem = "ffmpeg is missing"
         app.jobs.record(Path("/checkpoints/run/step-000000001"), ".mp4")
         await until(pilot, lambda: not app.jobs.running)
-        assert "ffmpeg is missing" in messages(app)
+        assert "recording MP4 failed: ffmpeg is missing" in messages(app)
 
 
 async def test_a_verdict_that_could_not_be_stored_is_told_all_the_same() -> None:
@@ -463,6 +469,24 @@ async def test_a_notice_leaves_the_buttons_of_a_dialog_to_be_seen() -> None:
         await until(pilot, lambda: "short" in drawn(app))
         assert "leave (q)" in drawn(app)
         assert "stay (esc)" in drawn(app)
+
+
+async def test_where_there_are_few_lines_notices_take_one_and_problems_three() -> None:
+    app = World().app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        body = app.screen.query_one("#body").region
+        app.notify("an older one", timeout=100)
+        app.notify("22 s, cleared: recordings/a.mp4 " * 4, title="recording MP4: done", timeout=100, markup=False)
+        await until(pilot, lambda: "recording MP4: done: 22 s" in drawn(app))
+        shown = next(toast for toast in app.screen.query("Toast") if toast.size)
+        assert shown.region == (0, body.bottom - 1, 80, 1)
+        assert "an older one" not in drawn(app)
+        app.notify("it cannot be kept: no room is left on the device " * 3, severity="error", timeout=100)
+        await until(pilot, lambda: "it cannot be kept" in drawn(app))
+        shown = next(toast for toast in app.screen.query("Toast") if toast.size)
+        assert (shown.region.height, shown.region.bottom) == (2, body.bottom)
+        await pilot.resize_terminal(120, 45)
+        await until(pilot, lambda: "an older one" in drawn(app))
 
 
 def drawn(app: MarioTuiApp) -> str:

@@ -15,7 +15,7 @@ from mario_tui.tui.screens.base import Key
 
 
 class HelpScreen(ModalScreen[None]):
-    """What the screen beneath is for, and all of its keys with an explanation: `explain`, then show it.
+    """All keys of the screen beneath with an explanation, and what it is for: `explain`, then show it.
 
     There is one, for all screens and to the end: what has been laid out before is on the screen sooner.
     """
@@ -32,8 +32,8 @@ class HelpScreen(ModalScreen[None]):
         with Vertical(classes="dialog wide") as dialog:
             dialog.border_subtitle = "esc closes"
             with VerticalScroll():
-                yield Static(classes="about", markup=False)
                 yield Static(id="keys")
+                yield Static(classes="about", markup=False)
 
     def explain(self, heading: str, about: str, keys: Sequence[Key]) -> None:
         self._heading, self._about, self._keys = heading, about, keys

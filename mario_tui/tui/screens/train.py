@@ -218,6 +218,7 @@ class TrainScreen(MarioScreen):
             if had_session != self._had_session:
                 self.refresh_bindings()
             return
+        self._leave_end()
         self._mode = mode
         self.remove_class("-form", "-live", "-ended", update=False)
         self.add_class(f"-{mode}")
@@ -306,8 +307,13 @@ class TrainScreen(MarioScreen):
         """Shows the form, once this screen is on show, and asks it for something."""
         self._wants_form, self._question = True, question
 
+    def _leave_end(self) -> None:
+        if self._mode == "ended":
+            self.app.seen_to_end = self.app.session
+
     def on_screen_suspend(self) -> None:
         super().on_screen_suspend()
+        self._leave_end()
         if self not in self.app.screen_stack:  # it was left, not covered by a dialog
             self.query_one(TrainForm).ask_for_new_run()
 
@@ -448,25 +454,26 @@ def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
     return [
         ("step", text.compact(snapshot.step) + (f"/{text.compact(limit)}" if limit else "")),
         ("episode", text.compact(snapshot.episode)),
-        ("steps/s", text.count(snapshot.steps_per_second)),
-        (f"epsilon{mark['exploration_rate']}", text.epsilon(snapshot.epsilon)),
-        ("time", text.duration(snapshot.seconds)),
-        ("ETA", text.duration(snapshot.eta_seconds) if snapshot.eta_seconds is not None else "no limit"),
-        (f"lr{mark['learning_rate']}", f"{snapshot.learning_rate:.2g}"),
-        ("ε floor", floor),
         ("clears", text.count(snapshot.clears)),
         ("best", "clear" if snapshot.best_progress == 1 else text.percent(snapshot.best_progress)),
+        ("time", text.duration(snapshot.seconds)),
+        ("ETA", text.duration(snapshot.eta_seconds) if snapshot.eta_seconds is not None else "no limit"),
+        ("", f"last 100: {text.percent(snapshot.clear_rate)} cleared; means:"),
+        ("reward", text.decimal(snapshot.mean_reward)),
+        ("steps", text.decimal(snapshot.mean_length)),
+        ("loss", "-" if snapshot.mean_loss is None else text.decimal(snapshot.mean_loss)),
+        ("Q", "-" if snapshot.mean_q is None else text.decimal(snapshot.mean_q)),
+        ("", "now:"),
+        ("steps/s", text.count(snapshot.steps_per_second)),
+        (f"epsilon{mark['exploration_rate']}", text.epsilon(snapshot.epsilon)),
+        (f"lr{mark['learning_rate']}", f"{snapshot.learning_rate:.2g}"),
+        ("ε floor", floor),
         ("replay", text.compact(snapshot.replay_transitions)),
         ("updates", text.compact(snapshot.updates)),
         # groups of games play at the same time: together more than all of it
         ("games busy", text.percent(min(1.0, phases.get("emulate", 0.0))) if phases else "-"),
         ("learning", text.percent(learn) if phases else "-"),
         ("waiting", text.percent(phases.get("wait", 0.0)) if phases else "-"),
-        ("", f"last 100: {text.percent(snapshot.clear_rate)} cleared; means:"),
-        ("reward", text.decimal(snapshot.mean_reward)),
-        ("steps", text.decimal(snapshot.mean_length)),
-        ("loss", "-" if snapshot.mean_loss is None else text.decimal(snapshot.mean_loss)),
-        ("Q", "-" if snapshot.mean_q is None else text.decimal(snapshot.mean_q)),
     ]
 
 
