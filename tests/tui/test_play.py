@@ -46,7 +46,7 @@ async def test_it_shows_the_game_the_pad_and_the_numbers() -> None:
         await until(pilot, lambda: app.screen.query_one("#game", GameView).frame is world.game.latest_frame)
         assert app.screen.query_one(Pad).buttons == 129
         assert app.screen.query_one(Numbers).entries["progress"] == "38 %"
-        assert app.screen.query_one(Numbers).entries["95 % pace"] == "17 ms"
+        assert app.screen.query_one(Numbers).entries["frame time"] == "17 ms"
         assert "playing" in shown(app, "#state")
         world.game.latest_frame = picture(50)
         await until(pilot, lambda: app.screen.query_one("#game", GameView).frame is world.game.latest_frame)

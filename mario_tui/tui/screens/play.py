@@ -43,7 +43,8 @@ class PlayScreen(GameScreen):
         "play is after the same time. Where the terminal speaks the kitty keyboard protocol, keys are held as on a "
         "real pad; elsewhere a terminal never tells when a key is let go, so a direction stays held until another "
         "one is pressed, a jump is held for half a second, and running is switched on and off. k keeps this place of "
-        "the game, l goes back to it."
+        "the game, l goes back to it. 'frame time' is what 95 of the last 100 frames took at most: 17 ms is the real "
+        "game's speed."
     )
     OVER = "the game is over: v records all of it"
     BINDINGS = [
@@ -249,7 +250,7 @@ class PlayScreen(GameScreen):
         pace = player.pace()
         shown = ("x", "progress", "time left", "Mario", "return", "lives", "score", "coins")
         entries = dict(GameScreen.entries(moment))
-        return [*((name, entries[name]) for name in shown), ("95 % pace", "-" if pace is None else f"{pace[1]:.0f} ms")]
+        return [*((name, entries[name]) for name in shown), ("frame time", "-" if pace is None else f"{pace[1]:.0f} ms")]
 
     def _look_for_ghost(self) -> None:
         if self._ghost_stage != self._stage:
