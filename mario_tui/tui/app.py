@@ -13,8 +13,8 @@ from textual.screen import Screen
 
 from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.printable import printable
-from mario_tui.tui import text
-from mario_tui.tui.graphics import Abilities, Graphics, kind_of
+from mario_tui.tui import cells, text
+from mario_tui.tui.graphics import Abilities, Graphics, characters_of, kind_of
 from mario_tui.tui.jobs import Jobs
 from mario_tui.tui.keyboard import KeyReleased
 from mario_tui.tui.keymap import APP_BINDINGS, all_bindings, doubled_keys
@@ -97,6 +97,8 @@ class MarioTuiApp(App[int]):
         """Of a rollout on the screen: a line to another machine is spared half of them."""
         self.graphics: Graphics | None = None
         """For pictures in the terminal, where it can show them; the game is drawn with characters otherwise."""
+        self.characters = cells.QUADRANTS
+        """What those are."""
         self.training_window = WindowSwitch(self)
         """Shows the training's game; it stays while one looks at other screens."""
         self.files_version = 0
@@ -150,6 +152,8 @@ class MarioTuiApp(App[int]):
             problems.append(f"settings: there is no theme {preferences.theme!r}; ctrl+p, Theme shows them")
         self.theme = preferences.theme if preferences.theme in self.available_themes else "mario"
         driver = self._driver
+        term = os.environ.get("TERM", "") if isinstance(driver, TerminalDriver) else ""
+        self.characters = characters_of(preferences.graphics, term)
         if isinstance(driver, TerminalDriver) and not self.no_color:
             self.graphics = driver.use_graphics(
                 kind_of(preferences.graphics, os.environ, self._abilities), self._abilities

@@ -22,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.geometry import Region, Size
 
+from mario_tui.tui import cells
+
 SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 SAVE_CURSOR, RESTORE_CURSOR = "\x1b7", "\x1b8"
 
-Kind = Literal["kitty", "sixel", "blocks"]
+Kind = Literal["kitty", "sixel", "characters"]
 
 _ASK_WHAT_IT_CAN = "\x1b[16t\x1b[?1;3;256S\x1b[c"
 """The size of a cell in pixels; to have 256 colour registers; and what the terminal is, which each one answers."""
@@ -163,11 +165,18 @@ def ask_terminal() -> Abilities:
 
 def kind_of(choice: str, environment: Mapping[str, str], abilities: Abilities) -> Kind:
     """How pictures are shown, by the setting, the environment and what the terminal says."""
-    if choice in ("kitty", "blocks"):
-        return choice  # type: ignore[return-value]
-    if choice == "auto" and _knows_kitty(environment):
+    if choice in cells.BY_NAME:
+        return "characters"
+    if choice == "kitty" or (choice == "auto" and _knows_kitty(environment)):
         return "kitty"
-    return "sixel" if abilities.sixel or choice == "sixel" else "blocks"
+    return "sixel" if abilities.sixel or choice == "sixel" else "characters"
+
+
+def characters_of(choice: str, term: str) -> cells.Characters:
+    """With which characters the game is drawn where it is no picture, by the setting and the variable TERM."""
+    # Linux' own console has 256 or 512 characters: half blocks are among them, quadrants are not.
+    usual = cells.BLOCKS if term.startswith("linux") else cells.QUADRANTS
+    return cells.BY_NAME.get(choice, usual)
 
 
 def should_ask(choice: str, environment: Mapping[str, str]) -> bool:

@@ -38,8 +38,9 @@ class Preferences(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     theme: str = ""
-    graphics: Literal["auto", "kitty", "sixel", "blocks"] = "auto"
-    """How the game is shown: as the terminal can, as pictures in any case, or with half-blocks in any case."""
+    graphics: Literal["auto", "kitty", "sixel", "blocks", "quadrants", "sextants"] = "auto"
+    """How the game is shown: as the terminal can, as pictures in any case, or with characters in any case: half blocks,
+    quadrants or sextants."""
     home: str = ""
     """The folder for runs and recordings, see `paths.chosen_home`, which reads it; "" where the system keeps data."""
     notify: Literal["off", "bell", "desktop"] = "off"
@@ -54,7 +55,7 @@ class Preferences(BaseModel):
 
 _EXPECTED = {
     "theme": "theme should be the name of one",
-    "graphics": 'graphics should be one of "auto", "kitty", "sixel", "blocks"',
+    "graphics": 'graphics should be one of "auto", "kitty", "sixel", "blocks", "quadrants", "sextants"',
     "home": 'home should be a folder, as in home = "~/mario"',
     "notify": 'notify should be one of "off", "bell", "desktop"',
     "on_event": 'on_event should be a command, as in on_event = "mail -s mario me"',

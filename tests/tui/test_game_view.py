@@ -1,4 +1,4 @@
-"""The game in half blocks: colours, proportions, and how little is painted again."""
+"""The game in characters: colours, proportions, and how little is painted again; test_cells.py has how it is drawn."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,9 @@ from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
+from mario_tui.tui.cells import BLOCKS, BY_NAME, UPPER_HALF
 from mario_tui.tui.widgets import game_view
-from mario_tui.tui.widgets.game_view import UPPER_HALF, GameView, fitted_cells
+from mario_tui.tui.widgets.game_view import GameView, fitted_cells
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -51,7 +52,7 @@ def test_the_picture_fits_and_keeps_its_proportions(width: int, height: int) -> 
 async def test_each_cell_shows_an_upper_and_a_lower_pixel_in_the_middle_of_the_widget() -> None:
     frame = plain(RED, 10, 10)
     frame[5:] = BLUE
-    view = GameView()
+    view = GameView(characters=BLOCKS)
     async with ViewApp(view).run_test(size=(20, 5)):
         view.frame = frame
         top, middle, bottom = (list(view.render_line(row)) for row in (0, 2, 4))
@@ -60,6 +61,21 @@ async def test_each_cell_shows_an_upper_and_a_lower_pixel_in_the_middle_of_the_w
     assert colours(top[1]) == (RED, RED)
     assert colours(middle[1]) == (RED, BLUE)
     assert colours(bottom[1]) == (BLUE, BLUE)
+
+
+async def test_quadrants_also_show_what_is_side_by_side() -> None:
+    frame = plain(RED, 24, 24)
+    frame[:, 17:] = BLUE
+    frame[22:] = BLUE
+    view = GameView()
+    async with ViewApp(view).run_test(size=(12, 6)) as pilot:
+        view.frame = frame
+        await pilot.pause()
+        upper, lower = (list(view.render_line(row)) for row in (0, 5))
+    assert [segment.text for segment in upper] == [" " * 8, "▌   "]
+    assert [segment.text for segment in lower] == ["▀▀▀▀▀▀▀▀▘   "]
+    assert colours(upper[0]) == (RED, RED)
+    assert colours(upper[1]) == colours(lower[0]) == (RED, BLUE), "as many as possible with one pair of colours"
 
 
 async def test_pixels_are_averaged_so_that_no_small_thing_is_lost() -> None:
@@ -74,9 +90,10 @@ async def test_pixels_are_averaged_so_that_no_small_thing_is_lost() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (300, 100), (3, 2), (1, 1)])
-async def test_every_line_is_as_wide_as_the_widget(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("name", BY_NAME)
+async def test_every_line_is_as_wide_as_the_widget(size: tuple[int, int], name: str) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (240, 256, 3), np.uint8)
-    view = GameView()
+    view = GameView(characters=BY_NAME[name])
     async with ViewApp(view).run_test(size=size) as pilot:
         view.frame = frame
         await pilot.pause()
@@ -164,12 +181,11 @@ async def test_without_colour_it_is_grey(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_the_store_of_segments_does_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(game_view, "_MAX_KEPT_SEGMENTS", 100)
+    monkeypatch.setattr(game_view, "_MAX_KEPT", 100)
     random = np.random.default_rng(0)
     view = GameView()
     async with ViewApp(view).run_test(size=(80, 24)) as pilot:
         for _ in range(3):
             view.frame = random.integers(0, 256, (240, 256, 3), np.uint8)
             await pilot.pause()
-    assert len(game_view._segments) <= 100
-    assert len(game_view._styles) <= 100
+    assert 0 < len(game_view._styles) <= len(game_view._segments) <= 100

@@ -20,15 +20,17 @@ from textual.widgets import Static
 
 from mario_tui import paths
 from mario_tui.tui import preferences
-from mario_tui.tui.graphics import Abilities, Place, kind_of
+from mario_tui.tui.cells import BLOCKS, QUADRANTS, SEXTANTS, Characters
+from mario_tui.tui.graphics import Abilities, Place, characters_of, kind_of
 from mario_tui.tui.kitty_graphics import KittyGraphics, cut_holes
 from mario_tui.tui.sixel_graphics import SixelGraphics
 from mario_tui.tui.terminal import TerminalDriver
-from mario_tui.tui.widgets.game_view import UPPER_HALF, GameView
+from mario_tui.tui.widgets.game_view import GameView
 from tui.fakes import World, picture, until
 from tui.real_kitty import eventually, keyboard, kitty, xterm
 
 SCREEN = Size(80, 24)
+GLYPHS = frozenset(QUADRANTS.glyphs.strip())
 
 
 def noise(seed: int = 0, height: int = 240, width: int = 256) -> np.ndarray:
@@ -189,27 +191,28 @@ def test_it_is_used_in_terminals_that_are_known_unless_the_settings_say_otherwis
     environment: dict[str, str], used: bool
 ) -> None:
     nothing = Abilities()
-    assert kind_of("auto", environment, nothing) == ("kitty" if used else "blocks")
+    assert kind_of("auto", environment, nothing) == ("kitty" if used else "characters")
     assert kind_of("kitty", environment, nothing) == "kitty"
-    assert kind_of("blocks", environment, Abilities(sixel=True)) == "blocks"
+    for characters in ("blocks", "quadrants", "sextants"):
+        assert kind_of(characters, environment, Abilities(sixel=True)) == "characters"
     assert kind_of("auto", environment, Abilities(sixel=True)) == ("kitty" if used else "sixel")
     assert kind_of("sixel", environment, nothing) == "sixel"
 
 
-@pytest.mark.parametrize("choice", ["auto", "kitty", "sixel", "blocks"])
+@pytest.mark.parametrize("choice", ["auto", "kitty", "sixel", "blocks", "quadrants", "sextants"])
 def test_the_setting_is_read(choice: str) -> None:
     assert preferences.load().graphics == "auto"
     paths.settings_file().write_text(f'graphics = "{choice}"\n')
     assert preferences.load() == preferences.Preferences.model_validate({"graphics": choice})
 
 
-@pytest.mark.parametrize("value", ['"iterm"', "5", "[]", '""'])
+@pytest.mark.parametrize("value", ['"pictures"', "5", "[]", '""'])
 def test_another_value_is_named_in_one_line(value: str) -> None:
     paths.settings_file().write_text(f"graphics = {value}\n")
     found = preferences.load()
     assert found.graphics == "auto"
     (problem,) = found.problems
-    assert 'graphics should be one of "auto", "kitty", "sixel", "blocks"' in problem
+    assert 'graphics should be one of "auto", "kitty", "sixel", "blocks", "quadrants", "sextants"' in problem
     assert "\n" not in problem
 
 
@@ -221,6 +224,7 @@ def test_another_value_is_named_in_one_line(value: str) -> None:
         ("kitty", {"TERM": "xterm"}, KittyGraphics),
         ("sixel", {"TERM": "xterm-kitty"}, SixelGraphics),
         ("blocks", {"TERM": "xterm-kitty"}, None),
+        ("sextants", {"TERM": "xterm-kitty"}, None),
         ("kitty", {"TERM": "xterm-kitty", "NO_COLOR": "1"}, None),
     ],
 )
@@ -236,12 +240,29 @@ async def test_the_app_goes_by_setting_environment_and_no_color(
     app = world.app(abilities=Abilities(sixel=True))
     async with app.run_test() as pilot:
         assert app.graphics is None, "without a terminal there are no pictures"
+        assert app.characters == characters_of(choice, ""), "nor does it matter what TERM is"
         driver = TerminalDriver.__new__(TerminalDriver)
         headless, app._driver = app._driver, driver
         app._use_preferences()
         app._driver = headless
         assert type(app.graphics) is (used or type(None))
         await pilot.pause()
+
+
+@pytest.mark.parametrize(
+    ("choice", "term", "used"),
+    [
+        ("auto", "xterm-256color", QUADRANTS),
+        ("sixel", "xterm-256color", QUADRANTS),
+        ("auto", "linux", BLOCKS),
+        ("auto", "linux-16color", BLOCKS),
+        ("quadrants", "linux", QUADRANTS),
+        ("blocks", "xterm-256color", BLOCKS),
+        ("sextants", "xterm-256color", SEXTANTS),
+    ],
+)
+def test_characters_go_by_the_setting_and_by_what_a_console_has(choice: str, term: str, used: Characters) -> None:
+    assert characters_of(choice, term) is used
 
 
 # the view
@@ -262,7 +283,7 @@ class ViewApp(App[None]):
             yield self.view
 
     def has_blocks(self) -> bool:
-        return any(UPPER_HALF in strip.text for strip in self.screen._compositor.render_strips())
+        return any(not GLYPHS.isdisjoint(strip.text) for strip in self.screen._compositor.render_strips())
 
     async def gone(self, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: not self.terminal.pictures)
@@ -329,7 +350,7 @@ async def test_the_picture_goes_with_the_view(app: ViewApp, way: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [Screen, ModalScreen])
-async def test_under_another_screen_there_are_half_blocks_and_then_the_picture_again(
+async def test_under_another_screen_there_are_characters_and_then_the_picture_again(
     app: ViewApp, kind: type[Screen[None]]
 ) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
@@ -387,7 +408,7 @@ async def test_a_picture_that_the_driver_removed_comes_again(app: ViewApp) -> No
         await until(pilot, lambda: bool(app.terminal.pictures))
 
 
-async def test_a_screenshot_has_half_blocks_and_the_watching_goes_on() -> None:
+async def test_a_screenshot_has_characters_and_the_watching_goes_on() -> None:
     world = World()
     app = world.app()
     terminal = FakeTerminal()
@@ -396,7 +417,7 @@ async def test_a_screenshot_has_half_blocks_and_the_watching_goes_on() -> None:
         app.watch_agent(Path("/checkpoints/run/step-000120000"))
         await until(pilot, lambda: len(terminal.pictures) == 2)  # the game, and what the network sees
         await pilot.pause()
-        blocks = UPPER_HALF * 5
+        blocks = "▄" * 5
         assert blocks not in "".join(strip.text for strip in app.screen._compositor.render_strips())
         assert blocks in app.export_screenshot()
         assert blocks not in "".join(strip.text for strip in app.screen._compositor.render_strips())

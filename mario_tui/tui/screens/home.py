@@ -120,7 +120,7 @@ class HomeScreen(MarioScreen):
             yield Static("", id="invitation")
         with Horizontal(id="training", classes="box") as tile:
             tile.border_title = "Training now"
-            yield GameView(id="home-game")
+            yield GameView(characters=self.app.characters, id="home-game")
             with Vertical(id="training-text"):
                 yield Static("", id="training-line")
                 yield Numbers(id="home-numbers")

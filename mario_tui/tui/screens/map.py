@@ -17,6 +17,7 @@ from mario_tui.errors import MarioTuiError
 from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.printable import printable
 from mario_tui.tui import text
+from mario_tui.tui.cells import BLOCKS
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.game_screen import ENDS
 from mario_tui.tui.screens.watch import WatchScreen
@@ -115,7 +116,8 @@ class MapScreen(MarioScreen):
         self._busy = False
 
     def compose_body(self) -> ComposeResult:
-        yield GameView("reading the episodes ...", graphics=self.app.graphics, id="map")
+        # ways are a pixel wide: with half blocks each has its own colour, with finer characters they would fade
+        yield GameView("reading the episodes ...", graphics=self.app.graphics, characters=BLOCKS, id="map")
         yield Static("", id="map-shown")
         yield Static("", id="map-chosen")
 

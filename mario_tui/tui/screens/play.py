@@ -145,7 +145,7 @@ class PlayScreen(GameScreen):
         return f"play_{self._stage}"
 
     def compose_body(self) -> ComposeResult:
-        yield GameView("loading the game ...", graphics=self.app.graphics, id="game")
+        yield GameView("loading the game ...", graphics=self.app.graphics, characters=self.app.characters, id="game")
         with Vertical(id="panel"):
             yield Static("", id="stage")
             yield Static("", id="state")

@@ -172,7 +172,9 @@ class TrainScreen(MarioScreen):
         with PlainContainer(id="live"):
             yield Static("", id="summary")
             with PlainContainer(id="live-grid"):
-                yield GameView("the game appears here", graphics=self.app.graphics, id="game")
+                yield GameView(
+                    "the game appears here", graphics=self.app.graphics, characters=self.app.characters, id="game"
+                )
                 with PlainContainer(id="figures"):
                     yield Numbers(id="numbers")
                     yield from (Static("", id=name) for name in ("remark", "outlook", "warnings"))

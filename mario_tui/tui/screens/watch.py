@@ -60,7 +60,7 @@ class WatchScreen(GameScreen):
         "on, is highest. The bars compare the actions: the longest is the best in the agent's eyes, the gold one was "
         "taken. A step holds the same buttons for a few frames. What was played can be gone back to and on again. With "
         "epsilon or sticky actions chance disturbs the play, as it does in training and in the robust clear rate. "
-        "Where the terminal shows pictures one sees every pixel of the game, elsewhere as many as it has half cells."
+        "Where the terminal shows pictures one sees every pixel of the game, elsewhere a few in each character."
     )
     BINDINGS = [
         Binding("space", "toggle_pause", "Pause", id="watch.pause", tooltip="Pause, or go on"),
@@ -244,7 +244,9 @@ class WatchScreen(GameScreen):
         return isinstance(self._agent, EpisodeName)
 
     def compose_body(self) -> ComposeResult:
-        yield GameView("loading PyTorch and the game ...", graphics=self.app.graphics, id="game")
+        yield GameView(
+            "loading PyTorch and the game ...", graphics=self.app.graphics, characters=self.app.characters, id="game"
+        )
         with Vertical(id="panel"):
             yield Static("", id="who")
             yield Static("", id="state")
@@ -253,7 +255,7 @@ class WatchScreen(GameScreen):
             yield Numbers(id="numbers")
             yield Static("", id="watch-jobs", markup=False)
             yield Static("what the network sees, the newest picture last", id="stack-title")
-            yield GameView(graphics=self.app.graphics, id="stack")
+            yield GameView(graphics=self.app.graphics, characters=self.app.characters, id="stack")
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from mario_tui.tui import text
-from mario_tui.tui.widgets.game_view import UPPER_HALF
+from mario_tui.tui.cells import UPPER_HALF
 
 
 class EndsChart(Widget):

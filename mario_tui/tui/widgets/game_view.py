@@ -1,4 +1,4 @@
-"""The game in a terminal: every character cell shows two pixels, one above the other.
+"""The game in a terminal: drawn with characters that divide a cell into pixels, see cells.py.
 
 Or it is a picture of the terminal's own, where that has them; the cells under it are then left empty.
 """
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment
@@ -18,17 +17,13 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from mario_tui.tui import cells
 from mario_tui.tui.graphics import Graphics, Place
 
-UPPER_HALF = "▀"
-
-# A run of equal cells as one number: its length, then the colour of the upper and of the lower pixel. Runs come
-# back frame after frame, so their segments (and the escape codes that Rich keeps inside their styles) are kept.
-_LENGTH_SHIFT = 48
-_UPPER_SHIFT = 24
-_COLOUR_MASK = 0xFFFFFF
-_MAX_KEPT_SEGMENTS = 50_000
-_segments: dict[int, Segment] = {}
+# Texts and pairs of colours come back frame after frame, so their segments, and the escape codes that Rich keeps inside
+# styles, are kept.
+_MAX_KEPT = 50_000
+_segments: dict[tuple[str, int], Segment] = {}
 _styles: dict[int, Style] = {}
 
 
@@ -37,7 +32,7 @@ class GameView(Widget):
 
     Frames are (height, width, 3) uint8 RGB. They are not copied: an array must not change after it was given.
     Without a frame, `empty_text` stands in the middle. With `graphics` the frame is shown as a picture in the
-    terminal, and with half blocks only while the screen is not the topmost one.
+    terminal, and with `characters` only while the screen is not the topmost one.
     """
 
     LOOK_SECONDS = 0.1
@@ -55,6 +50,7 @@ class GameView(Widget):
         empty_text: str = "",
         *,
         graphics: Graphics | None = None,
+        characters: cells.Characters = cells.QUADRANTS,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -64,7 +60,7 @@ class GameView(Widget):
         self._frame: NDArray[np.uint8] | None = None
         self._picture: _Picture | None = None
         self._lines: dict[int, Strip] = {}
-        self._graphics = graphics
+        self._graphics, self._characters = graphics, characters
         self._in_terminal = None if graphics is None else graphics.new_picture()
         self._place: Place | None = None
 
@@ -124,14 +120,14 @@ class GameView(Widget):
         """Asks Textual to repaint only the rows that differ: over a slow line, bytes are what counts."""
         self._update_terminal()
         if self._place is not None:
-            self._picture = None  # half blocks are made on demand
+            self._picture = None  # characters are drawn on demand
             return
         before = self._picture
         if self._frame is None or before is None:
             self._picture = None  # drawn when Textual asks for it
             self._redraw()
             return
-        self._picture = picture = _Picture(self._frame, before.width, before.height)
+        self._picture = picture = _Picture(self._frame, before.width, before.height, self._characters)
         if picture.cells.shape != before.cells.shape:
             self._redraw()
             return
@@ -160,7 +156,7 @@ class GameView(Widget):
             self._in_terminal.show(self._frame, place)
 
     def _find_place(self) -> Place | None:
-        """Where on the screen the picture belongs; None without one, or if half blocks are to be drawn."""
+        """Where on the screen the picture belongs; None without one, or if it is drawn with characters."""
         if self._graphics is None or self._frame is None or not self.is_attached or not self.screen.is_active:
             return None
         try:
@@ -223,11 +219,11 @@ class GameView(Widget):
             return self._empty_line(y, style)
         picture = self._picture
         if picture is None:
-            picture = self._picture = _Picture(self._frame, *self.size)
+            picture = self._picture = _Picture(self._frame, *self.size, self._characters)
         row = y - picture.top
-        if not 0 <= row < len(picture.runs):
+        if not 0 <= row < len(picture.rows):
             return Strip.blank(picture.width, style)
-        segments = [_segments.get(run) or _make_segment(run) for run in picture.runs[row]]
+        segments = [_segments.get(piece) or _make_segment(piece) for piece in picture.rows[row]]
         if picture.left:
             segments.insert(0, Segment(" " * picture.left, style))
         if picture.right:
@@ -247,33 +243,16 @@ class GameView(Widget):
         return Strip(segments).adjust_cell_length(width, style)
 
 
-class _Picture:
-    """A frame drawn for a widget of width x height cells.
+class _Picture(cells.Drawing):
+    """A frame drawn in the middle of a widget of width x height cells."""
 
-    `cells` are the pairs of colours, (rows, columns) int64; `runs` the same as runs of equal cells, row by row.
-    """
-
-    def __init__(self, frame: NDArray[np.uint8], width: int, height: int) -> None:
+    def __init__(self, frame: NDArray[np.uint8], width: int, height: int, characters: cells.Characters) -> None:
         columns, rows = fitted_cells(frame.shape[1], frame.shape[0], width, height)
+        super().__init__(frame, columns, rows, characters)
         self.width, self.height = width, height
         self.top = (height - rows) // 2
         self.left = (width - columns) // 2
         self.right = width - columns - self.left
-        # Averaging over boxes: taking single pixels would tear Mario apart at a third of his size.
-        pixels = np.asarray(Image.fromarray(frame).resize((columns, rows * 2), Image.Resampling.BOX), np.int64)
-        colours = pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]
-        # Five bits a channel, spread over 0..255 again: neighbours merge into runs and styles are met again.
-        colours &= 0xF8F8F8
-        colours |= (colours >> 5) & 0x070707
-        self.cells = colours[::2] << _UPPER_SHIFT | colours[1::2]
-
-        starts_run = np.ones(self.cells.shape, np.bool_)
-        np.not_equal(self.cells[:, 1:], self.cells[:, :-1], out=starts_run[:, 1:])
-        starts = np.flatnonzero(starts_run)
-        lengths = np.diff(starts, append=self.cells.size)
-        runs = (self.cells.reshape(-1)[starts] | lengths << _LENGTH_SHIFT).tolist()
-        row_ends = np.cumsum(starts_run.sum(axis=1)).tolist()
-        self.runs = [runs[start:stop] for start, stop in zip([0, *row_ends], row_ends, strict=False)]
 
 
 def fitted_cells(
@@ -289,18 +268,14 @@ def rgb(stack: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [np.repeat(picture[:, :, None], 3, axis=2) for picture in stack]
 
 
-def _make_segment(run: int) -> Segment:
-    if len(_segments) >= _MAX_KEPT_SEGMENTS:
+def _make_segment(piece: tuple[str, int]) -> Segment:
+    if len(_segments) >= _MAX_KEPT:
         _segments.clear()
         _styles.clear()
-    length, cell = run >> _LENGTH_SHIFT, run & (1 << _LENGTH_SHIFT) - 1
-    upper, lower = cell >> _UPPER_SHIFT, cell & _COLOUR_MASK
-    style = _styles.get(cell)
+    text, colours = piece
+    style = _styles.get(colours)
     if style is None:
-        style = _styles[cell] = Style(color=_rich_color(upper), bgcolor=_rich_color(lower))
-    segment = _segments[run] = Segment(" " * length if upper == lower else UPPER_HALF * length, style)
+        foreground, background = cells.both_colours(colours)
+        style = _styles[colours] = Style(color=Color.from_rgb(*foreground), bgcolor=Color.from_rgb(*background))
+    segment = _segments[piece] = Segment(text, style)
     return segment
-
-
-def _rich_color(colour: int) -> Color:
-    return Color.from_rgb(colour >> 16, colour >> 8 & 0xFF, colour & 0xFF)
