@@ -28,6 +28,7 @@ from mario_tui.game.replaying import play_log
 from mario_tui.store.shipped import WAYS
 from mario_tui.tui.cells import BY_NAME, QUADRANTS
 from mario_tui.tui.graphics import Graphics
+from mario_tui.tui.iterm_graphics import ItermGraphics
 from mario_tui.tui.kitty_graphics import KittyGraphics
 from mario_tui.tui.sixel_graphics import SixelGraphics
 from mario_tui.tui.widgets.game_view import GameView
@@ -38,7 +39,7 @@ SCROLLING = slice(200, 240)
 WARM_UP = 20
 SIZES = {"80x24": (40, 21), "160x50": (80, 46)}
 """A terminal, and the cells that Watch has for the game in it."""
-PICTURES: dict[str, Any] = {"kitty": KittyGraphics, "sixel": SixelGraphics}
+PICTURES: dict[str, Any] = {"kitty": KittyGraphics, "iterm": ItermGraphics, "sixel": SixelGraphics}
 
 
 class CountingDriver(HeadlessDriver):

@@ -1,7 +1,7 @@
 """Pictures in the terminal: what the app asks of whatever protocol the terminal has, and which one that is.
 
-There are two: kitty's (kitty_graphics.py), whose pictures lie on a layer above the cells, and sixel
-(sixel_graphics.py), whose pictures are drawn over the cells and are gone where something is written there.
+There are three: kitty's (kitty_graphics.py), whose pictures lie on a layer above the cells, sixel (sixel_graphics.py)
+and iTerm2's (iterm_graphics.py), whose pictures are drawn over the cells and are gone where something is written there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -27,12 +27,13 @@ from mario_tui.tui import cells
 SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 SAVE_CURSOR, RESTORE_CURSOR = "\x1b7", "\x1b8"
 
-Kind = Literal["kitty", "sixel", "characters"]
+Kind = Literal["kitty", "iterm", "sixel", "characters"]
 
-_ASK_WHAT_IT_CAN = "\x1b[16t\x1b[?1;3;256S\x1b[c"
-"""The size of a cell in pixels; to have 256 colour registers; and what the terminal is, which each one answers."""
+_ASK_WHAT_IT_CAN = "\x1b[>q\x1b[16t\x1b[?1;3;256S\x1b[c"
+"""Its name; the size of a cell in pixels; to have 256 colour registers; and what kind it is, which each one answers."""
 ANSWER_SECONDS = 1.0
 """For the answer to come over a slow line."""
+_NAME = re.compile(rb"\x1bP>\|([^\x1b]{1,99})\x1b\\")
 _DEVICE = re.compile(rb"\x1b\[\?([0-9;]*)c")
 _CELL = re.compile(rb"\x1b\[6;([0-9]{1,4});([0-9]{1,4})t")
 _REGISTERS = re.compile(rb"\x1b\[\?1;0;([0-9]{1,5})S")
@@ -102,6 +103,37 @@ class Graphics(Protocol):
     def remove_all(self) -> None: ...
 
 
+USUAL_CELL_PIXELS = (8, 16)
+"""Of a cell whose size the terminal does not tell."""
+
+
+def seen_parts(place: Place, rows: NDArray[np.bool_] | None = None) -> Iterator[Region]:
+    """The parts of a place, in cells, that nothing covers: where a picture may be drawn over the cells.
+
+    The last line of the screen is left out: after a picture there the terminal would scroll.
+
+    Args:
+        rows: which of its rows of cells are wanted, from the top; all of them without.
+    """
+    region = place.region
+    seen = np.ones((region.height, region.width), bool)
+    if rows is not None:
+        seen &= rows[:, None]
+    last_line = Region(0, place.screen.height - 1, place.screen.width, 1)
+    for hole in (*place.holes, last_line):
+        covered = hole.intersection(region).translate(-region.offset)
+        seen[covered.y : covered.bottom, covered.x : covered.right] = False
+    line = 0
+    while line < region.height:
+        end = line + 1
+        while end < region.height and np.array_equal(seen[end], seen[line]):
+            end += 1
+        edges = np.flatnonzero(np.diff(seen[line], prepend=False, append=False)).tolist()
+        for left, right in zip(edges[::2], edges[1::2], strict=True):
+            yield Region(region.x + left, region.y + line, right - left, end - line)
+        line = end
+
+
 def ratio(terminal: Terminal) -> float:
     """Height of a cell of a terminal, its width being 1."""
     width, height = terminal.cell_pixels or (1, 2)
@@ -116,11 +148,13 @@ class Abilities:
         sixel: whether it draws sixel pictures.
         registers: how many colours one of them has.
         cell_pixels: width and height of a cell, if it tells.
+        name: what it calls itself, often with its version; "" if it does not say.
     """
 
     sixel: bool = False
     registers: int = USUAL_REGISTERS
     cell_pixels: tuple[int, int] | None = None
+    name: str = ""
 
     @classmethod
     def of_answer(cls, answer: bytes) -> Abilities:
@@ -128,11 +162,13 @@ class Abilities:
         device, cell, registers = _DEVICE.search(answer), _CELL.search(answer), _REGISTERS.search(answer)
         if device is None:
             return cls()
+        name = _NAME.search(answer)
         size = (int(cell[2]), int(cell[1])) if cell else None
         return cls(
             sixel=str(_SIXEL).encode() in device[1].split(b";")[1:],
             registers=min(max(_FEWEST_REGISTERS, int(registers[1])), USUAL_REGISTERS) if registers else USUAL_REGISTERS,
             cell_pixels=size if size and min(size) > 0 else None,
+            name=name[1].decode("ascii", "replace") if name else "",
         )
 
 
@@ -169,6 +205,8 @@ def kind_of(choice: str, environment: Mapping[str, str], abilities: Abilities) -
         return "characters"
     if choice == "kitty" or (choice == "auto" and _knows_kitty(environment)):
         return "kitty"
+    if choice == "iterm" or (choice == "auto" and _knows_iterm(environment, abilities)):
+        return "iterm"  # which also draws sixels, but more slowly
     return "sixel" if abilities.sixel or choice == "sixel" else "characters"
 
 
@@ -181,11 +219,27 @@ def characters_of(choice: str, term: str) -> cells.Characters:
 
 def should_ask(choice: str, environment: Mapping[str, str]) -> bool:
     """Whether the terminal has to be asked what it can."""
-    return choice == "sixel" or (choice == "auto" and not _knows_kitty(environment))
+    return choice in ("sixel", "iterm") or (choice == "auto" and not _knows_kitty(environment))
+
+
+def _is_within_another(environment: Mapping[str, str]) -> bool:
+    """Whether there is a terminal between, which passes no such pictures on and moves what is on the screen."""
+    return any(environment.get(name) for name in ("TMUX", "STY", "ZELLIJ"))
 
 
 def _knows_kitty(environment: Mapping[str, str]) -> bool:
-    if any(environment.get(name) for name in ("TMUX", "STY", "ZELLIJ")):
-        return False  # these pass no such pictures on, and move what is on the screen
+    if _is_within_another(environment):
+        return False
     # TERM is what the innermost terminal says of itself; other names outlive it, in a terminal started from there.
     return environment.get("TERM") in ("xterm-kitty", "xterm-ghostty")
+
+
+def _knows_iterm(environment: Mapping[str, str], abilities: Abilities) -> bool:
+    if _is_within_another(environment):
+        return False
+    if abilities.name:
+        return abilities.name.startswith("iTerm2")
+    # Older ones do not say their name. The variable LC_TERMINAL comes along by ssh; the other one says whether it is of
+    # this terminal, as both outlive it in one that was started from there.
+    program = environment.get("TERM_PROGRAM")
+    return program == "iTerm.app" or (program is None and environment.get("LC_TERMINAL") == "iTerm2")

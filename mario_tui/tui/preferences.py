@@ -38,7 +38,7 @@ class Preferences(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     theme: str = ""
-    graphics: Literal["auto", "kitty", "sixel", "blocks", "quadrants", "sextants"] = "auto"
+    graphics: Literal["auto", "kitty", "iterm", "sixel", "blocks", "quadrants", "sextants"] = "auto"
     """How the game is shown: as the terminal can, as pictures in any case, or with characters in any case: half blocks,
     quadrants or sextants."""
     home: str = ""
@@ -55,7 +55,7 @@ class Preferences(BaseModel):
 
 _EXPECTED = {
     "theme": "theme should be the name of one",
-    "graphics": 'graphics should be one of "auto", "kitty", "sixel", "blocks", "quadrants", "sextants"',
+    "graphics": 'graphics should be one of "auto", "kitty", "iterm", "sixel", "blocks", "quadrants", "sextants"',
     "home": 'home should be a folder, as in home = "~/mario"',
     "notify": 'notify should be one of "off", "bell", "desktop"',
     "on_event": 'on_event should be a command, as in on_event = "mail -s mario me"',

@@ -11,8 +11,6 @@ rounding them to percent takes. Only rows of cells that changed are sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -23,18 +21,18 @@ from mario_tui.tui.graphics import (
     SAVE_CURSOR,
     SYNC_END,
     SYNC_START,
+    USUAL_CELL_PIXELS,
     USUAL_REGISTERS,
     Picture,
     Place,
     Terminal,
     ratio,
+    seen_parts,
 )
 
 BAND = 6
 _REPEATED = 3
 """Runs of the same character that are longer are written as `!n` and the character."""
-_CELL_PIXELS = (8, 16)
-"""Of a cell whose size the terminal does not tell."""
 
 
 class SixelGraphics:
@@ -78,12 +76,10 @@ class SixelPicture:
             return True
         if self._terminal.is_busy:
             return False
-        width, height = self._terminal.cell_pixels or _CELL_PIXELS
+        width, height = self._terminal.cell_pixels or USUAL_CELL_PIXELS
         scaled = _Scaled(frame, place.region, (round(width), round(height)), self._registers)
         before = self._sent if self._is_whole and place == self._place else None
-        # After a picture in the last line the terminal would scroll.
-        last_line = Region(0, place.screen.height - 1, place.screen.width, 1)
-        parts = [scaled.part(part) for part in scaled.changed_parts(before, (*place.holes, last_line))]
+        parts = [scaled.part(part) for part in seen_parts(place, scaled.changed_rows(before))]
         if parts:
             self._terminal.write("".join((SYNC_START, SAVE_CURSOR, *parts, RESTORE_CURSOR, SYNC_END)))
         self._frame, self._place, self._sent, self._is_whole = frame, place, scaled, True
@@ -117,38 +113,12 @@ class _Scaled:
         # where each column of the frame begins on the screen: runs are counted in the frame
         self._edges = np.searchsorted(self.columns, np.arange(frame.shape[1] + 1))
 
-    def changed_parts(self, before: _Scaled | None, holes: Sequence[Region]) -> Iterator[Region]:
-        """The parts of the place, in cells, to be sent: whole rows of it without the holes."""
-        changed = self._changed_rows(before)
-        line = 0
-        while line < self.region.height:
-            if not changed[line]:
-                line += 1
-                continue
-            spans = self._spans(line, holes)
-            end = line + 1
-            while end < self.region.height and changed[end] and self._spans(end, holes) == spans:
-                end += 1
-            for left, right in spans:
-                yield Region(self.region.x + left, self.region.y + line, right - left, end - line)
-            line = end
-
-    def _changed_rows(self, before: _Scaled | None) -> NDArray[np.bool_]:
+    def changed_rows(self, before: _Scaled | None) -> NDArray[np.bool_]:
         """Of the rows of cells, those that look different now."""
         if before is None or before.numbers.shape != self.numbers.shape:
             return np.ones(self.region.height, bool)
         different = (before.colours[before.numbers] != self.colours[self.numbers]).any(axis=(1, 2))
         return different[self.rows].reshape(self.region.height, self.cell[1]).any(axis=1)
-
-    def _spans(self, line: int, holes: Sequence[Region]) -> tuple[tuple[int, int], ...]:
-        """From where to where a row of cells is seen, counted from the left of the place."""
-        seen = np.ones(self.region.width, bool)
-        y = self.region.y + line
-        for hole in holes:
-            if hole.y <= y < hole.bottom:
-                seen[max(0, hole.x - self.region.x) : max(0, hole.right - self.region.x)] = False
-        edges = np.flatnonzero(np.diff(seen, prepend=False, append=False)).tolist()
-        return tuple(zip(edges[::2], edges[1::2], strict=True))
 
     def part(self, part: Region) -> str:
         """The escape sequences that draw a part of the place, in cells of the screen."""

@@ -23,6 +23,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from mario_tui.system import signals
 from mario_tui.tui.graphics import Abilities, Graphics, Kind
+from mario_tui.tui.iterm_graphics import ItermGraphics
 from mario_tui.tui.keyboard import ASK_FOR_PLACES, ASK_FOR_RELEASES, NO_MORE_RELEASES, KeyParser
 from mario_tui.tui.kitty_graphics import KittyGraphics
 from mario_tui.tui.sixel_graphics import SixelGraphics
@@ -90,6 +91,8 @@ class TerminalDriver(LinuxDriver):
         self._told_cell = abilities.cell_pixels
         if kind == "kitty":
             self._graphics = KittyGraphics(self)
+        elif kind == "iterm":
+            self._graphics = ItermGraphics(self)
         elif kind == "sixel":
             self._graphics = SixelGraphics(self, abilities.registers)
         else:

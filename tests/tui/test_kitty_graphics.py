@@ -22,6 +22,7 @@ from mario_tui import paths
 from mario_tui.tui import preferences
 from mario_tui.tui.cells import BLOCKS, QUADRANTS, SEXTANTS, Characters
 from mario_tui.tui.graphics import Abilities, Place, characters_of, kind_of
+from mario_tui.tui.iterm_graphics import ItermGraphics
 from mario_tui.tui.kitty_graphics import KittyGraphics, cut_holes
 from mario_tui.tui.sixel_graphics import SixelGraphics
 from mario_tui.tui.terminal import TerminalDriver
@@ -199,7 +200,7 @@ def test_it_is_used_in_terminals_that_are_known_unless_the_settings_say_otherwis
     assert kind_of("sixel", environment, nothing) == "sixel"
 
 
-@pytest.mark.parametrize("choice", ["auto", "kitty", "sixel", "blocks", "quadrants", "sextants"])
+@pytest.mark.parametrize("choice", ["auto", "kitty", "iterm", "sixel", "blocks", "quadrants", "sextants"])
 def test_the_setting_is_read(choice: str) -> None:
     assert preferences.load().graphics == "auto"
     paths.settings_file().write_text(f'graphics = "{choice}"\n')
@@ -212,7 +213,7 @@ def test_another_value_is_named_in_one_line(value: str) -> None:
     found = preferences.load()
     assert found.graphics == "auto"
     (problem,) = found.problems
-    assert 'graphics should be one of "auto", "kitty", "sixel", "blocks", "quadrants", "sextants"' in problem
+    assert 'graphics should be one of "auto", "kitty", "iterm", "sixel", "blocks", "quadrants", "sextants"' in problem
     assert "\n" not in problem
 
 
@@ -223,6 +224,7 @@ def test_another_value_is_named_in_one_line(value: str) -> None:
         ("auto", {"TERM": "xterm"}, SixelGraphics),
         ("kitty", {"TERM": "xterm"}, KittyGraphics),
         ("sixel", {"TERM": "xterm-kitty"}, SixelGraphics),
+        ("iterm", {"TERM": "xterm-kitty"}, ItermGraphics),
         ("blocks", {"TERM": "xterm-kitty"}, None),
         ("sextants", {"TERM": "xterm-kitty"}, None),
         ("kitty", {"TERM": "xterm-kitty", "NO_COLOR": "1"}, None),

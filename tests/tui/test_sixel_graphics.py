@@ -277,7 +277,7 @@ def asked(answer: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_terminal_is_asked_once_and_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     found, _, heard = asked(lambda _: XTERM, monkeypatch)
     assert found == Abilities(True, 256, (8, 16))
-    assert heard == b"\x1b[16t\x1b[?1;3;256S\x1b[c"
+    assert heard == b"\x1b[>q\x1b[16t\x1b[?1;3;256S\x1b[c"
 
 
 def test_one_that_says_nothing_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
