@@ -29,7 +29,7 @@ class CheckpointInfo:
         whole: whether nothing wrong was found: all parts are there and have their sizes.
         verified: whether it was also read through, and is as it was saved.
         problem: what is wrong with one that is not whole, and `advice` what can be done about it, if it is damaged.
-        best: whether it was measured to be the best of its run, see `evaluations.best`.
+        best: whether it is the best of its run, see `evaluations.best_of`.
         greedy_clear, robust_clear_rate: as they were measured; None if they were not.
         greedy_progress: how far through the stage greedy play came, 0 to 1; None if that was not measured.
         robust_episodes: over how many episodes the robust clear rate was measured; 0 if it was not, or is not known.
@@ -58,7 +58,7 @@ class CheckpointInfo:
     evaluated: bool = False
     verified: bool = False
     sequence: int = 0
-    rank: tuple[float, bool, float] = (0.0, False, -1.0)
+    rank: tuple[float, bool] = evaluations.NEVER_CLEARED
     shipped: bool = False
     greedy_progress: float | None = None
 
@@ -109,12 +109,8 @@ class RunSummary:
 
     @property
     def best(self) -> CheckpointInfo | None:
-        """The best of the checkpoints that are whole; of equals, or if nothing was measured, the newest."""
-        return max(
-            (info for info in self.checkpoints if info.whole),
-            key=lambda info: (info.best, info.robust_clear_rate or 0.0, info.greedy_clear is True),
-            default=None,
-        )
+        """The best of the checkpoints that are whole; of equals, or if none has cleared the stage, the newest."""
+        return max((info for info in self.checkpoints if info.whole), key=lambda info: info.rank, default=None)
 
     @property
     def damaged(self) -> int:
@@ -135,9 +131,21 @@ class RunSummary:
 
     @property
     def robust_clear_rate(self) -> float | None:
-        """The highest robust clear rate of the whole checkpoints; None if that was not measured."""
-        known = [info.robust_clear_rate for info in self.checkpoints if info.whole]
-        return max((rate for rate in known if rate is not None), default=None)
+        """The best robust clear rate of the whole checkpoints, by the lower end of its interval; None if that was not
+        measured."""
+        best = self._most_robust
+        return None if best is None else best.robust_clear_rate
+
+    @property
+    def robust_episodes(self) -> int:
+        """Over how many episodes that was measured; 0 if it was not, or is not known."""
+        best = self._most_robust
+        return 0 if best is None else best.robust_episodes
+
+    @property
+    def _most_robust(self) -> CheckpointInfo | None:
+        known = [info for info in self.checkpoints if info.whole and info.robust_clear_rate is not None]
+        return max(known, key=lambda info: info.rank[0], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +166,22 @@ class Catalog:
 
     @property
     def best_of_stages(self) -> tuple[CheckpointInfo, ...]:
-        """The best whole checkpoint of each stage, by stage; of equals the newest."""
-        best: dict[str, CheckpointInfo] = {}
-        for info in sorted(self._newest_first(), key=lambda info: info.rank, reverse=True):
+        """The best whole checkpoint of each stage, by stage.
+
+        In a run it is the one with the highest rank, of equals the newest (`evaluations.rank`). Between runs the rank
+        decides, then how far through the stage greedy play of any of its checkpoints came, then the newest.
+        """
+        of_run: dict[tuple[Path, str], CheckpointInfo] = {}
+        farthest: dict[tuple[Path, str], float] = {}
+        for info in self._newest_first():
+            place = info.path.parent, info.stage
             if info.whole:
-                best.setdefault(info.stage, info)
+                if place not in of_run or info.rank > of_run[place].rank:
+                    of_run[place] = info
+                farthest[place] = max(farthest.get(place, -1.0), -1.0 if (far := info.greedy_progress) is None else far)
+        best: dict[str, CheckpointInfo] = {}
+        for place in sorted(of_run, key=lambda place: (of_run[place].rank, farthest[place]), reverse=True):
+            best.setdefault(place[1], of_run[place])
         return tuple(best[stage] for stage in sorted(best))
 
     def _newest_first(self) -> list[CheckpointInfo]:

@@ -1,8 +1,9 @@
 """What was measured of a run's checkpoints, and what the user wrote about them.
 
 A checkpoint itself never changes: `evaluations.json` in its run's folder keeps what is known of it, and is replaced
-atomically. Which one is the best always follows from that file (`best`). The link of that name is for people in
-a shell, where the file system can have one: exFAT, network drives and wheels have none.
+atomically. Which one is the best always follows from that file (`best`): of those that cleared their stage when they
+were measured the first by `rank`, or the newest where none did. The link of that name is for people in a shell, where
+the file system can have one: exFAT, network drives and wheels have none. It is there once one has cleared the stage.
 """
 
 from __future__ import annotations
@@ -163,38 +164,39 @@ def robust_episodes(entry: Mapping[str, Any]) -> int:
     return 0 if robust_rate(entry) is None else int(finite_number(entry.get("robust_episodes")) or 0)
 
 
-def rank(entry: Mapping[str, Any]) -> tuple[float, bool, float]:
-    """Orders checkpoints: by robust clear rate (not measured counts as 0), greedy clear, how far greedy play got.
+NEVER_CLEARED = (0.0, False)
+"""The lowest `rank`: nothing was measured, or no episode of it cleared the stage."""
 
-    Of the rate it is the lower end of its interval that counts: 97 of 100 episodes are more than 20 of 20.
+
+def rank(entry: Mapping[str, Any]) -> tuple[float, bool]:
+    """Orders checkpoints: by robust clear rate (not measured counts as 0), then greedy clear.
+
+    Of the rate it is the lower end of its interval that counts: 97 of 100 episodes are more than 20 of 20. How far
+    greedy play got (`greedy_x`) does not count: it is one episode, so that of two checkpoints that clear nothing the
+    later one is more likely to be the better. Only between runs it decides, see `catalog.Catalog.best_of_stages`.
     """
-    distance = finite_number(entry.get("greedy_x"))
     rate = min(max(robust_rate(entry) or 0.0, 0.0), 1.0)  # a file may say anything
     episodes = min(max(robust_episodes(entry), LEAST_ROBUST_EPISODES), MOST_ROBUST_EPISODES)
-    return (
-        wilson_interval(rate * episodes, episodes)[0],
-        entry.get("greedy_clear") is True,
-        -1.0 if distance is None else distance,
-    )
+    return (wilson_interval(rate * episodes, episodes)[0] if rate else 0.0, entry.get("greedy_clear") is True)
 
 
 def best(run: Path) -> Path | None:
-    """The folder of a run's best checkpoint by what was measured, see `best_of`; needs no link, and writes nothing."""
+    """The folder of a run's best checkpoint, see `best_of`; needs no link, and writes nothing."""
     folders = step_folders(run)
     name = best_of(folders, read(run))
     return next((folder for folder in folders if folder.name == name), None)
 
 
 def best_of(folders: Sequence[Path], entries: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The name of the best of a run's checkpoints, of equals the newest; None if nothing was measured.
+    """The name of the best of a run's checkpoints by `rank`, of equals the newest: so it is the newest where none was
+    measured to clear the stage. None if there is no checkpoint.
 
     Args:
         folders: the checkpoints in the order in which they were saved.
         entries: what is known of them, see `Evaluations`.
     """
-    measured = {name: entry for name, entry in entries.items() if entry.keys() - {"note"}}
-    names = [folder.name for folder in folders if folder.name in measured]
-    return max(reversed(names), key=lambda name: rank(measured[name]), default=None)
+    names = [folder.name for folder in reversed(folders)]
+    return max(names, key=lambda name: rank(entries.get(name, {})), default=None)
 
 
 def linked_best(run: Path) -> str | None:
@@ -206,8 +208,14 @@ def linked_best(run: Path) -> str | None:
 
 
 def _link_best(run: Path) -> None:
-    """Moves the link; without one where none can be made, and a user's own file of that name is left alone."""
-    found, link = best_of(step_folders(run), read(run)), run / BEST
+    """Moves the link; without one where none can be made, and a user's own file of that name is left alone.
+
+    Nor is there one while no checkpoint clears the stage: nothing moves it to the newest when that is saved.
+    """
+    entries, link = read(run), run / BEST
+    found = best_of(step_folders(run), entries)
+    if found is not None and rank(entries.get(found, {})) == NEVER_CLEARED:
+        found = None
     if link.exists() and not link.is_symlink():
         return
     temporary = hidden_name(link)

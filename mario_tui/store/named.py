@@ -58,7 +58,7 @@ def _may_be_saved_by_pytorch(path: Path) -> bool:
 def find_path(text: str | Path) -> Path:
     """The file or folder at a path, at that path in the folder of runs, or a shipped one, absolute; links are followed.
 
-    `best` inside a run is the checkpoint that was measured to be the best, whether or not there is a link of that name.
+    `best` inside a run is its best checkpoint, see `evaluations.best`, whether or not there is a link of that name.
 
     Raises CheckpointError if there is none.
     """
@@ -75,11 +75,6 @@ def find_path(text: str | Path) -> Path:
                 return best.resolve()
             if path.exists():
                 return path.resolve()
-            if path.name == evaluations.BEST and step_folders(path.parent):
-                run = path.parent.name
-                missing = (
-                    f"{run} has no best yet: measure its checkpoints first, e.g. with 'mario-tui eval --verdict {run}'"
-                )
     except InputError as error:
         raise CheckpointError(str(error)) from None
     except (OSError, ValueError):  # a name that no file can have

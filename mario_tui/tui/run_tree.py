@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mario_tui.printable import printable
+from mario_tui.store.evaluations import NEVER_CLEARED
 from mario_tui.system import times
 from mario_tui.tui import text
 
@@ -134,7 +135,7 @@ def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
     if best is None or newest is None:
         advice = f". {_sentence(row.subject.advice)}" if row.subject.advice else ""
         return printable(f"{below}: none can be used{advice}; d moves the run to the trash"), True
-    which = "its best" if best.best or best is not newest else "its newest"
+    which = "its newest" if best is newest and best.rank == NEVER_CLEARED else "its best"
     keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
     if (resumable := run.resumable) is not None and resumable is not best:
         keys.append(f"c continues from step {text.count(resumable.step)}")

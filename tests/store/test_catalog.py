@@ -56,6 +56,31 @@ def test_the_best_of_each_stage_comes_first(home: Path) -> None:
     }  # fmt: skip
 
 
+def test_how_far_greedy_play_got_decides_between_runs_that_clear_nothing(home: Path) -> None:
+    """In a run it does not: of checkpoints that clear nothing the newest is the best."""
+    folder = home / "checkpoints"
+    far, later = write(folder / "far", 1), write(folder / "far", 2)
+    near = write(folder / "near", 3)
+    evaluations.record(far, greedy_clear=False, greedy_progress=0.9, robust_clear_rate=0.0)
+    evaluations.record(near, greedy_clear=False, greedy_progress=0.2)
+    assert [info.path for info in catalog.scan().best_of_stages] == [later]
+    evaluations.record(near, robust_clear_rate=0.1)
+    assert [info.path for info in catalog.scan().best_of_stages] == [near]
+
+
+def test_of_rates_the_lower_end_of_the_interval_counts_in_a_run_as_well(run: Path) -> None:
+    many, few, newest = write(run, 1), write(run, 2), write(run, 3)
+    evaluations.record(many, robust_clear_rate=0.97, robust_episodes=100)
+    evaluations.record(few, robust_clear_rate=1.0, robust_episodes=10)
+    (known,) = catalog.scan().trained_runs
+    assert known.best is not None
+    assert (known.best.path, known.robust_clear_rate, known.robust_episodes) == (many, 0.97, 100)
+    os.truncate(many / "agent.bin", 10)
+    (known,) = catalog.scan().trained_runs
+    assert known.best is not None
+    assert (known.best.path, known.robust_clear_rate, known.robust_episodes) == (few, 1.0, 10)
+
+
 def test_a_home_that_is_a_file_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "file").touch()
     monkeypatch.setenv("MARIO_TUI_HOME", str(home / "file"))

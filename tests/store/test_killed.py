@@ -157,7 +157,7 @@ def save(step, rotates):
     header = {"stage": "1-1", "agent": {}, "reward": "7.4.0", "config": {}, "rotates": rotates, "sequence": step}
     parts = {name: lambda path: path.write_text("some") for name in ("a", "b")}
     folder = checkpoint.write(run, step, parts, header)
-    evaluations.record(folder, greedy_clear=False, greedy_x=step)
+    evaluations.record(folder, robust_clear_rate=step / 10)
     return folder
 
 old = [save(1, True), save(2, True)]

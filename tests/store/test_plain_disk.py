@@ -49,16 +49,15 @@ def shipped(home: Path) -> Path:
 
 def test_the_best_is_known_without_a_link(run: Path, plain_disk: None) -> None:
     one, other, third = (write(run, step) for step in (1, 2, 3))
-    assert evaluations.best(run) is None
-    evaluations.record(other, greedy_clear=False, greedy_x=900)
-    evaluations.record(one, greedy_clear=False, greedy_x=300)
+    evaluations.record(other, robust_clear_rate=0.4)
+    evaluations.record(one, robust_clear_rate=0.2)
     assert not os.path.lexists(run / "best")
     assert list(run.glob(".best*")) == []
     assert evaluations.best(run) == other
     assert [info.path for info in catalog.scan().checkpoints if info.best] == [other]
     for text in (run / "best", f"{run}/best/", "a-run/best"):
         assert named.find_checkpoint(text) == other
-    evaluations.record(third, greedy_clear=True)
+    evaluations.record(third, robust_clear_rate=0.6)
     assert named.find_checkpoint("a-run/best") == third
     trash(third)
     assert named.find_checkpoint("a-run/best") == other
@@ -67,10 +66,18 @@ def test_the_best_is_known_without_a_link(run: Path, plain_disk: None) -> None:
     assert named.find_checkpoint("another/best") == moved / other.name
 
 
-def test_of_a_run_that_nothing_was_measured_of_there_is_no_best(run: Path) -> None:
-    write(run)
-    with pytest.raises(CheckpointError, match=r"a-run has no best yet: .*'mario-tui eval --verdict a-run'"):
-        named.find_checkpoint("a-run/best")
+def test_the_best_of_a_run_that_has_not_cleared_its_stage_is_its_newest(run: Path) -> None:
+    one, other = write(run, 1), write(run, 2)
+    assert named.find_checkpoint("a-run/best") == other
+    evaluations.record(one, greedy_clear=False, greedy_x=900, robust_clear_rate=0.0, robust_episodes=20)
+    assert named.find_checkpoint("a-run/best") == other, "the only one that was measured, and it cleared nothing"
+    assert not os.path.lexists(run / "best")
+    (known,) = catalog.scan().trained_runs
+    assert known.best is not None
+    assert (known.best.path, [info.best for info in known.checkpoints]) == (other, [True, False])
+    evaluations.record(one, robust_clear_rate=0.05, robust_episodes=20)
+    assert named.find_checkpoint("a-run/best") == one
+    assert (run / "best").resolve() == one
     with pytest.raises(CheckpointError, match="no checkpoint at 'nothing/best'"):
         named.find_checkpoint("nothing/best")
 
@@ -89,15 +96,15 @@ def test_what_a_copy_made_of_the_link_is_not_taken_for_the_best(run: Path, plain
         (run / "best").mkdir()
         for part in one.iterdir():
             shutil.copyfile(part, run / "best" / part.name)
-    evaluations.record(one, greedy_x=300)
-    evaluations.record(other, greedy_x=900)
+    evaluations.record(one, robust_clear_rate=0.3)
+    evaluations.record(other, robust_clear_rate=0.5)
     assert named.find_checkpoint("a-run/best") == other
     assert [info.path for info in catalog.scan().checkpoints if info.best] == [other]
 
 
 def test_a_link_that_is_behind_does_not_say_what_is_best(run: Path) -> None:
     one, other = write(run, 1), write(run, 2)
-    evaluations.record(other, greedy_x=900)
+    evaluations.record(other, greedy_clear=True)
     (run / "best").unlink()
     (run / "best").symlink_to(one.name)
     assert named.find_checkpoint("a-run/best") == other
@@ -106,8 +113,8 @@ def test_a_link_that_is_behind_does_not_say_what_is_best(run: Path) -> None:
 
 def test_the_best_stays_when_others_are_replaced(run: Path, plain_disk: None) -> None:
     folders = [write(run, step, rotates=True, full=True) for step in range(1, 6)]
-    for folder, x in zip(folders, (3200, 500, 600, 700, 800), strict=True):
-        evaluations.record(folder, greedy_x=x)
+    for folder, rate in zip(folders, (0.9, 0.1, 0.2, 0.3, 0.4), strict=True):
+        evaluations.record(folder, robust_clear_rate=rate)
     rotate(run, folders[-1])
     assert lookup.step_folders(run) == [folders[0], *folders[3:]]
 

@@ -21,8 +21,8 @@ def test_the_best_one_those_with_a_note_and_what_cannot_be_read_stay(run: Path) 
     folders = [rotating(run, step) for step in range(1, 7)]
     kept = rotating(run, 7, rotates=False)
     newest, later = rotating(run, 8), rotating(run, 9)
-    for folder, x in zip(folders, (30, 900, 40, 50, 60, 70), strict=True):
-        evaluations.record(folder, greedy_clear=False, greedy_x=x)
+    for folder, rate in zip(folders, (0.1, 0.9, 0.2, 0.3, 0.4, 0.5), strict=True):
+        evaluations.record(folder, greedy_clear=False, greedy_x=900, robust_clear_rate=rate)
     evaluations.annotate(folders[2], "jumps too late")
     (folders[3] / "manifest.json").write_text("{")
     rotate(run, newest)
@@ -63,8 +63,8 @@ def test_notes_that_cannot_be_read_are_kept_when_the_next_is_written(run: Path) 
 
 def test_the_best_stays_though_nothing_links_to_it(run: Path) -> None:
     folders = [rotating(run, step) for step in range(1, 6)]
-    for folder, x in zip(folders, (3200, 500, 600, 700, 800), strict=True):
-        evaluations.record(folder, greedy_x=x)
+    for folder, rate in zip(folders, (0.9, 0.1, 0.2, 0.3, 0.4), strict=True):
+        evaluations.record(folder, robust_clear_rate=rate)
     (run / "best").unlink()  # as a copy without links has none
     rotate(run, folders[-1])
     assert lookup.step_folders(run) == [folders[0], *folders[3:]]

@@ -34,7 +34,7 @@ def test_a_new_checkpoint_inherits_no_measurements_of_a_deleted_one(run: Path) -
     trash(folder)
     assert write(run) == folder
     (info,) = catalog.scan().checkpoints
-    assert (info.greedy_clear, info.robust_clear_rate, info.best) == (None, None, False)
+    assert (info.greedy_clear, info.robust_clear_rate, info.rank) == (None, None, evaluations.NEVER_CLEARED)
 
 
 def test_a_measured_rate_of_none_is_no_better_than_a_greedy_clear(run: Path) -> None:
@@ -49,12 +49,12 @@ def test_a_note_stays_with_its_checkpoint_and_makes_it_no_better(run: Path) -> N
     one, other = write(run, 1), write(run, 2)
     evaluations.annotate(other, "  jumps \n well ")
     assert not (run / "best").exists()
-    evaluations.record(one, greedy_x=300)
+    evaluations.record(one, greedy_clear=True)
     assert (run / "best").resolve() == one
     evaluations.annotate(one, "slow")
     assert {info.path: info.note for info in catalog.scan().checkpoints} == {one: "slow", other: "jumps well"}
     evaluations.annotate(one, " ")
-    assert evaluations.read(run)[one.name] == {"greedy_x": 300}
+    assert evaluations.read(run)[one.name] == {"greedy_clear": True}
 
 
 def test_what_was_noted_comes_back_with_what_is_taken_out_of_the_trash(run: Path) -> None:
@@ -93,12 +93,12 @@ def test_a_note_does_nothing_to_the_terminal(run: Path) -> None:
 def test_a_best_that_is_no_link_to_a_checkpoint_does_no_harm(run: Path) -> None:
     folder = write(run)
     (run / "best").symlink_to("best")
-    assert not catalog.scan().checkpoints[0].best
-    evaluations.record(folder, greedy_x=24)
+    assert evaluations.best(run) == folder
+    evaluations.record(folder, greedy_clear=True)
     assert catalog.scan().checkpoints[0].best
     (run / "best").unlink()
     (run / "best").write_text("mine")
-    evaluations.record(folder, greedy_x=25)
+    evaluations.record(folder, robust_clear_rate=0.5)
     assert (run / "best").read_text() == "mine"
     assert list(run.glob(".best*")) == []
 
