@@ -11,6 +11,7 @@ from typing import Any
 
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
+from mario_tui.stage_settings import stage_settings
 
 PRESETS = {
     "fast": "a first clear",
@@ -117,3 +118,34 @@ def learning_settings(config: TrainingConfig) -> dict[str, Any]:
     fields = TrainingConfig.model_fields
     values = {name: getattr(config, name) for name in fields if name not in _BESIDE_LEARNING}
     return {name: value for name, value in values.items() if value != fields[name].default}
+
+
+def nearest_preset(config: TrainingConfig) -> tuple[str, dict[str, Any]]:
+    """The preset that a training is most like, and the values of its settings of learning that are others there.
+
+    What its stage needs besides the preset (stage_settings.py) is no difference.
+    """
+    found = {name: _differences(config, name) for name in PRESETS}
+    name = min(found, key=lambda name: len(found[name]))
+    return name, found[name]
+
+
+def _differences(config: TrainingConfig, name: str) -> dict[str, Any]:
+    usual = preset(name).replace(stage=config.stage, **stage_settings(config.stage))
+    settings = {**learning_settings(usual), **learning_settings(config)}
+    return {
+        setting: getattr(config, setting) for setting in settings if getattr(config, setting) != getattr(usual, setting)
+    }
+
+
+def preset_in_words(config: TrainingConfig) -> str:
+    """The preset that a training is most like, and what it has otherwise, e.g. `fast, but n_steps 5, gamma 0.9`."""
+    name, others = nearest_preset(config)
+    words = ", ".join(f"{setting} {_in_words(value)}" for setting, value in others.items())
+    return f"{name}, but {words}" if words else name
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"

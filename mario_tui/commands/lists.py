@@ -16,7 +16,7 @@ from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.printable import printable
 from mario_tui.store import catalog, checkpoint
-from mario_tui.store.intervals import in_percent
+from mario_tui.store.intervals import rate_in_percent
 from mario_tui.system import output, signals, times
 
 
@@ -50,7 +50,7 @@ def checkpoints(arguments: argparse.Namespace) -> int:
             + ("" if info.whole else " [red]damaged[/]")
             + (" [dim]shipped[/]" if info.shipped else ""),
             greedy,
-            "" if info.robust_clear_rate is None else f"{in_percent(info.robust_clear_rate)} %",
+            "" if info.robust_clear_rate is None else rate_in_percent(info.robust_clear_rate, info.robust_episodes),
             "" if info.mean_reward is None else f"{info.mean_reward:,.0f}",
             f"{info.size_bytes / 1e6:.1f} MB",
             times.local(info.created),

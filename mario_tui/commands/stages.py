@@ -20,7 +20,7 @@ def stages(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     from mario_tui.printable import printable
-    from mario_tui.store.intervals import wilson_interval
+    from mario_tui.store.intervals import interval_in_percent
 
     table = Table(box=None, header_style="bold")
     for heading in ("Stage", "Cleared by", "Greedy", "Robust", "Steps", "Time", "Best agent"):
@@ -34,8 +34,8 @@ def stages(arguments: argparse.Namespace) -> int:
                 robust = f"{in_percent(best.robust_clear_rate)} %"
                 if best.robust_episodes:
                     clears = round(best.robust_clear_rate * best.robust_episodes)
-                    low, high = wilson_interval(clears, best.robust_episodes)
-                    robust = f"{clears} of {best.robust_episodes} ({100 * low:.0f}-{100 * high:.0f} %)"
+                    interval = interval_in_percent(best.robust_clear_rate, best.robust_episodes)
+                    robust = f"{clears} of {best.robust_episodes} ({interval} %)"
         table.add_row(
             state.stage,
             ", ".join(state.cleared_by) or "-",

@@ -12,11 +12,15 @@ from typing import Any, TypeVar
 from mario_tui.errors import CheckpointError, DamagedError
 from mario_tui.store import evaluations, lookup, rescue, shipped
 from mario_tui.store.checkpoint import check_sizes, last_verdict
+from mario_tui.store.history import last_step
 from mario_tui.store.manifest import Manifest
 from mario_tui.store.untrusted import sanitize
 from mario_tui.system import times
 
 T = TypeVar("T")
+
+TRAINING_STATE = "trainer.json"
+"""The part of a checkpoint that only those have from which training can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class CheckpointInfo:
         best: whether it is the best of its run, see `evaluations.best_of`.
         greedy_clear, robust_clear_rate: as they were measured; None if they were not.
         greedy_progress: how far through the stage greedy play came, 0 to 1; None if that was not measured.
+        trainable: whether it has what training resumes with: an export, which only plays, has not.
         robust_episodes: over how many episodes the robust clear rate was measured; 0 if it was not, or is not known.
         rank: orders checkpoints by what was measured of them, see `evaluations.rank`.
         note: the user's own line.
@@ -61,6 +66,7 @@ class CheckpointInfo:
     rank: tuple[float, bool] = evaluations.NEVER_CLEARED
     shipped: bool = False
     greedy_progress: float | None = None
+    trainable: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui checkpoints --json` promises."""
@@ -93,6 +99,18 @@ class RunSummary:
     """The name of a file with notes and measurements that cannot be read."""
     shipped: bool = False
     """Whether it comes with the program, and stays as it is."""
+    last_step: int = 0
+    """The step at which its newest episode ended; 0 if none has."""
+
+    @property
+    def step(self) -> int:
+        """How far it has trained: where it was saved last, or farther, where it trains now or was killed."""
+        return max(self.checkpoints[0].step if self.checkpoints else 0, self.last_step)
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it is an agent that was exported from another run, and was not trained here."""
+        return bool(self.checkpoints) and not any(info.trainable for info in self.checkpoints)
 
     @property
     def newest(self) -> CheckpointInfo | None:
@@ -111,6 +129,11 @@ class RunSummary:
     def best(self) -> CheckpointInfo | None:
         """The best of the checkpoints that are whole; of equals, or if none has cleared the stage, the newest."""
         return max((info for info in self.checkpoints if info.whole), key=lambda info: info.rank, default=None)
+
+    @property
+    def rank(self) -> tuple[float, bool]:
+        """That of its best checkpoint, see `evaluations.rank`."""
+        return evaluations.NEVER_CLEARED if (best := self.best) is None else best.rank
 
     @property
     def damaged(self) -> int:
@@ -232,6 +255,7 @@ def _summary(run: Path) -> RunSummary:
         checkpoints=infos,
         unread=known.unreadable,
         shipped=shipped.is_shipped(run),
+        last_step=last_step(run),
     )
 
 
@@ -261,6 +285,7 @@ def _info(
             "episodes": manifest.episodes,
             "full": manifest.full,
             "evaluated": manifest.evaluated,
+            "trainable": TRAINING_STATE in manifest.parts,
         }
     else:
         problem = str(manifest)

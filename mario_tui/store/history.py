@@ -6,6 +6,7 @@ import contextlib
 import csv
 import functools
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -152,6 +153,22 @@ def _rows(file: Iterable[str]) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(line.replace("\0", "") for line in file)
 
 
+_TAIL_BYTES = 4096
+
+
+def last_step(run: Path) -> int:
+    """The steps that a run had trained when its newest episode ended, by the end of its metrics.csv; 0 without one."""
+    try:
+        with (run / "metrics.csv").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return 0
+    lines = [line for line in tail.splitlines(keepends=True) if line.endswith("\n")]
+    records = parse_records([csv_heading(EpisodeRecord), *lines])
+    return records[-1].step if records else 0
+
+
 def progress(run: Path, points: int) -> list[float]:
     """The mean progress of a run's episodes, in that many equal parts of its metrics.csv, or one for each episode."""
     path = run / "metrics.csv"
@@ -176,7 +193,18 @@ def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
 
     Loss and Q are those of episodes in which something was learned.
     """
-    records = read_training(run / "metrics.csv")
+    path = run / "metrics.csv"
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return list(_run_curve(path, (status.st_mtime_ns, status.st_size), name, points))
+
+
+@functools.lru_cache(maxsize=64)
+def _run_curve(path: Path, state: tuple[int, int], name: str, points: int) -> tuple[tuple[float, float], ...]:
+    """As `run_curve`, cached while the file stays as it is."""
+    records = read_training(path)
     value_of: dict[str, Callable[[EpisodeRecord], float]] = {
         "progress": lambda record: 100 * record.progress,
         "clear rate": lambda record: record.cleared,
@@ -188,9 +216,9 @@ def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
         records = [record for record in records if record.learned]
     values = np.array([value_of[name](record) for record in records], dtype=float)
     if not len(values):
-        return []
+        return ()
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.unique(np.linspace(1, len(values), min(points, len(values))).round().astype(int))
     starts = np.maximum(ends - WINDOW, 0)
     means = (sums[ends] - sums[starts]) / (ends - starts)
-    return [(float(records[end - 1].step), float(mean)) for end, mean in zip(ends, means, strict=True)]
+    return tuple((float(records[end - 1].step), float(mean)) for end, mean in zip(ends, means, strict=True))

@@ -20,6 +20,20 @@ def wilson_interval(successes: float, trials: int, z: float = Z_95) -> tuple[flo
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
+def rate_in_percent(rate: float, episodes: int) -> str:
+    """A measured rate, 0 to 1, with the 95 % interval that so many episodes leave, e.g. `62 % (52-71)`.
+
+    Without the interval where their number is not known.
+    """
+    return f"{in_percent(rate)} %" + (f" ({interval_in_percent(rate, episodes)})" if episodes else "")
+
+
+def interval_in_percent(rate: float, episodes: int) -> str:
+    """The 95 % interval of a rate, 0 to 1, that was measured over so many episodes, in percent, e.g. `52-71`."""
+    low, high = wilson_interval(round(rate * episodes), episodes)
+    return f"{100 * low:.0f}-{100 * high:.0f}"
+
+
 def in_percent(rate: float) -> str:
     """A rate from 0 to 1 in percent, rounded, e.g. `85`; one that is not quite 1 or 0 is neither `100` nor `0`."""
     rounded = f"{100 * rate:.0f}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from mario_tui import paths
+from mario_tui.config import TrainingConfig, load_toml, make_config
 from mario_tui.errors import CheckpointError, DamagedError, InputError
 from mario_tui.store import evaluations, lookup, rescue, shipped
 from mario_tui.store.checkpoint import check_sizes, verify
@@ -24,6 +25,11 @@ from mario_tui.system.locks import file_lock, marker
 
 MOST_RUN_NAME_BYTES = 200
 """So much of a run's name is in that of its lock: a run may have the longest name that a folder can have."""
+
+
+def settings_of(run: Path) -> TrainingConfig:
+    """The settings that a run was begun with; raises InputError where its config.toml cannot be read."""
+    return make_config(**load_toml(run / "config.toml"))
 
 
 def find_resumable(run: Path) -> tuple[Path, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mario_tui.printable import printable
 from mario_tui.store.evaluations import NEVER_CLEARED
+from mario_tui.store.intervals import rate_in_percent
 from mario_tui.system import times
 from mario_tui.tui import text
 
@@ -59,7 +60,7 @@ BEST_FIRST = "best"
 ORDERS: Mapping[str, Callable[[RunSummary | CheckpointInfo, CheckpointInfo], Any]] = {
     "age": lambda _, newest: times.order(newest.created),
     "steps": lambda _, newest: newest.step,
-    "clear rate": lambda one, newest: (one.robust_clear_rate or 0.0, one.greedy_clear is True, newest.step),
+    "clear rate": lambda one, newest: (one.rank, newest.step),
     "mean reward": lambda _, newest: float("-inf") if newest.mean_reward is None else newest.mean_reward,
     "size": lambda one, _: one.size_bytes,
 }
@@ -114,16 +115,18 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def describe(row: Row, *, opened: bool) -> tuple[str, bool]:
-    """The text about the selected row, and whether it is a problem."""
+def describe(row: Row, *, opened: bool, brief: bool = False) -> tuple[str, bool]:
+    """The text about the selected row, and whether it is a problem; `brief` without what a preview says."""
     one = row.checkpoint or (None if row.several else row.subject)
     if one is not None:
         if not one.whole:
             problem = one.problem.replace(f"{one.path}/", "")
             what = f"{problem}. {_sentence(one.advice or 'it cannot be used')}"
             return printable(f"{what}." if one.shipped else f"{what}; d moves it to the trash."), True
-        robust = text.percent(one.robust_clear_rate)
-        measured = f"  ·  robust: {robust} of {one.robust_episodes} episodes" if one.robust_episodes else ""
+        measured = ""
+        if one.robust_clear_rate is not None and one.robust_episodes and not brief:
+            rate = rate_in_percent(one.robust_clear_rate, one.robust_episodes)
+            measured = f"  ·  robust: {rate} of {one.robust_episodes} episodes"
         where = "shipped with mario-tui" if one.shipped else printable(one.path)
         place = f"{where}  ·  {text.size(one.size_bytes)}{', whole' * one.verified}{measured}"
         return place + (f"\n{one.note}" if one.note else "  ·  ? shows all that can be done with it"), False

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mario_tui.config import TrainingConfig
 from mario_tui.game.kept_episodes import EpisodeName
+from mario_tui.tui.list_services import ListServices
 from mario_tui.tui.preferences import Preferences
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Verdict:
     """Why it could not be stored with the checkpoint; empty otherwise."""
 
 
-class Services:
+class Services(ListServices):
     """What the app asks of the floors below; every method may raise MarioTuiError, with one line for the user."""
 
     robust_episodes = 10
@@ -315,18 +316,6 @@ class Services:
         from mario_tui.training.campaign import Campaign
 
         return Campaign("campaign", stages)
-
-    def run_progress(self, run: Path, points: int) -> Sequence[float]:
-        """How far a run's episodes got on the average, in that many parts of it or fewer."""
-        from mario_tui.store.history import progress
-
-        return progress(run, points)
-
-    def run_curve(self, run: Path, name: str, points: int) -> Sequence[tuple[float, float]]:
-        """(step, value) of a run's curve, for comparisons; see COMPARED for the names."""
-        from mario_tui.store import history
-
-        return history.run_curve(run, name, points)
 
     def annotate(self, path: Path, line: str) -> None:
         from mario_tui.store import evaluations

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.cells import cell_len
+
 from mario_tui.printable import printable
 from mario_tui.store.intervals import in_percent
 from mario_tui.system import times
@@ -98,6 +100,20 @@ def age(created: str, now: datetime) -> str:
 def percent(rate: float | None) -> str:
     """A rate from 0 to 1 as `85 %`, or `99.7 %`; `-` where it has not been measured."""
     return "-" if rate is None else f"{in_percent(rate)} %"
+
+
+def shortened(name: str, width: int) -> str:
+    """A name as it can be shown in so many cells; a longer one without its middle, since names differ at their ends."""
+    name = printable(name)
+    if cell_len(name) <= width:
+        return name
+    tail = (width - 1) // 2
+    head, end = name[: width - 1 - tail], name[len(name) - tail :]
+    while cell_len(head) > width - 1 - tail:  # some letters take two cells
+        head = head[:-1]
+    while cell_len(end) > tail:
+        end = end[1:]
+    return f"{head}…{end}"
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -69,7 +69,8 @@ def test_how_far_greedy_play_got_decides_between_runs_that_clear_nothing(home: P
 
 
 def test_of_rates_the_lower_end_of_the_interval_counts_in_a_run_as_well(run: Path) -> None:
-    many, few, newest = write(run, 1), write(run, 2), write(run, 3)
+    many, few = write(run, 1), write(run, 2)
+    write(run, 3)
     evaluations.record(many, robust_clear_rate=0.97, robust_episodes=100)
     evaluations.record(few, robust_clear_rate=1.0, robust_episodes=10)
     (known,) = catalog.scan().trained_runs

@@ -628,6 +628,9 @@ class World(Services):
         self.ways: dict[str, tuple[Way, ...]] = {}
         self.pictured: list[str] = []
         self.campaigns: list[list[str]] = []
+        self.settings_in_words = "fast, but n_steps 5"
+        self.looked_at: list[Path] = []
+        """The runs and recordings of which a picture was asked for."""
         self.damage: dict[Path, str] = {}
         """What is wrong with checkpoints, as only reading them through shows."""
 
@@ -773,6 +776,17 @@ class World(Services):
     def run_curve(self, run: Path, name: str, points: int) -> Any:
         slope = len(run.name)
         return [(1000.0 * n, 30.0 * slope * n + 100 * (n % slope)) for n in range(40)]
+
+    def run_settings(self, run: Path) -> str:
+        return self.settings_in_words
+
+    def run_picture(self, run: Path, stage: str, width: int, height: int) -> np.ndarray | None:
+        self.looked_at.append(run)
+        return picture(len(run.name)) if width else None
+
+    def still(self, video: Path) -> np.ndarray | None:
+        self.looked_at.append(video)
+        return picture(len(video.name)) if video.suffix == ".mp4" else None
 
     def trash_recording(self, path: Path) -> Path:
         self.trashed.append(path)

@@ -16,9 +16,10 @@ from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.compare import CompareScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.screens.home import HomeScreen
-from mario_tui.tui.screens.list import Table, shortened
+from mario_tui.tui.screens.list import Table
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.text import shortened
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from tui.fakes import RUN, World, checkpoint, typical_checkpoints, until
 

@@ -17,9 +17,10 @@ from textual.widgets.data_table import ColumnKey
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.screens.home import HomeScreen
-from mario_tui.tui.screens.list import Table, shortened
+from mario_tui.tui.screens.list import Table
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.watch import WatchScreen
+from mario_tui.tui.text import shortened
 from tui.fakes import World, recording, typical_recordings, until
 
 

@@ -17,11 +17,10 @@ from textual.widgets import Static
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
 from mario_tui.stage_settings import STEPS_OF_A_STAGE
-from mario_tui.store.intervals import wilson_interval
+from mario_tui.store.intervals import interval_in_percent
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen
-from mario_tui.tui.screens.list import shortened
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.stage_grid import StageGrid
 
@@ -115,7 +114,7 @@ class BoardScreen(MarioScreen):
 
     def _job_lines(self) -> Iterator[str]:
         for job in self.app.jobs.running[-2:]:
-            yield f"{job.line} ({shortened(job.target, 20)})  ctrl+x cancels"
+            yield f"{job.line} ({text.shortened(job.target, 20)})  ctrl+x cancels"
 
     async def _load(self) -> None:
         try:
@@ -277,8 +276,8 @@ def about(state: StageState) -> list[Content]:
         robust = "robust not measured"
         if best.robust_clear_rate is not None and best.robust_episodes:
             clears = round(best.robust_clear_rate * best.robust_episodes)
-            low, high = wilson_interval(clears, best.robust_episodes)
-            robust = f"robust {clears} of {best.robust_episodes} ({100 * low:.0f}-{100 * high:.0f} %)"
+            interval = interval_in_percent(best.robust_clear_rate, best.robust_episodes)
+            robust = f"robust {clears} of {best.robust_episodes} ({interval} %)"
         elif best.robust_clear_rate is not None:
             robust = f"robust {text.percent(best.robust_clear_rate)}"
         time = "" if state.seconds is None else f", {text.duration(state.seconds)} of training"

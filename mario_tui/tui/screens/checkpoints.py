@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding
 from textual.content import Content
@@ -14,14 +13,16 @@ from textual.widgets import DataTable, Static
 
 from mario_tui.paths import RUN_NAME_RULE
 from mario_tui.printable import printable
-from mario_tui.tui import run_tree, text
+from mario_tui.tui import run_columns, run_tree, text
+from mario_tui.tui.run_facts import facts
 from mario_tui.tui.run_tree import BEST_FIRST, ORDERS, Row
 from mario_tui.tui.screens.compare import MOST_COMPARED, CompareScreen
 from mario_tui.tui.screens.dialogs import LineScreen
-from mario_tui.tui.screens.list import ListScreen, shortened
+from mario_tui.tui.screens.list import ListScreen
+from mario_tui.tui.widgets.preview import Sight
 
-ROOMY_WIDTH = 110
-"""From this width on all columns are shown."""
+CURVE_POINTS = 200
+"""Of the curve beside the list."""
 
 VERIFY_AFTER_SECONDS = 0.2
 """How long nothing else must be selected until checkpoints are read through."""
@@ -31,28 +32,8 @@ class CheckpointsScreen(ListScreen[Row]):
     """A tree of all runs and their checkpoints as a table, the runs with the best of a stage first."""
 
     HEADING = "Checkpoints"
-    COLUMNS = (
-        ("   run", 24),
-        ("stage", 5),
-        ("step", 11),
-        ("greedy", 6),
-        ("robust", 6),
-        ("reward", 7),
-        ("size", 7),
-        ("age", 6),
-        ("state", 9),
-    )
-    NARROW_COLUMNS = (
-        ("   run", 24),
-        ("stage", 5),
-        ("step", 10),
-        ("greedy", 6),
-        ("robust", 6),
-        ("reward", 6),
-        ("age", 6),
-    )
     WIDE_COLUMN = 0
-    NUMERIC = ("step", "robust", "reward", "size", "age")
+    NUMERIC = run_columns.NUMERIC
     TRASH = "checkpoints/.trash"
     EMPTY = (
         "[b $secondary]No checkpoint yet.[/]\n\nPress [b $secondary]t[/] to train an agent: "
@@ -260,55 +241,25 @@ class CheckpointsScreen(ListScreen[Row]):
             )
             self.query_one("#nothing", Static).update(nothing)
 
-    @property
-    def _roomy(self) -> bool:
-        return self.app.size.width >= ROOMY_WIDTH
-
     def columns(self) -> Sequence[tuple[str, int]]:
-        return self.COLUMNS if self._roomy else self.NARROW_COLUMNS
+        return run_columns.columns(self.list_width, preview=self.has_preview)
 
     def cells(self, info: Row, wide: int) -> Sequence[Text]:
-        good, bad, dim = self.colour("success", "green"), self.colour("error", "red"), "dim"
-        below, subject, now = info.checkpoint is not None, info.subject, self.app.services.now()
-        measured = info.checkpoint or info.run
-        reached = "no" if measured.greedy_progress is None else text.percent(measured.greedy_progress)
-        greedy = {True: Text("clears", good), False: Text(reached), None: Text("-", dim)}[measured.greedy_clear]
-        robust = text.percent(measured.robust_clear_rate)
-        reward = "-" if subject.mean_reward is None else text.count(subject.mean_reward)
-        state, kind = run_tree.state_of(info), "shipped" if info.run.shipped else ""
-        step = text.count(subject.step)
-        size = Text(text.size(measured.size_bytes), dim, justify="right")
-        return (
-            self._first_cell(info, *(("", "") if self._roomy else (state, kind)), wide),
-            Text("" if below else info.run.stage),
-            Text(step if self._roomy or len(step) <= 10 else text.compact(subject.step), justify="right"),
-            greedy,
-            Text(robust, good if measured.robust_clear_rate else dim, justify="right"),
-            Text(reward, dim if subject.mean_reward is None else "", justify="right"),
-            *((size,) if self._roomy else ()),
-            Text(text.age(subject.created, now), dim, justify="right"),
-            *((Text(state or kind or "whole" * info.subject.verified, bad if state else dim),) if self._roomy else ()),
+        marked, opened, now = info.path in self._marked, info.path in self._open, self.app.services.now()
+        return run_columns.cells(
+            info, self.columns(), wide=wide, now=now, marked=marked, opened=opened, colour=self.colour
         )
 
-    def _first_cell(self, row: Row, state: str, kind: str, wide: int) -> Text:
-        """The first column: where the row stands in the tree, its name or note, how many are below it."""
-        gold, bad = self.colour("secondary", "yellow"), self.colour("error", "red")
-        if row.checkpoint is not None:
-            info = row.checkpoint
-            start = Text.assemble(("  └ " if row.last else "  ├ ", "dim"), ("★ " if info.best else "", gold))
-            end = Text(f"{state} " if state else "", bad)
-            note = Text(shortened(info.note, max(0, wide - len(start) - len(end))), "dim")
-            return Text.assemble(start, end, note)
-        start = Text("✓" if row.path in self._marked else " ", gold)
-        click = Style.from_meta({"@click": f"screen.open_or_close({row.run.run!r})"}) if row.several else ""
-        start.append(("▾ " if row.path in self._open else "▸ ") if row.several else "  ", click)
-        count = Text(f" ({len(row.run.checkpoints)})" if row.several and not state else "", "dim")
-        end = Text.assemble((f" {state}" if state else "", bad), (f" {kind}" if kind else "", "dim"))
-        name = shortened(row.run.run, max(6, wide - len(start) - len(count) - len(end)))
-        return Text.assemble(start, (name, "bold" if row.agent else "dim"), count, end)
+    def look_at(self, info: Row, pixels: tuple[int, int]) -> Sight:
+        services, run, subject = self.app.services, info.run.path, info.subject
+        curve = services.run_curve(run, "progress", CURVE_POINTS)
+        if info.checkpoint is not None:
+            curve = [point for point in curve if point[0] <= subject.step]
+        settings = services.run_settings(run)
+        return Sight(facts(info, settings), services.run_picture(run, info.run.stage, *pixels), curve)
 
     def describe(self, info: Row) -> tuple[str, bool]:
-        return run_tree.describe(info, opened=info.run.path in self._open)
+        return run_tree.describe(info, opened=info.run.path in self._open, brief=self.has_preview)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         row = self.selected

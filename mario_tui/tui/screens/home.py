@@ -17,7 +17,6 @@ from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
-from mario_tui.tui.screens.list import shortened
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Numbers
 
@@ -266,7 +265,7 @@ class HomeScreen(MarioScreen):
         for summary in runs[: max(1, self._rows("#runs-box") - 1)]:
             step = max((info.step for info in summary.checkpoints), default=0)
             marked = f"{summary.run} (shipped)"
-            name = marked if summary.shipped and len(marked) <= room else shortened(summary.run, room)
+            name = marked if summary.shipped and len(marked) <= room else text.shortened(summary.run, room)
             spark = "  " + text.sparkline(self._progress.get(summary.run, ())).ljust(sparks) if sparks else ""
             line = f"  {summary.stage:<5}{text.compact(step):>9}{text.age(summary.created, now):>7}"
             lines.append(Content.assemble(set_cell_size(name, room), (spark, "$secondary"), (line, "$foreground 60%")))
@@ -281,7 +280,7 @@ class HomeScreen(MarioScreen):
         for info in recordings[: max(1, self._rows("#recordings-box"))]:
             length = "-" if info.seconds is None else f"{info.seconds:.0f} s"
             outcome = "clears" if info.cleared else "" if info.max_x is None else f"x {info.max_x}"
-            name = f"{shortened(info.path.stem, room - 4)}{info.path.suffix}"
+            name = f"{text.shortened(info.path.stem, room - 4)}{info.path.suffix}"
             line = f"{length:>7}{text.age(info.created, now):>7}"
             lines.append(
                 Content.assemble(

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Click
 from textual.widgets import DataTable, Static
 
 from mario_tui.errors import MarioTuiError
-from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen
+from mario_tui.tui.widgets.preview import Preview, Sight
 
 
 class HasPath(Protocol):
@@ -30,6 +30,14 @@ class HasPath(Protocol):
 
 MOST_JOBS = 3
 """Lines for work in the background."""
+PREVIEW_FROM = 120
+"""From this width of the screen on there is a preview of the selected row beside the list."""
+LEAST_PREVIEW, MOST_PREVIEW = 44, 90
+"""Its width in characters; two fifths of the screen otherwise."""
+FLAT = 30
+"""A screen of fewer lines has no room for a picture and a curve."""
+REST_SECONDS = 0.15
+"""How long the cursor must rest on a row until it is looked at: who passes over it does not wait for it."""
 
 Row = TypeVar("Row", bound=HasPath)
 
@@ -50,20 +58,6 @@ class Table(DataTable[Text], inherit_bindings=False):
         if "@click" in event.style.meta:  # what stands there does something of its own; the row is not meant
             event.prevent_default()
             await self.broker_event("click", event)
-
-
-def shortened(name: str, width: int) -> str:
-    """A name as it can be shown in so many cells; a longer one without its middle, since names differ at their ends."""
-    name = printable(name)
-    if cell_len(name) <= width:
-        return name
-    tail = (width - 1) // 2
-    head, end = name[: width - 1 - tail], name[len(name) - tail :]
-    while cell_len(head) > width - 1 - tail:  # some letters take two cells
-        head = head[:-1]
-    while cell_len(end) > tail:
-        end = end[1:]
-    return f"{head}…{end}"
 
 
 class ListScreen(MarioScreen, Generic[Row]):
@@ -88,6 +82,8 @@ class ListScreen(MarioScreen, Generic[Row]):
         self._loaded = False
         self._version = -1
         self._deleted: list[tuple[Path, Path, str]] = []  # where it is now, where it was, its name
+        self._wanted: Path | None = None  # the row to select once it is there
+        self._seen: object = None  # what the preview shows, or will in a moment
 
     def read(self) -> Sequence[Row]:
         """All rows, in their order; in a thread."""
@@ -105,6 +101,10 @@ class ListScreen(MarioScreen, Generic[Row]):
         """The text about the selected row, and whether it is a problem."""
         raise NotImplementedError
 
+    def look_at(self, info: Row, pixels: tuple[int, int]) -> Sight:
+        """What the preview shows of a row; in a thread. A picture has at most so many pixels."""
+        raise NotImplementedError
+
     def shown(self) -> Sequence[Row]:
         """The rows to show now."""
         return self._infos
@@ -115,7 +115,9 @@ class ListScreen(MarioScreen, Generic[Row]):
 
     def compose_body(self) -> ComposeResult:
         yield Static("", id="nothing")
-        yield Table(id="table", cursor_type="row", cell_padding=1)
+        with Horizontal(id="list"):
+            yield Table(id="table", cursor_type="row", cell_padding=1)
+            yield Preview(self.app.graphics, id="preview")
         with Vertical(id="details"):
             yield Static("", id="selected", markup=False)
             yield Static("", id="jobs", markup=False)
@@ -131,8 +133,30 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.refresh_list()
 
     def on_resize(self) -> None:
-        if self.query(Table):  # a slow machine tells the size before there is a table
+        if self.query(Preview):  # a slow machine tells the size before there is a table
+            self.query_one(Preview).styles.width = self.preview_width
+            self.set_class(self.has_preview, "-preview")
+            self.set_class(self.app.size.height < FLAT, "-flat")
             self.fill()
+            self.call_after_refresh(self._look_soon)
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether there is room for a preview."""
+        return self.app.size.width >= PREVIEW_FROM
+
+    @property
+    def preview_width(self) -> int:
+        return min(max(LEAST_PREVIEW, self.app.size.width * 2 // 5), MOST_PREVIEW)
+
+    @property
+    def list_width(self) -> int:
+        """The width that the table has."""
+        return self.app.size.width - (self.preview_width if self.has_preview else 0)
+
+    def choose(self, path: Path) -> None:
+        """Selects a row as soon as the list has been read again."""
+        self._wanted = path
 
     def refresh_list(self) -> None:
         """Shows the work in the background, and reads the list again if it may have changed."""
@@ -152,7 +176,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         for job in jobs[:MOST_JOBS]:
             hint = "" if job is not jobs[-1] or job.cancelled else "  ctrl+x cancels"
             room = self.app.size.width - len(job.line) - len(hint) - 5
-            yield f"{job.line} ({shortened(job.target, max(8, room))}){hint}"
+            yield f"{job.line} ({text.shortened(job.target, max(8, room))}){hint}"
         if len(jobs) > MOST_JOBS:
             yield f"and {len(jobs) - MOST_JOBS} more"
 
@@ -163,7 +187,8 @@ class ListScreen(MarioScreen, Generic[Row]):
             self.notify(str(error), severity="error", markup=False)
             return
         self._loaded = True
-        self.fill()
+        wanted, self._wanted = self._wanted, None
+        self.fill(select=wanted)
         self.refresh_bindings()
 
     def fill(self, select: Path | None = None) -> None:
@@ -173,7 +198,7 @@ class ListScreen(MarioScreen, Generic[Row]):
             select = self.selected.path
         columns = self.columns()
         others = sum(width + 2 for number, (_, width) in enumerate(columns) if number != self.WIDE_COLUMN)
-        wide = max(12, self.app.size.width - others - 3)
+        wide = max(12, self.list_width - others - 3)
         shown = self._shown = tuple(self.shown())
         row_before = table.cursor_row
         lines_above = row_before - table.scroll_offset.y
@@ -217,6 +242,23 @@ class ListScreen(MarioScreen, Generic[Row]):
         widget = self.query_one("#selected", Static)
         widget.update(Content(text.printable_lines(line)))
         widget.set_class(problem, "-problem")
+        self._look_soon()
+
+    def _look_soon(self) -> None:
+        """Has the preview show the selected row, if the cursor rests there."""
+        preview = self.query_one(Preview)
+        wanted = (self.selected, preview.pixels)
+        if self.has_preview and wanted != self._seen:
+            self._seen = wanted
+            look: Callable[[], Coroutine[None, None, None]] = partial(self._look, preview, *wanted)
+            self.run_worker(look, group="preview", exclusive=True)
+
+    async def _look(self, preview: Preview, info: Row | None, pixels: tuple[int, int]) -> None:
+        await asyncio.sleep(REST_SECONDS)
+        sight = Sight(Content("")) if info is None else await asyncio.to_thread(self.look_at, info, pixels)
+        if self.is_attached and self._seen == (info, pixels):
+            preview.show(sight)
+            self.call_after_refresh(self._look_soon)  # the facts may leave less room for the picture, or more
 
     def do(self, work: Callable[[], object], done: str = "") -> None:
         """Does something with files in a thread, and reads the list again."""

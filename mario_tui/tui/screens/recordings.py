@@ -11,14 +11,26 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.binding import Binding
+from textual.content import Content
 from textual.widgets import DataTable
 
 from mario_tui.printable import printable
 from mario_tui.tui import text
-from mario_tui.tui.screens.list import ListScreen, shortened
+from mario_tui.tui.screens.list import ListScreen
+from mario_tui.tui.widgets.preview import Sight
 
 if TYPE_CHECKING:
     from mario_tui.video.library import RecordingInfo
+
+
+WIDE = 90
+"""From this width of the list on all columns are shown beside a preview."""
+
+
+def _outcome(info: RecordingInfo) -> str:
+    if info.cleared:
+        return "clears"
+    return "-" if info.max_x is None else f"x {text.count(info.max_x)}"
 
 
 class RecordingsScreen(ListScreen["RecordingInfo"]):
@@ -30,6 +42,8 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
         "in the terminal, exactly, and made into a video of another kind. Deleted ones move to recordings/.trash."
     )
     COLUMNS = (("", 4), ("recording", 30), ("stage", 5), ("length", 7), ("outcome", 9), ("size", 7), ("age", 6))
+    BESIDE = (("", 4), ("recording", 30), ("stage", 5), ("length", 7), ("outcome", 9), ("age", 6))
+    """Beside a preview, where the list is narrow: it has the size."""
     NUMERIC = ("length", "size", "age")
     TRASH = "recordings/.trash"
     EMPTY = (
@@ -90,22 +104,35 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
     def read(self) -> Sequence[RecordingInfo]:
         return self.app.services.list_recordings()
 
+    def columns(self) -> Sequence[tuple[str, int]]:
+        return self.BESIDE if self.has_preview and self.list_width < WIDE else self.COLUMNS
+
     def cells(self, info: RecordingInfo, wide: int) -> Sequence[Text]:
-        good, dim = self.colour("success", "green"), "dim"
+        dim = "dim"
         first, *more = info.stage.split(",")
-        if info.cleared:
-            outcome = Text("clears", good)
-        else:
-            outcome = Text("-" if info.max_x is None else f"x {text.count(info.max_x)}", "" if info.max_x else dim)
-        return (
-            Text(info.path.suffix[1:].upper(), dim),
-            Text(shortened(info.path.stem, wide), "bold"),
-            Text(f"{first}+{len(more)}" if more else first, "" if info.log else dim),
-            Text("-" if info.seconds is None else text.seconds(info.seconds), justify="right"),
-            outcome,
-            Text(text.size(info.size_bytes), dim, justify="right"),
-            Text(text.age(info.created, self.app.services.now()), dim, justify="right"),
-        )
+        outcome = _outcome(info)
+        style = self.colour("success", "green") if info.cleared else "" if info.max_x else dim
+        made = {
+            "": Text(info.path.suffix[1:].upper(), dim),
+            "recording": Text(text.shortened(info.path.stem, wide), "bold"),
+            "stage": Text(f"{first}+{len(more)}" if more else first, "" if info.log else dim),
+            "length": Text("-" if info.seconds is None else text.seconds(info.seconds), justify="right"),
+            "outcome": Text(outcome, style),
+            "size": Text(text.size(info.size_bytes), dim, justify="right"),
+            "age": Text(text.age(info.created, self.app.services.now()), dim, justify="right"),
+        }
+        return [made[heading] for heading, _ in self.columns()]
+
+    def look_at(self, info: RecordingInfo, pixels: tuple[int, int]) -> Sight:
+        length = "of unknown length" if info.seconds is None else text.seconds(info.seconds)
+        how = {True: "clears the stage", False: "ends before the flag", None: "outcome not known"}[info.cleared]
+        far = "" if info.max_x is None else f", farthest x {text.count(info.max_x)}"
+        begins = f", begins {text.seconds(info.first_frame / 60)} into the play" if info.first_frame else ""
+        lines = [
+            Content(printable(f"stage {info.stage.replace(',', ', ')}  {how}{far}")),
+            Content(f"{length}{begins}, {text.size(info.size_bytes)}"),
+        ]
+        return Sight(Content("\n").join(lines), self.app.services.still(info.path))
 
     def describe(self, info: RecordingInfo) -> tuple[str, bool]:
         if info.log is None:

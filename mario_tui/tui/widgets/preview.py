@@ -1,0 +1,84 @@
+"""What a list shows beside itself of the selected row: a picture, a few facts, a curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from mario_tui.tui.graphics import Graphics
+from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.metric_chart import MetricChart, Points
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CELL_PIXELS = (8, 16)
+"""Of a picture in a cell, where the terminal shows pictures; with half blocks it is 1 x 2."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What there is to see of a row.
+
+    Attributes:
+        facts: lines of text.
+        picture: (H, W, 3) uint8; None without one.
+        curve: (step, mean progress in percent) points; None where the row is of a kind that has none.
+    """
+
+    facts: Content
+    picture: NDArray[np.uint8] | None = None
+    curve: Points | None = None
+
+
+class Preview(Vertical):
+    """Shows a `Sight`; the picture has the room that is left over by the facts, and half of it beside a curve."""
+
+    DEFAULT_CSS = """
+    Preview {
+        padding: 0 1 0 2;
+        height: 1fr;
+    }
+    Preview > #preview-facts {
+        height: auto;
+        max-height: 60%;
+        margin-bottom: 1;
+    }
+    Preview > #preview-picture { max-height: 26; margin-bottom: 1; }
+    Preview > #preview-curve { min-height: 7; max-height: 16; }
+    Preview.-without-picture > #preview-picture { display: none; }
+    Preview.-without-curve > #preview-curve { display: none; }
+    """
+
+    def __init__(self, graphics: Graphics | None = None, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._graphics = graphics
+        self.sight: Sight | None = None
+        """What is on show."""
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="preview-facts")
+        yield GameView("", graphics=self._graphics, id="preview-picture")
+        yield MetricChart(
+            "progress in training, %", x_label="step", empty_text="no episodes are kept with it", id="preview-curve"
+        )
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Width and height of a picture that fills its place; 0 where there is none for it."""
+        across, down = (1, 2) if self._graphics is None else _CELL_PIXELS
+        width, height = self.query_one("#preview-picture").size
+        return width * across, height * down
+
+    def show(self, sight: Sight) -> None:
+        self.sight = sight
+        self.query_one("#preview-facts", Static).update(sight.facts)
+        self.query_one("#preview-picture", GameView).frame = sight.picture
+        self.set_class(sight.curve is None, "-without-curve")
+        self.query_one("#preview-curve", MetricChart).set_data(sight.curve or ())
