@@ -132,9 +132,11 @@ def nearest_preset(config: TrainingConfig) -> tuple[str, dict[str, Any]]:
 
 def _differences(config: TrainingConfig, name: str) -> dict[str, Any]:
     usual = preset(name).replace(stage=config.stage, **stage_settings(config.stage))
-    settings = {**learning_settings(usual), **learning_settings(config)}
+    learning = learning_settings(usual).keys() | learning_settings(config).keys()
     return {
-        setting: getattr(config, setting) for setting in settings if getattr(config, setting) != getattr(usual, setting)
+        setting: getattr(config, setting)
+        for setting in TrainingConfig.model_fields
+        if setting in learning and getattr(config, setting) != getattr(usual, setting)
     }
 
 

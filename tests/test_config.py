@@ -7,7 +7,8 @@ import pytest
 from mario_tui.config import TrainingConfig, field_help, field_range, load_toml, make_config
 from mario_tui.errors import InputError
 from mario_tui.game_roles import game_roles
-from mario_tui.presets import PRESETS, preset
+from mario_tui.presets import PRESETS, nearest_preset, preset, preset_in_words
+from mario_tui.stage_settings import stage_settings
 
 
 @pytest.mark.parametrize("name", TrainingConfig.model_fields)
@@ -128,3 +129,13 @@ def test_settings_of_older_versions_are_passed_over_where_they_changed_nothing(t
         file.write_text(line)
         with pytest.raises(InputError, match="unknown setting"):
             load_toml(file)
+
+
+def test_the_settings_of_a_run_are_told_by_the_preset_that_it_is_most_like() -> None:
+    assert nearest_preset(preset("fast")) == ("fast", {})
+    changed = preset("robust").replace(gamma=0.9, shift=0, seed=7, steps=123)
+    assert nearest_preset(changed) == ("robust", {"gamma": 0.9, "shift": 0})
+    assert preset_in_words(changed) == "robust, but gamma 0.9, shift 0"
+    there = preset("fast").replace(stage="1-4", **stage_settings("1-4"))
+    assert preset_in_words(there) == "fast"
+    assert preset_in_words(there.replace(layer_norm=False)) == "fast, but layer_norm off"

@@ -187,6 +187,16 @@ class MarioTuiApp(App[int]):
     def watch_agent(self, agent: Watched) -> None:
         self.push_screen(WatchScreen(agent))
 
+    def show_run(self, run: Path) -> None:
+        """Shows a run, or a checkpoint, on Checkpoints."""
+        self.get_screen("checkpoints", CheckpointsScreen).choose(run)
+        self.action_go("checkpoints")
+
+    def show_recording(self, video: Path) -> None:
+        """Shows a recording on Recordings."""
+        self.get_screen("recordings", RecordingsScreen).choose(video)
+        self.action_go("recordings")
+
     def show_map(self, run: Path) -> None:
         self.push_screen(MapScreen(run))
 

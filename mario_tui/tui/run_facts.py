@@ -29,7 +29,7 @@ def facts(row: Row, settings: str) -> Content:
     if trained := _trained(subject):
         lines.append(Content(trained))
     if row.agent is not None:
-        of_all = " (the best of its checkpoints)" if row.several else ""
+        of_all = ", at best" if row.several else ""
         measured = one or run
         lines += [_line("greedy", _greedy(measured, of_all)), _line("robust", _robust(measured, of_all))]
     if settings:

@@ -19,7 +19,9 @@ from mario_tui.play.run_map import (
     draw_map,
     fitted,
     in_lines,
+    newest_episodes,
     read_map,
+    run_picture,
 )
 from mario_tui.store.history import EpisodeRecord, csv_heading, csv_line
 from mario_tui.store.shipped import WAYS
@@ -161,3 +163,59 @@ def test_a_run_without_kept_episodes_is_told(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text(csv_heading(EpisodeRecord) + csv_line(record(0)), newline="")
     with pytest.raises(InputError, match="no episode that is kept"):
         read_map(tmp_path)
+
+
+def kept_run(folder: Path, ends: list[int]) -> Path:
+    """A run whose episodes ended at these x positions."""
+    file = EpisodeFile(folder, 1000)
+    lines = [csv_heading(EpisodeRecord)]
+    for number, x in enumerate(ends):
+        one = episode(number, x=x - 200)
+        file.add(KeptEpisode(number, ActionLog("1-1", 4, (128,) * 21), one.trail))
+        lines.append(csv_line(one.record))
+    (folder / "metrics.csv").write_text("".join(lines), newline="")
+    return folder
+
+
+def test_the_newest_episodes_are_those_of_the_whole_map(tmp_path: Path) -> None:
+    run = kept_run(tmp_path, [300 + number for number in range(30)])
+    found = newest_episodes(run, 10)
+    assert [one.record for one in found] == [one.record for one in read_map(run).episodes[-10:]]
+    assert all((a.trail == b.trail).all() for a, b in zip(found, read_map(run).episodes[-10:], strict=True))
+    assert newest_episodes(tmp_path / "none") == []
+
+
+def test_a_small_picture_shows_the_part_where_most_episodes_end(tmp_path: Path) -> None:
+    run = kept_run(tmp_path, [400, 2000, 2010, 2020, 2900])
+    picture = run_picture(run, "1-1", 40, 24)
+    assert picture is not None
+    assert picture.shape == (24, 40, 3)
+    red = np.argwhere((picture == END_COLOURS["death"]).all(axis=2))
+    assert len(red)
+    assert set(red[:, 1].tolist()) <= set(range(15, 26)), "the three that end at one place, in its middle"
+
+
+def test_a_large_picture_is_the_whole_map_in_lines(tmp_path: Path) -> None:
+    picture = run_picture(kept_run(tmp_path, [400, 2000]), "1-1", 700, 420)
+    lines, scale = fitted("1-1", 700, 420)
+    assert lines > 1
+    assert picture is not None
+    assert (picture == in_lines(draw_map("1-1", read_map(tmp_path).episodes, scale=scale), lines)).all()
+
+
+def test_a_run_without_kept_episodes_has_the_start_of_its_stage(tmp_path: Path) -> None:
+    picture = run_picture(tmp_path, "1-1", 40, 24)
+    assert picture is not None
+    assert (picture == draw_map("1-1", [], scale=24 / stage_map.HEIGHT)[:, :40]).all()
+    assert run_picture(tmp_path, "?", 40, 24) is None
+    assert run_picture(tmp_path, "1-1", 0, 24) is None
+
+
+def test_a_picture_is_new_once_there_are_new_episodes(tmp_path: Path) -> None:
+    before = run_picture(kept_run(tmp_path, [400]), "1-1", 40, 24)
+    assert before is run_picture(tmp_path, "1-1", 40, 24)
+    (tmp_path / FILE).unlink()
+    after = run_picture(kept_run(tmp_path, [400, 2900, 2900]), "1-1", 40, 24)
+    assert before is not None
+    assert after is not None
+    assert (before != after).any()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from saved import write
+from saved import HEADER, write
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
@@ -198,3 +198,20 @@ def test_the_saves_of_a_run_stay_in_their_order_where_the_clock_was_put_back(hom
     best = found.best_of_stages
     assert [info.step for info in best] == [400]
     assert [info.step for info in found.checkpoints] == [400, 200, 100, 300]
+
+
+def test_a_run_tells_how_far_it_has_trained_and_whether_it_was_trained_here(run: Path, home: Path) -> None:
+    """Not only where it was saved last: it may train now, or have been killed."""
+    write(run, 200)
+    (run / "metrics.csv").write_text(
+        "episode,step,epsilon,stage,reward,length,loss,q,max_x,end,seconds\n1,350,0.1,1-1,5,9,0,0,40,death,1\n"
+    )
+    agent = home / "checkpoints" / "agent"
+    agent.mkdir()
+    (agent / "config.toml").touch()
+    checkpoint.write(agent, 900, {"agent.safetensors": lambda path: path.write_bytes(b"w")}, HEADER)
+    found = {known.run: known for known in catalog.scan().runs}
+    assert (found[run.name].step, found[run.name].is_export) == (350, False)
+    assert (found["agent"].step, found["agent"].is_export) == (900, True)
+    (run / "metrics.csv").unlink()
+    assert {known.run: known.step for known in catalog.scan().runs}[run.name] == 200

@@ -73,7 +73,7 @@ async def test_empty_it_says_which_key_trains() -> None:
 
 
 async def test_the_columns_tell_what_matters() -> None:
-    async with table(World(typical_checkpoints()), size=(120, 40)) as (_, pilot, rows):
+    async with table(World(typical_checkpoints()), size=(119, 40)) as (_, pilot, rows):
         assert row(rows, 0) == ["overnight", "1-1", "500,000", "clears", "70 %", "2,480", "26.4 MB", "2 h", "whole"]
         assert row(rows, 1)[3:6] == ["no", "0 %", "-"]
         assert row(rows, 2) == [f"▸ {RUN} (3)", "1-1", "120,000", "-", "-", "1,022", "79.2 MB", "2 h", "1 damaged"]
@@ -150,7 +150,7 @@ def run_with_an_earlier_best() -> list[CheckpointInfo]:
 async def test_on_a_run_the_keys_mean_its_best_checkpoint() -> None:
     world = World(run_with_an_earlier_best())
     best = world.checkpoints[2].path
-    async with table(world, size=(120, 40)) as (app, pilot, rows):
+    async with table(world, size=(119, 40)) as (app, pilot, rows):
         assert row(rows, 0)[2:6] == ["40,000", "clears", "60 %", "900"]
         assert "→ shows its 4 checkpoints, 1 of them damaged" in told(app)
         assert "enter plays step 30,000, its best" in told(app)
@@ -332,7 +332,7 @@ async def test_a_list_that_lost_all_rows_becomes_the_empty_state() -> None:
 
 async def test_o_sorts_and_the_table_says_by_what() -> None:
     world = World(typical_checkpoints())
-    async with table(world, size=(120, 40)) as (_, pilot, rows):
+    async with table(world, size=(119, 40)) as (_, pilot, rows):
         await pilot.press(*RUN_OF_THREE)
         listed = column(rows, "step")
         assert listed == ["500,000", "90,000", "120,000", "120,000", "80,000", "40,000"]
@@ -629,7 +629,7 @@ async def test_checkpoints_are_read_through_before_they_are_called_whole() -> No
         [
             checkpoint(120_000, verified=False),
             checkpoint(80_000, verified=False),
-            checkpoint(60_000, best=True, verified=False),
+            checkpoint(60_000, best=True, robust_clear_rate=0.1, verified=False),
             checkpoint(40_000, whole=False, problem="manifest.json is missing", verified=False),
         ]
     )

@@ -63,7 +63,7 @@ def test_the_theme_is_kept_and_all_else_left(home: Path) -> None:
 
 IDS = {
     "app": ("home train board checkpoints recordings help quit suspend cancel"),
-    "home": ("train watch-best play checkpoints board recordings quit"),
+    "home": ("open next-list list-before train watch-best play checkpoints board recordings quit"),
     "train": (
         "pause save stop view watch record evaluate window games map note more less knob new chart-reward "
         "chart-steps chart-loss chart-q chart-epsilon chart-ends home back"

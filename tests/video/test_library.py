@@ -3,14 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mario_tui import paths
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
+from mario_tui.game.emulator import open_emulator
 from mario_tui.play.log_player import LogPlayer, all_log_steps, log_steps
 from mario_tui.video.library import list_recordings, take_back, trash
 from mario_tui.video.record import record_replay
+from mario_tui.video.still import BEFORE_END_SECONDS, still
 
 LOG = ActionLog("1-1", 4, (130,) * 10)
 
@@ -140,3 +143,25 @@ def test_several_logs_are_played_to_the_end_of_the_last() -> None:
     assert player.latest.step == player.newest_step == 15
     assert (player.stage, stages) == ("8-4", {"1-1", "8-4"})
     player.close()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_still_is_a_picture_near_the_end(home: Path, suffix: str) -> None:
+    recording = record_replay(ActionLog("1-1", 4, (130,) * 20), home / f"run{suffix}", scale=1)
+    shown = still(recording.path)
+    assert shown is not None
+    assert shown.shape == (240, 256, 3)
+    with open_emulator("1-1") as emulator:
+        for _ in range(80 - round(60 * BEFORE_END_SECONDS)):
+            emulator.frame(130)
+        there = emulator.screen.astype(int)
+    with open_emulator("1-1") as emulator:
+        start = emulator.screen.astype(int)
+    assert np.abs(shown - there).mean() < 12 < np.abs(shown - start).mean()
+    assert still(recording.path) is shown, "it is read once"
+
+
+def test_of_what_is_no_video_there_is_no_still(home: Path) -> None:
+    (home / "bad.mp4").write_bytes(b"no video")
+    assert still(home / "bad.mp4") is None
+    assert still(home / "none.mp4") is None

@@ -258,6 +258,10 @@ class CheckpointsScreen(ListScreen[Row]):
         settings = services.run_settings(run)
         return Sight(facts(info, settings), services.run_picture(run, info.run.stage, *pixels), curve)
 
+    def choose(self, path: Path) -> None:
+        self._filter = ""
+        super().choose(path)
+
     def describe(self, info: Row) -> tuple[str, bool]:
         return run_tree.describe(info, opened=info.run.path in self._open, brief=self.has_preview)
 

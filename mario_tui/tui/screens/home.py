@@ -1,32 +1,38 @@
-"""Home: what trains now, the best agent of each stage, the latest runs, and which key to press."""
+"""Home: what trains now, the best agent of each stage, the latest trainings, and which key to press."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
+from mario_tui.store.catalog import evenly_spaced
+from mario_tui.store.intervals import interval_in_percent
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.metric_chart import MetricChart
 from mario_tui.tui.widgets.numbers import Numbers
+from mario_tui.tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
     from mario_tui.store.catalog import CheckpointInfo, RunSummary
     from mario_tui.video.library import RecordingInfo
 
-SPARKS = 16
-"""Characters of a run's sparkline."""
-MOST_RUNS = 12
+SPARKS, MOST_SPARKS = 16, 48
+"""Characters of a run's sparkline, at least where there is room for one, and at most."""
+MOST_ROWS = 40
+"""Of a list: Checkpoints and Recordings have all."""
+_DIM = "$foreground 60%"
 
 _BLOCK = (
     "rooooooooooooor",
@@ -67,9 +73,28 @@ class HomeScreen(MarioScreen):
     HEADING = "Home"
     ABOUT = (
         "An agent learns Super Mario Bros by trial and error (Double DQN). Train one here, look at its checkpoints, "
-        "watch it play in this terminal, and record what it does."
+        "watch it play in this terminal, and record what it does. tab and the arrows choose from the lists, and enter "
+        "opens: the agent of a stage plays, a run is shown among the checkpoints, a recording plays again."
     )
+    AUTO_FOCUS = "#runs Rows"
     BINDINGS = [
+        Binding(
+            "enter",
+            "open",
+            "Open",
+            id="home.open",
+            key_display="enter",
+            tooltip="Watch the chosen agent, show the chosen run, or play the chosen recording",
+        ),
+        Binding("tab", "app.focus_next", "Next list", id="home.next-list", show=False, tooltip="To the next list"),
+        Binding(
+            "shift+tab",
+            "app.focus_previous",
+            "List before",
+            id="home.list-before",
+            show=False,
+            tooltip="To the list before",
+        ),
         Binding(
             "t", "app.go('train')", "Train", id="home.train", tooltip="Set up a training, or look at the one that runs"
         ),
@@ -89,6 +114,7 @@ class HomeScreen(MarioScreen):
             "app.go('board')",
             "Board",
             id="home.board",
+            show=False,  # the footer holds eight keys; the box of the stages names this one
             tooltip="Board: the 32 stages, and how far you are",
         ),
         Binding(
@@ -110,6 +136,8 @@ class HomeScreen(MarioScreen):
         self._runs: tuple[RunSummary, ...] = ()
         self._progress: dict[str, tuple[float, ...]] = {}
         self._recordings: tuple[RecordingInfo, ...] = ()
+        self._are_runs = False  # also exported agents, which nobody trained here
+        self._curves: object = None  # those on show
         self._version = -1
         self._loaded = False
 
@@ -123,22 +151,24 @@ class HomeScreen(MarioScreen):
             with Vertical(id="training-text"):
                 yield Static("", id="training-line")
                 yield Numbers(id="home-numbers")
+                yield MetricChart("reward per episode", id="home-curve")
         with Horizontal(id="lists"):
             with Vertical(id="best-box", classes="box") as best:
-                best.border_title = "Best agent per stage"
-                yield Static("", id="best")
+                best.border_title = "Best agent per stage (b: all)"
+                yield RowList(id="best")
             with Vertical(id="latest"):
                 with Vertical(id="runs-box", classes="box") as runs:
-                    runs.border_title = "Latest runs"
-                    yield Static("", id="runs")
+                    runs.border_title = "Latest trainings (c: all)"
+                    yield RowList(id="runs")
                 with Vertical(id="recordings-box", classes="box") as recordings:
-                    recordings.border_title = "Latest recordings (v)"
-                    yield Static("", id="recordings")
+                    recordings.border_title = "Latest recordings (v: all)"
+                    yield RowList(id="recordings")
 
     def on_mount(self) -> None:
         super().on_mount()
         self.every(0.1, self.refresh_numbers)
         self.every(1 / 15, self.refresh_game)
+        self.every(0.5, self._show_runs)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
@@ -149,7 +179,39 @@ class HomeScreen(MarioScreen):
         self._show_lists()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "open":
+            return self._chosen is not None
         return bool(self._best) if action == "watch_best" else True
+
+    @property
+    def _chosen(self) -> tuple[str, Path] | None:
+        """The list with the focus, and what its cursor is on."""
+        for name in ("best", "runs", "recordings"):
+            rows = self.query_one(f"#{name}", RowList)
+            if rows.has_cursor and rows.selected is not None:
+                return name, rows.selected
+        return None
+
+    def on_descendant_focus(self) -> None:
+        self.refresh_bindings()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.action_open()  # a click
+
+    def action_open(self) -> None:
+        if self._chosen is None:
+            return
+        name, path = self._chosen
+        if name == "runs":
+            self.app.show_run(path)
+        elif name == "best":
+            self.app.watch_agent(path)
+        else:
+            log = next((info.log for info in self._recordings if info.path == path), None)
+            if log is not None:
+                self.app.watch_agent(log)
+            else:
+                self.app.show_recording(path)
 
     def action_watch_best(self) -> None:
         self.app.watch_agent(self._best[0].path)
@@ -175,6 +237,10 @@ class HomeScreen(MarioScreen):
             self.query_one("#training-line", Static).update("loading PyTorch and the game ...")
         if snapshot is None:
             return
+        if snapshot.curves is not self._curves:
+            self._curves = snapshot.curves
+            rewards = (snapshot.curves.get(name, ()) for name in ("reward", "reward_mean"))
+            self.query_one("#home-curve", MetricChart).set_data(*rewards)
         with app.batch_update():
             last = "last training" if snapshot.status in ("finished", "failed") else "training now"
             self.query_one("#training").border_title = last.capitalize()
@@ -200,11 +266,12 @@ class HomeScreen(MarioScreen):
         services = self.app.services
         try:
             catalog = await asyncio.to_thread(services.catalog)
-            self._runs = catalog.runs
+            self._are_runs = bool(catalog.runs)
+            self._runs = tuple(run for run in catalog.runs if not (run.shipped or run.is_export))[:MOST_ROWS]
             self._recordings = tuple(await asyncio.to_thread(services.list_recordings))
             self._progress = {
-                summary.run: tuple(await asyncio.to_thread(services.run_progress, summary.path, SPARKS))
-                for summary in self._runs[:MOST_RUNS]
+                summary.run: tuple(await asyncio.to_thread(services.run_progress, summary.path, MOST_SPARKS))
+                for summary in self._runs
             }
         except (MarioTuiError, OSError) as error:
             self.notify(str(error), severity="error", markup=False)
@@ -217,13 +284,13 @@ class HomeScreen(MarioScreen):
     def _show_lists(self) -> None:
         if not self._loaded:
             return
-        self.set_class(not self._runs, "-empty")
+        self.set_class(not self._are_runs, "-empty")
         self.set_class(len(self._runs) < 2 and not self._recordings, "-new")
         invitation = (
             "[b $secondary]No run yet.[/]\n\nPress [b $secondary]t[/] to train an agent on stage 1-1:\n"
             "you see its game, its curves and its progress live,\nand can pause, save and stop at any time.\n\n"
             "[$foreground 60%]? shows all keys, q quits.[/]"
-            if not self._runs
+            if not self._are_runs
             else "[b $primary]mario-tui[/]\nAn agent learns Super Mario Bros.\n\n"
             "[b $secondary]w[/] watch the best one play   [b $secondary]p[/] play yourself\n"
             "[b $secondary]t[/] train one   [b $secondary]b[/] all stages   [b $secondary]c[/] checkpoints   "
@@ -231,62 +298,76 @@ class HomeScreen(MarioScreen):
             "[b $secondary]?[/] help"
         )
         self.query_one("#invitation", Static).update(Content.from_markup(invitation))
-        self.query_one("#best", Static).update(self._best_table(self._best))
-        self.query_one("#runs", Static).update(self._runs_table(self._runs))
-        self.query_one("#recordings", Static).update(self._recordings_table(self._recordings))
+        self.query_one("#best", RowList).show(*self._best_rows())
+        self._show_runs()
+        self.query_one("#recordings", RowList).show(*self._recording_rows())
 
-    def _rows(self, box: str) -> int:
-        return max(1, self.query_one(box).content_size.height)
+    def _show_runs(self) -> None:
+        """Again and again, as the step of the one that trains grows."""
+        if self._loaded:
+            self.query_one("#runs", RowList).show(*self._run_rows())
 
-    def _best_table(self, best: Sequence[CheckpointInfo]) -> Content:
-        if not best:
-            return Content.styled("no checkpoint yet: a training saves one when it stops", "$foreground 60%")
-        lines = [Content.styled("stage  clear  robust       step", "$foreground 60%")]
-        for info in best[: max(1, self._rows("#best-box") - 1)]:
+    def _width(self, box: str) -> int:
+        """Of the rows in a box, beside a scroll bar."""
+        return self.query_one(box).content_size.width - 1
+
+    def _best_rows(self) -> tuple[Content, list[tuple[Path, Content]]]:
+        if not self._best:
+            return Content("no checkpoint yet: a training saves one when it stops"), []
+        rows = []
+        for info in self._best:
             clear = {True: "yes", False: "no", None: "-"}[info.greedy_clear]
             style = "$success" if info.greedy_clear else ""
-            lines.append(
-                Content.assemble(
-                    (f"{info.stage:<5}  ", "bold"),
-                    (f"{clear:<5}  ", style),
-                    (f"{text.percent(info.robust_clear_rate):>6}", style),
-                    f"{text.compact(info.step):>11}",
-                )
+            rate, episodes = info.robust_clear_rate, info.robust_episodes
+            interval = f" {interval_in_percent(rate, episodes)}" if rate is not None and episodes else ""
+            robust = text.percent(rate) + interval
+            row = Content.assemble(
+                (f"{info.stage:<6}", "bold"),
+                (f"{clear:<5}", style),
+                " " * (13 - len(robust)),
+                (robust.removesuffix(interval), style),
+                (interval, _DIM),
+                f"{text.compact(info.step):>7}",
             )
-        return Content("\n").join(lines)
+            rows.append((info.path, row))
+        return Content("stage clear       robust   step"), rows
 
-    def _runs_table(self, runs: Sequence[RunSummary]) -> Content:
-        now = self.app.services.now()
-        width = self.query_one("#runs-box").content_size.width
-        sparks = SPARKS if width >= 60 else 0
-        room = max(12, width - 23 - (sparks + 2 if sparks else 0))
-        gap = "  " + "progress".ljust(sparks) if sparks else ""
-        lines = [Content.styled(f"{'run':<{room}}{gap}  stage     step    age", "$foreground 60%")]
-        for summary in runs[: max(1, self._rows("#runs-box") - 1)]:
-            step = max((info.step for info in summary.checkpoints), default=0)
-            marked = f"{summary.run} (shipped)"
-            name = marked if summary.shipped and len(marked) <= room else text.shortened(summary.run, room)
-            spark = "  " + text.sparkline(self._progress.get(summary.run, ())).ljust(sparks) if sparks else ""
+    def _run_rows(self) -> tuple[Content, list[tuple[Path, Content]]]:
+        if not self._runs:
+            return Content("none yet: t trains one"), []
+        now, snapshot = self.app.services.now(), self.app.snapshot
+        width = self._width("#runs-box")
+        longest = max(cell_len(printable(summary.run)) for summary in self._runs)
+        sparks = width >= 58
+        room = max(12, min(longest, width - 23 - (SPARKS + 2 if sparks else 0)))
+        points = min(MOST_SPARKS, width - room - 25) if sparks else 0
+        gap = "  " + "progress".ljust(points) if sparks else ""
+        rows = []
+        for summary in self._runs:
+            trains = snapshot is not None and snapshot.run == summary.run
+            step = snapshot.step if snapshot is not None and trains else summary.step
+            curve = evenly_spaced(self._progress.get(summary.run, ()), points) if sparks else ()
+            spark = "  " + text.sparkline(curve).ljust(points) if sparks else ""
+            name = set_cell_size(text.shortened(summary.run, room), room)
             line = f"  {summary.stage:<5}{text.compact(step):>9}{text.age(summary.created, now):>7}"
-            lines.append(Content.assemble(set_cell_size(name, room), (spark, "$secondary"), (line, "$foreground 60%")))
-        return Content("\n").join(lines)
+            rows.append((summary.path, Content.assemble(name, (spark, "$secondary"), (line, _DIM))))
+        return Content(f"{'run':<{room}}{gap}  stage     step    age"), rows
 
-    def _recordings_table(self, recordings: Sequence[RecordingInfo]) -> Content:
-        if not recordings:
-            return Content.styled("none yet: r records while you watch", "$foreground 60%")
-        now = self.app.services.now()
-        room = max(12, self.query_one("#recordings-box").content_size.width - 25)
-        lines = []
-        for info in recordings[: max(1, self._rows("#recordings-box"))]:
+    def _recording_rows(self) -> tuple[Content, list[tuple[Path, Content]]]:
+        if not self._recordings:
+            return Content("none yet: r records while you watch"), []
+        now, infos = self.app.services.now(), self._recordings[:MOST_ROWS]
+        longest = max(cell_len(printable(info.path.name)) for info in infos)
+        room = max(12, min(longest, self._width("#recordings-box") - 24))
+        rows = []
+        for info in infos:
             length = "-" if info.seconds is None else f"{info.seconds:.0f} s"
             outcome = "clears" if info.cleared else "" if info.max_x is None else f"x {info.max_x}"
             name = f"{text.shortened(info.path.stem, room - 4)}{info.path.suffix}"
-            line = f"{length:>7}{text.age(info.created, now):>7}"
-            lines.append(
-                Content.assemble(
-                    set_cell_size(name, room),
-                    (f"  {outcome:<8}", "$success" if info.cleared else ""),
-                    (line, "$foreground 60%"),
-                )
+            row = Content.assemble(
+                set_cell_size(name, room),
+                (f"  {outcome:<8}", "$success" if info.cleared else ""),
+                (f"{length:>6}{text.age(info.created, now):>8}", _DIM),
             )
-        return Content("\n").join(lines)
+            rows.append((info.path, row))
+        return Content(""), rows

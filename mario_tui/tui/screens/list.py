@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -15,6 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Click
 from textual.widgets import DataTable, Static
+from textual.worker import Worker
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
@@ -250,8 +251,8 @@ class ListScreen(MarioScreen, Generic[Row]):
         wanted = (self.selected, preview.pixels)
         if self.has_preview and wanted != self._seen:
             self._seen = wanted
-            look: Callable[[], Coroutine[None, None, None]] = partial(self._look, preview, *wanted)
-            self.run_worker(look, group="preview", exclusive=True)
+            look = partial(self._look, preview, *wanted)  # no coroutine yet: it may be cancelled before it begins
+            _: Worker[None] = self.run_worker(look, group="preview", exclusive=True)
 
     async def _look(self, preview: Preview, info: Row | None, pixels: tuple[int, int]) -> None:
         await asyncio.sleep(REST_SECONDS)
