@@ -61,6 +61,7 @@ def compare(snap_compare: Compare, size: tuple[int, int]) -> Callable[[World, Pr
             await prepare(world, pilot)
             await pilot.pause()
             screen: Any = pilot.app.screen
+            await until(pilot, lambda: getattr(screen, "preview_is_ready", True))
             for look in ("refresh_top_bar", "refresh_numbers", "refresh_game", "refresh_charts", "refresh_list"):
                 if hasattr(screen, look):
                     getattr(screen, look)()
@@ -130,6 +131,7 @@ async def checkpoints(world: World, pilot: Pilot[int]) -> None:
             isinstance(pilot.app.screen, CheckpointsScreen)
             and pilot.app.screen._loaded
             and pilot.app.screen.query_one(Table).row_count == len({info.run for info in world.checkpoints})
+            and pilot.app.screen.preview_is_ready
         ),
     )
 

@@ -84,7 +84,8 @@ class ListScreen(MarioScreen, Generic[Row]):
         self._version = -1
         self._deleted: list[tuple[Path, Path, str]] = []  # where it is now, where it was, its name
         self._wanted: Path | None = None  # the row to select once it is there
-        self._seen: object = None  # what the preview shows, or will in a moment
+        self._sought: object = None  # what the preview shows, or will in a moment
+        self._seen: object = None  # what it shows
 
     def read(self) -> Sequence[Row]:
         """All rows, in their order; in a thread."""
@@ -245,20 +246,26 @@ class ListScreen(MarioScreen, Generic[Row]):
         widget.set_class(problem, "-problem")
         self._look_soon()
 
+    @property
+    def preview_is_ready(self) -> bool:
+        """Whether the preview, where there is one, shows the selected row."""
+        return not self.has_preview or self._seen == (self.selected, self.query_one(Preview).pixels)
+
     def _look_soon(self) -> None:
         """Has the preview show the selected row, if the cursor rests there."""
         preview = self.query_one(Preview)
         wanted = (self.selected, preview.pixels)
-        if self.has_preview and wanted != self._seen:
-            self._seen = wanted
+        if self.has_preview and wanted != self._sought:
+            self._sought = wanted
             look = partial(self._look, preview, *wanted)  # no coroutine yet: it may be cancelled before it begins
             _: Worker[None] = self.run_worker(look, group="preview", exclusive=True)
 
     async def _look(self, preview: Preview, info: Row | None, pixels: tuple[int, int]) -> None:
         await asyncio.sleep(REST_SECONDS)
         sight = Sight(Content("")) if info is None else await asyncio.to_thread(self.look_at, info, pixels)
-        if self.is_attached and self._seen == (info, pixels):
+        if self.is_attached and self._sought == (info, pixels):
             preview.show(sight)
+            self._seen = self._sought
             self.call_after_refresh(self._look_soon)  # the facts may leave less room for the picture, or more
 
     def do(self, work: Callable[[], object], done: str = "") -> None:
