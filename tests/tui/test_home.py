@@ -167,12 +167,12 @@ async def test_the_step_of_a_run_that_trains_is_that_of_its_training() -> None:
     world = World([checkpoint(120_000)])
     app = world.app()
     async with app.run_test() as pilot:
-        await until(pilot, lambda: "120k" in shown(app, "#runs"))
+        await until(pilot, lambda: "120,000" in shown(app, "#runs"))
         app.session = world.session
         world.session.start()
-        await until(pilot, lambda: "123k" in shown(app, "#runs"))
+        await until(pilot, lambda: "123,456" in shown(app, "#runs"))
         world.session.snapshot = replace(world.session.snapshot, step=124_999)
-        await until(pilot, lambda: "125k" in shown(app, "#runs"))
+        await until(pilot, lambda: "124,999" in shown(app, "#runs"))
         world.session.end()
 
 

@@ -349,7 +349,8 @@ class HomeScreen(MarioScreen):
             curve = evenly_spaced(self._progress.get(summary.run, ()), points) if sparks else ()
             spark = "  " + text.sparkline(curve).ljust(points) if sparks else ""
             name = set_cell_size(text.shortened(summary.run, room), room)
-            line = f"  {summary.stage:<5}{text.compact(step):>9}{text.age(summary.created, now):>7}"
+            steps = text.count(step) if step < 10_000_000 else text.compact(step)
+            line = f"  {summary.stage:<5}{steps:>9}{text.age(summary.created, now):>7}"
             rows.append((summary.path, Content.assemble(name, (spark, "$secondary"), (line, _DIM))))
         return Content(f"{'run':<{room}}{gap}  stage     step    age"), rows
 
