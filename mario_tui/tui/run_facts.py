@@ -24,7 +24,7 @@ def facts(row: Row, settings: str) -> Content:
     if one is None:
         head = Content.assemble((printable(run.run), "bold"), f"  stage {run.stage}  step {text.count(run.step)}")
     else:
-        head = Content.assemble((f"step {text.count(one.step)}", "bold"), f"  of {printable(run.run)}  ", one.stage)
+        head = Content.assemble((f"step {text.count(one.step)}", "bold"), f"  stage {one.stage}")
     lines = [head]
     if trained := _trained(subject):
         lines.append(Content(trained))

@@ -45,8 +45,9 @@ class CheckpointsScreen(ListScreen[Row]):
         "whether an agent clears the stage when it always takes the action with the highest Q value; 'robust' is its "
         "clear rate over ten episodes with sticky actions and no-op starts; e measures both. 'reward' is the mean "
         "reward of the last 100 training episodes before it was saved. A run has the best 'greedy' and 'robust' of its "
-        "checkpoints, the size of all, and the rest of its newest. The star marks its best. Runs that are marked with "
-        "space can be compared: their curves are drawn in one chart."
+        "checkpoints, the size of all, and the rest of its newest. The star marks its best: its newest while "
+        "none clears the stage. A rate has its 95 % interval beside it, and the list a picture of where the newest "
+        "episodes of the run end. Runs that are marked with space can be compared: their curves are drawn in one chart."
     )
     BINDINGS = [
         Binding(
