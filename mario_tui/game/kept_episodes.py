@@ -30,6 +30,8 @@ _SPARE = 1.25  # the file is cut once it has so many times the lines that are ke
 
 Trail = NDArray[np.int16]
 """(T, 3): x and y of Mario in pixels and the number of the area, see `place`, after each of T steps."""
+Place = tuple[int, int, int]
+"""A row of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ END_COLOURS: dict[str, tuple[int, int, int]] = {
 }
 _OLD, _NEW = np.array((48, 96, 200)), np.array((120, 240, 255))
 _CHOSEN = (255, 255, 0)
-_GROUND = 0.45  # so much of the map's brightness is left under the trails
+GROUND = 0.45  # so much of the map's brightness is left under the trails
 _LEAP = 48  # pixels between two steps that no line joins: through a pipe
 
 
@@ -53,10 +53,11 @@ class RunMap:
 
     Args:
         run: the run's folder.
+        most: only so many of them, the newest, which is quicker; None for all.
     """
 
-    def __init__(self, run: Path) -> None:
-        self.run = run
+    def __init__(self, run: Path, most: int | None = None) -> None:
+        self.run, self._most = run, most
         self.episodes: list[MapEpisode] = []
         """In their order."""
         self._metrics, self._kept = _Growing(run / "metrics.csv"), _Growing(run / FILE)
@@ -75,9 +76,12 @@ class RunMap:
             self._trails.clear()
             episodes = []
             (metrics, _), (kept, _) = self._metrics.read(), self._kept.read()
-        for record in parse_records(io.StringIO(csv_heading(EpisodeRecord) + metrics, newline="")):
+        rows, lines = metrics.splitlines(keepends=True), kept.splitlines(keepends=True)
+        if self._most is not None:  # some episodes are in one of the files alone
+            rows, lines = rows[-2 * self._most :], lines[-self._most :]
+        for record in parse_records(io.StringIO(csv_heading(EpisodeRecord) + "".join(rows), newline="")):
             self._records[record.episode] = record
-        for line in kept.splitlines(keepends=True):
+        for line in lines:
             try:
                 one = KeptEpisode.of_line(line)
             except ValueError:
@@ -89,7 +93,8 @@ class RunMap:
         new = [MapEpisode(self._records.pop(number), self._trails.pop(number)) for number in both]
         if both:  # what is older has no trail any more
             self._records = {number: record for number, record in self._records.items() if number > both[-1]}
-        self.episodes = [*episodes, *new]  # at once: another thread may look at it
+        episodes = [*episodes, *new]
+        self.episodes = episodes if self._most is None else episodes[-self._most :]  # another thread may look at it
         return bool(both)
 
 
@@ -226,7 +231,7 @@ def draw_map(
     """
     whole = Image.fromarray(stage_map.stage_map(stage))
     size = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
-    ground = np.asarray(whole.resize(size, Image.Resampling.BOX)) * _GROUND
+    ground = np.asarray(whole.resize(size, Image.Resampling.BOX)) * GROUND
     picture = Image.fromarray(ground.astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     thin = max(1, round(2 * scale))

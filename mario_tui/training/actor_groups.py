@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import InputError
+from mario_tui.game.kept_episodes import Place
 from mario_tui.game.practice import Practice
 from mario_tui.game.vector_env import VectorEnv
 from mario_tui.training.collector import (
@@ -134,6 +135,10 @@ class ActorGroups:
     def is_completable(self) -> bool:
         missing = set(range(self.groups)) - self._rows.keys()
         return bool(missing) and missing <= set(self._begun)
+
+    @property
+    def place(self) -> Place | None:
+        return self._collectors[0].place  # the first game is dealt to the first group
 
     def take_experiences(self) -> Experiences | None:
         if not self._rows:

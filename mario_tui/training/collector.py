@@ -17,7 +17,7 @@ from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, EmulatorError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
-from mario_tui.game.kept_episodes import Trail
+from mario_tui.game.kept_episodes import Place, Trail
 from mario_tui.game.practice import Practice
 from mario_tui.game.vector_env import VectorEnv, VectorStep
 from mario_tui.game_roles import game_roles
@@ -152,6 +152,10 @@ class Collector(Protocol):
     def is_completable(self) -> bool:
         """Whether all games will have a row for `take_experiences` as soon as the steps under way are finished."""
 
+    @property
+    def place(self) -> Place | None:
+        """Where Mario is in the first game, as a row of a Trail; None where that is not known yet."""
+
     def take_experiences(self) -> Experiences | None:
         """The rows of all games, of the steps that were finished since the last call; None if there were none.
 
@@ -240,6 +244,7 @@ class LocalCollector:
     Attributes:
         games: None before `open`.
         stacks: the last frames of each game.
+        place: see `Collector`.
     """
 
     def __init__(
@@ -266,6 +271,7 @@ class LocalCollector:
         self._failure: EmulatorError | None = None  # of the step under way
         self._trails: list[list[Sequence[int]]] = [[] for _ in range(config.envs)]  # of the running episodes
         self._dropped = np.zeros(config.envs, dtype=bool)  # by the step under way that is to be restored
+        self.place: Place | None = None
 
     @property
     def observations(self) -> Tensor:
@@ -299,8 +305,10 @@ class LocalCollector:
             if self._under_way:
                 self._received = replace(observed, dropped=self._dropped)
                 return
-        for trail, place, first in zip(self._trails, observed.place.tolist(), observed.first.tolist(), strict=True):
+        places = observed.place.tolist()
+        for trail, place, first in zip(self._trails, places, observed.first.tolist(), strict=True):
             trail[:] = [place] if first else []
+        self.place = tuple(places[0])
         if self._saved_games is None or not self._saved_stacks:
             self._push_frames(games.observations, observed.buttons, observed.first)
         self._first, self._last = observed.first, observed.last | observed.lead_in
@@ -362,7 +370,9 @@ class LocalCollector:
         )
         self._first, self._last = observed.first, observed.last | observed.lead_in
         self._push_frames(games.observations, observed.buttons, observed.first)
-        for trail, place, first in zip(self._trails, observed.place.tolist(), observed.first.tolist(), strict=True):
+        places = observed.place.tolist()
+        self.place = tuple(places[0])
+        for trail, place, first in zip(self._trails, places, observed.first.tolist(), strict=True):
             if first:
                 trail[:] = [place]
             elif trail:  # of an episode that a resumed run began with no more is known than its end

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from mario_tui import __version__
 from mario_tui.config import TrainingConfig, make_config
 from mario_tui.errors import InputError
+from mario_tui.game.kept_episodes import Place
 from mario_tui.store.history import EpisodeRecord
 from mario_tui.training.curves import END_BUCKETS, Ends
 from mario_tui.training.snapshot import TrainingSnapshot
@@ -120,6 +121,7 @@ def unpacked_snapshot(
         else:
             curves, ends = (dict(before.curves), before.ends) if before else ({}, None)
         plain["warnings"] = tuple(plain["warnings"])
+        plain["place"] = _place(plain["place"])
         return TrainingSnapshot(
             **plain,
             config=_config(config, before),
@@ -143,6 +145,13 @@ def _config(content: dict[str, Any], before: TrainingSnapshot | None) -> Trainin
     if before is not None and before.config.model_dump() == content:
         return before.config
     return make_config(**content)
+
+
+def _place(content: Sequence[int] | None) -> Place | None:
+    if content is None:
+        return None
+    x, y, area = content
+    return int(x), int(y), int(area)
 
 
 def _picture(block: bytes, shape: Sequence[int]) -> NDArray[np.uint8]:

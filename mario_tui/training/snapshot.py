@@ -18,6 +18,7 @@ from mario_tui.training.advice import warnings
 from mario_tui.training.forecast import forecast
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import
+    from mario_tui.game.kept_episodes import Place
     from mario_tui.store.history import EpisodeRecord
     from mario_tui.training.curves import Ends
     from mario_tui.training.trainer import Trainer
@@ -54,6 +55,8 @@ class TrainingSnapshot:
         learns_from: the step at which learning begins.
         frame: (240, 256, 3) uint8, the game of the first actor; `frames`: those of all, from the step on that follows
             when they were asked for.
+        place: where Mario is in that game: x, y and the number of the area, see `stage_map.on_map`; None where that is
+            not known.
         curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100; `loss`
             and `q` of episodes in which something was learned.
         phases: where the time of a step goes, as shares of it, see PhaseClock.
@@ -92,6 +95,7 @@ class TrainingSnapshot:
     pause_reason: str = ""
     frame: np.ndarray | None = None
     frames: tuple[np.ndarray, ...] = ()
+    place: Place | None = None
     curves: Mapping[str, Points] = field(default_factory=dict)
     last_episode: EpisodeRecord | None = None
     last_checkpoint: Path | None = None
@@ -173,6 +177,7 @@ class SnapshotCamera:
             pause_reason=pause_reason,
             frame=frames[0] if frames else None,
             frames=frames if all_games else (),
+            place=trainer.collector.place,
             curves=self._curves,
             last_episode=self.last_episode,
             last_checkpoint=trainer.last_checkpoint,

@@ -241,11 +241,11 @@ class Services(ListServices):
 
         return paths.checkpoints_dir() / name
 
-    def open_map(self, run: Path) -> RunMap:
-        """The episodes of a run, which are read from its files as they grow."""
+    def open_map(self, run: Path, most: int | None = None) -> RunMap:
+        """The episodes of a run, or so many of the newest, which are read from its files as they grow."""
         from mario_tui.play.run_map import RunMap
 
-        return RunMap(run)
+        return RunMap(run, most)
 
     def draw_map(
         self, episodes: Sequence[MapEpisode], chosen: MapEpisode | None, width: int, height: int

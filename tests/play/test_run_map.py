@@ -159,6 +159,25 @@ def test_a_run_is_read_as_it_grows_and_anew_where_it_was_given_up(tmp_path: Path
     assert [one.record.end for one in read_map(tmp_path).episodes] == ["stall"]
 
 
+def test_only_the_newest_are_read_where_no_more_are_wanted(tmp_path: Path) -> None:
+    kept = EpisodeFile(tmp_path, 100)
+    run = RunMap(tmp_path, most=3)
+
+    def add(numbers: range) -> None:
+        with (tmp_path / "metrics.csv").open("a", newline="") as file:
+            file.writelines(csv_line(record(number)) for number in numbers)
+        for number in numbers:
+            kept.add(KeptEpisode(number, ActionLog("1-1", 4, (128,) * 20), episode(number).trail))
+
+    (tmp_path / "metrics.csv").write_text(csv_heading(EpisodeRecord), newline="")
+    add(range(8))
+    assert run.read()
+    assert [one.record.episode for one in run.episodes] == [5, 6, 7]
+    add(range(8, 10))
+    assert run.read()
+    assert [one.record.episode for one in run.episodes] == [7, 8, 9]
+
+
 def test_a_run_without_kept_episodes_is_told(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text(csv_heading(EpisodeRecord) + csv_line(record(0)), newline="")
     with pytest.raises(InputError, match="no episode that is kept"):

@@ -76,8 +76,11 @@ def test_the_games_are_dealt_to_the_groups(small) -> None:
     collector.begin(np.zeros(3, dtype=np.int64))
     assert collector.turn[0].tolist() == [1, 3]
     collector.begin(np.ones(2, dtype=np.int64))
+    assert collector.place == (40, 176, 37)
     assert collector.finish().games.tolist() == [0, 2, 4]
+    assert collector.place == (43, 176, 37), "of the first game"
     assert collector.finish().games.tolist() == [1, 3]
+    assert collector.place == (43, 176, 37)
     rows = collector.take_experiences()
     assert rows is not None
     assert rows.action.tolist() == [0, 1, 0, 1, 0]

@@ -106,6 +106,8 @@ def test_it_is_seen_and_steered_and_goes_on_without_who_looked(small: Any, home:
             assert (seen.run, seen.device, seen.config.stage) == ("shared", "cpu", "1-1")
             assert seen.frame is not None
             assert seen.frame.shape == (240, 256, 3)
+            assert seen.place is not None
+            assert seen.place[1:] == (176, 37)
             ended = until(session, lambda now: now.episode >= 3 and now.last_episode)
             assert ended.last_episode is not None
             assert [x for x, _ in ended.curves["reward"]] == list(range(len(ended.curves["reward"])))

@@ -111,6 +111,7 @@ def running(**changes: Any) -> TrainingSnapshot:
         "phases": {"emulate": 0.71, "act": 0.06, "cache": 0.02, "sample": 0.08, "update": 0.55, "wait": 0.25},
         "ends": ends(),
         "frame": picture(),
+        "place": (1_210, 176, 37),
         "curves": curves(),
         "last_episode": SimpleNamespace(episode=321, stage="1-1", reward=640.0, length=83, progress=0.22, end="death"),
     }
@@ -556,6 +557,8 @@ class CatalogAsGiven(Catalog):
 class FakeMap:
     """The kept episodes of a run on 1-1: 240 of them, the farther the later."""
 
+    run = Path()
+
     def __init__(self, count: int = 240) -> None:
         self.episodes = [map_episode(number) for number in range(count)]
 
@@ -736,8 +739,10 @@ class World(Services):
         self.player.calls.append(f"open {name}" + (f" {stage}" if stage else "") + (" in one go" if game else ""))
         return self.player
 
-    def open_map(self, run: Path) -> Any:
-        self.mapped.append(run)
+    def open_map(self, run: Path, most: int | None = None) -> Any:
+        if most is None:
+            self.mapped.append(run)
+        self.run_map.run = run
         return self.run_map
 
     def record_episode(self, name: EpisodeName, progress: Any, cancelled: Any) -> Any:

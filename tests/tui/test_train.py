@@ -15,6 +15,7 @@ from textual.widgets import Collapsible, Input, Static
 from mario_tui.config import TrainingConfig, field_help, field_range, fixed_settings
 from mario_tui.errors import MarioTuiError
 from mario_tui.presets import PRESETS, preset
+from mario_tui.stage_map import stage_map
 from mario_tui.system import processors
 from mario_tui.training.sizes import REPLAY_BYTES, memory_need
 from mario_tui.tui.app import MarioTuiApp
@@ -29,7 +30,7 @@ from mario_tui.tui.widgets.metric_chart import MetricChart
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
 from mario_tui.video.overlay import side_by_side
-from tui.fakes import RUN, World, picture, running, typical_checkpoints, until
+from tui.fakes import RUN, FakeMap, World, map_episode, picture, running, typical_checkpoints, until
 
 App = MarioTuiApp
 
@@ -444,6 +445,62 @@ async def test_numbers_game_and_curves_follow_the_snapshot() -> None:
         world.session.snapshot = replace(world.session.snapshot, episode=322, frame=new, mean_loss=2.5)
         await until(pilot, lambda: numbers.entries["episode"] == "322" and game.frame is new)
         assert numbers.entries["loss"] == "2.50"
+
+
+def strip_words(app: MarioTuiApp) -> str:
+    return str(app.screen.query_one("#strip-words", Static).content)
+
+
+def strip(app: MarioTuiApp) -> GameView:
+    return app.screen.query_one("#strip-map", GameView)
+
+
+def columns_of_mario(app: MarioTuiApp) -> list[int]:
+    """Where on the strip the mark is."""
+    frame = strip(app).frame
+    return [] if frame is None else np.argwhere((frame == 255).all(axis=2))[:, 1].tolist()
+
+
+@pytest.mark.parametrize(("size", "rows"), [((80, 24), 2), ((120, 40), 4), ((160, 50), 3)])
+async def test_the_stage_is_a_strip_under_the_game_that_follows_the_training(size: tuple[int, int], rows: int) -> None:
+    world = World()
+    async with live(world, size) as (app, pilot):
+        game = app.screen.query_one("#game", GameView)
+        await until(pilot, lambda: strip(app).frame is not None)
+        width = strip(app).size.width
+        frame = strip(app).frame
+        assert frame is not None
+        assert frame.shape == (2 * rows, width, 3)
+        assert game.size.height >= min(round(game.size.width * 240 / 256 / 2), 28), "it takes no room from the game"
+        assert "last 100: 25 cleared  50 died  25 stalled  M map" in strip_words(app)
+        length = stage_map("1-1").shape[1]
+        await until(pilot, lambda: columns_of_mario(app) == [1_218 * width // length])
+        world.session.snapshot = replace(world.session.snapshot, place=(2_900, 60, 37))
+        await until(pilot, lambda: columns_of_mario(app) == [2_908 * width // length])
+        world.session.snapshot = replace(world.session.snapshot, place=(40, 60, -1))
+        await until(pilot, lambda: columns_of_mario(app) == [])
+
+        world.run_map.episodes.append(map_episode(240, "clear"))
+        world.session.snapshot = replace(world.session.snapshot, episode=322)
+        await until(pilot, lambda: "26 cleared" in strip_words(app))
+
+
+async def test_without_kept_episodes_the_strip_says_so() -> None:
+    world = World()
+    world.run_map = FakeMap(0)
+    async with live(world, (120, 40)) as (app, pilot):
+        await until(pilot, lambda: "appear here" in strip_words(app))
+        config = world.session.snapshot.config.replace(keep_episodes=0)
+        world.session.snapshot = replace(world.session.snapshot, episode=322, config=config)
+        await until(pilot, lambda: "keep_episodes is 0" in strip_words(app))
+
+
+async def test_after_the_end_nobody_is_on_the_strip() -> None:
+    world = World()
+    async with live(world, (120, 40)) as (app, pilot):
+        await until(pilot, lambda: columns_of_mario(app) != [])
+        world.session.end()
+        await until(pilot, lambda: strip(app).frame is not None and columns_of_mario(app) == [])
 
 
 async def test_before_the_first_update_there_is_no_loss_but_a_reason() -> None:
