@@ -24,13 +24,12 @@ def map_(arguments: argparse.Namespace) -> int:
 
     from PIL import Image
 
-    from mario_tui.play.run_map import draw_map, in_lines, read_map
+    from mario_tui.play.run_map import draw_map, in_lines, read_map, up_to
 
     found = read_map(run)
-    to_step = arguments.to_step or found.episodes[-1].record.step
-    episodes = [one for one in found.episodes if one.record.step <= to_step][-arguments.last :]
+    episodes = up_to(found.episodes, arguments.to_step or None, arguments.last)
     if not episodes:
-        raise InputError(f"no episode of {run.name} had ended at step {to_step:,}")
+        raise InputError(f"no episode of {run.name} had ended at step {arguments.to_step:,}")
     stage = episodes[-1].record.stage
     content = io.BytesIO()
     Image.fromarray(in_lines(draw_map(stage, episodes), arguments.lines)).save(content, "PNG")

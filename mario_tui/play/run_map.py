@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 import io
@@ -17,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from mario_tui import stage_map
 from mario_tui.errors import InputError
-from mario_tui.game.kept_episodes import FILE, KeptEpisode, Trail
+from mario_tui.game.kept_episodes import FILE, KeptEpisode, Place, Trail
 from mario_tui.store.history import EpisodeRecord, csv_heading, parse_records
 
 SHOWN = 100
@@ -30,8 +31,10 @@ END_COLOURS: dict[str, tuple[int, int, int]] = {
     "left": (255, 96, 255),
     "time": (200, 200, 200),
 }
-_OLD, _NEW = np.array((48, 96, 200)), np.array((120, 240, 255))
-_CHOSEN = (255, 255, 0)
+_OLD, _NEW = np.array((64, 112, 220, 72)), np.array((120, 240, 255, 255))
+_OLD_DOT = 96
+"""How opaque, of 255, the dot of the oldest episode is, as the last number of a trail's colours is."""
+_CHOSEN, _MARIO = (255, 255, 0), (255, 255, 255)
 GROUND = 0.45  # so much of the map's brightness is left under the trails
 _LEAP = 48  # pixels between two steps that no line joins: through a pipe
 
@@ -233,23 +236,24 @@ def draw_map(
     size = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
     ground = np.asarray(whole.resize(size, Image.Resampling.BOX)) * GROUND
     picture = Image.fromarray(ground.astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
+    draw = ImageDraw.Draw(picture, "RGBA")  # which lets through what is under it
     thin = max(1, round(2 * scale))
     ways = [episode.points() for episode in episodes]
     for number, points in enumerate(ways):
         colour = _OLD + (_NEW - _OLD) * ((number + 1) / len(ways)) ** 2
-        _line(draw, points, _rgb(colour), scale, thin)
+        _line(draw, points, _rgba(colour), scale, thin)
     radius = max(0.3, 5 * scale)
-    for episode, points in zip(episodes, ways, strict=True):
-        _dot(draw, episode.record.end, points, scale, radius)
+    for number, (episode, points) in enumerate(zip(episodes, ways, strict=True)):
+        opaque = round(_OLD_DOT + (255 - _OLD_DOT) * (number + 1) / len(ways))
+        _dot(draw, (*END_COLOURS[episode.record.end], opaque), points, scale, radius)
     if chosen is not None:
         _line(draw, chosen.points(), _CHOSEN, scale, max(thin, round(4 * scale)))
-        _dot(draw, chosen.record.end, chosen.points(), scale, max(1.0, 2 * radius), outline=_CHOSEN)
+        _dot(draw, END_COLOURS[chosen.record.end], chosen.points(), scale, max(1.0, 2 * radius), outline=_CHOSEN)
     return np.asarray(picture)
 
 
 def _line(
-    draw: ImageDraw.ImageDraw, points: NDArray[np.int64], colour: tuple[int, int, int], scale: float, width: int
+    draw: ImageDraw.ImageDraw, points: NDArray[np.int64], colour: tuple[int, ...], scale: float, width: int
 ) -> None:
     known = points[:, 0] >= 0
     far = (np.abs(np.diff(points, axis=0)).max(axis=1, initial=0) > _LEAP) if len(points) > 1 else np.zeros(0, bool)
@@ -261,7 +265,7 @@ def _line(
 
 def _dot(
     draw: ImageDraw.ImageDraw,
-    end: str,
+    colour: tuple[int, ...],
     points: NDArray[np.int64],
     scale: float,
     radius: float,
@@ -274,12 +278,11 @@ def _dot(
     column, row = (known[-1] * scale).tolist()
     row = min(max(row, radius), stage_map.HEIGHT * scale - radius - 1)  # who fell is at the lower edge
     box = (column - radius, row - radius, column + radius, row + radius)
-    draw.ellipse(box, fill=END_COLOURS[end], outline=outline)
+    draw.ellipse(box, fill=colour, outline=outline)
 
 
-def _rgb(colour: NDArray[np.float64]) -> tuple[int, int, int]:
-    red, green, blue = colour.round().astype(int).tolist()
-    return red, green, blue
+def _rgba(colour: NDArray[np.float64]) -> tuple[int, ...]:
+    return tuple(colour.round().astype(int).tolist())
 
 
 def fitted(stage: str, width: int, height: int) -> tuple[int, float]:
@@ -303,3 +306,26 @@ def in_lines(picture: NDArray[np.uint8], lines: int) -> NDArray[np.uint8]:
         top = line * (height + 1)
         stacked[top : top + height, : part.shape[1]] = part
     return stacked
+
+
+def with_mario(
+    picture: NDArray[np.uint8], stage: str, place: Place | None, *, lines: int, scale: float
+) -> NDArray[np.uint8]:
+    """A copy of a map of that scale, cut into lines, with a bright mark at a place; itself where the map has none."""
+    (x, y) = (-1, -1) if place is None else stage_map.on_map(stage, np.array([place]))[0].tolist()
+    if x < 0:
+        return picture
+    height, width = (len(picture) - lines + 1) // lines, picture.shape[1]
+    line, column = divmod(int(x * scale), width)
+    row = min(max(int(y * scale), 0), height - 1) + line * (height + 1)
+    radius = max(1, round(7 * scale))
+    marked = picture.copy()
+    for size, colour in ((radius + 1, (0, 0, 0)), (radius, _MARIO)):
+        marked[max(row - size, 0) : row + size, max(column - size, 0) : column + size] = colour
+    return marked
+
+
+def up_to(episodes: Sequence[MapEpisode], step: int | None, most: int) -> Sequence[MapEpisode]:
+    """Of episodes in their order the last so many that had ended at a step; with None of all."""
+    count = len(episodes) if step is None else bisect.bisect_right(episodes, step, key=lambda one: one.record.step)
+    return episodes[max(count - most, 0) : count]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mario_tui.config import TrainingConfig
-from mario_tui.game.kept_episodes import EpisodeName
+from mario_tui.game.kept_episodes import EpisodeName, Place
 from mario_tui.tui.list_services import ListServices
 from mario_tui.tui.preferences import Preferences
 
@@ -256,6 +256,15 @@ class Services(ListServices):
         stage = episodes[-1].record.stage
         lines, scale = fitted(stage, width, height)
         return in_lines(draw_map(stage, episodes, chosen=chosen, scale=scale), lines)
+
+    def mark_on_map(
+        self, picture: NDArray[np.uint8], stage: str, place: Place | None, width: int, height: int
+    ) -> NDArray[np.uint8]:
+        """What `draw_map` gave for so many pixels, with a mark where Mario is."""
+        from mario_tui.play.run_map import fitted, with_mario
+
+        lines, scale = fitted(stage, width, height)
+        return with_mario(picture, stage, place, lines=lines, scale=scale)
 
     def record_episode(self, name: EpisodeName, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
         """Makes a video of an episode of a training."""

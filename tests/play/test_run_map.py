@@ -22,6 +22,8 @@ from mario_tui.play.run_map import (
     newest_episodes,
     read_map,
     run_picture,
+    up_to,
+    with_mario,
 )
 from mario_tui.store.history import EpisodeRecord, csv_heading, csv_line
 from mario_tui.store.shipped import WAYS
@@ -96,12 +98,15 @@ def test_dots_and_ways_are_drawn_where_they_are() -> None:
     ground = draw_map("1-1", [])
     assert ground.shape == stage_map.stage_map("1-1").shape
     drawn = draw_map("1-1", [episode(1), episode(2, "clear", x=1_000, y=60)])
-    assert tuple(drawn[168, 248]) == END_COLOURS["death"]
+    red = END_COLOURS["death"][0]
+    assert ground[168, 248, 0] < drawn[168, 248, 0] < red, "it is the older one"
+    assert tuple(draw_map("1-1", [episode(1)])[168, 248]) == END_COLOURS["death"]
     assert tuple(drawn[52, 1_208]) == END_COLOURS["clear"]
     assert not np.array_equal(drawn[168, 150], ground[168, 150])
     assert np.array_equal(drawn[:, 400:900], ground[:, 400:900]), "nothing is drawn where nobody was"
     old, new = draw_map("1-1", [episode(1), episode(2, x=1_000)])[168, [150, 1_100]].astype(int)
-    assert new.sum() > old.sum(), "trails fade"
+    sky = ground[168, 150].astype(int)
+    assert np.abs(new - sky).sum() > 2 * np.abs(old - sky).sum() > 0, "trails fade"
     chosen = draw_map("1-1", [episode(1)], chosen=episode(1))
     assert tuple(chosen[168, 150]) == (255, 255, 0)
 
@@ -113,6 +118,37 @@ def test_a_pipe_breaks_the_way_and_who_falls_is_at_the_edge() -> None:
     drawn, ground = draw_map("1-1", [one]), draw_map("1-1", [])
     assert np.array_equal(drawn[:, 400:1_500], ground[:, 400:1_500])
     assert (drawn[-6:, 1_750:1_766] == END_COLOURS["death"]).all(axis=2).any()
+
+
+@pytest.mark.parametrize(("lines", "scale"), [(1, 0.05), (3, 0.11), (4, 1.0)])
+def test_mario_is_marked_where_he_is_also_in_lines(lines: int, scale: float) -> None:
+    picture = in_lines(draw_map("1-1", [], scale=scale), lines)
+    before = picture.copy()
+    marked = with_mario(picture, "1-1", (2_000, 60, 37), lines=lines, scale=scale)
+    rows, columns = np.nonzero((marked == 255).all(axis=2))
+    height, width = (len(picture) - lines + 1) // lines, picture.shape[1]
+    line, row = divmod(rows.mean(), height + 1)
+    assert line * width + columns.mean() == pytest.approx(2_008 * scale, abs=2)
+    assert row == pytest.approx(52 * scale, abs=2)
+    assert np.array_equal(picture, before)
+    fell = with_mario(picture, "1-1", (2_000, 400, 37), lines=lines, scale=scale)
+    assert (fell == 255).all(axis=2).any(), "at the edge"
+    for nowhere in (None, (2_000, 60, -1)):
+        assert with_mario(picture, "1-1", nowhere, lines=lines, scale=scale) is picture
+
+
+def test_the_last_episodes_up_to_a_step() -> None:
+    known = [episode(number) for number in range(10)]  # that end at the steps 100 to 1,000
+
+    def numbers(step: int | None, most: int) -> list[int]:
+        return [one.record.episode for one in up_to(known, step, most)]
+
+    assert numbers(None, 3) == [7, 8, 9]
+    assert numbers(500, 3) == [2, 3, 4]
+    assert numbers(499, 3) == [1, 2, 3]
+    assert numbers(200, 3) == [0, 1]
+    assert numbers(99, 3) == []
+    assert numbers(10**9, 100) == list(range(10))
 
 
 @pytest.mark.parametrize(("width", "height", "lines"), [(80, 8, 1), (120, 72, 3), (1_000, 1_000, 4)])

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -14,6 +16,7 @@ from mario_tui.tui.screens.map import MapScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.step_slider import StepSlider
 from tui.fakes import FakeMap, World, map_episode, running, typical_checkpoints, until
 
 RUN = Path("/checkpoints/hill")
@@ -45,7 +48,7 @@ async def test_the_newest_hundred_are_shown_and_older_ones_on_demand() -> None:
     async with World().app().run_test(size=(100, 30)) as pilot:
         screen = await opened(pilot)
         assert "episodes 140 to 239 (newest)" in words(screen)
-        assert "25 cleared  50 died  25 stalled" in words(screen)
+        assert "25 cleared (60 in all)  50 died  25 stalled" in words(screen)
         assert number(screen) == 239
         await pilot.press("pageup")
         await until(pilot, lambda: "episodes 40 to 139" in words(screen))
@@ -58,6 +61,83 @@ async def test_the_newest_hundred_are_shown_and_older_ones_on_demand() -> None:
         await until(pilot, lambda: "episodes 0 to 99" in words(screen))
         await pilot.press("end")
         await until(pilot, lambda: "(newest)" in words(screen))
+
+
+def slider_line(screen: MapScreen) -> str:
+    return screen.query_one(StepSlider).render_line(0).text
+
+
+async def test_a_line_at_the_bottom_says_which_part_of_the_run_is_shown_and_is_clicked() -> None:
+    world = World()
+    world.run_map.episodes = world.run_map.episodes[20:]  # those of before are kept no more
+    async with world.app().run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        slider = screen.query_one(StepSlider)
+        await until(pilot, lambda: "step 21,510 of 21,510" in slider_line(screen))
+        bar = slider_line(screen).rstrip()
+        assert bar.endswith("━●"), "the newest are at the end"
+        assert "of 21,510  ···" in bar
+        assert "·─" in bar
+        await pilot.press("shift+left")
+        await until(pilot, lambda: "episodes 130 to 229" in words(screen))
+        assert "step 20,610 of 21,510" in slider_line(screen)
+        await pilot.press("shift+right")
+        await until(pilot, lambda: "(newest)" in words(screen))
+
+        middle = bar.index("·") + (len(bar) - bar.index("·")) * 2 // 3
+        await pilot.click(slider, offset=(middle, 0))
+        await until(pilot, lambda: "(newest)" not in words(screen))
+        assert screen.shown[-1].record.step == pytest.approx(21_510 * 2 / 3, abs=21_510 / 70)
+        assert slider_line(screen)[middle] == "●", "the knob is where the click was"
+        newer = number(screen)
+        world.run_map.episodes.append(map_episode(240))
+        screen.look()
+        await until(pilot, lambda: "of 21,600" in slider_line(screen))
+        assert number(screen) == newer, "it stays where it is"
+        await pilot.click(slider, offset=(bar.index("·"), 0))
+        await until(pilot, lambda: "episodes 20 to 119" in words(screen))
+        await pilot.click(slider, offset=(len(bar) - 1, 0))
+        await until(pilot, lambda: "episodes 141 to 240 (newest)" in words(screen))
+        await pilot.mouse_down(slider, offset=(len(bar) - 1, 0))
+        await pilot.hover(slider, offset=(middle, 0))
+        await until(pilot, lambda: slider_line(screen)[middle] == "●")
+        await pilot.mouse_up(slider, offset=(middle, 0))
+        await pilot.hover(slider, offset=(middle + 10, 0))
+        await pilot.press("end")
+        await until(pilot, lambda: "(newest)" in words(screen))
+
+
+async def test_while_the_run_is_trained_mario_is_on_the_map() -> None:
+    world = World()
+    async with world.app().run_test(size=(100, 30)) as pilot:
+        app = pilot.app
+        assert isinstance(app, MarioTuiApp)
+        world.session.snapshot = running(place=(2_000, 60, 37))
+        world.session.alive = True
+        app.session = world.session
+        app.show_map(world.run_folder(running().run))
+        await until(pilot, lambda: isinstance(app.screen, MapScreen) and bool(app.screen.query("#map")))
+        view = app.screen.query_one("#map", GameView)
+
+        def mario() -> list[list[int]]:
+            frame = view.frame
+            return [] if frame is None else np.argwhere((frame == 255).all(axis=2)).tolist()
+
+        await until(pilot, lambda: mario() != [])
+        map_screen = app.screen
+        assert isinstance(map_screen, MapScreen)
+        await until(pilot, lambda: "white: Mario now" in words(map_screen, "chosen"))
+        first = mario()
+        world.session.snapshot = running(place=(300, 60, 37))
+        await until(pilot, lambda: mario() not in ([], first))
+        world.session.end()
+        await until(pilot, lambda: mario() == [])
+        app.pop_screen()
+        await pilot.pause()
+        world.session.alive = True
+        screen = await opened(pilot)
+        await until(pilot, lambda: screen.query_one("#map", GameView).frame is not None)
+        assert screen._live_place() is None, "another run is trained"
 
 
 async def test_left_and_right_go_by_place_up_and_down_by_time() -> None:
@@ -87,6 +167,7 @@ async def test_only_some_ends_are_shown() -> None:
             await pilot.press("f")
             await until(pilot, lambda end=end: {one.record.end for one in screen.shown} == {end})  # type: ignore[misc]
             assert number(screen) == screen.shown[-1].record.episode
+            await until(pilot, lambda end=end: f"only {end}s" in words(screen))  # type: ignore[misc]
         await pilot.press("f")
         await until(pilot, lambda: len(screen.shown) == 100)
 

@@ -82,7 +82,7 @@ IDS = {
     ),
     "board": ("watch train search play mark campaign back"),
     "compare": ("view chart-how-far chart-reward chart-clear-rate chart-loss chart-q back"),
-    "map": ("watch record before beyond earlier later older newer first newest only back"),
+    "map": ("watch record before beyond earlier later older newer ten-older ten-newer first newest only back"),
     "recordings": ("play gif mp4 large folder delete take-back back"),
 }
 """What settings files may name: an id stays, whatever becomes of its key and its label."""

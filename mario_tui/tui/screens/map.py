@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.kept_episodes import EpisodeName
+from mario_tui.play.run_map import up_to
 from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.cells import BLOCKS
@@ -22,19 +22,22 @@ from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.game_screen import ENDS
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.map_strip import CELL_PIXELS, ends_in_words
+from mario_tui.tui.widgets.step_slider import Span, StepSlider
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mario_tui.game.kept_episodes import Place
     from mario_tui.play.run_map import MapEpisode, RunMap
 
 SHOWN = 100
 """Episodes on the map at a time."""
+FEWER = 10
+"""By so many shift and an arrow move."""
 KINDS = ("", "death", "clear", "stall")
 """Which ends `f` shows alone."""
-_CELL_PIXELS = (8, 16)
-"""Of the map in a cell, where the terminal shows pictures; with half blocks it is 1 x 2."""
 
 
 class MapScreen(MarioScreen):
@@ -47,11 +50,14 @@ class MapScreen(MarioScreen):
     CSS_PATH = "map.tcss"
     HEADING = "Map"
     READ_SECONDS = 1.0
+    MARK_SECONDS = 1 / 8
     ABOUT = (
         "The stage as the game shows it, and a hundred episodes of a training on it: their ways, the newest brightest, "
         "and a dot where each ended. Red is a death, green a clear, orange a stall: no new ground for too long. The "
         "yellow episode is the chosen one: left and right choose by place, up and down by time; enter plays it again "
-        "as it was. While the training runs new episodes appear by themselves."
+        "as it was. The line at the bottom says which part of the run is shown: page up and page down go a hundred "
+        "episodes back and forth, shift with left and right ten, and a click on it goes there. While the training runs "
+        "new episodes appear by themselves, and a white mark is where its first game is now."
     )
     BINDINGS = [
         Binding(
@@ -92,13 +98,33 @@ class MapScreen(MarioScreen):
             show=False,
             tooltip="The episode after it in time",
         ),
-        Binding("pageup", "move(-1)", "Older", id="map.older", tooltip="The hundred episodes before these"),
-        Binding("pagedown", "move(1)", "Newer", id="map.newer", show=False, tooltip="The hundred episodes after these"),
+        Binding("pageup", "move(-100)", "Older", id="map.older", tooltip="The hundred episodes before these"),
+        Binding(
+            "pagedown", "move(100)", "Newer", id="map.newer", show=False, tooltip="The hundred episodes after these"
+        ),
+        Binding(
+            "shift+left",
+            "move(-10)",
+            "Ten older",
+            id="map.ten-older",
+            key_display="shift+←",
+            show=False,
+            tooltip="The same back by ten episodes",
+        ),
+        Binding(
+            "shift+right",
+            "move(10)",
+            "Ten newer",
+            id="map.ten-newer",
+            key_display="shift+→",
+            show=False,
+            tooltip="Forth by ten episodes",
+        ),
         Binding("home", "first", "First", id="map.first", show=False, tooltip="The first hundred episodes of the run"),
         Binding(
             "end", "newest", "Newest", id="map.newest", show=False, tooltip="The newest hundred, and those that come"
         ),
-        Binding("f", "next_kind", "Only", id="map.only", tooltip="All of them, or only deaths, clears or stalls"),
+        Binding("f", "next_kind", "Filter", id="map.only", tooltip="All of them, or only deaths, clears or stalls"),
         Binding(
             "escape,q", "app.pop_screen", "Back", id="map.back", key_display="q", tooltip="Back to where you came from"
         ),
@@ -108,10 +134,13 @@ class MapScreen(MarioScreen):
         super().__init__()
         self.run_folder = run
         self._map: RunMap | None = None
-        self._last: int | None = None  # how many episodes come before the end of those on show; None for the newest
+        self._to_step: int | None = None  # of the last episode on show; None for the newest
         self._kind = ""
         self._chosen: MapEpisode | None = None
         self._drawn: object = None
+        self._picture_size = (0, 0)
+        self._ground: NDArray[np.uint8] | None = None  # the map without the mark
+        self._place: Place | None = None
         self._problem = ""
         self._busy = False
 
@@ -120,10 +149,13 @@ class MapScreen(MarioScreen):
         yield GameView("reading the episodes ...", graphics=self.app.graphics, characters=BLOCKS, id="map")
         yield Static("", id="map-shown")
         yield Static("", id="map-chosen")
+        yield StepSlider(id="map-steps")
 
     def on_mount(self) -> None:
         super().on_mount()
         self.every(self.READ_SECONDS, self.look)
+        graphics = self.app.graphics  # a picture of the terminal's own takes longer
+        self.every(self.MARK_SECONDS if graphics is None else 1.0 if graphics.is_costly else 0.5, self.move_mario)
         self.call_after_refresh(self.look)
 
     def on_resize(self) -> None:
@@ -132,11 +164,13 @@ class MapScreen(MarioScreen):
     @property
     def shown(self) -> Sequence[MapEpisode]:
         """The episodes on the map, the newest last."""
+        return up_to(self._known, self._to_step, SHOWN)
+
+    @property
+    def _known(self) -> Sequence[MapEpisode]:
+        """All episodes that can be on show."""
         known = self._map.episodes if self._map is not None else []
-        part = known[: self._last]
-        if self._kind:
-            part = [one for one in part if one.record.end == self._kind]
-        return part[-SHOWN:]
+        return [one for one in known if one.record.end == self._kind] if self._kind else known
 
     @property
     def chosen(self) -> MapEpisode | None:
@@ -162,7 +196,9 @@ class MapScreen(MarioScreen):
             if wanted != self._drawn:
                 self._drawn = wanted
                 self._refresh_words()
-                view.frame = await asyncio.to_thread(self._picture, *wanted[:2])
+                self._ground = await asyncio.to_thread(self._picture, *wanted[:2])
+                self._picture_size = wanted[:2]
+                self._show_mario(self._live_place())
         except MarioTuiError as error:
             self._problem = str(error)
             self._refresh_words()
@@ -174,7 +210,7 @@ class MapScreen(MarioScreen):
     def _wanted(self, view: GameView) -> tuple[int, int, tuple[object, ...]]:
         """Width and height of the map's picture in pixels, and what else it depends on."""
         width, height = view.size
-        across, down = (1, 2) if self.app.graphics is None else _CELL_PIXELS
+        across, down = (1, 2) if self.app.graphics is None else CELL_PIXELS
         shown, chosen = self.shown, self.chosen
         return width * across, height * down, (len(shown), id(shown[-1]) if shown else 0, id(chosen), self._kind)
 
@@ -183,6 +219,24 @@ class MapScreen(MarioScreen):
         if not shown or width < 1 or height < 1:
             return None
         return self.app.services.draw_map(shown, self.chosen, width, height)
+
+    def move_mario(self) -> None:
+        """Marks where the first game of the run is, while it is trained."""
+        if (place := self._live_place()) != self._place:
+            self._show_mario(place)
+
+    def _show_mario(self, place: Place | None) -> None:
+        self._place, picture, shown = place, self._ground, self.shown
+        if picture is not None and shown:
+            stage = shown[-1].record.stage
+            picture = self.app.services.mark_on_map(picture, stage, place, *self._picture_size)
+        self.query_one("#map", GameView).frame = picture
+
+    def _live_place(self) -> Place | None:
+        snapshot = self.app.snapshot
+        if snapshot is None or not self.app.is_training or not snapshot.run:
+            return None
+        return snapshot.place if self.app.services.run_folder(snapshot.run) == self.run_folder else None
 
     def _refresh_words(self) -> None:
         view = self.query_one("#map", GameView)
@@ -198,23 +252,34 @@ class MapScreen(MarioScreen):
         else:
             words = self._words_of(shown)
         if chosen is not None:
-            line = words_of(chosen)
+            now = "" if self._live_place() is None else "  white: Mario now"
+            line = words_of(chosen) + Content.styled(now, "$foreground 60%")
         self.query_one("#map-shown", Static).update(words)
         self.query_one("#map-chosen", Static).update(line)
+        slider = self.query_one(StepSlider)
+        slider.set_class(bool(shown), "-shown")
+        slider.span = self._span() if shown else None
         self.refresh_bindings()
 
     def _words_of(self, shown: Sequence[MapEpisode]) -> Content:
         first, last = shown[0].record, shown[-1].record
-        counts = Counter(one.record.end for one in shown)
-        ends = [
-            (f"{text.count(counts[end])} {word}  ", colour) for end, (word, colour) in SHORT_ENDS.items() if counts[end]
-        ]
-        newest = " (newest)" if self._last is None else ""
+        newest = " (newest)" if self._to_step is None else ""
+        ends = ends_in_words(shown)
+        if self._kind in ("", "clear"):
+            clears = sum(one.record.cleared for one in self._known)
+            here = sum(one.record.cleared for one in shown)
+            ends = [(f"{text.count(here)} cleared ({text.count(clears)} in all)  ", "$success"), *ends[bool(here) :]]
         return Content.assemble(
             (f"{printable(self.run_folder.name)}  ", "bold"),
+            (f"only {self._kind}s  " if self._kind else "", "bold $secondary"),
             f"{last.stage}  episodes {text.count(first.episode)} to {text.count(last.episode)}{newest}  ",
             *ends,
         )
+
+    def _span(self) -> Span:
+        assert self._map is not None
+        known, shown = self._map.episodes, self.shown
+        return Span(known[0].record.step, shown[0].record.step, shown[-1].record.step, known[-1].record.step)
 
     # asking
 
@@ -239,28 +304,31 @@ class MapScreen(MarioScreen):
         self._choose(self.shown, by)
 
     def action_move(self, by: int) -> None:
-        """Shows earlier or later episodes."""
-        if self._map is None:
-            return
-        count = len(self._map.episodes)
-        last = (count if self._last is None else self._last) + by * SHOWN
-        self._last = None if last >= count else max(last, min(SHOWN, count))
-        self._chosen = None
-        self.look()
+        """Shows so many episodes earlier or later ones."""
+        known, shown = self._known, self.shown
+        if shown:
+            self._show_up_to(len(up_to(known, shown[-1].record.step, len(known))) + by)
 
     def action_first(self) -> None:
-        self._last = SHOWN
-        self._chosen = None
-        self.look()
+        self._show_up_to(SHOWN)
 
     def action_newest(self) -> None:
-        self._last = self._chosen = None
+        self._show_up_to(len(self._known))
+
+    def on_step_slider_chosen(self, event: StepSlider.Chosen) -> None:
+        self._show_up_to(len(up_to(self._known, event.step, len(self._known))))
+
+    def _show_up_to(self, count: int) -> None:
+        """Shows the last ones of the first so many episodes."""
+        known = self._known
+        newest = count >= len(known)
+        self._to_step = None if newest else known[max(count, min(SHOWN, len(known))) - 1].record.step
+        self._chosen = None
         self.look()
 
     def action_next_kind(self) -> None:
         self._kind = KINDS[(KINDS.index(self._kind) + 1) % len(KINDS)]
         self._chosen = None
-        self.notify(f"shown: {'only ' + self._kind + 's' if self._kind else 'all'}", timeout=2)
         self.look()
 
     def _chosen_name(self) -> EpisodeName | None:
@@ -277,15 +345,10 @@ class MapScreen(MarioScreen):
             self.notify(f"recording episode {name.episode:,} in the background; a notice says when it is done")
 
 
-SHORT_ENDS = {
-    "clear": ("cleared", "$success"),
-    "death": ("died", "$error"),
-    "stall": ("stalled", "$warning"),
-    "loop": ("led back", "$accent"),
-    "left": ("left the stage", "$accent"),
-    "time": ("out of time", "$foreground 60%"),
-}
-"""An end -> its word after a count, and its colour."""
+KINDS_OF_GAMES = {"practice": "practice", "greedy": "a greedy game", "robust": "a disturbed game"}
+"""What an episode that is not of the training proper is."""
+CHOSEN_COLOUR = "$secondary"
+"""Near the yellow that the chosen episode has on the map."""
 
 
 def words_of(episode: MapEpisode) -> Content:
@@ -293,10 +356,10 @@ def words_of(episode: MapEpisode) -> Content:
     record = episode.record
     words, colour = ENDS[record.end]
     at = "" if record.cleared else f" at {text.percent(record.progress)}"
-    practice = "" if record.kind == "training" else f", {record.kind}"
+    kind = "" if record.kind == "training" else f", {KINDS_OF_GAMES.get(record.kind, printable(record.kind))}"
     return Content.assemble(
-        (f"episode {text.count(record.episode)}  ", "bold"),
+        (f"episode {text.count(record.episode)}  ", f"bold {CHOSEN_COLOUR}"),
         (f"{words}{at}", f"bold {colour}"),
-        f"  {text.count(record.length)} steps, reward {text.decimal(record.reward)}{practice}, "
+        f"  {text.count(record.length)} steps, reward {text.decimal(record.reward)}{kind}, "
         f"step {text.count(record.step)}",
     )
