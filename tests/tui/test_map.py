@@ -64,7 +64,8 @@ async def test_the_newest_hundred_are_shown_and_older_ones_on_demand() -> None:
 
 
 def slider_line(screen: MapScreen) -> str:
-    return screen.query_one(StepSlider).render_line(0).text
+    """As it is drawn, with the space before it."""
+    return f" {screen.query_one(StepSlider).render_line(0).text}"
 
 
 async def test_a_line_at_the_bottom_says_which_part_of_the_run_is_shown_and_is_clicked() -> None:

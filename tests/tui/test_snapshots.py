@@ -62,7 +62,7 @@ def compare(snap_compare: Compare, size: tuple[int, int]) -> Callable[[World, Pr
             await pilot.pause()
             screen: Any = pilot.app.screen
             await until(pilot, lambda: getattr(screen, "preview_is_ready", True))
-            for look in ("refresh_top_bar", "refresh_numbers", "refresh_game", "refresh_charts", "refresh_list"):
+            for look in LOOKS:
                 if hasattr(screen, look):
                     getattr(screen, look)()
             await pilot.pause()
@@ -71,6 +71,10 @@ def compare(snap_compare: Compare, size: tuple[int, int]) -> Callable[[World, Pr
         return snap_compare(world.app(), terminal_size=size, run_before=before)
 
     return check
+
+
+LOOKS = ("refresh_top_bar", "refresh_numbers", "refresh_game", "refresh_mark", "refresh_charts", "refresh_list")
+"""What screens draw again and again."""
 
 
 async def train(world: World, pilot: Pilot[int]) -> None:
@@ -105,6 +109,8 @@ async def live(world: World, pilot: Pilot[int]) -> None:
     await train(world, pilot)
     await pilot.press("t")
     await until(pilot, lambda: pilot.app.screen.has_class("-live"))
+    strip = pilot.app.screen.query_one("#strip-map", GameView)
+    await until(pilot, lambda: strip.frame is not None)
 
 
 async def ended(world: World, pilot: Pilot[int]) -> None:

@@ -223,6 +223,8 @@ class MapScreen(MarioScreen):
     def move_mario(self) -> None:
         """Marks where the first game of the run is, while it is trained."""
         if (place := self._live_place()) != self._place:
+            if (place is None) != (self._place is None):
+                self._refresh_words()
             self._show_mario(place)
 
     def _show_mario(self, place: Place | None) -> None:

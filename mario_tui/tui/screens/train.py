@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ENDED = ("finished", "failed")
+MARKS_PER_SECOND = 6
+"""How often Mario's mark on the strip moves: it goes by cells, and each time costs a millisecond or two."""
 CHART_IDS = {
     "reward": "train.chart-reward",
     "length": "train.chart-steps",
@@ -60,11 +62,13 @@ class TrainScreen(MarioScreen):
     AUTO_FOCUS = ""
     ABOUT = (
         "Before a training: its settings, each with its meaning and range. While it runs: its games, the numbers and "
-        "the curves. Training goes on while you look at other screens. Until the replay holds burn-in steps the agent "
-        "only collects experience; then it learns, and epsilon, the chance of a random action, falls. 'games busy', "
-        "'learning' and 'waiting' say where the time goes: the games play while the agent learns, and it waits for "
-        "them if it is faster. + and - change what is marked with +/-. Watching, evaluating and recording take the "
-        "weights of that moment; training goes on."
+        "the curves. Under the game lies the stage, from left to right: a dot where each of the last hundred episodes"
+        " ended, red for a death, orange for a stall, green for a clear, and a white mark where Mario is. Training "
+        "goes on while you look at other screens. Until the replay holds burn-in steps the agent only collects "
+        "experience; then it learns, and epsilon, the chance of a random action, falls. 'games busy', 'learning' and "
+        "'waiting' say where the time goes: the games play while the agent learns, and it waits for them if it is "
+        "faster. + and - change what is marked with +/-. Watching, evaluating and recording take the weights of that "
+        "moment; training goes on."
     )
     BINDINGS = [
         Binding("space", "toggle_pause", "Pause", id="train.pause", tooltip="Pause the training, or let it go on"),
@@ -185,6 +189,7 @@ class TrainScreen(MarioScreen):
         self.every(1 / 4, self.refresh_numbers)
         self.every(1 / 2, self.refresh_charts)
         self.every(1, self.refresh_strip)
+        self.every(1 / MARKS_PER_SECOND, self.refresh_mark)
 
     def _game_frames_per_second(self) -> float:
         """Half of a rollout's; where two cores or fewer have to train and to draw, training has precedence."""
@@ -259,11 +264,14 @@ class TrainScreen(MarioScreen):
         if self._mode != "form" and snapshot is not None and snapshot.frame is not None:
             wall = snapshot.frames if self._shows_all_games else ()
             self.query_one("#game", GameView).frame = side_by_side(wall) if len(wall) > 1 else snapshot.frame
-            self.query_one(MapStrip).move(snapshot, ended=self._mode == "ended")
 
     def refresh_strip(self) -> None:
         if self._mode != "form" and self.app.snapshot is not None:
             self.query_one(MapStrip).look(self.app.snapshot)
+
+    def refresh_mark(self) -> None:
+        if self._mode != "form" and self.app.snapshot is not None:
+            self.query_one(MapStrip).move(self.app.snapshot, ended=self._mode == "ended")
 
     @property
     def _shows_all_games(self) -> bool:

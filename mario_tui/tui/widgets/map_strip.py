@@ -82,7 +82,9 @@ class MapStrip(PlainContainer):
 
     def move(self, snapshot: TrainingSnapshot, *, ended: bool) -> None:
         """Shows where Mario is in the first game; nowhere after the end."""
-        dot = None if ended else dot_of(snapshot.config.stage, snapshot.place, *self._pixels)
+        width, height = self._pixels
+        seen = width > 0 and height > 0 and not ended
+        dot = dot_of(snapshot.config.stage, snapshot.place, width, height) if seen else None
         if dot != self._dot:
             self._dot = dot
             self._show()
