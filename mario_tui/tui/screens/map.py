@@ -138,6 +138,7 @@ class MapScreen(MarioScreen):
         self._kind = ""
         self._chosen: MapEpisode | None = None
         self._drawn: object = None
+        self._newest: object = None  # record that was read
         self._picture_size = (0, 0)
         self._ground: NDArray[np.uint8] | None = None  # the map without the mark
         self._place: Place | None = None
@@ -193,9 +194,12 @@ class MapScreen(MarioScreen):
                 self._map = services.open_map(self.run_folder)
             await asyncio.to_thread(self._map.read)
             wanted = self._wanted(view)
+            newest = self._map.episodes[-1].record if self._map.episodes else None
+            if wanted != self._drawn or newest != self._newest:  # the run grows, also while an earlier part is on show
+                self._newest = newest
+                self._refresh_words()
             if wanted != self._drawn:
                 self._drawn = wanted
-                self._refresh_words()
                 self._ground = await asyncio.to_thread(self._picture, *wanted[:2])
                 self._picture_size = wanted[:2]
                 self._show_mario(self._live_place())
