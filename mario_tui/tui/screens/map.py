@@ -270,17 +270,21 @@ class MapScreen(MarioScreen):
     def _words_of(self, shown: Sequence[MapEpisode]) -> Content:
         first, last = shown[0].record, shown[-1].record
         newest = " (newest)" if self._to_step is None else ""
-        ends = ends_in_words(shown)
-        if self._kind in ("", "clear"):
-            clears = sum(one.record.cleared for one in self._known)
-            here = sum(one.record.cleared for one in shown)
-            ends = [(f"{text.count(here)} cleared ({text.count(clears)} in all)  ", "$success"), *ends[bool(here) :]]
-        return Content.assemble(
-            (f"{printable(self.run_folder.name)}  ", "bold"),
-            (f"only {self._kind}s  " if self._kind else "", "bold $secondary"),
-            f"{last.stage}  episodes {text.count(first.episode)} to {text.count(last.episode)}{newest}  ",
-            *ends,
-        )
+        here, clears = (sum(one.record.cleared for one in part) for part in (shown, self._known))
+
+        def words(in_all: str) -> Content:
+            ends = ends_in_words(shown)
+            if self._kind in ("", "clear"):
+                ends = [(f"{text.count(here)} cleared{in_all}  ", "$success"), *ends[bool(here) :]]
+            return Content.assemble(
+                (f"{printable(self.run_folder.name)}  ", "bold"),
+                (f"only {self._kind}s  " if self._kind else "", "bold $secondary"),
+                f"{last.stage}  episodes {text.count(first.episode)} to {text.count(last.episode)}{newest}  ",
+                *ends,
+            ).rstrip()
+
+        whole = words(f" ({text.count(clears)} in all)")
+        return whole if whole.cell_length <= self.size.width - 2 else words("")
 
     def _span(self) -> Span:
         assert self._map is not None

@@ -77,7 +77,10 @@ class MapStrip(PlainContainer):
         finally:
             self._busy = False
         if self.is_attached:
-            self.query_one("#strip-words", Static).update(_words(ended, kept=snapshot.config.keep_episodes > 0))
+            words = _words(ended, kept=snapshot.config.keep_episodes > 0)
+            hint = Content.styled("  M map", "$foreground 60%")
+            fits = words.cell_length + hint.cell_length <= self.size.width - 2
+            self.query_one("#strip-words", Static).update(words + hint if ended and fits else words)
             self._show()
 
     def move(self, snapshot: TrainingSnapshot, *, ended: bool) -> None:
@@ -118,5 +121,4 @@ def _words(ended: Sequence[MapEpisode], *, kept: bool) -> Content:
     if not ended:
         return Content.styled("ends of episodes appear here", "$foreground 60%")
     none = [] if any(one.record.cleared for one in ended) else [("0 cleared  ", "$foreground 60%")]
-    hint = ("M map", "$foreground 60%")
-    return Content.assemble(f"last {text.count(len(ended))}: ", *none, *ends_in_words(ended), hint)
+    return Content.assemble(f"last {text.count(len(ended))}: ", *none, *ends_in_words(ended)).rstrip()
