@@ -250,7 +250,8 @@ class PlayScreen(GameScreen):
         pace = player.pace()
         shown = ("x", "progress", "time left", "Mario", "return", "lives", "score", "coins")
         entries = dict(GameScreen.entries(moment))
-        return [*((name, entries[name]) for name in shown), ("frame time", "-" if pace is None else f"{pace[1]:.0f} ms")]
+        frame_time = "-" if pace is None else f"{pace[1]:.0f} ms"
+        return [*((name, entries[name]) for name in shown), ("frame time", frame_time)]
 
     def _look_for_ghost(self) -> None:
         if self._ghost_stage != self._stage:

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from mario_tui.play.map_strip import dot_of, draw_strip, with_mario
 from mario_tui.tui import text
+from mario_tui.tui.cells import BLOCKS
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.plain_container import PlainContainer
 
@@ -54,7 +55,7 @@ class MapStrip(PlainContainer):
         self._busy = False
 
     def compose(self) -> ComposeResult:
-        yield GameView(graphics=self._graphics, id="strip-map")
+        yield GameView(graphics=self._graphics, characters=BLOCKS, id="strip-map")
         yield Static("", id="strip-words")
 
     def look(self, snapshot: TrainingSnapshot) -> None:
