@@ -19,6 +19,7 @@ from mario_tui.agent.tutorial_checkpoint import read_tutorial_checkpoint
 from mario_tui.config import check_settings
 from mario_tui.errors import CheckpointError
 from mario_tui.printable import printable
+from mario_tui.rewards import REWARD_SETTINGS, LearnedReward
 from mario_tui.store import checkpoint, named, rescue
 from mario_tui.store.untrusted import one_line_error
 
@@ -32,12 +33,14 @@ class Policy:
         stage: the stage it was trained on.
         step: training steps behind it; 0 if unknown.
         source: how to call it on a screen, e.g. `my-run, step 120,000`.
+        learned: the reward that its values are of.
     """
 
     net: MarioNet
     stage: str
     step: int
     source: str
+    learned: LearnedReward = LearnedReward()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", printable(self.source))
@@ -88,9 +91,10 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
     try:
         net = MarioNet(AgentSpec.parse(manifest.agent))
         load_weights(net, load_tensors(folder / "agent.safetensors"))
-        check_settings({"stage": manifest.stage})
+        learned = {name: manifest.config[name] for name in REWARD_SETTINGS if name in manifest.config}
+        check_settings({"stage": manifest.stage, **learned})
         source = f"{folder.parent.name}, step {manifest.step:,}"
-        return Policy(net.on(device).eval(), manifest.stage, manifest.step, source)
+        return Policy(net.on(device).eval(), manifest.stage, manifest.step, source, LearnedReward.of(learned))
     except Exception as error:  # untrusted content may raise anything on its way through three libraries
         checkpoint.check_sizes(folder)  # a training may have replaced it meanwhile
         raise CheckpointError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from mario_tui.game.emulator import Emulator
 from mario_tui.game.episode import EndReason, Episode
+from mario_tui.rewards import FrameChange
 
 _NO_STACK = np.empty((0, 84, 84), np.uint8)
 
@@ -36,6 +37,8 @@ class EpisodeStep:
         ram_crc32: zlib.crc32 chained over the 2,048 bytes of RAM after every frame so far; 0 unless all frames were
             asked for.
         screen_crc32: the same over every (240, 256, 3) picture.
+        frame_changes: what each frame that was played changed, which the reward is made of; empty unless all frames
+            were asked for.
         action: index of the action that was chosen; None at step 0, in no-op starts and where a human plays.
         q_values: Q of each action in the state that this step began in; empty where the policy was not asked.
         stack: (depth, 84, 84) uint8, the state after the step, as the network sees it; depth 0 where none plays.
@@ -61,6 +64,7 @@ class EpisodeStep:
     goes_on: int | None = None
     ram_crc32: int = 0
     screen_crc32: int = 0
+    frame_changes: tuple[FrameChange, ...] = ()
     action: int | None = None
     q_values: tuple[float, ...] = ()
     stack: np.ndarray = field(default_factory=lambda: _NO_STACK)
@@ -71,13 +75,14 @@ class StepPlayer:
 
     Args:
         episode: at its start; it may be moved by `Episode.load_state` between steps.
-        all_frames: whether the steps have every frame and the checksums.
+        all_frames: whether the steps have every frame with what it changed, and the checksums.
     """
 
     def __init__(self, episode: Episode, *, all_frames: bool = False) -> None:
         self.episode = episode
         self._all_frames = all_frames
         self._frames: list[np.ndarray] = []
+        self._changes: list[FrameChange] = []
         self._ram_crc32 = self._screen_crc32 = 0
 
     def start(self) -> EpisodeStep:
@@ -87,6 +92,10 @@ class StepPlayer:
     def play(self, frame_buttons: Sequence[int]) -> EpisodeStep:
         """Plays a step with these buttons, a byte for each frame; see `Episode.step`."""
         self._frames.clear()
+        self._changes.clear()
+        if self._all_frames:
+            emulator = self.episode.emulator
+            self._x, self._time, self._frontiers = emulator.x_position, emulator.time, dict(self.episode.frontiers)
         result = self.episode.step(frame_buttons, self._add_frame if self._all_frames else None)
         return self._describe(tuple(frame_buttons), result.reward)
 
@@ -95,6 +104,19 @@ class StepPlayer:
         self._frames.append(screen)
         self._ram_crc32 = zlib.crc32(emulator.ram.data, self._ram_crc32)
         self._screen_crc32 = zlib.crc32(screen.data, self._screen_crc32)
+
+        self._changes.append(self._change(emulator))
+
+    def _change(self, emulator: Emulator) -> FrameChange:
+        """What the frame that was just played changed."""
+        x, time, area = emulator.x_position, emulator.time, emulator.area
+        new_pixels = 0
+        if area is not None and (frontier := self.episode.frontiers.get(area)) is not None:
+            new_pixels = frontier - self._frontiers.get(area, frontier)
+            self._frontiers[area] = frontier
+        change = FrameChange(x - self._x, new_pixels, time - self._time, emulator.dead)
+        self._x, self._time = x, time
+        return change
 
     def _describe(self, frame_buttons: tuple[int, ...], reward: float) -> EpisodeStep:
         episode, emulator = self.episode, self.episode.emulator
@@ -119,4 +141,5 @@ class StepPlayer:
             goes_on=episode.goes_on,
             ram_crc32=self._ram_crc32,
             screen_crc32=self._screen_crc32,
+            frame_changes=tuple(self._changes),
         )

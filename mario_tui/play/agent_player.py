@@ -19,6 +19,7 @@ from mario_tui.play.clocked_player import FRAMES_PER_SECOND, ClockedPlayer, Keys
 from mario_tui.play.one_go import OneGo, agent_plays
 from mario_tui.play.pad import Controls
 from mario_tui.play.rollout import Chances, rollout
+from mario_tui.rewards import LearnedReward
 
 
 class AgentPlayer(ClockedPlayer):
@@ -36,6 +37,8 @@ class AgentPlayer(ClockedPlayer):
         self._load = load
         self._game = game
         self._seek: int | None = None
+        self._target = 0
+        """The step to show next or on show now, from which `move` counts; `latest` follows it."""
         self._history: list[tuple[EpisodeStep, bytes]] = []
         self.chances = Chances()
         """Epsilon and sticky actions; a change holds from the next step that is played."""
@@ -61,22 +64,37 @@ class AgentPlayer(ClockedPlayer):
         """The last step that was played; `latest` may show an earlier one."""
         return self._first_step + max(0, len(self._history) - 1)
 
+    @property
+    def played(self) -> list[EpisodeStep]:
+        """The steps that were played, in their order and without their pictures; as of now."""
+        return [step for step, _ in self._history]
+
+    @property
+    def learned(self) -> LearnedReward:
+        """The reward that the agent's values are of; the tutorial's where no agent plays."""
+        return LearnedReward() if self.policy is None else self.policy.learned
+
     def seek(self, step: int) -> None:
         """Pauses, and shows a step that was played before, or the nearest one to it."""
         with self._wake:
             self._paused = True
-            self._seek = step
+            self._seek = self._target = min(max(step, self._first_step), self.newest_step)
+            self._single_steps = 0
             self._wake.notify()
 
     def move(self, steps: int) -> None:
-        """Pauses, and moves by so many steps within what was played; one step forward from its end plays a new one."""
-        if self.latest is None:
-            return
-        step = self.latest.step
-        if steps == 1 and step >= self.newest_step:
-            self.step_once()
-        else:
-            self.seek(min(max(step + steps, 0), self.newest_step))
+        """Pauses, and moves by so many steps within what was played; one step forward from its end plays a new one.
+
+        It counts from what was asked for last, shown yet or not, so that many calls at once lead as far as one by one.
+        """
+        with self._wake:
+            if self.latest is None:
+                return
+            step = self._target + self._single_steps
+            if steps == 1 and step >= self.newest_step:
+                self.step_once()
+            else:
+                self.seek(step + steps)
 
     def window_keys(self) -> Keys:
         """The common ones; left and right move by a step."""
@@ -91,7 +109,9 @@ class AgentPlayer(ClockedPlayer):
     def _play_until_closed(self) -> None:
         self._open()
         while not self._closed:
-            self._restart = False
+            with self._wake:
+                if self._restart:
+                    self._restart, self._seek, self._single_steps = False, None, 0
             self._play(self._episode())
 
     def _open(self) -> None:
@@ -112,15 +132,22 @@ class AgentPlayer(ClockedPlayer):
         due = time.perf_counter()
         place: int | None = 0  # in the history
         while place is not None:
-            if place < len(self._history):
+            known = place < len(self._history)
+            if known:
                 step = self._step_at(place)
                 pictures = [step.frame] * max(1, len(step.frame_buttons))
             else:
                 step = next(steps)
                 pictures = list(step.frames or (step.frame,))
                 self._add_to_history(step)
-            for picture in pictures if self._seek is None else pictures[-1:]:
+            with self._wake:
+                if self._seek is None:
+                    self._target = step.step
+            at_once = known and self._paused
+            for picture in pictures if self._seek is None and not at_once else pictures[-1:]:
                 self._show_frame(picture)
+                if at_once:
+                    break
                 due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
                 if self._closed or self._restart:
                     return
@@ -157,10 +184,10 @@ class AgentPlayer(ClockedPlayer):
                 return None
             if self._seek is not None:
                 target, self._seek = self._seek, None
-                self._single_steps = 0
                 return min(max(target, self._first_step), self.newest_step) - self._first_step
             if self._single_steps:
                 self._single_steps -= 1
+            self._target = shown.step + 1
             return shown.step + 1 - self._first_step
 
     def _is_over(self, shown: EpisodeStep) -> bool:

@@ -13,6 +13,7 @@ from mario_tui.game.step import EpisodeStep
 from mario_tui.play.agent_player import AgentPlayer
 from mario_tui.play.one_go import OneGo, log_plays
 from mario_tui.play.rollout import StateStacks
+from mario_tui.rewards import LearnedReward
 
 _SHOWN_DEPTH = 4
 
@@ -60,11 +61,23 @@ class LogPlayer(AgentPlayer):
     Args:
         load: gives the episodes, and the emulator frame of the first one to begin with.
         game: as in AgentPlayer.
+        learned: the reward that the agent learned from whose episode it is, where that is known.
     """
 
-    def __init__(self, load: Callable[[], tuple[Sequence[ActionLog], int]], *, game: OneGo | None = None) -> None:
+    def __init__(
+        self,
+        load: Callable[[], tuple[Sequence[ActionLog], int]],
+        *,
+        game: OneGo | None = None,
+        learned: LearnedReward | None = None,
+    ) -> None:
         super().__init__(_no_policy, game=game)
         self._load_logs = load
+        self._learned = learned or LearnedReward()
+
+    @property
+    def learned(self) -> LearnedReward:
+        return self._learned
 
     def _open(self) -> None:
         self._logs, self._first_frame = self._load_logs()

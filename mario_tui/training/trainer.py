@@ -15,6 +15,7 @@ from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import Policy
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import CheckpointError, NotSavedError
+from mario_tui.rewards import LearnedReward
 from mario_tui.system import crash, guard
 from mario_tui.training.checkpointing import Checkpointer, Snapshot
 from mario_tui.training.collector import Collector
@@ -120,6 +121,7 @@ class Trainer:
             stage=self.config.stage,
             step=self.step,
             source=f"{self.run_dir.name}, step {self.step:,}",
+            learned=LearnedReward.of(self.config.model_dump()),
         )
 
     # the loop

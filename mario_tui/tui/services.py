@@ -153,7 +153,10 @@ class Services(ListServices):
         from mario_tui.play.log_player import LogPlayer
 
         if is_log(agent):
-            return LogPlayer(lambda: _logs(agent), game=game)
+            from mario_tui.play.ledger import learned_by
+
+            learned = learned_by(agent.run) if isinstance(agent, EpisodeName) else None
+            return LogPlayer(lambda: _logs(agent), game=game, learned=learned)
         assert not isinstance(agent, EpisodeName)
         return AgentPlayer(lambda: _policy(agent), stage=stage, game=game)
 
