@@ -10,7 +10,7 @@ They differ in v, the way to the right:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 Reward = Literal["tutorial", "frontier"]
@@ -46,8 +46,7 @@ class FrameChange(NamedTuple):
     dead: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RewardParts:
+class RewardParts(NamedTuple):
     """What a reward is made of; the parts sum to it, in whole numbers and so exactly.
 
     forward: for pixels.
@@ -75,8 +74,7 @@ class RewardParts:
     @classmethod
     def sum(cls, parts: Iterable[RewardParts]) -> RewardParts:
         """The parts of several rewards together."""
-        columns = zip(*map(astuple, parts), strict=True)
-        return cls(*map(sum, columns))
+        return cls(*map(sum, zip(*parts, strict=True)))
 
 
 def frame_parts(change: FrameChange, reward: Reward) -> RewardParts:

@@ -1,7 +1,5 @@
 """The parts of a reward, which sum to it whatever happens in a frame."""
 
-from dataclasses import astuple
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +30,7 @@ def test_a_death_is_clipped_and_the_clip_is_told() -> None:
 def test_parts_are_added_each_to_its_own(parts: list[RewardParts]) -> None:
     together = [0.0] * 5
     for one in parts:
-        together = [a + b for a, b in zip(together, astuple(one), strict=True)]
+        together = [a + b for a, b in zip(together, one, strict=True)]
     assert RewardParts.sum(parts) == RewardParts(*together)
     assert RewardParts.sum(parts).total == sum(together)
 

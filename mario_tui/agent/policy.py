@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -40,7 +40,7 @@ class Policy:
     stage: str
     step: int
     source: str
-    learned: LearnedReward = LearnedReward()
+    learned: LearnedReward = field(default_factory=LearnedReward)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", printable(self.source))

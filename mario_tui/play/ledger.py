@@ -31,14 +31,36 @@ def step_parts(step: EpisodeStep, learned: LearnedReward) -> RewardParts:
     return parts
 
 
-def episode_so_far(steps: Sequence[EpisodeStep], step: int) -> list[EpisodeStep]:
-    """Of steps in their order, those of the episode that this one belongs to, up to it. Steps of logs that were played
-    one after the other are several episodes."""
-    before = [one for one in steps if one.step <= step]
-    ends = [place for place, one in enumerate(before[:-1]) if one.end is not None]
-    return before[ends[-1] + 1 :] if ends else before
-
-
 def learned_rewards(steps: Sequence[EpisodeStep], learned: LearnedReward) -> list[float]:
     """The reward of each step as the agent learns it: with the bonus for a clear, divided by the scale."""
     return [step_parts(step, learned).total / learned.scale for step in steps]
+
+
+class Ledger:
+    """The parts of the rewards of an episode that grows: of each step, and of the episode up to it.
+
+    Steps of logs that were played one after the other are several episodes.
+    """
+
+    def __init__(self, learned: LearnedReward) -> None:
+        self.learned = learned
+        self._entries: list[tuple[EpisodeStep, RewardParts, RewardParts]] = []
+
+    def parts(self, steps: Sequence[EpisodeStep], step: int) -> tuple[RewardParts, RewardParts]:
+        """Of the step of this number, and of its episode up to it; nothing where it is not among these steps.
+
+        `steps` are all that were played, in their order and without a gap. Given again, only new ones cost something.
+        """
+        known = len(self._entries)
+        if known and (known > len(steps) or self._entries[-1][0] is not steps[known - 1]):
+            self._entries.clear()
+        for one in steps[len(self._entries) :]:
+            parts = step_parts(one, self.learned)
+            before = self._entries[-1] if self._entries else None
+            goes_on = before is not None and before[0].end is None
+            so_far = RewardParts.sum((before[2], parts)) if before is not None and goes_on else parts
+            self._entries.append((one, parts, so_far))
+        place = step - steps[0].step if steps else -1
+        if not 0 <= place < len(self._entries):
+            return RewardParts(), RewardParts()
+        return self._entries[place][1:]

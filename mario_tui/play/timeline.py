@@ -60,6 +60,16 @@ class Timeline:
         return self.q_values.max(axis=1)
 
     @property
+    def too_much(self) -> Numbers:
+        """(T,) float64, how much more the agent expected than came, below 0 where it expected less."""
+        return self.values - self.returns
+
+    def place(self, step: int) -> int | None:
+        """The place of a step in the arrays; None where it is not among them."""
+        place = int(np.searchsorted(self.steps, step))
+        return place if place < len(self.steps) and self.steps[place] == step else None
+
+    @property
     def settled(self) -> NDArray[np.bool_]:
         """(T,) bool, where later rewards can no longer change the return much."""
         return self.unknown < SETTLED

@@ -16,7 +16,7 @@ from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.replaying import play_log
 from mario_tui.game.step import EpisodeStep, StepPlayer
-from mario_tui.play.ledger import episode_so_far, learned_by, learned_rewards, step_parts
+from mario_tui.play.ledger import Ledger, learned_by, learned_rewards, step_parts
 from mario_tui.play.timeline import SETTLED, timeline
 from mario_tui.rewards import FrameChange, LearnedReward, RewardParts
 
@@ -76,6 +76,8 @@ def test_values_are_the_highest_q_and_unasked_steps_have_none() -> None:
     assert line.steps.tolist() == [1, 2, 3]
     assert line.actions.tolist() == [-1, 1, 1]
     assert np.array_equal(line.values, [np.nan, 3.0, 2.0], equal_nan=True)
+    assert np.array_equal(line.too_much, [np.nan, 3.0, 2.0], equal_nan=True), "nothing came"
+    assert [line.place(number) for number in (0, 1, 3, 4)] == [None, 0, 2, None]
     nothing = timeline([step(0), step(1)], LearnedReward())
     assert nothing.q_values.shape == (1, 0)
     assert np.isnan(nothing.values).all()
@@ -95,10 +97,8 @@ def test_logs_in_turn_are_episodes_of_their_own() -> None:
     line = timeline(both, LearnedReward(gamma=0.5))
     assert line.returns.tolist() == [2.0, 2.0, 7.0, 4.0]
     assert line.ends == {2: EndReason.CLEAR, 4: EndReason.DEATH}
-    assert [one.step for one in episode_so_far(both, 2)] == [0, 1, 2]
-    assert [one.step for one in episode_so_far(both, 3)] == [3]
-    assert [one.step for one in episode_so_far(both, 4)] == [3, 4]
-    assert episode_so_far([], 4) == []
+    ledger = Ledger(LearnedReward())
+    assert [ledger.parts(both, one)[1].total for one in (0, 1, 2, 3, 4, 5)] == [0, 1, 3, 5, 9, 0]
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in LOGS.glob("*.json")))
@@ -111,10 +111,22 @@ def test_the_parts_sum_to_the_games_reward_in_every_step(name: str) -> None:
         assert parts.game == one.reward
         assert parts.bonus == 350.0 * (one.end is EndReason.CLEAR)
         assert len(one.frame_changes) == len(one.frames)
-    together = RewardParts.sum(step_parts(one, learned) for one in episode_so_far(steps, steps[-1].step))
+    of_last, together = Ledger(learned).parts(steps, steps[-1].step)
+    assert of_last == step_parts(steps[-1], learned)
     assert together.game == steps[-1].total_reward
     assert together.forward > 1000
     assert together.clock < 0
+
+
+def test_a_ledger_grows_with_its_episode_and_begins_anew_with_another() -> None:
+    ledger, episode = Ledger(LearnedReward()), gains(1, 2, 3, 4)
+    assert ledger.parts([], 0) == (RewardParts(), RewardParts())
+    assert ledger.parts(episode[:3], 2) == (RewardParts(2.0), RewardParts(3.0))
+    assert ledger.parts(episode, 4) == (RewardParts(4.0), RewardParts(10.0))
+    assert ledger.parts(episode, 1) == (RewardParts(1.0), RewardParts(1.0)), "looked back"
+    assert ledger.parts(gains(5, 5), 2)[1].total == 10
+    assert ledger.parts(gains(5, 4, 1, 1, 1), 5)[1].total == 12
+    assert ledger.parts(episode[2:], 3)[1].total == 5, "a log that begins in the middle"
 
 
 def test_a_death_shows_what_the_clip_gave_back() -> None:
