@@ -31,6 +31,7 @@ from mario_tui.play.rollout import Chances
 from mario_tui.play.run_map import MapEpisode
 from mario_tui.play.searching import FoundWay, SearchProgress
 from mario_tui.presets import PRESETS
+from mario_tui.rewards import FrameChange, LearnedReward
 from mario_tui.store import evaluations
 from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
 from mario_tui.store.history import EpisodeRecord
@@ -237,8 +238,29 @@ def moment(**changes: Any) -> Any:
         "end": None,
         "goes_on": None,
         "stack": np.zeros((4, 84, 84), np.uint8),
+        "frame_changes": (FrameChange(3, 3, 0, False),) * 3,
     }
     return SimpleNamespace(**{**values, **changes})
+
+
+def episode(last: Any, actions: int = 2) -> list[Any]:
+    """The steps up to this one: what is expected rises and falls, and each third second brings a jump."""
+    steps = []
+    for number in range(last.step):
+        high = 12.0 + 3 * math.sin(number / 9)
+        buttons = 129 if number % 45 > 30 else 128
+        steps.append(
+            moment(
+                step=number,
+                frame=None,
+                q_values=tuple(high - 0.8 * action for action in range(actions)) if number else (),
+                action=0 if number else None,
+                buttons=buttons,
+                frame_buttons=(buttons,) * 4 if number else (),
+                frame_changes=(FrameChange(2, 2, -(number % 6 == 0), False),) * 4 if number else (),
+            )
+        )
+    return [*steps, last]
 
 
 class FakeControls(Controls):
@@ -311,6 +333,7 @@ class FakePlayer(FakeClock, AgentPlayer):
     newest_step: int = 42
     by_hand: bool = False
     policy: Any = None
+    _played: Sequence[Any] = ()
 
     def __init__(self, *, action_set: str = "tutorial", loaded: bool = True) -> None:
         super().__init__()
@@ -335,6 +358,22 @@ class FakePlayer(FakeClock, AgentPlayer):
         self.calls.append(f"move {steps}")
         self.paused = True
         self.latest = moment(step=max(0, self.latest.step + steps))
+
+    def seek(self, step: int) -> None:
+        self.calls.append(f"seek {step}")
+        self.paused = True
+        self.latest = moment(step=step)
+
+    @property
+    def played(self) -> Any:
+        if self.latest is not None and len(self._played) <= self.latest.step:
+            actions = len(self.latest.q_values)
+            self._played = episode(self.latest, actions) if self.latest.step < 1000 else [self.latest]
+        return self._played
+
+    @property
+    def learned(self) -> LearnedReward:
+        return LearnedReward()
 
     def frame_buttons(self, last_step: int) -> list[int]:
         return [129] * 4 * last_step

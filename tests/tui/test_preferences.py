@@ -70,7 +70,7 @@ IDS = {
     ),
     "watch": (
         "pause step rewind step-on second-back second-on first newest faster slower again take-over next "
-        "record video window input epsilon sticky back home checkpoints"
+        "record video window input epsilon sticky timeline reward back home checkpoints"
     ),
     "play": (
         "left right down up jump run hop pause step faster slower again next stage-before keep load record "

@@ -27,8 +27,8 @@ ENDS = {
     "clear": ("CLEARED the stage", "$success"),
     "death": ("died", "$error"),
     "stall": ("stopped getting farther", "$warning"),
-    "loop": ("took a wrong way in the maze", "$warning"),
-    "left": ("left the stage for another one", "$warning"),
+    "loop": ("wrong way in the maze", "$warning"),
+    "left": ("left for another stage", "$warning"),
     "time": ("ran out of time", "$warning"),
 }
 

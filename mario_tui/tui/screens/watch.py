@@ -15,12 +15,15 @@ from textual.widgets import Static
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.printable import printable
+from mario_tui.tui.screens.episode_panels import EpisodePanels
 from mario_tui.tui.screens.game_screen import GameScreen, how_it_ended
 from mario_tui.tui.services import is_log, short_name
 from mario_tui.tui.widgets.game_view import GameView, rgb
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import QBars
+from mario_tui.tui.widgets.reward_ledger import RewardLedger
+from mario_tui.tui.widgets.timeline import EpisodeTimeline
 from mario_tui.video.overlay import side_by_side
 
 if TYPE_CHECKING:
@@ -58,7 +61,9 @@ class WatchScreen(GameScreen):
     ABOUT = (
         "The agent plays greedily: in each state it takes the action whose Q value, the reward it expects from there "
         "on, is highest. The bars compare the actions: the longest is the best in the agent's eyes, the gold one was "
-        "taken. A step holds the same buttons for a few frames. What was played can be gone back to and on again. With "
+        "taken. A step holds the same buttons for a few frames. What was played can be gone back to and on again. The "
+        "timeline (l) holds what the agent expected, V, against the return: the rewards that came from there on, of "
+        "which later ones count less. Where V lies higher it expected too much. A click there goes to a moment. With "
         "epsilon or sticky actions chance disturbs the play, as it does in training and in the robust clear rate. "
         "Where the terminal shows pictures one sees every pixel of the game, elsewhere a few in each character."
     )
@@ -172,6 +177,22 @@ class WatchScreen(GameScreen):
             show=False,
             tooltip="Sticky actions (the buttons before may stay, chance 0.25 a frame), as in robust episodes",
         ),
+        Binding(
+            "l",
+            "toggle_timeline",
+            "Timeline",
+            id="watch.timeline",
+            show=False,
+            tooltip="Show what was expected and what came, over all steps",
+        ),
+        Binding(
+            "y",
+            "toggle_ledger",
+            "Reward",
+            id="watch.reward",
+            show=False,
+            tooltip="Show what the reward is made of, in this step and so far",
+        ),
         Binding("escape,q", "back", "Back", id="watch.back", key_display="q", tooltip="Back to where you came from"),
         Binding(
             "h", "app.go('home')", "Home", id="watch.home", show=False, tooltip="Home: the state of things at a glance"
@@ -198,6 +219,7 @@ class WatchScreen(GameScreen):
         self._shows_input = False
         self._input_of: EpisodeStep | None = None
         self._stack_of: EpisodeStep | None = None
+        self._episode_panels: EpisodePanels | None = None
         if self._is_log:
             self.ABOUT = EPISODE_ABOUT if self._is_episode else LOG_ABOUT
             self.add_class("-log")
@@ -253,12 +275,16 @@ class WatchScreen(GameScreen):
             yield QBars(id="q-bars")
             yield Pad(id="pad")
             yield Numbers(id="numbers")
+            yield RewardLedger(id="ledger")
+            yield EpisodeTimeline(id="timeline")
             yield Static("", id="watch-jobs", markup=False)
             yield Static("what the network sees, the newest picture last", id="stack-title")
             yield GameView(graphics=self.app.graphics, characters=self.app.characters, id="stack")
 
     def on_mount(self) -> None:
         super().on_mount()
+        self._episode_panels = EpisodePanels(self.query_one(EpisodeTimeline), self.query_one(RewardLedger))
+        self.every(1 / 4, self.refresh_timeline)
         self.run_worker(self._open(), group="player")
         self.refresh_numbers()
 
@@ -320,48 +346,52 @@ class WatchScreen(GameScreen):
                 in_a_row = stack.size.width > 4 * stack.size.height
                 stack.frame = side_by_side(rgb(moment.stack), columns=len(moment.stack) if in_a_row else 0, gap=4)
             self.report_closed_window()
+            if self._episode_panels is not None and player is not None and moment is not None:
+                self._episode_panels.show_step(player, moment.step)
             if moment is not None:
                 self.query_one("#numbers", Numbers).set_entries(self.entries(moment))
 
+    def refresh_timeline(self) -> None:
+        if self._episode_panels is not None and self._player is not None:
+            self._episode_panels.refresh_timeline(self._player)
+
     def _state(self, moment: EpisodeStep | None) -> Content:
+        """Three lines, whatever happens: the stage and what disturbs the play, how it stands, what to press."""
         player = self._player
         problem = self._problem or (player.problem if player is not None else "")
+        self.set_class(bool(problem), "-problem")
         if problem:
             self.query_one("#game", GameView).empty_text = "no game: see the message on the right"
             return Content.styled(problem, "bold $error")
         if player is None or moment is None:
             return Content.styled("loading ...", "$secondary")
-        stage = (f"stage {self._stage}  ", "")
-        if moment.end is None and player.finished:
-            return Content.assemble(
-                stage, ("the recording ends here", "bold $warning"), ("\na again, ← back", "$foreground 60%")
-            )
         chances = player.chances
-        more = (f"  ε {chances.epsilon:g}" if chances.epsilon else "") + (
+        disturbed = (f"  ε {chances.epsilon:g}" if chances.epsilon else "") + (
             f"  sticky {chances.sticky:g}" if chances.sticky else ""
         )
+        words, colour, hint = self._how_it_stands(player, moment)
+        return Content.assemble(
+            f"stage {self._stage}",
+            (f"{disturbed}\n", "$secondary"),
+            (f"{words}\n", f"bold {colour}"),
+            (self.recording_words, "$secondary") if self.recording_words else (hint, "$foreground 60%"),
+        )
+
+    def _how_it_stands(self, player: AgentPlayer, moment: EpisodeStep) -> tuple[str, str, str]:
+        """In a few words, the colour for them, and what to press: each fits into the narrowest panel."""
         if moment.end is not None:
-            words, colour = how_it_ended(moment)
             following = "" if self._is_log else "n next stage, "
-            return Content.assemble(
-                stage,
-                (words, f"bold {colour}"),
-                (more, "$secondary"),
-                (f"\na again, {following}← back", "$foreground 60%"),
-            )
-        more += self.recording_words
+            return *how_it_ended(moment), f"a again, {following}← back"
+        if player.finished:
+            return "the recording ends here", "$warning", "a again, ← back"
         if player.paused:
             back = moment.step < player.newest_step
             words = f"paused at step {moment.step} of {player.newest_step}" if back else "paused"
-            hint = "\n. or → one step, ← back, space goes on"
-            return Content.assemble(stage, (words, "bold $warning"), (more, "$secondary"), (hint, "$foreground 60%"))
+            return words, "$warning", ". → step on, ← back, space goes on"
         if player.by_hand:
-            hint = "\narrows, x jump, z run; p hands back"
-            return Content.assemble(
-                stage, ("you play", "bold $warning"), (more, "$secondary"), (hint, "$foreground 60%")
-            )
-        hint = f"\nspeed {self.speed_words}{self.reached_words}  (+ faster, - slower)"
-        return Content.assemble(stage, ("playing", "bold $success"), (more, "$secondary"), (hint, "$foreground 60%"))
+            return "you play", "$success", "arrows, x jump, z run; p hands back"
+        words = f"playing at speed {self.speed_words}{self.reached_words}"
+        return words, "$success", "+ faster, - slower, space pauses"
 
     # asking
 
@@ -385,6 +415,23 @@ class WatchScreen(GameScreen):
     def action_seek(self, steps: int) -> None:
         if self._player is not None:
             self._player.move(steps)
+
+    def on_episode_timeline_sought(self, message: EpisodeTimeline.Sought) -> None:
+        if self._player is not None:
+            self._player.seek(message.step)
+
+    def action_toggle_timeline(self) -> None:
+        self._show_instead("-shows-timeline")
+
+    def action_toggle_ledger(self) -> None:
+        self._show_instead("-shows-ledger")
+
+    def _show_instead(self, panel: str) -> None:
+        """Shows one of these instead of what stands there otherwise, or that again."""
+        for one in ("-shows-timeline", "-shows-ledger"):
+            self.set_class(one == panel and not self.has_class(one), one)
+        self.call_after_refresh(self.refresh_timeline)
+        self.call_after_refresh(self.refresh_numbers)
 
     def action_next_epsilon(self) -> None:
         if self._player is not None:

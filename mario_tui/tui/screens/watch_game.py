@@ -43,6 +43,7 @@ class WatchGameScreen(WatchScreen):
         now = players[number]
         super().__init__(now.path, stage=now.stage if now.is_agent else None, leaves_app=leaves_app)
         self._players, self._number, self._stop = players, number, stop
+        self.add_class("-game")
         self._seconds_over = 0
         self._before = before
         self._game: OneGo | None = None
