@@ -107,6 +107,11 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         help="one greedy episode and ten robust ones, kept with the checkpoint: what e does in the app",
     )
     evaluate.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (default 1)")
+    evaluate.add_argument(
+        "--values",
+        metavar="FILE",
+        help="write the first episode to a .csv, a step a line: value, action, reward and the return that came",
+    )
     _add_chance(evaluate)
     _add_json(evaluate)
 
@@ -213,6 +218,9 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     replay.add_argument("log", metavar="LOG", help="the .json beside a recording; with --episode a run")
     _add_episode(replay)
     replay.add_argument("-o", "--output", metavar="FILE", help="also write it to an .mp4 or .gif")
+    replay.add_argument(
+        "--ledger", action="store_true", help="also print what the reward is made of, as the run of --episode learns it"
+    )
     _add_video(replay)
     _add_json(replay)
 

@@ -33,13 +33,18 @@ def replay(arguments: argparse.Namespace) -> int:
     else:
         results = replay_all(logs)
     episodes = [_replayed(log, result) for log, result in zip(logs, results, strict=True)]
+    if arguments.ledger:
+        for content, parts in zip(episodes, _ledgers(arguments, logs), strict=True):
+            content["ledger"] = parts
     differing = [content["stage"] for content in episodes if not content.get("matches", True)]
     if arguments.json:
         print(json.dumps(_together(episodes)))
     else:
         for content in episodes:
             shown = {name: value for name, value in content.items() if len(logs) > 1 or name in _REPLAY_KEYS}
-            print("\n".join(f"{name:<13}{value}" for name, value in shown.items() if name != "matches"))
+            print("\n".join(f"{name:<13}{value}" for name, value in shown.items() if name not in _APART))
+            if arguments.ledger:
+                print("\n".join(f"  {name:<11}{value:>+8,.0f}" for name, value in content["ledger"].items()))
         if output is not None:
             print(f"Wrote {printable(output)}")
     if differing:
@@ -56,6 +61,17 @@ def _logs(arguments: argparse.Namespace) -> tuple[ActionLog, ...]:
     return (episode_name(arguments.log, arguments.episode).load().log,)
 
 
+def _ledgers(arguments: argparse.Namespace, logs: Sequence[ActionLog]) -> list[dict[str, float]]:
+    """What the reward of each log's episode is made of."""
+    from mario_tui.play.ledger import learned_by, log_ledgers
+    from mario_tui.rewards import LearnedReward
+
+    name = None if arguments.episode is None else episode_name(arguments.log, arguments.episode)
+    learned = LearnedReward() if name is None else learned_by(name.run)
+    return [{**parts._asdict(), "total": parts.total} for parts in log_ledgers(logs, learned)]
+
+
+_APART = ("matches", "ledger")
 _REPLAY_KEYS = ("frames", "ram_crc32", "screen_crc32", "max_x", "reward", "cleared")
 
 
@@ -82,6 +98,8 @@ def _together(episodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
     if checked := [content["matches"] for content in episodes if "matches" in content]:
         content["matches"] = all(checked)
+    if ledgers := [content["ledger"] for content in episodes if "ledger" in content]:
+        content["ledger"] = {name: sum(ledger[name] for ledger in ledgers) for name in ledgers[0]}
     if len(episodes) > 1:
         content["episodes"] = list(episodes)
     return content

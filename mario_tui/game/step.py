@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -68,6 +68,11 @@ class EpisodeStep:
     action: int | None = None
     q_values: tuple[float, ...] = ()
     stack: np.ndarray = field(default_factory=lambda: _NO_STACK)
+
+
+def without_pictures(step: EpisodeStep) -> EpisodeStep:
+    """The step as small as can be kept of every step of an episode: without its frames."""
+    return replace(step, frame=np.empty(0, np.uint8), frames=())
 
 
 class StepPlayer:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mario_tui.agent.policy import Policy
 from mario_tui.game.emulator import SCREEN_SHAPE
-from mario_tui.game.step import EpisodeStep
+from mario_tui.game.step import EpisodeStep, without_pictures
 from mario_tui.play.clocked_player import FRAMES_PER_SECOND, ClockedPlayer, Keys, when_pressed
 from mario_tui.play.one_go import OneGo, agent_plays
 from mario_tui.play.pad import Controls
@@ -159,9 +159,8 @@ class AgentPlayer(ClockedPlayer):
         return self._history[0][0].step if self._history else 0
 
     def _add_to_history(self, step: EpisodeStep) -> None:
-        nothing = np.empty(0, np.uint8)
         picture = zlib.compress(step.frame.data, 1)
-        self._history.append((replace(step, frame=nothing, frames=()), picture))
+        self._history.append((without_pictures(step), picture))
 
     def _step_at(self, place: int) -> EpisodeStep:
         step, picture = self._history[place]

@@ -15,6 +15,7 @@ from mario_tui.agent.policy import Policy
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
+from mario_tui.game.step import EpisodeStep
 from mario_tui.play.rollout import rollout
 from mario_tui.store import evaluations
 
@@ -119,12 +120,16 @@ def play_episode(
     noops: int = 0,
     seed: int = 0,
     go_on: Callable[[], bool] = lambda: True,
+    on_step: Callable[[EpisodeStep], None] | None = None,
 ) -> EpisodeResult | None:
-    """Plays one episode; see `rollout` for the arguments. None if `go_on`, which is asked at each step, says no."""
+    """Plays one episode; see `rollout` for the arguments. None if `go_on`, which is asked at each step, says no.
+    `on_step` is called with each step, which then has all of its frames."""
     last = None
     pressed: list[int] = []
-    for step in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=seed):
+    for step in rollout(policy, stage=stage, sticky=sticky, noops=noops, seed=seed, all_frames=on_step is not None):
         last = step
+        if on_step is not None:
+            on_step(step)
         pressed += step.frame_buttons
         if not go_on():
             return None

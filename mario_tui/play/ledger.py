@@ -7,7 +7,9 @@ from pathlib import Path
 
 from mario_tui.config import check_settings, read_toml
 from mario_tui.errors import InputError
+from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
+from mario_tui.game.replaying import LogsInTurn
 from mario_tui.game.step import EpisodeStep
 from mario_tui.rewards import REWARD_SETTINGS, LearnedReward, RewardParts, frame_parts
 
@@ -34,6 +36,12 @@ def step_parts(step: EpisodeStep, learned: LearnedReward) -> RewardParts:
 def learned_rewards(steps: Sequence[EpisodeStep], learned: LearnedReward) -> list[float]:
     """The reward of each step as the agent learns it: with the bonus for a clear, divided by the scale."""
     return [step_parts(step, learned).total / learned.scale for step in steps]
+
+
+def log_ledgers(logs: Sequence[ActionLog], learned: LearnedReward) -> list[RewardParts]:
+    """What the rewards of the episodes of logs are made of, which are played again, one after the other."""
+    with LogsInTurn() as game:
+        return [RewardParts.sum(step_parts(step, learned) for step in game.play(log)) for log in logs]
 
 
 class Ledger:
