@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from mario_tui.config import TrainingConfig
 from mario_tui.game.episode import EndReason
 from mario_tui.play.board import Way
+from mario_tui.rewards import FrameChange
 from mario_tui.system import processors
 from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.board import BoardScreen
@@ -31,6 +32,7 @@ from tui.fakes import (
     FakePlayer,
     World,
     checkpoint,
+    episode,
     full_checkpoints,
     full_recordings,
     moment,
@@ -73,7 +75,10 @@ def compare(snap_compare: Compare, size: tuple[int, int]) -> Callable[[World, Pr
     return check
 
 
-LOOKS = ("refresh_top_bar", "refresh_numbers", "refresh_game", "refresh_mark", "refresh_charts", "refresh_list")
+LOOKS = (
+    "refresh_top_bar", "refresh_numbers", "refresh_game", "refresh_mark", "refresh_charts", "refresh_list",
+    "refresh_timeline",
+)  # fmt: skip
 """What screens draw again and again."""
 
 
@@ -308,6 +313,25 @@ def test_help(compare: Any) -> None:
 
 def test_watch(compare: Any) -> None:
     assert compare(World(typical_checkpoints()), watch)
+
+
+@pytest.mark.parametrize("key", ["l", "y"], ids=["timeline", "reward"])
+def test_watch_episode(compare: Any, key: str) -> None:
+    """An episode that ended in a death, looked back at."""
+    world = World(typical_checkpoints())
+    died = moment(step=113, end=EndReason.DEATH, frame_changes=(FrameChange(2, 2, -1, True),), q_values=(2.0, 1.5))
+    world.player._played = episode(died)
+    world.player.newest_step, world.player.paused = 113, True
+    world.player.latest = world.player._played[96]
+    world.player.latest.frame = picture()
+
+    async def prepare(world: World, pilot: Pilot[int]) -> None:
+        await watch(world, pilot)
+        await pilot.press(key)
+        await pilot.pause()
+        pilot.app.screen.refresh_timeline()  # type: ignore[attr-defined]
+
+    assert compare(world, prepare)
 
 
 def test_watch_loading(compare: Any) -> None:

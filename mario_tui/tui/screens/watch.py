@@ -374,7 +374,7 @@ class WatchScreen(GameScreen):
             f"stage {self._stage}",
             (f"{disturbed}\n", "$secondary"),
             (f"{words}\n", f"bold {colour}"),
-            (self.recording_words, "$secondary") if self.recording_words else (hint, "$foreground 60%"),
+            (self.recording_words.strip(), "$secondary") if self.recording_words else (hint, "$foreground 60%"),
         )
 
     def _how_it_stands(self, player: AgentPlayer, moment: EpisodeStep) -> tuple[str, str, str]:
