@@ -323,6 +323,11 @@ def _add_runs(runs: argparse.ArgumentParser) -> None:
     compare.add_argument(
         "--points", type=int, default=200, metavar="N", help="of each curve at most, in JSON (default 200)"
     )
+    compare.add_argument(
+        "--seeds",
+        action="store_true",
+        help="in JSON, too, runs that differ by their seed alone as one: [step, mean, lowest, highest]",
+    )
     _add_json(compare)
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
@@ -17,6 +17,9 @@ from mario_tui.store import lookup, named
 from mario_tui.system import output
 from mario_tui.tui import text
 from mario_tui.tui.services import Services
+
+if TYPE_CHECKING:
+    from mario_tui.store.comparison import Compared
 
 Curve = Sequence[tuple[float, float]]
 
@@ -55,8 +58,11 @@ def note(arguments: argparse.Namespace) -> int:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Means over 100 training episodes, by step; in the table those of the last 100."""
-    from mario_tui.store.history import COMPARED
+    """Means over 100 training episodes, by step; in the table those of the last 100.
+
+    Runs that differ by their seed alone are also shown as one, by their mean and from the lowest to the highest.
+    """
+    from mario_tui.store.history import WINDOW
 
     if not 2 <= arguments.points <= 100_000:
         raise InputError(f"--points {arguments.points} cannot be used: it should be 2 to 100,000")
@@ -64,41 +70,71 @@ def compare(arguments: argparse.Namespace) -> int:
     if len(set(runs)) < 2:
         raise InputError("name two different runs or more: 'mario-tui checkpoints' lists them")
     services = Services()
-    curves: dict[str, dict[str, Curve]] = {
-        run.name: {name: services.run_curve(run, name, arguments.points) for name in COMPARED} for run in runs
-    }
+    runs = list(dict.fromkeys(runs))
+    groups = [group for group in services.seed_groups(runs) if len(group) > 1]
+    if arguments.json and not arguments.seeds:
+        groups = []
+    compared = services.compare([*((run,) for run in runs), *groups], arguments.points, WINDOW)
     if arguments.json:
-        print(json.dumps([_as_json(run, of_run) for run, of_run in curves.items()]))
+        print(json.dumps([_as_json(one) for one in compared]))
     else:
-        _print_table(curves)
+        _print_table(compared)
     return 0
 
 
-def _as_json(run: str, curves: dict[str, Curve]) -> dict[str, Any]:
-    """One run: under each curve's name its points as [step, mean over 100 episodes]."""
-    return {"run": run, "curves": {name.lower().replace(" ", "_"): list(curve) for name, curve in curves.items()}}
+def _as_json(compared: Compared) -> dict[str, Any]:
+    """One run: under each curve's name its points as [step, mean over 100 episodes].
+
+    Several as one: as [step, mean, lowest, highest].
+    """
+    keys = {name: name.lower().replace(" ", "_") for name in compared.curves}
+    if len(compared.runs) == 1:
+        return {
+            "run": compared.runs[0].name,
+            "curves": {keys[name]: list(curve) for name, curve in compared.curves.items()},
+        }
+    curves = {
+        keys[name]: [
+            [step, mean, low, high]
+            for (step, mean), (_, low), (_, high) in zip(
+                curve, compared.low.get(name, ()), compared.high.get(name, ()), strict=True
+            )
+        ]
+        for name, curve in compared.curves.items()
+    }
+    return {"seeds_of": [run.name for run in compared.runs], "curves": curves}
 
 
-def _print_table(curves: dict[str, dict[str, Curve]]) -> None:
+def _print_table(compared: Sequence[Compared]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    names = list(next(iter(curves.values())))
-    table = Table(
-        box=None, header_style="bold", caption="means of each run's last 100 episodes", caption_justify="left"
-    )
+    names = list(compared[0].curves)
+    caption = "means of each run's last 100 episodes"
+    if any(len(one.runs) > 1 for one in compared):
+        caption += "; of seeds their mean, lowest to highest, at the last step that all have reached"
+    table = Table(box=None, header_style="bold", caption=caption, caption_justify="left")
     table.add_column("Run", no_wrap=True)
     for heading in ("Steps", *(name.capitalize() for name in names)):
         table.add_column(heading, justify="right", no_wrap=True)
     if drawn := output.shows_all_text(sys.stdout):
         table.add_column(f"{names[0].capitalize()} over its steps", no_wrap=True)
-    for run, of_run in curves.items():
-        first = of_run[names[0]]
-        cells = [_last(name, of_run[name]) for name in names]
-        steps = text.count(first[-1][0]) if first else "no episodes"
+    for one in compared:
+        first = one.curves[names[0]]
+        steps = text.count(first[-1][0]) if first else one.missing[names[0]]
         shape = [text.sparkline([value for _, value in _thinned(first)])] if drawn else []
-        table.add_row(escape(printable(run)), steps, *cells, *shape)
+        several = len(one.runs) > 1
+        title = f"{one.runs[0].name}, {len(one.runs)} seeds" if several else one.runs[0].name
+        cells = [_last(name, one.curves[name]) for name in names]
+        table.add_row(escape(printable(title)), steps, *cells, *shape)
+        if several:
+            ranges = [_range(name, one.low.get(name, ()), one.high.get(name, ())) for name in names]
+            table.add_row("  lowest to highest", "", *ranges)
     output.print_table(table)
+
+
+def _range(name: str, low: Curve, high: Curve) -> str:
+    return f"{_last(name, low)} to {_last(name, high)}" if low else "-"
 
 
 def _last(name: str, curve: Curve) -> str:

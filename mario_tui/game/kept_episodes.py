@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import MAX_FRAME_SKIP, ActionLog
 from mario_tui.game.stages import STAGES
+from mario_tui.store.history import read_training
 from mario_tui.store.line_file import LineFile
 from mario_tui.system.files import write_atomically
 
@@ -147,6 +148,16 @@ def find_kept(run: Path, episode: int) -> KeptEpisode:
     if newest is None:
         raise InputError(f"{run.name} keeps no episodes: it was trained with keep_episodes 0, or by an older version")
     raise InputError(f"episode {episode:,} of {run.name} is not kept: there are {oldest:,} to {newest:,}")
+
+
+def find_near(run: Path, episode: float) -> EpisodeName:
+    """The training episode whose number is nearest to this one; raises InputError where it is not kept."""
+    numbers = [record.episode for record in read_training(run / "metrics.csv")]
+    if not numbers:
+        raise InputError(f"{run.name} has no training episodes in its metrics.csv")
+    name = EpisodeName(run, min(numbers, key=lambda number: abs(number - episode)))
+    name.load()
+    return name
 
 
 def _lines(run: Path) -> Iterator[str]:

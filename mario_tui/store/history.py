@@ -7,17 +7,20 @@ import csv
 import functools
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mario_tui.stage_progress import progress_at_x
 
 WINDOW = 100
 """Episodes over which means and clear rates are taken."""
+WINDOWS = (1, 10, WINDOW, 1000)
+"""Those that charts can show means over; 1 is every episode by itself."""
 TRAINING = "training"
 """The kind of the episodes that means, clear rates and curves are of."""
 PRACTICE = "practice"
@@ -187,24 +190,33 @@ COMPARED = ("progress", "reward", "clear rate", "loss", "Q")
 """The names that `run_curve` takes."""
 
 
-def run_curve(run: Path, name: str, points: int) -> list[tuple[float, float]]:
-    """(step, mean over 100 episodes) of a run's metrics.csv, at most that many points; `name` is one of COMPARED.
-    Progress is in percent.
+Curve = list[tuple[float, float]]
+"""(step, value)."""
 
-    Loss and Q are those of episodes in which something was learned.
+
+def run_curve(run: Path, name: str, points: int, window: int = WINDOW) -> Curve:
+    """(step, mean over `window` episodes) of a run's metrics.csv, at most that many points; `name`: one of COMPARED.
+
+    Progress is in percent. Loss and Q are those of episodes in which something was learned; there is no point of what
+    was not recorded.
     """
+    return mean_curve(*episode_values(run)[name], points, window)
+
+
+def episode_values(run: Path) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The training episodes of a run as numbers: of each of COMPARED steps and values, (n,) float64 both."""
     path = run / "metrics.csv"
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return list(_run_curve(path, (status.st_mtime_ns, status.st_size), name, points))
+    if not path.is_file():
+        return {name: (np.zeros(0), np.zeros(0)) for name in COMPARED}
+    status = path.stat()
+    return _episode_values(path, status.st_mtime_ns, status.st_size)
 
 
-@functools.lru_cache(maxsize=64)
-def _run_curve(path: Path, state: tuple[int, int], name: str, points: int) -> tuple[tuple[float, float], ...]:
-    """As `run_curve`, cached while the file stays as it is."""
-    records = read_training(path)
+@functools.lru_cache(maxsize=16)
+def _episode_values(
+    path: Path, modified_ns: int, size: int
+) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """As `episode_values`, cached: a long run's file takes a while to read."""
     value_of: dict[str, Callable[[EpisodeRecord], float]] = {
         "progress": lambda record: 100 * record.progress,
         "clear rate": lambda record: record.cleared,
@@ -212,13 +224,23 @@ def _run_curve(path: Path, state: tuple[int, int], name: str, points: int) -> tu
         "loss": lambda record: record.loss,
         "Q": lambda record: record.q,
     }
-    if name.lower() in LEARNED:
-        records = [record for record in records if record.learned]
-    values = np.array([value_of[name](record) for record in records], dtype=float)
+    every = read_training(path)
+    found = {}
+    for name in COMPARED:
+        records = [record for record in every if record.learned] if name.lower() in LEARNED else every
+        values = np.array([value_of[name](record) for record in records], dtype=float)
+        if name.lower() in LEARNED and not values.any():
+            records, values = [], values[:0]
+        found[name] = (np.array([record.step for record in records], dtype=float), values)
+    return found
+
+
+def mean_curve(steps: NDArray[np.float64], values: NDArray[np.float64], points: int, window: int) -> Curve:
+    """The means over `window` episodes, or as many as there were, at the steps where they ended: so many of them."""
     if not len(values):
-        return ()
+        return []
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.unique(np.linspace(1, len(values), min(points, len(values))).round().astype(int))
-    starts = np.maximum(ends - WINDOW, 0)
-    means = (sums[ends] - sums[starts]) / (ends - starts)
-    return tuple((float(records[end - 1].step), float(mean)) for end, mean in zip(ends, means, strict=True))
+    starts = np.maximum(ends - window, 0)
+    means = values[ends - 1] if window == 1 else (sums[ends] - sums[starts]) / (ends - starts)
+    return [(float(steps[end - 1]), float(mean)) for end, mean in zip(ends, means, strict=True)]

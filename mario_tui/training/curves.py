@@ -2,10 +2,47 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from mario_tui.store.history import WINDOW, WINDOWS
+
+MEAN_WINDOWS = tuple(window for window in WINDOWS if window > 1)
+"""Episodes that the means of curves are taken over."""
+
+
+def mean_name(metric: str, window: int) -> str:
+    """The name of a metric's curve of means over so many episodes, among the curves of a training."""
+    return f"{metric}_mean" if window == WINDOW else f"{metric}_mean_{window}"
+
+
+class MovingMean:
+    """The mean of the last values; None stands for an episode that has no value."""
+
+    def __init__(self, window: int) -> None:
+        self._values: deque[float | None] = deque(maxlen=window)
+        self._sum, self._count = 0.0, 0
+        self._added = 0
+
+    def add(self, value: float | None) -> float | None:
+        """Adds a value; returns the mean of those among the last `window`, None without any."""
+        oldest = self._values[0] if len(self._values) == self._values.maxlen else None
+        self._values.append(value)
+        self._added += 1
+        if self._added == self._values.maxlen:  # anew, as sums that go on gather errors of rounding
+            self._added = 0
+            known = [one for one in self._values if one is not None]
+            self._sum, self._count = math.fsum(known), len(known)
+        else:
+            for one, sign in ((oldest, -1), (value, 1)):
+                if one is not None:
+                    self._sum += sign * one
+                    self._count += sign
+        return self._sum / self._count if self._count else None
 
 
 class Curve:

@@ -30,7 +30,7 @@ from mario_tui.store.history import (
 )
 from mario_tui.store.line_file import LineFile
 from mario_tui.system.files import write_atomically
-from mario_tui.training.curves import Curve, EndMap
+from mario_tui.training.curves import MEAN_WINDOWS, Curve, EndMap, MovingMean, mean_name
 from mario_tui.training.measured import Measured
 
 METRICS = ("reward", "length", "loss", "q")
@@ -58,7 +58,8 @@ class MetricLogger:
         self.clears = 0
         self.best_x = 0
         self.best_progress = 0.0
-        self.curves = {name: Curve() for name in (*METRICS, "epsilon", *(f"{name}_mean" for name in METRICS))}
+        self._means = {(name, window): MovingMean(window) for name in METRICS for window in MEAN_WINDOWS}
+        self.curves = {name: Curve() for name in (*METRICS, "epsilon", *(mean_name(*of) for of in self._means))}
         self.end_map = EndMap()
         self.measured = Measured()
         self._recent: deque[EpisodeRecord] = deque(maxlen=WINDOW)
@@ -144,13 +145,13 @@ class MetricLogger:
         self._recent.append(record)
         self.curves["epsilon"].add(record.episode, record.epsilon)
         for name in METRICS:
-            if name not in LEARNED:
-                mean: float | None = self.mean(name)
-            else:
-                mean = self.learned_mean(name) if record.learned else None
-            if mean is not None:
-                self.curves[name].add(record.episode, getattr(record, name))
-                self.curves[f"{name}_mean"].add(record.episode, mean)
+            value = getattr(record, name) if record.learned or name not in LEARNED else None
+            means = {window: self._means[name, window].add(value) for window in MEAN_WINDOWS}
+            if value is not None:
+                self.curves[name].add(record.episode, value)
+                for window, mean in means.items():
+                    if mean is not None:
+                        self.curves[mean_name(name, window)].add(record.episode, mean)
 
     def mean(self, name: str) -> float:
         """Mean of `reward`, `length`, `loss` or `q` over the last 100 episodes; 0 before the first.

@@ -57,8 +57,9 @@ class TrainingSnapshot:
             when they were asked for.
         place: where Mario is in that game: x, y and the number of the area, see `stage_map.on_map`; None where that is
             not known.
-        curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100; `loss`
-            and `q` of episodes in which something was learned.
+        curves: by episode: `reward`, `length`, `loss`, `q`, `epsilon`, and `reward_mean` etc., means over 100, and
+            those over other numbers of episodes, see `mean_name`; `loss` and `q` of episodes in which something was
+            learned.
         phases: where the time of a step goes, as shares of it, see PhaseClock.
         problem: one line, where the status is `failed`.
     """

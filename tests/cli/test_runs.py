@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -79,6 +80,28 @@ def test_runs_are_compared(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert "mine" in table
     assert "Progress" in table
     assert f"{mine['curves']['clear_rate'][-1][1]:.0%}".replace("%", " %") in table
+
+
+def test_runs_of_several_seeds_are_also_one(run: Path, capsys: pytest.CaptureFixture) -> None:
+    other = run.with_name("other")
+    shutil.copytree(run, other, symlinks=True)
+    assert main(["runs", "compare", "mine", "other"]) == 0
+    assert "seeds" not in capsys.readouterr().out, "both have the same seed"
+    config = (other / "config.toml").read_text()
+    (other / "config.toml").write_text(re.sub(r"(?m)^seed = \d+$", "seed = 987", config))
+    lines = (other / "metrics.csv").read_text().splitlines(keepends=True)
+    (other / "metrics.csv").write_text("".join(lines[: len(lines) // 2]))
+    assert main(["runs", "compare", "mine", "other", "--json", "--seeds", "--points", "5"]) == 0
+    mine, half, both = json.loads(capsys.readouterr().out)
+    assert (mine["run"], half["run"], both["seeds_of"]) == ("mine", "other", ["mine", "other"])
+    assert list(both["curves"]) == list(mine["curves"])
+    step, mean, low, high = both["curves"]["reward"][-1]
+    assert step == half["curves"]["reward"][-1][0], "as far as both have come"
+    assert low == high == mean == pytest.approx(half["curves"]["reward"][-1][1]), "up to there they are the same run"
+    assert main(["runs", "compare", "mine", "other"]) == 0
+    table = capsys.readouterr().out
+    assert "mine, 2 seeds" in table
+    assert "lowest to highest" in table
 
 
 @pytest.mark.parametrize(

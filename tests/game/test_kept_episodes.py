@@ -10,7 +10,8 @@ from kept import read_kept
 
 from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
-from mario_tui.game.kept_episodes import FILE, EpisodeFile, EpisodeName, KeptEpisode, find_kept
+from mario_tui.game.kept_episodes import FILE, EpisodeFile, EpisodeName, KeptEpisode, find_kept, find_near
+from mario_tui.store.history import EpisodeRecord, csv_heading, csv_line
 
 
 def kept(number: int, *, steps: int = 40, frame_skip: int = 4) -> KeptEpisode:
@@ -81,6 +82,24 @@ def test_one_that_is_not_there_is_told(tmp_path: Path) -> None:
         file.add(kept(number))
     with pytest.raises(InputError, match=r"episode 3 of .* is not kept: there are 1,200 to 1,201"):
         find_kept(tmp_path, 3)
+
+
+def test_the_nearest_training_episode_is_found_where_it_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no training episodes"):
+        find_near(tmp_path, 3)
+    kinds = ["training", "greedy", "greedy", "training", "practice", "training"]
+    records = [
+        EpisodeRecord(n, 10 * n, 1.0, "1-1", 1.0, 5, 0.0, 0.0, 100, "death", 1.0, kind) for n, kind in enumerate(kinds)
+    ]
+    (tmp_path / "metrics.csv").write_text(csv_heading(EpisodeRecord) + "".join(map(csv_line, records)), newline="")
+    file = EpisodeFile(tmp_path, 10)
+    for number in range(2, 6):
+        file.add(kept(number))
+    found = {episode: find_near(tmp_path, episode) for episode in (2, 3.4, 4.5, 99)}
+    assert {episode: name.episode for episode, name in found.items()} == {2: 3, 3.4: 3, 4.5: 5, 99: 5}
+    assert same(found[2].load(), kept(3))
+    with pytest.raises(InputError, match=r"episode 0 of .* is not kept: there are 2 to 5"):
+        find_near(tmp_path, 1)
 
 
 def test_a_line_that_was_cut_off_is_no_episode(tmp_path: Path) -> None:

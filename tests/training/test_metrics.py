@@ -9,7 +9,7 @@ import pytest
 
 from mario_tui.errors import TrainingError
 from mario_tui.store.history import COMPARED, EvaluationRecord, progress, read_metrics, run_curve
-from mario_tui.training.curves import END_BUCKET_PIXELS, END_BUCKETS, EndMap
+from mario_tui.training.curves import END_BUCKET_PIXELS, END_BUCKETS, MEAN_WINDOWS, EndMap, MovingMean, mean_name
 from mario_tui.training.metrics import MetricLogger
 from mario_tui.training.plots import save_curves
 
@@ -235,6 +235,36 @@ def test_while_nothing_is_learned_loss_and_q_have_no_points(tmp_path: Path) -> N
     rows = read_metrics(tmp_path / "metrics.csv")
     assert [row.loss for row in rows] == [0, 0, 0.5, 1.5], "a line of the file has all of its columns"
     assert [row.learned for row in rows] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("window", [1, 3, 10])
+def test_a_moving_mean_is_that_of_the_values_among_the_last(window: int) -> None:
+    rng = np.random.default_rng(window)
+    values = [None if rng.random() < 0.4 else float(rng.normal()) * 10**6 for _ in range(200)]
+    moving = MovingMean(window)
+    for n, value in enumerate(values, 1):
+        last = [one for one in values[max(0, n - window) : n] if one is not None]
+        assert moving.add(value) == pytest.approx(np.mean(last) if last else None, abs=1e-6)
+
+
+def test_there_are_curves_of_means_over_more_and_fewer_episodes(tmp_path: Path) -> None:
+    assert MEAN_WINDOWS == (10, 100, 1000)
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_learning(logger, [None, *((n / 100, n) for n in range(1, 150)), None])
+    points = {window: logger.curves[mean_name("q", window)].points() for window in MEAN_WINDOWS}
+    assert {len(of) for of in points.values()} == {149}, "episodes in which something was learned"
+    assert points[10][-1] == (149, pytest.approx(np.mean(range(140, 150))))
+    assert points[100][-1] == (149, pytest.approx(np.mean(range(50, 150))))
+    assert points[1000][-1] == (149, pytest.approx(np.mean(range(1, 150))))
+    assert points[10][4] == points[100][4] == (5, 3.0), "as many as there are"
+
+
+def test_a_curve_to_compare_can_be_of_more_or_fewer_episodes(tmp_path: Path) -> None:
+    logger = MetricLogger(tmp_path, "1-1", 1)
+    log_learning(logger, [(0.5, n) for n in range(1, 41)])
+    assert [value for _, value in run_curve(tmp_path, "Q", 4, 1)] == [1, 14, 27, 40]
+    assert [value for _, value in run_curve(tmp_path, "Q", 4, 10)] == pytest.approx([1, 9.5, 22.5, 35.5])
+    assert run_curve(tmp_path, "Q", 4, 1000)[-1][1] == pytest.approx(20.5)
 
 
 def test_a_resumed_run_has_the_same_curves(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ from mario_tui.presets import PRESETS
 from mario_tui.rewards import FrameChange, LearnedReward
 from mario_tui.store import evaluations
 from mario_tui.store.catalog import Catalog, CheckpointInfo, RunSummary
-from mario_tui.store.history import EpisodeRecord
+from mario_tui.store.comparison import Compared
+from mario_tui.store.history import COMPARED, EpisodeRecord
 from mario_tui.training.campaign import Campaign, StageRun
 from mario_tui.training.curves import Ends
 from mario_tui.training.session import TrainingSession
@@ -660,6 +661,9 @@ class World(Services):
         self.job_problem = ""
         self.store_problem = ""
         self.trash_problem = ""
+        self.not_kept = ""
+        self.not_recorded: dict[str, str] = {}
+        self.compared_windows: list[int] = []
         self.free_bytes = 12_300_000_000
         self.free_disk = 34_000_000_000
         self.seconds = 0.0
@@ -817,9 +821,31 @@ class World(Services):
         ]
         return run.with_name(name)
 
-    def run_curve(self, run: Path, name: str, points: int) -> Any:
-        slope = len(run.name)
-        return [(1000.0 * n, 30.0 * slope * n + 100 * (n % slope)) for n in range(40)]
+    def seed_groups(self, runs: Sequence[Path]) -> list[tuple[Path, ...]]:
+        """Runs are seeds of one another where their names differ only in what follows the last minus sign."""
+        groups: dict[str, list[Path]] = {}
+        for run in runs:
+            groups.setdefault(run.name.rpartition("-seed")[0] or run.name, []).append(run)
+        return [tuple(group) for group in groups.values()]
+
+    def compare(self, groups: Sequence[Sequence[Path]], points: int, window: int) -> list[Compared]:
+        self.compared_windows.append(window)
+        return [self._compared(tuple(group)) for group in groups]
+
+    def _compared(self, runs: tuple[Path, ...]) -> Compared:
+        slope = len(runs[0].name)
+        curve = [(1000.0 * n, 30.0 * slope * n + 100 * (n % slope)) for n in range(40)]
+        curves = {name: [] if name in self.not_recorded else curve for name in COMPARED}
+        if len(runs) == 1:
+            return Compared(runs, curves, missing=self.not_recorded)
+        low = {name: [(x, 0.8 * y) for x, y in points] for name, points in curves.items()}
+        high = {name: [(x, 1.3 * y) for x, y in points] for name, points in curves.items()}
+        return Compared(runs, curves, low, high, self.not_recorded)
+
+    def episode_near(self, run: Path, episode: float) -> EpisodeName:
+        if self.not_kept:
+            raise MarioTuiError(self.not_kept)
+        return EpisodeName(run, round(episode))
 
     def run_settings(self, run: Path) -> str:
         return self.settings_in_words

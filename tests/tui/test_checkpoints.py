@@ -502,17 +502,14 @@ async def test_marked_runs_are_compared_in_one_chart() -> None:
         assert isinstance(app.screen, CheckpointsScreen), "one is left"
 
 
-async def test_where_no_run_has_learned_yet_compare_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_there_is_no_curve_compare_says_why() -> None:
     world = World(typical_checkpoints())
-    of_all = world.run_curve
-    monkeypatch.setattr(
-        world, "run_curve", lambda run, name, points: [] if name in ("loss", "Q") else of_all(run, name, points)
-    )
+    world.not_recorded = {"loss": "nothing learned yet", "Q": "Q was not recorded"}
     async with table(world) as (app, pilot, _):
         app.push_screen(CompareScreen((Path("/checkpoints/a"), Path("/checkpoints/b"))))
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         await app.workers.wait_for_complete()
-        for key, says in (("1", ""), ("4", "nothing learned yet"), ("5", "nothing learned yet")):
+        for key, says in (("1", ""), ("4", "nothing learned yet"), ("5", "Q was not recorded")):
             await pilot.press(key)
             await pilot.pause()
             chart = app.screen.query_one(f"#compare-{int(key) - 1}", MetricChart)

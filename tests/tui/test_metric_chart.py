@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from textual.app import App, ComposeResult
 from textual.theme import Theme
 
 from mario_tui.tui.widgets import metric_chart
-from mario_tui.tui.widgets.metric_chart import MetricChart, format_value
+from mario_tui.tui.widgets.chart_drawing import format_value
+from mario_tui.tui.widgets.metric_chart import Line, MetricChart
 
 Points = Sequence[tuple[float, float]]
 
@@ -119,6 +121,158 @@ def test_the_mean_is_drawn_over_the_values() -> None:
     drawing = chart._draw(60, 12)
     inks = [ink for row in range(1, 10) for text, ink in drawing.runs(row) if any(map(is_braille, text))]
     assert set(inks) == {metric_chart._MEAN, metric_chart._RAW}
+
+
+def inks_of(chart: MetricChart, width: int, height: int) -> list[list[int]]:
+    """The ink of every cell."""
+    drawing = chart._draw(width, height)
+    return [[ink for text, ink in drawing.runs(row) for _ in text] for row in range(height)]
+
+
+def test_the_cursor_reads_the_nearest_points_and_stands_at_its_place() -> None:
+    chart = MetricChart("reward")
+    chart.set_data([(x, 3.0 * x) for x in range(101)], [(x, 2.0 * x) for x in range(101)])
+    chart.look(None, 49.8)
+    picture = lines(chart, 60, 12)
+    assert picture[0].split() == ["reward", "episode", "50", "150", "mean", "100"]
+    left = picture[10].index("└") + 1
+    column = picture[10].index("▲")
+    assert (column - left) / (59 - left) == pytest.approx(0.5, abs=0.02)
+    assert {row[column] for row in picture[1:10] if not is_braille(row[column])} == {"│"}
+    chart.look(None, None)
+    assert "▲" not in "".join(lines(chart, 60, 12))
+
+
+def test_under_the_cursor_a_line_that_is_not_there_has_no_value() -> None:
+    chart = MetricChart("reward", x_label="step")
+    long, short = [(x, 7.0) for x in range(101)], [(x, 5.0) for x in range(21)]
+    chart.set_lines([Line(long, 0), Line(short, 1), Line((), 2)])
+    chart.look(None, 90.0)
+    assert lines(chart, 60, 12)[0].split() == ["reward", "step", "90", "7", "-", "-"]
+    chart.look(None, 10.0)
+    assert lines(chart, 60, 12)[0].split() == ["reward", "step", "10", "7", "5", "-"]
+    inks = [ink for row in inks_of(chart, 60, 12)[:1] for ink in row]
+    assert set(metric_chart._LINES[:3]) <= set(inks), "each value in its line's colour"
+
+
+def test_what_does_not_fit_beside_the_title_is_said_in_fewer_words() -> None:
+    chart = MetricChart("reward")
+    chart.set_lines([Line([(0, 2.0), (9, 2.0)], 0, [(0, 1.0), (9, 1.0)], [(0, 3.0), (9, 3.0)])])
+    chart.look(None, 0.0)
+    says = {width: lines(chart, width, 8)[0].strip() for width in (40, 26, 12)}
+    assert says == {40: "reward episode 0  2 (1 to 3)", 26: "reward episode 0  2", 12: "reward 0  2"}
+
+
+def test_the_cursor_moves_by_columns_and_at_least_by_a_point() -> None:
+    chart = MetricChart("reward")
+    chart.set_data([(x, 1.0) for x in range(0, 1001)])
+    lines(chart, 102, 12)  # 100 columns of ten
+    columns = chart._plot.columns if chart._plot else 0
+    assert chart.point_beside(500, 1) == pytest.approx(500 + 1000 / columns, abs=1)
+    assert chart.point_beside(500, -10) == pytest.approx(500 - 10_000 / columns, abs=1)
+    assert (chart.point_beside(0, -1), chart.point_beside(1000, 10)) == (0, 1000)
+    chart.set_data([(x, 1.0) for x in range(5)])
+    lines(chart, 102, 12)
+    assert (chart.point_beside(2, 1), chart.point_beside(2, -1), chart.point_beside(2.4, 0)) == (3, 1, 2)
+
+
+def test_of_a_part_the_y_axis_is_that_of_what_is_seen() -> None:
+    chart = MetricChart("reward")
+    chart.set_data([(x, 1000.0 if x < 50 else x / 100) for x in range(101)])
+    assert any("1000" in line for line in lines(chart, 60, 12))
+    chart.look((60.0, 80.0), None)
+    picture = lines(chart, 60, 12)
+    labels = [float(line.split("┤")[0]) for line in picture if "┤" in line]
+    assert all(0.6 <= label <= 0.8 for label in labels)
+    assert [int(word) for word in picture[-1].split() if word.isdigit()] == [60, 65, 70, 75]
+    chart.look((200.0, 300.0), None)
+    assert "nothing in this part" in "".join(lines(chart, 60, 12))
+
+
+def test_a_logarithmic_axis_has_powers_of_ten_at_equal_distances() -> None:
+    chart = MetricChart("loss")
+    chart.set_data([(x, 10.0 ** (x / 20)) for x in range(81)])
+    straight = lines(chart, 60, 27)
+    chart.logarithmic = True
+    picture = lines(chart, 60, 27)
+    assert picture[0].startswith("loss (log) ")
+    rows = {line.split("┤")[0].strip(): row for row, line in enumerate(picture) if "┤" in line}
+    powers = [rows[label] for label in ("1", "10", "100", "1000", "10k")]
+    assert {a - b for a, b in pairwise(powers)} <= {5, 6}
+    assert straight != picture
+    left = picture[25].index("└")
+    middle = [row for row, line in enumerate(picture[1:25]) if is_braille(line[(60 + left) // 2])]
+    assert middle == pytest.approx([12], abs=1), "what grows by factors is straight"
+
+
+def test_with_a_value_that_is_not_positive_there_is_no_logarithm() -> None:
+    chart = MetricChart("loss")
+    chart.logarithmic = True
+    for points in ([(0, 0.0), (1, 5.0)], [(0, -1.0), (1, 5.0)], []):
+        chart.set_data(points)
+        assert not chart.logarithmic
+        assert "(log)" not in lines(chart, 60, 12)[0]
+    chart.set_data([(0, 0.5), (1, 5.0)])
+    assert chart.logarithmic
+
+
+@given(st.lists(st.tuples(NUMBERS, st.floats(1e-300, 1e300)), max_size=12), st.integers(1, 200), st.integers(1, 60))
+def test_nothing_breaks_a_logarithmic_chart(points: Points, width: int, height: int) -> None:
+    chart = MetricChart("loss")
+    chart.logarithmic = True
+    chart.set_data(points)
+    assert {len(line) for line in lines(chart, width, height)} == {width}
+
+
+@given(POINTS, POINTS, st.floats(-10, 10), st.floats(0.001, 20), st.floats(-10, 10), st.integers(1, 120))
+def test_nothing_breaks_a_part_with_a_cursor(
+    points: Points, others: Points, low: float, span: float, cursor: float, width: int
+) -> None:
+    chart = MetricChart("reward")
+    chart.set_lines([Line(points, 0, others, points), Line(others, 3)])
+    chart.look((low, low + span), cursor)
+    assert {len(line) for line in lines(chart, width, 9)} == {width}
+
+
+def test_a_short_line_is_seen_beside_a_long_one_and_beneath_it() -> None:
+    chart = MetricChart("reward")
+    chart.set_lines([Line([(0, 5.0), (10, 5.0)], 0), Line([(0, 5.0), (10, 5.0)], 1), Line([(0, 5.0), (1e6, 5.0)], 2)])
+    inks = inks_of(chart, 60, 12)
+    ends = [
+        inks[row][column]
+        for row, line in enumerate(lines(chart, 60, 12))
+        for column, character in enumerate(line)
+        if character == "●"
+    ]
+    assert sorted(ends) == metric_chart._LINES[:3]
+
+
+def test_a_band_lies_between_its_edges_and_beneath_its_line() -> None:
+    chart = MetricChart("reward")
+    flat = {y: [(0.0, y), (100.0, y)] for y in (0.0, 4.0, 5.0, 6.0, 10.0)}
+    chart.set_lines([Line(flat[5.0], 1, flat[4.0], flat[6.0]), Line(flat[0.0], 0), Line(flat[10.0], 0)])
+    inks = inks_of(chart, 60, 23)
+    rows = [row for row in range(1, 21) if metric_chart._BANDS[1] in inks[row][5:]]
+    middle = [row for row in range(1, 21) if inks[row].count(metric_chart._LINES[1]) > 40]
+    assert len(middle) == 1
+    assert 2 <= len(rows) <= 5, "a fifth of 20 rows, less the line's own"
+    assert min(rows) < middle[0] < max(rows)
+
+
+async def test_a_click_picks_a_place_in_the_plot() -> None:
+    picked: list[float] = []
+
+    class Clicked(ChartApp):
+        def on_metric_chart_picked(self, event: MetricChart.Picked) -> None:
+            picked.append(event.x)
+
+    app = Clicked([(0, 1.0), (100, 2.0)])
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        await pilot.click(MetricChart, offset=(59, 5))
+        await pilot.click(MetricChart, offset=(0, 5))
+        await pilot.click(MetricChart, offset=(30, 0))
+        assert picked == pytest.approx([99], abs=1), "not on the labels, nor on the title"
 
 
 @pytest.mark.parametrize(

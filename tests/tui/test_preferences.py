@@ -66,7 +66,8 @@ IDS = {
     "home": ("open next-list list-before train watch-best play checkpoints board recordings quit"),
     "train": (
         "pause save stop view watch record evaluate window games map note more less knob new chart-reward "
-        "chart-steps chart-loss chart-q chart-epsilon chart-ends home back"
+        "chart-steps chart-loss chart-q chart-epsilon chart-ends home back "
+        "cursor left right far-left far-right first last close-cursor zoom-in zoom-out see-all log mean play-again"
     ),
     "watch": (
         "pause step rewind step-on second-back second-on first newest faster slower again take-over next "
@@ -81,7 +82,10 @@ IDS = {
         "export delete take-back back"
     ),
     "board": ("watch train search play mark campaign back"),
-    "compare": ("view chart-how-far chart-reward chart-clear-rate chart-loss chart-q back"),
+    "compare": (
+        "view seeds chart-how-far chart-reward chart-clear-rate chart-loss chart-q back "
+        "cursor left right far-left far-right first last close-cursor zoom-in zoom-out see-all log mean"
+    ),
     "map": ("watch record before beyond earlier later older newer ten-older ten-newer first newest only back"),
     "recordings": ("play gif mp4 large folder delete take-back back"),
 }

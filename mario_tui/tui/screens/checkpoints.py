@@ -410,8 +410,8 @@ class CheckpointsScreen(ListScreen[Row]):
         run = self.selected.run.path
         if run in self._marked:
             self._marked.remove(run)
-        elif len(self._compared()) == MOST_COMPARED:
-            self.notify(f"{MOST_COMPARED} runs are marked: that is as many as one chart can show")
+        elif len(self.app.services.seed_groups((*self._compared(), run))) > MOST_COMPARED:
+            self.notify(f"{MOST_COMPARED} runs are marked: only further seeds of these fit into one chart")
         else:
             self._marked.append(run)
             if len(self._compared()) == 1:

@@ -239,8 +239,8 @@ class HomeScreen(MarioScreen):
             return
         if snapshot.curves is not self._curves:
             self._curves = snapshot.curves
-            rewards = (snapshot.curves.get(name, ()) for name in ("reward", "reward_mean"))
-            self.query_one("#home-curve", MetricChart).set_data(*rewards)
+            curves = self._curves
+            self.query_one("#home-curve", MetricChart).set_data(curves.get("reward", ()), curves.get("reward_mean", ()))
         with app.batch_update():
             last = "last training" if snapshot.status in ("finished", "failed") else "training now"
             self.query_one("#training").border_title = last.capitalize()

@@ -15,8 +15,8 @@ from textual.widgets import Static
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
 from mario_tui.system import processors
-from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
+from mario_tui.tui.screens.train_charts import TRAIN_CHART_KEYS, TrainCharts
 from mario_tui.tui.training_source import TrainingSource
 from mario_tui.tui.training_words import (
     KNOB_NAMES,
@@ -27,7 +27,7 @@ from mario_tui.tui.training_words import (
     turned,
     warnings_of,
 )
-from mario_tui.tui.widgets.charts import CHARTS, TITLES, Charts
+from mario_tui.tui.widgets.charts import Charts
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.map_strip import MapStrip
 from mario_tui.tui.widgets.numbers import Numbers
@@ -43,18 +43,9 @@ T = TypeVar("T")
 ENDED = ("finished", "failed")
 MARKS_PER_SECOND = 6
 """How often Mario's mark on the strip moves: it goes by cells, and each time costs a millisecond or two."""
-CHART_IDS = {
-    "reward": "train.chart-reward",
-    "length": "train.chart-steps",
-    "loss": "train.chart-loss",
-    "q": "train.chart-q",
-    "epsilon": "train.chart-epsilon",
-    "ends": "train.chart-ends",
-}
-"""Name of a chart -> its binding id."""
 
 
-class TrainScreen(MarioScreen):
+class TrainScreen(TrainCharts):
     """Shows the form, or the training that the app owns; leaving the screen leaves the training alone."""
 
     CSS_PATH = "train.tcss"
@@ -68,7 +59,8 @@ class TrainScreen(MarioScreen):
         "experience; then it learns, and epsilon, the chance of a random action, falls. 'games busy', 'learning' and "
         "'waiting' say where the time goes: the games play while the agent learns, and it waits for them if it is "
         "faster. + and - change what is marked with +/-. Watching, evaluating and recording take the weights of that "
-        "moment; training goes on."
+        "moment; training goes on. x opens a cursor in the charts, which left and right move: it reads their values, "
+        "and enter plays that episode again. z and Z zoom, l takes logarithms, m other means."
     )
     BINDINGS = [
         Binding("space", "toggle_pause", "Pause", id="train.pause", tooltip="Pause the training, or let it go on"),
@@ -138,17 +130,7 @@ class TrainScreen(MarioScreen):
             tooltip="Choose what + and - change: learning rate or epsilon",
         ),
         Binding("n", "new", "New", id="train.new", tooltip="Back to the settings, for another training"),
-        *(
-            Binding(
-                str(number),
-                f"chart('{name}')",
-                f"Chart: {title}",
-                id=CHART_IDS[name],
-                show=False,
-                tooltip=f"Show {TITLES[name]} large",
-            )
-            for number, (name, title) in enumerate(CHARTS, 1)
-        ),
+        *TRAIN_CHART_KEYS,
         Binding(
             "h", "app.go('home')", "Home", id="train.home", show=False, tooltip="Home: the state of things at a glance"
         ),
@@ -245,13 +227,13 @@ class TrainScreen(MarioScreen):
             return live and snapshot is not None and snapshot.status != "stopping"
         if action in ("toggle_games", "window"):
             return live
-        if action in ("next_chart", "chart", "map"):
-            return self._mode in ("live", "ended")
+        if action == "map":
+            return self.shows_training
         if action in ("watch", "record", "evaluate"):
             return live or (self._mode == "ended" and snapshot is not None and snapshot.last_checkpoint is not None)
         if action == "new":
             return self._mode == "ended"
-        return True
+        return super().check_action(action, parameters)
 
     # looking
 
@@ -274,14 +256,12 @@ class TrainScreen(MarioScreen):
             self.query_one(MapStrip).move(self.app.snapshot, ended=self._mode == "ended")
 
     @property
+    def shows_training(self) -> bool:
+        return self._mode in ("live", "ended")
+
+    @property
     def _shows_all_games(self) -> bool:
         return self.app.session is not None and self.app.session.shows_all_games
-
-    def refresh_charts(self) -> None:
-        snapshot = self.app.snapshot
-        if self._mode != "form" and snapshot is not None:
-            begins = snapshot.learns_from if snapshot.step < snapshot.learns_from else None
-            self.query_one(Charts).set_data(snapshot.curves, snapshot.ends, learning_begins=begins)
 
     def refresh_numbers(self) -> None:
         mode = self._wanted_mode()
@@ -360,14 +340,6 @@ class TrainScreen(MarioScreen):
     def _stop_confirmed(self, yes: bool | None) -> None:
         if yes and self.app.session is not None:
             self.app.session.stop()
-
-    def action_next_chart(self) -> None:
-        self.query_one(Charts).select_next()
-        self.call_after_refresh(self.refresh_charts)
-
-    def action_chart(self, name: str) -> None:
-        self.query_one(Charts).selected = name
-        self.call_after_refresh(self.refresh_charts)
 
     def _with_agent(self, use: Callable[[Agent], object], *, kept: bool = False) -> None:
         """Calls `use` with the weights of now, `kept` as a checkpoint or not; after the training with its last one."""

@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from mario_tui.store.history import LEARNED
-from mario_tui.training.curves import END_BUCKET_PIXELS, Ends
+from mario_tui.store.history import LEARNED, WINDOW
+from mario_tui.training.curves import END_BUCKET_PIXELS, Ends, mean_name
 from mario_tui.tui import text
 from mario_tui.tui.widgets.ends_chart import EndsChart
 from mario_tui.tui.widgets.metric_chart import WAITS, MetricChart
@@ -40,12 +40,16 @@ TITLES = {
 
 
 class Charts(PlainContainer):
-    """All curves by episode, with their means over 100 episodes, and the map of ends; `selected` is the large one."""
+    """All curves by episode, with their means over 100 episodes or another number of them, and the map of ends.
+
+    `selected` is the large one.
+    """
 
     selected: reactive[str] = reactive("reward", init=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.mean_window = WINDOW
         self._shown: dict[str, tuple[Any, Any]] = {}
         self._shown_ends: Ends | None = None
 
@@ -81,6 +85,12 @@ class Charts(PlainContainer):
         for name, _ in CHARTS:
             self.query_one(f"#chart-{name}").set_classes(self._marks(name))
 
+    def shown(self) -> list[MetricChart]:
+        """The curves that are on the screen, the large one first."""
+        names = sorted((name for name, _ in CURVES), key=lambda name: name != self.selected)
+        charts = [self.query_one(f"#chart-{name}", MetricChart) for name in names]
+        return [chart for chart in charts if chart.display and chart.size]
+
     def set_data(self, curves: Mapping[str, Any], ends: Ends | None, *, learning_begins: int | None = None) -> None:
         """Draws what a snapshot has; a chart that is not on the screen, or has not changed, is left alone.
 
@@ -93,12 +103,12 @@ class Charts(PlainContainer):
             if name in LEARNED:
                 begins = None if learning_begins is None else f"learning begins at step {text.count(learning_begins)}"
                 chart.explain_empty(begins or WAITS)
-            new = (curves.get(name, ()), curves.get(f"{name}_mean", ()))
+            new = (curves.get(name, ()), curves.get(mean_name(name, self.mean_window), ()))
             old = self._shown.get(name)
             if old is not None and old[0] is new[0] and old[1] is new[1]:
                 continue
             self._shown[name] = new
-            chart.set_data(*new)
+            chart.set_data(*new, "mean" if self.mean_window == WINDOW else f"mean of {self.mean_window}")
         heat_map = self.query_one(EndsChart)
         if heat_map.size and ends is not None and self._shown_ends is not ends:
             self._shown_ends = ends

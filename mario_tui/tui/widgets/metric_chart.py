@@ -1,46 +1,112 @@
-"""A curve of one metric over the episodes, drawn with braille dots.
+"""A curve of one metric over the episodes, or those of several runs over their steps, drawn with braille dots.
 
 A plotting library for terminals takes 50-70 ms for a chart of a thousand points; five charts would leave little of
 one core to training. Drawing the dots with numpy takes about a millisecond.
 """
 
-import math
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
+from textual import events
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-Points = Sequence[tuple[float, float]]
+from mario_tui.tui import text
+from mario_tui.tui.widgets.chart_drawing import (
+    BRAILLE,
+    Axis,
+    Drawing,
+    LogAxis,
+    Points,
+    Scale,
+    between,
+    draw_band,
+    draw_line,
+    finite,
+    format_value,
+    in_cells,
+    widened,
+)
 
-BRAILLE = 0x2800
-# The bit of each dot of a braille character, by row (0..3) and column (0..1) inside the cell.
-DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.int32)
-LARGEST = 1e150  # beyond it the arithmetic of the axes overflows; such a value is left out like an infinity
 WAITS = "waits for the end of an episode"
 """What an empty chart says."""
+Array = NDArray[np.float64]
+Range = tuple[float, float]
 
-_PLAIN, _TITLE, _AXIS, _RAW, _MEAN, *_LINES = range(9)
+_PLAIN, _TITLE, _AXIS, _RAW, _MEAN, _CURSOR, *_OF_LINES = range(14)
+_LINES, _BANDS = _OF_LINES[:4], _OF_LINES[4:]
+_PARTS = (
+    *("title", "axis", "raw", "mean", "cursor"),
+    *(f"line-{number}" for number in range(len(_LINES))),
+    *(f"band-{number}" for number in range(len(_BANDS))),
+)
+"""The component class of each ink but the plain one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of several lines in a chart.
+
+    Attributes:
+        points: (x, y).
+        colour: the number of its colour, 0 to 3.
+        low, high: (x, y) of the edges of the band around it; empty without one.
+    """
+
+    points: Points
+    colour: int
+    low: Points = ()
+    high: Points = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """What is drawn in one ink: (n, 2) each, sorted by x, finite."""
+
+    points: Array
+    ink: int
+    low: Array
+    high: Array
+
+    @classmethod
+    def of(cls, points: Points, ink: int, low: Points = (), high: Points = ()) -> _Series:
+        return cls(finite(points), ink, finite(low), finite(high))
+
+    @property
+    def parts(self) -> tuple[Array, Array, Array]:
+        return self.points, self.low, self.high
+
+    def seen(self, window: Range) -> _Series:
+        points, low, high = (between(part, *window) for part in self.parts)
+        return _Series(points, self.ink, low, high)
+
+    def logarithms(self) -> _Series:
+        points, low, high = (np.column_stack((part[:, 0], np.log10(part[:, 1]))) for part in self.parts)
+        return _Series(points, self.ink, low, high)
+
+    def at(self, x: float, reach: float) -> tuple[float, float, float] | None:
+        """The value of the point nearest to x, and the band there; None where x is farther off than `reach`."""
+        if not len(self.points) or not self.points[0, 0] - reach <= x <= self.points[-1, 0] + reach:
+            return None
+        value, low, high = (part[_nearest(part[:, 0], x), 1] if len(part) else np.nan for part in self.parts)
+        return float(value), float(low), float(high)
 
 
 class MetricChart(Widget):
     """A titled chart: the values themselves as dim dots, their moving average as a bright line.
 
-    The newest mean stands beside the title. Points are (x, y) with x rising; points that are not finite are left
-    out. Without a series of means, the values are the line.
+    The newest mean stands beside the title, or what is under the cursor. Points are (x, y) with x rising; points that
+    are not finite are left out. Without a series of means, the values are the line.
     """
 
-    COMPONENT_CLASSES = {
-        "metric-chart--title",
-        "metric-chart--axis",
-        "metric-chart--raw",
-        "metric-chart--mean",
-        *(f"metric-chart--line-{number}" for number in range(len(_LINES))),
-    }
+    COMPONENT_CLASSES = {f"metric-chart--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     MetricChart {
         width: 1fr;
@@ -50,11 +116,23 @@ class MetricChart(Widget):
     MetricChart > .metric-chart--axis { color: $foreground 60%; }
     MetricChart > .metric-chart--raw { color: $primary 65%; }
     MetricChart > .metric-chart--mean { color: $accent; text-style: bold; }
+    MetricChart > .metric-chart--cursor { color: $foreground; }
     MetricChart > .metric-chart--line-0 { color: $accent; text-style: bold; }
     MetricChart > .metric-chart--line-1 { color: $success; text-style: bold; }
     MetricChart > .metric-chart--line-2 { color: $primary; text-style: bold; }
     MetricChart > .metric-chart--line-3 { color: $foreground; text-style: bold; }
+    MetricChart > .metric-chart--band-0 { color: $accent 60%; }
+    MetricChart > .metric-chart--band-1 { color: $success 60%; }
+    MetricChart > .metric-chart--band-2 { color: $primary 60%; }
+    MetricChart > .metric-chart--band-3 { color: $foreground 60%; }
     """
+
+    class Picked(Message):
+        """A place in the plot was clicked."""
+
+        def __init__(self, x: float) -> None:
+            super().__init__()
+            self.x = x
 
     def __init__(
         self,
@@ -72,142 +150,249 @@ class MetricChart(Widget):
         self._empty_text = empty_text
         self._points: Points = ()
         self._mean_points: Points = ()
-        self._lines: Sequence[Points] = ()
-        self._drawing: _Drawing | None = None
+        self._mean_name = "mean"
+        self._lines: Sequence[Line] = ()
+        self._series: list[_Series] = []
+        self._window: Range | None = None
+        self._cursor: float | None = None
+        self._wants_log = False
+        self._plot: _Plot | None = None
+        self._drawing: Drawing | None = None
+
+    def _draw_again(self) -> None:
+        self._drawing = None
+        self.refresh()
 
     def explain_empty(self, text: str) -> None:
         """Says why nothing is drawn, where that is so."""
         if text != self._empty_text:
             self._empty_text = text
-            self._drawing = None
-            self.refresh()
+            self._draw_again()
 
-    def set_data(self, points: Points, mean_points: Points = ()) -> None:
+    def set_data(self, points: Points, mean_points: Points = (), mean_name: str = "mean") -> None:
         """Shows these series of (x, y); drawn again only if they differ from the ones on show."""
-        if points == self._points and mean_points == self._mean_points:
+        if points == self._points and mean_points == self._mean_points and mean_name == self._mean_name:
             return
-        self._points, self._mean_points = points, mean_points
-        self._drawing = None
-        self.refresh()
+        self._points, self._mean_points, self._mean_name = points, mean_points, mean_name
+        self._lines = ()
+        mean = _Series.of(mean_points, _MEAN)
+        self._series = [_Series.of(points, _RAW if len(mean.points) else _MEAN), mean]
+        self._draw_again()
 
-    def set_lines(self, lines: Sequence[Points]) -> None:
-        """Shows up to four lines of (x, y) instead, each in a colour of its own."""
+    def set_lines(self, lines: Sequence[Line]) -> None:
+        """Shows these lines instead, each in its colour and with its band."""
         self._lines = lines
         self._points = self._mean_points = ()
-        self._drawing = None
-        self.refresh()
+        self._series = [_Series.of(line.points, _LINES[line.colour], line.low, line.high) for line in lines]
+        self._draw_again()
+
+    def look(self, window: Range | None, cursor: float | None) -> None:
+        """Shows this part of the x axis, or with None all of it, and the cursor at an x."""
+        if (window, cursor) != (self._window, self._cursor):
+            self._window, self._cursor = window, cursor
+            self._draw_again()
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether y is on a logarithmic scale; where values are not positive it is not."""
+        return self._wants_log and self.can_be_logarithmic
+
+    @logarithmic.setter
+    def logarithmic(self, wanted: bool) -> None:
+        if wanted != self._wants_log:
+            self._wants_log = wanted
+            self._draw_again()
+
+    @property
+    def can_be_logarithmic(self) -> bool:
+        """Whether all values are positive; False without any."""
+        parts = [part for one in self._series for part in one.parts if len(part)]
+        return bool(parts) and all(bool((part[:, 1] > 0).all()) for part in parts)
+
+    @property
+    def whole(self) -> Range | None:
+        """The x of the first and the last point; None without any."""
+        ends = [one.points[[0, -1], 0] for one in self._series if len(one.points)]
+        return (float(min(end[0] for end in ends)), float(max(end[1] for end in ends))) if ends else None
+
+    def point_beside(self, x: float, columns: int) -> float:
+        """The x of the point that is nearest to so many columns beside x; with columns another one, if there is one."""
+        known = [one.points[:, 0] for one in self._series if len(one.points)]
+        if not known:
+            return x
+        every = np.unique(np.concatenate(known))
+        now = _nearest(every, x)
+        there = _nearest(every, x + columns * self._column_width)
+        if there == now and columns:
+            there = min(max(now + (1 if columns > 0 else -1), 0), len(every) - 1)
+        return float(every[there])
+
+    @property
+    def _column_width(self) -> float:
+        """Of the plot as it was drawn last, in x."""
+        return self._plot.column_width if self._plot is not None else 0.0
 
     def on_resize(self) -> None:
-        self._drawing = None
-        self.refresh()
+        self._draw_again()
+
+    def on_click(self, event: events.Click) -> None:
+        if self._plot is not None and event.y > 0 and self._plot.left <= event.x < self.size.width:
+            self.post_message(self.Picked(self._plot.x_at(event.x)))
 
     def render_line(self, y: int) -> Strip:
         drawing = self._drawing
         if drawing is None:
             drawing = self._drawing = self._draw(*self.size)
-        base = self.visual_style.rich_style
-        styles = [base] + [
-            self.get_component_rich_style(f"metric-chart--{part}")
-            for part in ("title", "axis", "raw", "mean", *(f"line-{number}" for number in range(len(_LINES))))
-        ]
+        styles = [self.visual_style.rich_style] + [self.get_component_rich_style(f"metric-chart--{p}") for p in _PARTS]
         return Strip([Segment(text, styles[ink]) for text, ink in drawing.runs(y)], drawing.width)
 
-    def _draw(self, width: int, height: int) -> "_Drawing":
-        drawing = _Drawing(width, height)
-        raw, mean = _finite(self._points), _finite(self._mean_points)
-        series = [(raw, _RAW if len(mean) else _MEAN), (mean, _MEAN)]
-        series += [(_finite(line), ink) for line, ink in zip(self._lines, _LINES, strict=False)]
-        series = [(points, ink) for points, ink in series if len(points)]
-        self._draw_title(drawing)
+    def _draw(self, width: int, height: int) -> Drawing:
+        drawing = Drawing(width, height)
+        self._plot = None
+        series = [one for one in self._series if len(one.points)]
+        if self._window is not None:
+            seen = [one.seen(self._window) for one in series]
+            series = [one for one in seen if len(one.points)]
+        logarithmic = bool(series) and self.logarithmic
+        title = f"{self._title} (log)" if logarithmic else self._title
         if not series:
-            lines = textwrap.wrap(self._empty_text, max(1, width - 2))
+            self._draw_title(drawing, title)
+            says = self._empty_text if self._window is None else "nothing in this part: 0 shows all"
+            lines = textwrap.wrap(says, max(1, width - 2))
             for row, line in enumerate(lines, start=max(1, (height + 1 - len(lines)) // 2)):
                 drawing.put(row, (width - len(line)) // 2, line, _AXIS)
             return drawing
 
-        every = np.concatenate([points for points, _ in series])
-        x_range = _widened(every[:, 0].min(), every[:, 0].max())
-        y_axis = _Axis(*_widened(every[:, 1].min(), every[:, 1].max()), most_ticks=height // 3, outwards=True)
+        if logarithmic:
+            series = [one.logarithms() for one in series]
+        every = np.concatenate([part for one in series for part in one.parts])
+        x_range = self._window or widened(every[:, 0].min(), every[:, 0].max())
+        y_range = widened(every[:, 1].min(), every[:, 1].max())
+        most_ticks = height // 3
+        y_axis: Axis | LogAxis = (
+            LogAxis(*y_range, most_ticks=most_ticks)
+            if logarithmic
+            else Axis(*y_range, most_ticks=most_ticks, outwards=True)
+        )
 
-        plot_top = 1
-        plot_rows = height - plot_top - (2 if height >= 8 else 1 if height >= 5 else 0)
+        plot_rows = height - 1 - (2 if height >= 8 else 1 if height >= 5 else 0)
         y_labels = y_axis.labels()
         left = max(map(len, y_labels)) + 1
         if width - left < 8:
             y_labels, left = [], 0
         columns = width - left
         if plot_rows < 1 or columns < 1:
+            self._draw_title(drawing, title)
             return drawing
-
-        dot_rows, dot_columns = plot_rows * 4, columns * 2
-        x_dots = _Scale(*x_range, dot_columns - 1)
-        y_dots = _Scale(y_axis.high, y_axis.low, dot_rows - 1)
-
+        plot = self._plot = _Plot(left, columns, plot_rows, x_range, (y_axis.low, y_axis.high))
+        self._draw_title(drawing, title)
         if left:
-            for row in range(plot_rows):
-                drawing.put(plot_top + row, left - 1, "│", _AXIS)
-            labelled_rows = set[int]()
-            for value, label in zip(y_axis.ticks, y_labels, strict=True):
-                row = plot_top + int(y_dots(value)) // 4
-                if row in labelled_rows:
-                    continue
-                labelled_rows.add(row)
-                drawing.put(row, left - 1 - len(label), label, _AXIS)
-                drawing.put(row, left - 1, "┤", _AXIS)
-        self._draw_x_axis(drawing, plot_top + plot_rows, left, columns, x_range, x_dots)
-
-        area = np.s_[plot_top : plot_top + plot_rows, left : left + columns]
-        for points, ink in series:
-            dots = np.zeros((dot_rows, dot_columns), np.bool_)
-            if ink == _RAW and len(points) > columns:
-                dots[y_dots(points[:, 1]), x_dots(points[:, 0])] = True
+            _draw_y_axis(drawing, plot, y_axis.ticks, y_labels)
+        self._draw_x_axis(drawing, plot)
+        cursor = self._cursor
+        column = None if cursor is None or not x_range[0] <= cursor <= x_range[1] else plot.column(cursor)
+        if column is not None:
+            for row in range(plot.top, plot.bottom):
+                drawing.put(row, column, "│", _CURSOR)
+            if plot.bottom < height - 1:
+                drawing.put(plot.bottom, column, "▲", _CURSOR)
+        for one in series:
+            if one.ink in _LINES and len(one.low):
+                dots = plot.dots()
+                draw_band(dots, one.low, one.high, plot.x_dots, plot.y_dots)
+                plot.show(drawing, dots, _BANDS[_LINES.index(one.ink)])
+        for one in series:
+            dots = plot.dots()
+            if one.ink == _RAW and len(one.points) > columns:
+                dots[plot.y_dots(one.points[:, 1]), plot.x_dots(one.points[:, 0])] = True
             else:
-                _draw_line(dots, points, x_dots, y_dots)
-            cells = (dots.reshape(plot_rows, 4, columns, 2) * DOT_BITS[:, None, :]).sum(axis=(1, 3))
-            drawing.codes[area] = np.where(cells, BRAILLE + cells, drawing.codes[area])
-            drawing.inks[area] = np.where(cells, ink, drawing.inks[area])
+                draw_line(dots, one.points, plot.x_dots, plot.y_dots)
+            plot.show(drawing, dots, one.ink)
+        self._mark_ends(drawing, plot, series)
         return drawing
 
-    def _draw_title(self, drawing: "_Drawing") -> None:
-        """The title gives way to the newest value, the word "mean" to the title, and the newest raw value to both."""
-        newest = (self._mean_points or self._points)[-1:]
-        value = format_value(newest[0][1]) if newest else ""
-        if self._mean_points and len(self._title) + len(value) + len(" mean ") <= drawing.width:
-            value = f"mean {value}"
-        title = self._title
-        space = drawing.width - len(value) - 1 if value else drawing.width
+    def _mark_ends(self, drawing: Drawing, plot: _Plot, series: Sequence[_Series]) -> None:
+        """A disc where each of several lines ends: a line may be too short to be seen, or lie under another one."""
+        taken = set[tuple[int, int]]()
+        for one in series:
+            x, y = one.points[-1]
+            if one.ink not in _LINES or (self._window is not None and x >= self._window[1]):
+                continue
+            row, column = plot.top + int(plot.y_dots(y)) // 4, plot.column(x)
+            free = [other for other in range(plot.top, plot.bottom) if (other, column) not in taken]
+            row = min(free, key=lambda other: abs(other - row), default=row)
+            taken.add((row, column))
+            drawing.put(row, column, "●", one.ink)
+
+    def _draw_title(self, drawing: Drawing, title: str) -> None:
+        """The title gives way to the values, the words about these to the title."""
+        space = drawing.width - len(title) - 1
+        if self._cursor is not None and self._series:
+            values = self._under_cursor(self._cursor, space)
+            needed = _length(values)
+        else:
+            values = self._newest(space)
+            needed = _length(values[:1])
+        space = drawing.width - needed - 1 if needed else drawing.width
         if len(title) > space:
             title = title[: max(0, space - 1)] + "…"
-        column = drawing.put(0, 0, title, _TITLE)
-        column = drawing.put(0, column + 1, value, _MEAN)
-        if self._mean_points and self._points:
-            last = f"last {format_value(self._points[-1][1])}"
-            if column + 2 + len(last) <= drawing.width:
-                drawing.put(0, column + 2, last, _RAW)
+        column = drawing.put(0, 0, title, _TITLE) + 1
+        for number, (value, ink) in enumerate(values):
+            if number == 0 or column + len(value) <= drawing.width:
+                column = drawing.put(0, column, value, ink) + 2
 
-    def _draw_x_axis(
-        self,
-        drawing: "_Drawing",
-        top: int,
-        left: int,
-        columns: int,
-        x_range: tuple[float, float],
-        x_dots: "_Scale",
-    ) -> None:
+    def _newest(self, space: int) -> list[tuple[str, int]]:
+        newest = (self._mean_points or self._points)[-1:]
+        if not newest:
+            return []
+        value = format_value(newest[0][1])
+        if self._mean_points and len(self._mean_name) + 1 + len(value) <= space:
+            value = f"{self._mean_name} {value}"
+        shown = [(value, _MEAN)]
+        if self._mean_points and self._points:
+            shown.append((f"last {format_value(self._points[-1][1])}", _RAW))
+        return shown
+
+    def _under_cursor(self, cursor: float, space: int) -> list[tuple[str, int]]:
+        """The x and every series' value there, in its ink; in fewer words where there is less space."""
+        x = text.count(cursor)
+        shown: list[tuple[str, int]] = []
+        for where, with_band in ((f"{self._x_label} {x}", True), (f"{self._x_label} {x}", False), (x, False)):
+            shown = [(where, _CURSOR), *self._values_at(cursor, with_band)]
+            if _length(shown) <= space:
+                break
+        return shown
+
+    def _values_at(self, cursor: float, with_band: bool) -> list[tuple[str, int]]:
+        values: list[tuple[str, int]] = []
+        for one in self._series:
+            if not (len(one.points) or self._lines):
+                continue
+            at = one.at(cursor, self._column_width)
+            words = "-" if at is None else format_value(at[0])
+            if at is not None and with_band and np.isfinite(at[1]):
+                words += f" ({format_value(at[1])} to {format_value(at[2])})"
+            if one.ink == _MEAN and self._mean_points:
+                words = f"{self._mean_name} {words}"
+            values.append((words, one.ink))
+        return values
+
+    def _draw_x_axis(self, drawing: Drawing, plot: _Plot) -> None:
+        left, columns, top = plot.left, plot.columns, plot.bottom
         rows = drawing.height - top
         if not rows:
             return
         label_row = drawing.height - 1
         if rows == 2:
             drawing.put(top, max(0, left - 1), ("└" if left else "─") + "─" * columns, _AXIS)
-        axis = _Axis(*x_range, most_ticks=columns // 10, whole=True)
+        axis = Axis(*plot.x_range, most_ticks=columns // 10, whole=True)
         end = drawing.width
         if columns >= len(self._x_label) + 12:
             end -= len(self._x_label) + 1
             drawing.put(label_row, end + 1, self._x_label, _AXIS)
         free_from = 0
         for value, label in zip(axis.ticks, axis.labels(), strict=True):
-            tick_column = left + int(x_dots(value)) // 2
+            tick_column = plot.column(value)
             column = min(tick_column - len(label) // 2, drawing.width - len(label))
             column = max(column, left)
             if column < free_from or column + len(label) > end:
@@ -218,123 +403,57 @@ class MetricChart(Widget):
                 drawing.put(top, tick_column, "┬", _AXIS)
 
 
-class _Drawing:
-    """A grid of characters, each with the number of the style that it is drawn in."""
+class _Plot:
+    """Where in the drawing the dots are, and which values they stand for."""
 
-    def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        self.codes = np.full((height, width), ord(" "), np.int32)
-        self.inks = np.zeros((height, width), np.uint8)
+    top = 1
 
-    def put(self, row: int, column: int, text: str, ink: int) -> int:
-        """Writes a text of narrow characters, cut off at the edges; returns the column after it."""
-        if 0 <= row < self.height:
-            start = max(0, column)
-            text = text[start - column : max(0, self.width - column)]
-            self.codes[row, start : start + len(text)] = [ord(character) for character in text]
-            self.inks[row, start : start + len(text)] = ink
-            return start + len(text)
-        return column
+    def __init__(self, left: int, columns: int, rows: int, x_range: Range, y_range: Range) -> None:
+        self.left, self.columns, self.rows, self.x_range = left, columns, rows, x_range
+        self.bottom = self.top + rows
+        self.x_dots = Scale(*x_range, columns * 2 - 1)
+        self.y_dots = Scale(y_range[1], y_range[0], rows * 4 - 1)
+        self.column_width = (x_range[1] - x_range[0]) / columns
 
-    def runs(self, row: int) -> list[tuple[str, int]]:
-        if not 0 <= row < self.height:
-            return [(" " * self.width, _PLAIN)]
-        inks = self.inks[row]
-        text = "".join(map(chr, self.codes[row].tolist()))
-        starts = [0, *(np.flatnonzero(inks[1:] != inks[:-1]) + 1).tolist(), self.width]
-        return [(text[a:b], int(inks[a])) for a, b in pairwise(starts) if b > a]
+    def column(self, x: float) -> int:
+        return self.left + int(self.x_dots(x)) // 2
 
+    def x_at(self, column: int) -> float:
+        """The x in the middle of a column of the drawing."""
+        return self.x_range[0] + (column - self.left + 0.5) * self.column_width
 
-class _Scale:
-    """Maps values from `first`..`last` to whole dots 0..`last_dot`."""
+    def dots(self) -> NDArray[np.bool_]:
+        return np.zeros((self.rows * 4, self.columns * 2), np.bool_)
 
-    def __init__(self, first: float, last: float, last_dot: int) -> None:
-        self._first, self._factor, self._last_dot = first, last_dot / (last - first), last_dot
-
-    def __call__(self, value: float | NDArray[np.float64]) -> NDArray[np.intp]:
-        dots = np.rint((np.asarray(value) - self._first) * self._factor)
-        return np.clip(dots, 0, self._last_dot).astype(np.intp)
-
-    def value(self, dot: NDArray[np.intp]) -> NDArray[np.float64]:
-        return self._first + dot / self._factor
+    def show(self, drawing: Drawing, dots: NDArray[np.bool_], ink: int) -> None:
+        """Puts the dots over what is there."""
+        cells = in_cells(dots)
+        area = np.s_[self.top : self.bottom, self.left : self.left + self.columns]
+        drawn = cells > 0
+        np.copyto(drawing.codes[area], BRAILLE + cells.astype(np.int32), where=drawn)
+        drawing.inks[area][drawn] = ink
 
 
-class _Axis:
-    """Round values (1, 2 or 5 times a power of ten apart) in low..high: two or a few more, `most_ticks` if possible.
-
-    `outwards` first moves low and high out to rounder values, so that the axis stands still while a curve grows.
-    """
-
-    def __init__(
-        self, low: float, high: float, *, most_ticks: int, outwards: bool = False, whole: bool = False
-    ) -> None:
-        if outwards:
-            fine = _round_step((high - low) / 10)
-            low, high = math.floor(low / fine) * fine, math.ceil(high / fine) * fine
-        self.low, self.high = low, high
-        at_most = (high - low) / max(2, most_ticks)
-        while True:
-            self.step = max(1.0, _round_step(at_most)) if whole else _round_step(at_most)
-            # The millionth of a step keeps a tick at the very edge in spite of rounding.
-            first, last = math.ceil(low / self.step - 1e-6), math.floor(high / self.step + 1e-6)
-            self.ticks = [number * self.step for number in range(first, last + 1)]
-            if len(self.ticks) >= 2 or (whole and self.step == 1):
-                return
-            at_most = self.step * 0.4  # the next smaller step
-
-    def labels(self) -> list[str]:
-        largest = max(map(abs, self.ticks), default=0.0)
-        if largest >= 1e9 or 0 < self.step < 1e-4:
-            return [f"{value:.1e}" for value in self.ticks]
-        unit, suffix = (1e6, "M") if largest >= 1e6 else (1e3, "k") if largest >= 1e4 else (1.0, "")
-        decimals = max(0, -math.floor(math.log10(self.step / unit) + 1e-9))
-        return [f"{value / unit:.{decimals}f}{suffix}" for value in self.ticks]
+def _draw_y_axis(drawing: Drawing, plot: _Plot, ticks: Sequence[float], labels: Sequence[str]) -> None:
+    for row in range(plot.rows):
+        drawing.put(plot.top + row, plot.left - 1, "│", _AXIS)
+    labelled_rows = set[int]()
+    for value, label in zip(ticks, labels, strict=True):
+        row = plot.top + int(plot.y_dots(value)) // 4
+        if row in labelled_rows:
+            continue
+        labelled_rows.add(row)
+        drawing.put(row, plot.left - 1 - len(label), label, _AXIS)
+        drawing.put(row, plot.left - 1, "┤", _AXIS)
 
 
-def format_value(value: float) -> str:
-    """A value in at most 8 characters: four digits that count, thousands as k, millions as M."""
-    if not math.isfinite(value):
-        return f"{value}"
-    size = abs(value)
-    if size >= 1e9 or 0 < size < 1e-3:
-        return f"{value:.1e}"
-    for unit, suffix in ((1e6, "M"), (1e4, "k")):
-        if size >= unit:
-            return f"{value / (1e6 if suffix == 'M' else 1e3):.4g}{suffix}"
-    return f"{value:.4g}"
+def _nearest(sorted_values: Array, value: float) -> int:
+    """The index of the one of them that is nearest."""
+    after = int(np.searchsorted(sorted_values, value))
+    around = [index for index in (after - 1, after) if 0 <= index < len(sorted_values)]
+    return min(around, key=lambda index: abs(float(sorted_values[index]) - value))
 
 
-def _finite(points: Points) -> NDArray[np.float64]:
-    """The points that can be drawn, (n, 2), sorted by x."""
-    array = np.array(points, np.float64).reshape(-1, 2)
-    array = array[(np.abs(array) < LARGEST).all(axis=1)]  # a comparison with NaN is false
-    return array[np.argsort(array[:, 0], kind="stable")]
-
-
-def _widened(low: float, high: float) -> tuple[float, float]:
-    """The same range, or a wider one if it is (nearly) a single value."""
-    low, high = float(low), float(high)
-    if high - low > 1e-9 * max(abs(low), abs(high)):
-        return low, high
-    margin = max(0.05 * abs(high), 0.5)
-    return low - margin, high + margin
-
-
-def _round_step(step: float) -> float:
-    power = 10.0 ** math.floor(math.log10(step))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= step * (1 - 1e-9))
-
-
-def _draw_line(dots: NDArray[np.bool_], points: NDArray[np.float64], x_dots: _Scale, y_dots: _Scale) -> None:
-    """Joins the points: in each column of dots, everything between the line's height there and in the next one."""
-    if not len(points):
-        return
-    first, last = int(x_dots(points[0, 0])), int(x_dots(points[-1, 0]))
-    columns = np.arange(first, last + 1)
-    heights = y_dots(np.interp(x_dots.value(columns), points[:, 0], points[:, 1]))
-    before = np.concatenate([heights[:1], heights[:-1]])
-    # Towards the column before, but not onto its dot: a slope is one dot thick.
-    top = np.where(before < heights, before + 1, heights)[:, None]
-    bottom = np.where(before > heights, before - 1, heights)[:, None]
-    rows = np.arange(dots.shape[0])
-    dots[:, first : last + 1] |= ((rows >= top) & (rows <= bottom)).T
+def _length(values: Sequence[tuple[str, int]]) -> int:
+    """Of these words with two spaces between them."""
+    return sum(len(words) for words, _ in values) + 2 * max(0, len(values) - 1)

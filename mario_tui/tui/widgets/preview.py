@@ -11,8 +11,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.tui.graphics import Graphics
+from mario_tui.tui.widgets.chart_drawing import Points
 from mario_tui.tui.widgets.game_view import GameView
-from mario_tui.tui.widgets.metric_chart import MetricChart, Points
+from mario_tui.tui.widgets.metric_chart import MetricChart
 
 if TYPE_CHECKING:
     import numpy as np

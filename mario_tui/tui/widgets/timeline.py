@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from mario_tui.tui.widgets.metric_chart import BRAILLE, DOT_BITS, format_value
+from mario_tui.tui.widgets.chart_drawing import BRAILLE, format_value, in_cells
 
 if TYPE_CHECKING:
     from mario_tui.play.timeline import Numbers, Timeline
@@ -208,8 +208,8 @@ class EpisodeTimeline(Widget):
             return np.clip(np.rint((high - heights) / (high - low) * (dots_high - 1)), 0, dots_high - 1)
 
         def put(dots: NDArray[np.bool_], ink: str) -> None:
-            cells = (dots.reshape(rows, 4, columns, 2) * DOT_BITS[:, None, :]).sum(axis=(1, 3))
-            codes[:] = np.where(cells, BRAILLE + cells, codes)
+            cells = in_cells(dots)
+            codes[:] = np.where(cells, BRAILLE + cells.astype(np.int32), codes)
             inks[:] = np.where(cells, ink, inks)
 
         def curve(heights: Numbers) -> NDArray[np.bool_]:
