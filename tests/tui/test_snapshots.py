@@ -233,6 +233,17 @@ def test_train_live(compare: Any) -> None:
     assert compare(World(), live)
 
 
+def test_train_cursor(compare: Any) -> None:
+    async def with_cursor(world: World, pilot: Pilot[int]) -> None:
+        await live(world, pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, TrainScreen)
+        await until(pilot, lambda: any(chart.whole for chart in screen.charts_shown()))
+        await pilot.press("3", "l", "z", "x", "shift+left")
+
+    assert compare(World(), with_cursor)
+
+
 def test_train_ended(compare: Any) -> None:
     assert compare(World(), ended)
 
@@ -283,6 +294,23 @@ def test_recordings_typical(compare: Any) -> None:
 
 def test_compare(compare: Any) -> None:
     assert compare(World(typical_checkpoints()), compare_runs)
+
+
+def test_compare_cursor(compare: Any) -> None:
+    """Three seeds as one, and another run."""
+
+    async def with_cursor(world: World, pilot: Pilot[int]) -> None:
+        runs = ("hill-seed1", "hill-seed2", "hill-seed3", "flat")
+        screen = CompareScreen(tuple(Path("/checkpoints") / run for run in runs))
+        pilot.app.push_screen(screen)
+        await until(pilot, lambda: pilot.app.screen is screen and bool(screen.query(MetricChart)))
+        chart = screen.query_one("#compare-4", MetricChart)
+        await until(pilot, lambda: len(chart._lines) == 4)
+        await pilot.press("s")
+        await until(pilot, lambda: len(chart._lines) == 2)
+        await pilot.press("x", "shift+left")
+
+    assert compare(World(typical_checkpoints()), with_cursor)
 
 
 async def show_map(world: World, pilot: Pilot[int]) -> None:

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
-from mario_tui.store.history import COMPARED
+from mario_tui.store.history import COMPARED, WINDOW
 from mario_tui.tui import text
 from mario_tui.tui.screens.chart_screen import ChartScreen, chart_keys
 from mario_tui.tui.widgets.metric_chart import Line, MetricChart
@@ -164,6 +164,9 @@ class CompareScreen(ChartScreen):
             mean = ": mean, lowest to highest" if lines[0].low else ""
             end = f" to step {text.compact(max(ends))}" if ends else f" {lines[0].missing.get(COMPARED[0], '')}"
             parts.append((f"━━ {name}{others}{mean}{end}   ", COLOURS[number]))
+        if self.mean_window != WINDOW:
+            over = f"means over {text.count(self.mean_window)} episodes" if self.mean_window > 1 else "every episode"
+            parts.append((over, "$foreground 60%"))
         return Content.assemble(*parts)
 
     def _select(self, number: int) -> None:

@@ -239,7 +239,7 @@ class HomeScreen(MarioScreen):
             return
         if snapshot.curves is not self._curves:
             self._curves = snapshot.curves
-            curves = self._curves
+            curves = snapshot.curves
             self.query_one("#home-curve", MetricChart).set_data(curves.get("reward", ()), curves.get("reward_mean", ()))
         with app.batch_update():
             last = "last training" if snapshot.status in ("finished", "failed") else "training now"

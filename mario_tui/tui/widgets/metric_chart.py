@@ -420,7 +420,8 @@ class _Plot:
 
     def x_at(self, column: int) -> float:
         """The x in the middle of a column of the drawing."""
-        return self.x_range[0] + (column - self.left + 0.5) * self.column_width
+        dot = 2 * (column - self.left) + 0.5
+        return self.x_range[0] + dot / (2 * self.columns - 1) * (self.x_range[1] - self.x_range[0])
 
     def dots(self) -> NDArray[np.bool_]:
         return np.zeros((self.rows * 4, self.columns * 2), np.bool_)
