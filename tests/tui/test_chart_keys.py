@@ -239,6 +239,17 @@ async def test_the_cursor_of_compare_reads_every_run_at_a_step() -> None:
         await until(pilot, lambda: app.screen is not screen)
 
 
+async def test_charts_that_come_on_show_have_the_cursor_too() -> None:
+    async with comparing(World(), "ab", "abc", size=(80, 24)) as (_, pilot, screen):
+        await pilot.press("x", "home", "right", "z")
+        assert len(screen.charts_shown()) == 1
+        await pilot.resize_terminal(160, 50)
+        await until(pilot, lambda: len(screen.charts_shown()) == 5)
+        await pilot.pause()
+        assert {chart._cursor for chart in screen.charts_shown()} == {1000}
+        assert {chart._window for chart in screen.charts_shown()} == {large(screen)._window}
+
+
 async def test_s_shows_seeds_as_their_mean_and_range() -> None:
     async with comparing(World(), "ab-seed1", "ab-seed2", "other") as (_, pilot, screen):
         assert [bool(line.low) for line in large(screen)._lines] == [False, False, False]

@@ -137,7 +137,7 @@ class ChartScreen(MarioScreen):
         """Has each chart show what is to be seen of it; after new points, too, as a view may follow them."""
         whole = self._whole()
         window = None if whole is None else self.view.window(whole)
-        for chart in self.charts_shown():
+        for chart in self.query(MetricChart):  # also those that are on show once the terminal is larger
             chart.look(window, self.view.cursor)
 
     def _show(self, view: ChartView) -> None:
