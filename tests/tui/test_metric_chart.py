@@ -202,7 +202,7 @@ def test_a_logarithmic_axis_has_powers_of_ten_at_equal_distances() -> None:
     assert straight != picture
     left = picture[25].index("└")
     middle = [row for row, line in enumerate(picture[1:25]) if is_braille(line[(60 + left) // 2])]
-    assert middle == pytest.approx([12], abs=1), "what grows by factors is straight"
+    assert set(middle) <= {11, 12}, "what grows by factors is straight"
 
 
 def test_with_a_value_that_is_not_positive_there_is_no_logarithm() -> None:
