@@ -10,6 +10,7 @@ import numpy as np
 
 from mario_tui.game.emulator import Emulator
 from mario_tui.game.episode import EndReason, Episode
+from mario_tui.game.view import View, view_of
 from mario_tui.rewards import FrameChange
 
 _NO_STACK = np.empty((0, 84, 84), np.uint8)
@@ -41,6 +42,7 @@ class EpisodeStep:
             were asked for.
         action: index of the action that was chosen; None at step 0, in no-op starts and where a human plays.
         q_values: Q of each action in the state that this step began in; empty where the policy was not asked.
+        views: of every frame of the step, see View; empty at step 0, and unless all frames or the views were asked for.
         stack: (depth, 84, 84) uint8, the state after the step, as the network sees it; depth 0 where none plays.
     """
 
@@ -67,6 +69,7 @@ class EpisodeStep:
     frame_changes: tuple[FrameChange, ...] = ()
     action: int | None = None
     q_values: tuple[float, ...] = ()
+    views: tuple[View | None, ...] = ()
     stack: np.ndarray = field(default_factory=lambda: _NO_STACK)
 
 
@@ -80,14 +83,17 @@ class StepPlayer:
 
     Args:
         episode: at its start; it may be moved by `Episode.load_state` between steps.
-        all_frames: whether the steps have every frame with what it changed, and the checksums.
+        all_frames: whether the steps have every frame with what it changed, the checksums and the views.
+        views: whether they have the views in any case.
     """
 
-    def __init__(self, episode: Episode, *, all_frames: bool = False) -> None:
+    def __init__(self, episode: Episode, *, all_frames: bool = False, views: bool = False) -> None:
         self.episode = episode
-        self._all_frames = all_frames
+        self._all_frames, self._has_views = all_frames, all_frames or views
         self._frames: list[np.ndarray] = []
         self._changes: list[FrameChange] = []
+        self._views: list[View | None] = []
+        self._ram: np.ndarray | None = None
         self._ram_crc32 = self._screen_crc32 = 0
 
     def start(self) -> EpisodeStep:
@@ -98,18 +104,26 @@ class StepPlayer:
         """Plays a step with these buttons, a byte for each frame; see `Episode.step`."""
         self._frames.clear()
         self._changes.clear()
+        self._views.clear()
+        if self._has_views:
+            self._ram = self.episode.emulator.ram
         if self._all_frames:
             emulator = self.episode.emulator
             self._x, self._time, self._frontiers = emulator.x_position, emulator.time, dict(self.episode.frontiers)
-        result = self.episode.step(frame_buttons, self._add_frame if self._all_frames else None)
+        result = self.episode.step(frame_buttons, self._add_frame if self._has_views else None)
         return self._describe(tuple(frame_buttons), result.reward)
 
     def _add_frame(self, emulator: Emulator) -> None:
+        assert self._ram is not None
+        before, ram = self._ram, emulator.ram
+        self._ram = ram
+        self._views.append(view_of(before, ram))
+        if not self._all_frames:
+            return
         screen = emulator.screen
         self._frames.append(screen)
-        self._ram_crc32 = zlib.crc32(emulator.ram.data, self._ram_crc32)
+        self._ram_crc32 = zlib.crc32(ram.data, self._ram_crc32)
         self._screen_crc32 = zlib.crc32(screen.data, self._screen_crc32)
-
         self._changes.append(self._change(emulator))
 
     def _change(self, emulator: Emulator) -> FrameChange:
@@ -147,4 +161,5 @@ class StepPlayer:
             ram_crc32=self._ram_crc32,
             screen_crc32=self._screen_crc32,
             frame_changes=tuple(self._changes),
+            views=tuple(self._views),
         )

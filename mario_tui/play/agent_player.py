@@ -15,6 +15,7 @@ import numpy as np
 from mario_tui.agent.policy import Policy
 from mario_tui.game.emulator import SCREEN_SHAPE
 from mario_tui.game.step import EpisodeStep, without_pictures
+from mario_tui.game.view import View
 from mario_tui.play.clocked_player import FRAMES_PER_SECOND, ClockedPlayer, Keys, when_pressed
 from mario_tui.play.one_go import OneGo, agent_plays
 from mario_tui.play.pad import Controls
@@ -135,17 +136,18 @@ class AgentPlayer(ClockedPlayer):
             known = place < len(self._history)
             if known:
                 step = self._step_at(place)
-                pictures = [step.frame] * max(1, len(step.frame_buttons))
+                view = step.views[-1] if step.views else None
+                shown = [(step.frame, view, step.frame_count)] * max(1, len(step.frame_buttons))
             else:
                 step = next(steps)
-                pictures = list(step.frames or (step.frame,))
+                shown = _frames_of(step)
                 self._add_to_history(step)
             with self._wake:
                 if self._seek is None:
                     self._target = step.step
             at_once = known and self._paused
-            for picture in pictures if self._seek is None and not at_once else pictures[-1:]:
-                self._show_frame(picture)
+            for picture, view, number in shown if self._seek is None and not at_once else shown[-1:]:
+                self._show_frame(picture, view, number)
                 if at_once:
                     break
                 due = self._wait_until(due + 1 / (FRAMES_PER_SECOND * self._speed), self._interrupted)
@@ -195,3 +197,11 @@ class AgentPlayer(ClockedPlayer):
 
     def _interrupted(self) -> bool:
         return self._closed or self._restart or self._seek is not None
+
+
+def _frames_of(step: EpisodeStep) -> list[tuple[np.ndarray, View | None, int]]:
+    """Every frame of a step, with its view and its number in the episode."""
+    frames = step.frames or (step.frame,)
+    views = step.views or (None,) * len(frames)
+    first = step.frame_count - len(frames) + 1
+    return [(frame, view, first + number) for number, (frame, view) in enumerate(zip(frames, views, strict=True))]

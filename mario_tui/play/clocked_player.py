@@ -5,12 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.step import EpisodeStep
+from mario_tui.game.view import View
+
+if TYPE_CHECKING:
+    from mario_tui.play.ghost_picture import GhostsInPicture
+    from mario_tui.play.ghost_trail import GhostTrail
 
 Keys = dict[str, Callable[[bool], object]]
 """Name of a key in a window -> what it does when pressed (True) and released (False); "" is all keys released."""
@@ -42,6 +48,8 @@ class ClockedPlayer:
         self.problem = ""
         self._frame_times: deque[float] = deque(maxlen=60)  # without a pause or another speed between
         self._news = threading.Condition()  # a new frame was published, or the thread ended
+        self._ghosts: GhostsInPicture | None = None
+        self._plain: tuple[np.ndarray, View | None, int] | None = None  # the newest frame as the game shows it
 
     def start(self) -> None:
         self._thread.start()
@@ -164,11 +172,30 @@ class ClockedPlayer:
             with self._news:
                 self._news.notify_all()
 
-    def _show_frame(self, frame: np.ndarray) -> None:
+    def show_ghosts(self, trails: Sequence[GhostTrail], *, names: bool = True) -> None:
+        """Shows these ghosts in the picture from now on, also in the one that is shown; none for no ghosts.
+
+        Args:
+            trails: the one to lie on top first; they may still grow.
+            names: whether they are written over the ghosts.
+        """
+        from mario_tui.play.ghost_picture import GhostsInPicture
+
+        with self._news:
+            self._ghosts = GhostsInPicture(trails, names=names) if trails else None
+            if self._plain is not None:
+                self._publish_frame(*self._plain)
+
+    def _show_frame(self, frame: np.ndarray, view: View | None, number: int) -> None:
+        """Publishes a frame of the episode by its number, with the ghosts in it."""
         self._frame_times.append(time.perf_counter())
         with self._news:
-            self.latest_frame = frame
-            self._news.notify_all()
+            self._publish_frame(frame, view, number)
+
+    def _publish_frame(self, frame: np.ndarray, view: View | None, number: int) -> None:
+        self._plain = frame, view, number
+        self.latest_frame = frame if self._ghosts is None else self._ghosts.draw(frame, view, number)
+        self._news.notify_all()
 
     def _wait_until(self, due: float, interrupted: Callable[[], bool]) -> float:
         """Waits until a time; returns it, or the present if it is long past, so that a late player does not race."""

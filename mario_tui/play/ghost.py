@@ -1,54 +1,45 @@
-"""How far an agent is at the same time on the same stage: what a human plays against."""
+"""What one plays against, or looks back to: episodes of agents as ghosts, played ahead by a thread."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.play.ghost_trail import GhostTrail
 
 if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
     from mario_tui.game.episode import EndReason
 
 
-class Ghost:
-    """An agent's greedy episode, played ahead by a thread, faster than the game's own speed.
+class GhostThread:
+    """Plays the greedy episodes of agents on a stage, one after the other, faster than the game's own speed.
 
     Args:
-        name: whose episode it is.
-        load: gives the policy; it runs in the thread, since PyTorch takes seconds to import.
-        stage: where it plays.
+        loads: name of a ghost -> gives its policy; it runs in the thread, since PyTorch takes seconds to import.
+        stage: where they play.
+
+    Attributes:
+        trails: of the episodes that were begun, in their order; the last one may still grow.
+        count: how many there will be.
+        problem: why one is missing; empty where none is.
+        done: whether there will be no more.
     """
 
-    def __init__(self, name: str, load: Callable[[], Policy], stage: str) -> None:
-        self.name = name
+    def __init__(self, loads: Sequence[tuple[str, Callable[[], Policy]]], stage: str) -> None:
         self.stage = stage
         self.problem = ""
-        self._load = load
-        self._xs: list[int] = []  # after each step
-        self._frame_skip = 0
-        self.end: EndReason | None = None
-        """Why its episode is over; None until it was played to the end."""
+        self.done = False
+        self.count = len(loads)
+        self.trails: tuple[GhostTrail, ...] = ()
+        self._loads = loads
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ghost", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-
-    def x_at(self, frame: int) -> int | None:
-        """The ghost's x, pixels, so many frames into the stage, or where its episode ended; None while unknown."""
-        if not self._frame_skip:
-            return None
-        steps = frame // self._frame_skip
-        if steps < len(self._xs):
-            return self._xs[steps]
-        return self._xs[-1] if self.end is not None else None
-
-    def end_at(self, frame: int) -> EndReason | None:
-        """Why its episode is over by then; None if it is not."""
-        return self.end if self._frame_skip and frame // self._frame_skip >= len(self._xs) - 1 else None
 
     def close(self) -> None:
         """Ends the thread and waits for it."""
@@ -57,20 +48,52 @@ class Ghost:
             self._thread.join()
 
     def _run(self) -> None:
-        try:
-            self._play()
-        except MarioTuiError as error:
-            self.problem = str(error)
-        except Exception as error:
-            self.problem = f"the ghost failed: {type(error).__name__}: {error}"
-
-    def _play(self) -> None:
-        from mario_tui.play.rollout import rollout
-
-        policy = self._load()
-        for step in rollout(policy, stage=self.stage):
-            self._xs.append(step.x)
-            self._frame_skip = policy.spec.frame_skip
+        for name, load in self._loads:
+            try:
+                self._play(name, load)
+            except MarioTuiError as error:
+                self.problem = str(error)
+            except Exception as error:
+                self.problem = f"the ghost failed: {type(error).__name__}: {error}"
             if self._closed:
                 return
-        self.end = step.end
+        self.done = True
+
+    def _play(self, name: str, load: Callable[[], Policy]) -> None:
+        from mario_tui.play.rollout import rollout
+
+        policy = load()
+        if self._closed:
+            return
+        trail = GhostTrail(name)
+        self.trails += (trail,)
+        for step in rollout(policy, stage=self.stage, all_frames=True):
+            trail.add(step)
+            if self._closed:
+                return
+
+
+class Ghost(GhostThread):
+    """An agent's greedy episode: what a human plays against.
+
+    Args:
+        name: whose episode it is.
+        load, stage: see GhostThread.
+    """
+
+    def __init__(self, name: str, load: Callable[[], Policy], stage: str) -> None:
+        super().__init__([(name, load)], stage)
+        self.name = name
+
+    @property
+    def end(self) -> EndReason | None:
+        """Why its episode is over; None until it was played to the end."""
+        return self.trails[0].end if self.trails else None
+
+    def x_at(self, frame: int) -> int | None:
+        """The ghost's x, pixels, so many frames into the stage, or where its episode ended; None while unknown."""
+        return self.trails[0].x_at(frame) if self.trails else None
+
+    def end_at(self, frame: int) -> EndReason | None:
+        """Why its episode is over by then; None if it is not."""
+        return self.end if self.trails and frame >= self.trails[0].frames else None

@@ -182,7 +182,7 @@ class HumanPlayer(ClockedPlayer):
     def _play(self, emulator: Emulator) -> None:
         """Plays one stage until a restart."""
         episode = self._episode = Episode(emulator, frame_skip=1)
-        steps = StepPlayer(episode)
+        steps = StepPlayer(episode, views=True)
         step = self._publish(steps.start())
         due = time.perf_counter()
         while not (self._closed or self._restart):
@@ -208,7 +208,7 @@ class HumanPlayer(ClockedPlayer):
 
     def _publish(self, step: EpisodeStep) -> EpisodeStep:
         self.latest = step
-        self._show_frame(step.frame)
+        self._show_frame(step.frame, step.views[-1] if step.views else None, step.frame_count)
         now = time.perf_counter()
         if self._shown_at and not self._paused and self._speed == 1:
             self._intervals.append(now - self._shown_at)
