@@ -184,6 +184,14 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     record.add_argument(
         "--grid", type=int, metavar="M", help="side by side: M checkpoints of the run, from its first to its newest"
     )
+    record.add_argument(
+        "--race",
+        action="store_true",
+        help="in one picture: the checkpoints that are named, or those of the run, as ghosts beside the best",
+    )
+    record.add_argument(
+        "--racers", type=int, metavar="M", help="with --race: at most M checkpoints of the run (default 6)"
+    )
     record.add_argument("--best-of", type=int, default=1, metavar="N", help="the best of N episodes (default 1)")
     _add_chance(record)
     record.add_argument("-o", "--output", metavar="FILE", help="an .mp4 or .gif (default: an MP4 in recordings/)")

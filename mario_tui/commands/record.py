@@ -6,6 +6,7 @@ import argparse
 import json
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from mario_tui import paths
 from mario_tui.commands.recording_progress import outcome_of, recording_progress
@@ -15,6 +16,11 @@ from mario_tui.printable import printable
 from mario_tui.store import lookup, named
 from mario_tui.store.catalog import evenly_spaced
 
+if TYPE_CHECKING:
+    from mario_tui.video.race import RaceRecording
+
+RACERS = 6
+
 
 def record(arguments: argparse.Namespace) -> int:
     if arguments.game:
@@ -23,12 +29,16 @@ def record(arguments: argparse.Namespace) -> int:
         raise InputError("name a checkpoint or a run, or --game for the whole game: 'mario-tui record --help' explains")
     if arguments.stop:
         raise InputError("--stop is for --game: leave it out")
+    if arguments.racers is not None and not arguments.race:
+        raise InputError("--racers is for --race: leave it out")
     stages = [check_stage(stage) for stage in arguments.stage or ()]
     found = [named.find_checkpoint(text) for text in arguments.checkpoint]
     if arguments.grid is not None:
         if len(found) > 1:
             raise InputError("--grid takes checkpoints of one run: name one, or all checkpoints without --grid")
         found = _spread(found[0], arguments.grid)
+    if arguments.race:
+        found = _racers(found, arguments)
     if len(found) > 1 and len(stages) > 1:
         raise InputError("a video of agents side by side shows one stage: name one, or one agent for several stages")
     if len(found) > 1 and (arguments.overlay or arguments.best_of > 1):
@@ -48,8 +58,9 @@ def record(arguments: argparse.Namespace) -> int:
         if len(found) > 1:
             from mario_tui.agent.policy import load_policy
             from mario_tui.video.grid import record_grid
+            from mario_tui.video.race import record_race
 
-            recording = record_grid(
+            recording = (record_race if arguments.race else record_grid)(
                 [load_policy(path) for path in found],
                 output,
                 stage=stages[0] if stages else None,
@@ -74,6 +85,8 @@ def record(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(recording.as_json()))
     else:
+        if arguments.race:
+            _print_ranking(cast("RaceRecording", recording))
         if len(stages) > 1:
             outcome = ", ".join(f"{episode.log.stage} {outcome_of(episode.result)}" for episode in recording.episodes)
         else:
@@ -86,7 +99,7 @@ def record(arguments: argparse.Namespace) -> int:
 
 
 def _record_game(arguments: argparse.Namespace) -> int:
-    others = ("checkpoint", "grid", "stage", "sticky", "noops")
+    others = ("checkpoint", "grid", "race", "racers", "stage", "sticky", "noops")
     if arguments.best_of > 1 or any(getattr(arguments, name) for name in others):
         raise InputError("--game plays the best agents greedily, each on its stage: leave out all but --stop and -o")
     from mario_tui.play.stage_players import players
@@ -118,9 +131,41 @@ def _record_game(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _racers(found: list[Path], arguments: argparse.Namespace) -> list[Path]:
+    """The checkpoints of a race: those that were named, or of the run of the only one, evenly over its steps."""
+    if arguments.grid is not None:
+        raise InputError("--grid and --race are two kinds of video: take one of them")
+    if len(found) > 1:
+        if arguments.racers is not None:
+            raise InputError("--racers takes checkpoints of one run: name one, or all checkpoints without --racers")
+        return found
+    most = RACERS if arguments.racers is None else arguments.racers
+    if most < 2:
+        raise InputError(f"a race needs at least 2 checkpoints: --racers {most} is too few")
+    return _spread(found[0], min(most, max(2, len(_checkpoints_beside(found[0])))))
+
+
+def _print_ranking(recording: RaceRecording) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "step", "how far", "in frames", "end", box=None, header_style="bold")
+    for column in table.columns[:-1]:
+        column.justify = "right"
+    for rank, result in enumerate(recording.ranking, 1):
+        who = f"{result.step:,}" if result.step else printable(result.name)
+        table.add_row(str(rank), who, f"{result.progress:.0%}", f"{result.frames:,}", result.end.value)
+    Console().print(table)
+
+
+def _checkpoints_beside(path: Path) -> list[Path]:
+    """The checkpoints of the run that one belongs to, from its first to its newest."""
+    return [folder for folder in lookup.step_folders(path.parent) if path.is_dir()]
+
+
 def _spread(path: Path, count: int) -> list[Path]:
     """So many checkpoints of the run that one belongs to, from its first to its newest, evenly over its steps."""
-    steps = [folder for folder in lookup.step_folders(path.parent) if path.is_dir()]
+    steps = _checkpoints_beside(path)
     if not 2 <= count <= len(steps):
         what = f"its run has {len(steps)}" if len(steps) > 1 else "it is the only one of its run"
         raise InputError(f"{count} checkpoints cannot be taken beside {path}: {what}")

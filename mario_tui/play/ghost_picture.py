@@ -32,9 +32,14 @@ class ShownGhost:
     name: str = ""
 
 
-def ghosts_at(trails: Sequence[GhostTrail], frame: int, *, names: bool = True) -> list[ShownGhost]:
-    """The ghosts that are to be seen so many frames into their episodes."""
-    seen = ((trail.at(frame), TINTS[number % len(TINTS)], trail.name) for number, trail in enumerate(trails))
+def ghosts_at(
+    trails: Sequence[GhostTrail], frame: int, *, names: bool = True, but: GhostTrail | None = None
+) -> list[ShownGhost]:
+    """The ghosts, all `but` one, that are to be seen so many frames into their episodes."""
+    seen = (
+        (None if trail is but else trail.at(frame), TINTS[number % len(TINTS)], trail.name)
+        for number, trail in enumerate(trails)
+    )
     return [ShownGhost(sight, tint, name if names else "") for sight, tint, name in seen if sight is not None]
 
 

@@ -14,6 +14,13 @@ STAYS_FRAMES = 90
 """How long a ghost is still to be seen where its episode ended."""
 
 
+def short_step(step: int) -> str:
+    """A checkpoint's step in a few letters, e.g. 5k, 120k or 1.25M."""
+    if step < 1000:
+        return str(step)
+    return f"{step / 1000:.3g}k" if step < 999_500 else f"{step / 1e6:.3g}M"
+
+
 class GhostTrail:
     """One episode's ghost. It grows while the episode is played; what is known does not change.
 
