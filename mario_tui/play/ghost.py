@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mario_tui.errors import MarioTuiError
-from mario_tui.play.ghost_trail import GhostTrail
+from mario_tui.errors import CheckpointError, MarioTuiError
+from mario_tui.play.ghost_trail import GhostTrail, short_step
+from mario_tui.store import lookup
+from mario_tui.store.catalog import evenly_spaced
 
 if TYPE_CHECKING:
     from mario_tui.agent.policy import Policy
@@ -71,6 +74,23 @@ class GhostThread:
             trail.add(step)
             if self._closed:
                 return
+
+
+def younger_selves(run: Path, but: Path | None, stage: str, most: int = 5) -> GhostThread | None:
+    """The greedy episodes of a run's checkpoints, all `but` one, evenly over its steps, the newest first.
+
+    None where the run has no other checkpoint that can be read.
+    """
+    from mario_tui.agent.policy import load_policy
+
+    def loader(folder: Path) -> Callable[[], Policy]:
+        return lambda: load_policy(folder)
+
+    read = lookup.read_manifests(run)
+    others = [folder for folder, found in read.items() if folder != but and not isinstance(found, CheckpointError)]
+    chosen = evenly_spaced(sorted(others, key=lookup.place), most)[::-1]
+    named = [(short_step(lookup.place(folder)[0]), loader(folder)) for folder in chosen]
+    return GhostThread(named, stage) if named else None
 
 
 class Ghost(GhostThread):

@@ -89,9 +89,16 @@ class Jobs:
 
     def record_grid(self, run: RunSummary) -> None:
         """Records several checkpoints of a run side by side."""
+        self._record_several(run, "grid", race=False)
+
+    def record_race(self, run: RunSummary) -> None:
+        """Records several checkpoints of a run in one picture, the best with the others as ghosts."""
+        self._record_several(run, "race", race=True)
+
+    def _record_several(self, run: RunSummary, kind: str, *, race: bool) -> None:
         self._record(
-            Job("recording a grid", run.run),
-            lambda progress, cancelled: self._app.services.record_grid(run, progress, cancelled),
+            Job(f"recording a {kind}", run.run),
+            lambda progress, cancelled: self._app.services.record_several(run, race, progress, cancelled),
         )
 
     def convert(self, info: RecordingInfo, suffix: str, scale: int = 2) -> None:

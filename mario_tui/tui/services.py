@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mario_tui.play.agent_player import AgentPlayer
     from mario_tui.play.board import StageState
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
-    from mario_tui.play.ghost import Ghost
+    from mario_tui.play.ghost import Ghost, GhostThread
     from mario_tui.play.human_player import HumanPlayer
     from mario_tui.play.one_go import OneGo
     from mario_tui.play.run_map import MapEpisode, RunMap
@@ -174,6 +174,14 @@ class Services(ListServices):
 
         best = catalog.scan().best_of_stage(stage)
         return None if best is None else Ghost(best.run, lambda: _policy(best.path), stage)
+
+    def open_younger(self, agent: Agent, stage: str) -> GhostThread | None:
+        """The episodes of the other checkpoints of an agent's run; None if there are none."""
+        from mario_tui.play.ghost import younger_selves
+
+        if isinstance(agent, Path):
+            return younger_selves(agent.parent, agent, stage) if agent.is_dir() else None
+        return younger_selves(self.run_folder(agent.source.partition(",")[0]), None, stage)
 
     def open_window(self, source: Source, name: str) -> WindowMirror:
         """Shows in the emulator window what a player or a training shows; WindowError if no window can be opened."""
@@ -419,17 +427,21 @@ class Services(ListServices):
         with record_agent.new_output(agent, suffix) as output:
             return record_agent.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
 
-    def record_grid(self, run: RunSummary, progress: Progress, cancelled: Callable[[], bool]) -> Recording:
-        """Records up to six whole checkpoints of a run side by side, from its first to its newest."""
+    def record_several(
+        self, run: RunSummary, race: bool, progress: Progress, cancelled: Callable[[], bool]
+    ) -> Recording:
+        """Records up to six whole checkpoints of a run, from its first to its newest: side by side, or as a race."""
         from mario_tui import paths
         from mario_tui.agent.policy import load_policy
         from mario_tui.store.catalog import evenly_spaced
-        from mario_tui.video.grid import record_grid
+        from mario_tui.video import grid
+        from mario_tui.video import race as races
 
         whole = sorted((info for info in run.checkpoints if info.whole), key=lambda info: info.step)
         policies = [load_policy(info.path) for info in evenly_spaced(whole, GRID_PANELS)]
-        with paths.new_recording(f"{run.run}_grid", ".mp4") as output:
-            return record_grid(policies, output, progress=progress, cancelled=cancelled)
+        with paths.new_recording(f"{run.run}_{'race' if race else 'grid'}", ".mp4") as output:
+            record = races.record_race if race else grid.record_grid
+            return record(policies, output, progress=progress, cancelled=cancelled)
 
     def free_memory_bytes(self) -> int:
         from mario_tui.system import free_memory

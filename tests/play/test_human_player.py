@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.buttons import RIGHT, A, B
-from mario_tui.errors import MarioTuiError
+from mario_tui.errors import CheckpointError, MarioTuiError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.replaying import play_log, replay
-from mario_tui.play.ghost import Ghost
+from mario_tui.play.ghost import Ghost, GhostThread, younger_selves
 from mario_tui.play.human_player import HumanPlayer
 
 
@@ -231,6 +232,67 @@ def test_a_ghost_ends_when_it_is_closed() -> None:
     until(lambda: ghost.x_at(0) is not None)
     ghost.close()
     assert "ghost" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_ghosts_are_made_one_after_the_other_and_one_that_fails_is_left_out() -> None:
+    def fail() -> Any:
+        raise MarioTuiError("it is damaged")
+
+    made = GhostThread([("2k", Ghosts), ("1k", fail), ("0", Ghosts)], "1-1")  # type: ignore
+    assert (made.count, made.trails, made.done) == (3, (), False)
+    made.start()
+    until(lambda: made.done)
+    assert [trail.name for trail in made.trails] == ["2k", "0"]
+    assert [trail.end for trail in made.trails] == [EndReason.DEATH] * 2
+    assert made.problem == "it is damaged"
+    made.close()
+
+
+def test_the_younger_selves_are_the_other_checkpoints_of_the_run_the_newest_first(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = home / "checkpoints" / "run"
+    for step in range(1, 10):
+        (run / f"step-{step * 1000:09d}").mkdir(parents=True)
+    folders = sorted(run.iterdir())
+    read: dict[Path, Any] = dict.fromkeys(folders)
+    read[folders[8]] = CheckpointError("it is damaged")
+    monkeypatch.setattr("mario_tui.store.lookup.read_manifests", lambda path: read if path == run else {})
+    loaded: list[Path] = []
+    monkeypatch.setattr("mario_tui.agent.policy.load_policy", lambda path: loaded.append(path) or Ghosts())
+    made = younger_selves(run, folders[3], "1-1", most=3)
+    assert made is not None
+    made.start()
+    until(lambda: made.done)
+    assert [trail.name for trail in made.trails] == ["8k", "5k", "1k"]
+    assert loaded == [folders[7], folders[4], folders[0]]
+    assert made.problem == ""
+    made.close()
+    assert younger_selves(home / "none", None, "1-1") is None
+
+
+def test_ghosts_are_in_the_picture_of_a_game_and_out_of_it_again() -> None:
+    ghost = Ghost("best", Ghosts, "1-1")  # type: ignore
+    ghost.start()
+    until(lambda: ghost.end is not None)
+    with playing(script=lambda frame: 0) as player:
+        player.begin()
+        until(lambda: step(player) > 60)
+        player.toggle_pause()
+        until(lambda: step(player) == len(player.frame_buttons(100_000)))
+        moment = player.latest
+        assert moment is not None
+        assert player.latest_frame is moment.frame
+        player.show_ghosts(ghost.trails)
+        shown, sight = player.latest_frame, ghost.trails[0].at(moment.step)
+        assert shown is not None
+        assert sight is not None
+        where = (shown != moment.frame).any(axis=2)
+        assert where[sight.y : sight.y + 16, sight.x : sight.x + 16].sum() == sight.sprite.mask.sum()
+        assert where.sum() > sight.sprite.mask.sum(), "with its name"
+        player.show_ghosts(())
+        assert player.latest_frame is moment.frame
+    ghost.close()
 
 
 def test_every_game_is_kept_as_an_action_log_and_the_best_is_known(home: Path) -> None:

@@ -24,6 +24,8 @@ from mario_tui.game.vector_env import VectorEnv
 from mario_tui.play import evaluation
 from mario_tui.play.agent_player import AgentPlayer
 from mario_tui.play.evaluation import EpisodeResult, Evaluation, evaluate
+from mario_tui.play.ghost_picture import draw_ghosts, ghosts_at
+from mario_tui.play.ghost_trail import GhostTrail, follow
 from mario_tui.play.rollout import rollout
 from mario_tui.store import catalog, checkpoint
 
@@ -262,6 +264,32 @@ def test_the_player_pauses_steps_restarts_and_closes() -> None:
     player.close()
     assert not player._thread.is_alive()
     assert player.problem == ""
+
+
+def test_ghosts_go_back_and_on_with_the_player() -> None:
+    trail = GhostTrail("1k")
+    follow(trail, rollout(make_policy(0), all_frames=True))
+    own = GhostTrail("own")
+    follow(own, itertools.islice(rollout(make_policy(1), all_frames=True), 12))
+    player = AgentPlayer(lambda: make_policy(1))
+    player.show_ghosts([trail], names=False)
+    player.toggle_pause()
+    player.start()
+    poll(lambda: player.latest is not None)
+    for step in range(1, 11):
+        player.step_once()
+        poll(lambda step=step: player.latest.step == step)
+    for step in (10, 6, 8):
+        player.seek(step)
+        poll(lambda step=step: player.latest.step == step)
+        plain, shown = player.latest.frame, player.latest_frame
+        view, frame = player.latest.views[-1], player.latest.frame_count
+        assert shown is not None
+        assert view is not None
+        expected = draw_ghosts(plain, view, ghosts_at([trail], frame, names=False), own.at(frame))
+        assert (plain != expected).any()
+        assert np.array_equal(shown, expected)
+    player.close()
 
 
 def test_the_player_goes_back_and_on_again() -> None:

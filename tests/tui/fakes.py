@@ -24,7 +24,8 @@ from mario_tui.game.stages import STAGES
 from mario_tui.play.agent_player import AgentPlayer
 from mario_tui.play.board import StageState, Way
 from mario_tui.play.clocked_player import ClockedPlayer
-from mario_tui.play.ghost import Ghost
+from mario_tui.play.ghost import Ghost, GhostThread
+from mario_tui.play.ghost_trail import GhostTrail
 from mario_tui.play.human_player import HumanPlayer
 from mario_tui.play.pad import Controls
 from mario_tui.play.rollout import Chances
@@ -299,6 +300,7 @@ class FakeClock(ClockedPlayer):
         self.problem = ""
         self.latest_frame: np.ndarray | None = None
         self.stage = ""
+        self.shown_ghosts: tuple[Any, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -306,6 +308,9 @@ class FakeClock(ClockedPlayer):
 
     def start(self) -> None:
         self.calls.append("start")
+
+    def show_ghosts(self, trails: Sequence[Any], *, names: bool = True) -> None:
+        self.shown_ghosts = tuple(trails)
 
     def toggle_pause(self) -> None:
         self.calls.append("pause")
@@ -417,14 +422,36 @@ class FakeGame(FakeClock, HumanPlayer):
         return (16.7, 17.4)
 
 
+class FakeGhosts(GhostThread):
+    """Stands for the ghosts of two checkpoints, of which the first is being made."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__([], stage)
+        self.count = 2
+        self.trails = (GhostTrail("80k"),)
+        self.calls: list[str] = []
+
+    def finish(self) -> None:
+        self.trails += (GhostTrail("40k"),)
+        self.done = True
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
 class FakeGhost(Ghost):
     """Stands for a Ghost that is a little ahead, and clears."""
+
+    end: Any = None
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
         self.problem = ""
         self.x: int | None = 1380
-        self.end: Any = None
+        self.trails = (GhostTrail("best"),)
         self.calls: list[str] = []
 
     def start(self) -> None:
@@ -646,6 +673,8 @@ class World(Services):
         self.mapped: list[Path] = []
         self.run_map = FakeMap()
         self.no_ghost = False
+        self.ghost_problem = ""
+        self.younger: list[FakeGhosts] = []
         self.started: list[tuple[Any, ...]] = []
         self.recorded: list[tuple[Path, str | None, str]] = []
         self.evaluated: list[Path] = []
@@ -795,6 +824,14 @@ class World(Services):
         self.game.calls.append(f"open {stage}")
         return self.game
 
+    def open_younger(self, agent: Any, stage: str) -> GhostThread | None:
+        if self.ghost_problem:
+            raise MarioTuiError(self.ghost_problem)
+        if self.no_ghost:
+            return None
+        self.younger.append(FakeGhosts(stage))
+        return self.younger[-1]
+
     def open_ghost(self, stage: str) -> Ghost | None:
         if self.no_ghost:
             return None
@@ -908,9 +945,10 @@ class World(Services):
         self.player.calls.append(f"window {name}")
         return self.window
 
-    def record_grid(self, run: Any, progress: Any, cancelled: Any) -> Any:
-        self.played.append(("grid", run.run))
-        return SimpleNamespace(path=Path("/recordings/grid.mp4"), seconds=20.0, cleared=True, max_x=3161)
+    def record_several(self, run: Any, race: bool, progress: Any, cancelled: Any) -> Any:
+        kind = "race" if race else "grid"
+        self.played.append((kind, run.run))
+        return SimpleNamespace(path=Path(f"/recordings/{kind}.mp4"), seconds=20.0, cleared=True, max_x=3161)
 
     def record_play(
         self, name: str, stage: str, frame_skip: int, held: Any, first_frame: int, progress: Any, cancelled: Any

@@ -230,6 +230,19 @@ async def test_shift_g_records_a_runs_checkpoints_side_by_side() -> None:
         await until(pilot, lambda: any("grid.mp4" in str(note.message) for note in app._notifications))
 
 
+async def test_shift_r_records_a_race_of_a_runs_checkpoints() -> None:
+    world = World(typical_checkpoints())
+    async with table(world) as (app, pilot, _):
+        screen: Any = app.screen
+        await pilot.press("R")
+        assert world.played == [], "one checkpoint is no race"
+        while not screen.selected.several:
+            await pilot.press("down")
+        await pilot.press("R")
+        await until(pilot, lambda: world.played == [("race", screen.selected.run.run)])
+        await until(pilot, lambda: any("race.mp4" in str(note.message) for note in app._notifications))
+
+
 async def test_e_evaluates_and_the_row_shows_the_result() -> None:
     world = World(typical_checkpoints())
     async with table(world) as (app, pilot, rows):

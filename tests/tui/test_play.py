@@ -234,6 +234,7 @@ async def test_the_race_against_the_ghost() -> None:
         await until(pilot, lambda: bool(world.ghosts) and "1,380" in shown(app, "#race"))
         assert "1,210" in shown(app, "#race")
         ghost = world.ghosts[0]
+        await until(pilot, lambda: world.game.shown_ghosts == ghost.trails)
         ghost.x = None
         assert "loading" in shown(app, "#race")
         ghost.problem = "it is damaged"

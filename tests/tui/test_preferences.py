@@ -71,14 +71,14 @@ IDS = {
     ),
     "watch": (
         "pause step rewind step-on second-back second-on first newest faster slower again take-over next "
-        "record video window input epsilon sticky timeline reward back home checkpoints"
+        "record video window input epsilon sticky timeline reward ghosts back home checkpoints"
     ),
     "play": (
         "left right down up jump run hop pause step faster slower again next stage-before keep load record "
         "video window back home checkpoints"
     ),
     "checkpoints": (
-        "watch open close record gif grid evaluate continue change begin order filter mark compare map note rename "
+        "watch open close record gif grid race evaluate continue change begin order filter mark compare map note rename "
         "export delete take-back back"
     ),
     "board": ("watch train search play mark campaign back"),

@@ -332,3 +332,56 @@ async def test_a_speed_that_is_not_reached_says_what_it_is() -> None:
         await until(pilot, lambda: "speed 8x, now 0.7x" in state(app))
         world.player.speed_reached = 7.9
         await until(pilot, lambda: "speed 8x\n" in state(app))
+
+
+def ghosts(app: MarioTuiApp) -> str:
+    line = app.screen.query_one("#ghosts", Static)
+    return str(line.content) if line.display else ""
+
+
+async def test_g_shows_the_other_checkpoints_of_the_run_as_ghosts_and_hides_them() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        assert ghosts(app) == ""
+        assert world.younger == [], "nothing is made before it is asked for"
+        await pilot.press("g")
+        await until(pilot, lambda: "making ghosts 1 of 2" in ghosts(app))
+        made = world.younger[0]
+        assert (made.stage, made.calls) == ("1-1", ["start"])
+        assert world.player.shown_ghosts == made.trails
+        made.finish()
+        await until(pilot, lambda: len(world.player.shown_ghosts) == 2)
+        await until(pilot, lambda: ghosts(app) == "ghosts 80k 40k")
+        await pilot.press("g")
+        await until(pilot, lambda: world.player.shown_ghosts == ())
+        assert ghosts(app) == ""
+        await pilot.press("g")
+        await until(pilot, lambda: len(world.player.shown_ghosts) == 2)
+        assert world.younger == [made], "they are made once"
+        await pilot.press("n")
+        await until(pilot, lambda: len(world.younger) == 2)
+        assert world.younger[1].stage == "1-2"
+        await until(pilot, lambda: world.player.shown_ghosts == world.younger[1].trails)
+        await pilot.press("q")
+        await until(pilot, lambda: all(one.calls == ["start", "close"] for one in world.younger))
+
+
+@pytest.mark.parametrize(("problem", "words"), [("", "no other checkpoint"), ("it is damaged", "it is damaged")])
+async def test_why_there_are_no_ghosts(problem: str, words: str) -> None:
+    world = World()
+    world.no_ghost, world.ghost_problem = True, problem
+    async with watching(world) as (app, pilot):
+        await pilot.press("g")
+        await until(pilot, lambda: words in ghosts(app))
+        assert world.player.shown_ghosts == ()
+
+
+async def test_a_log_has_no_ghosts() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        app.watch_agent(Path("/recordings/some.json"))
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen) and app.screen._player is not None)
+        await pilot.press("g")
+        await pilot.pause()
+        assert (ghosts(app), world.younger) == ("", [])

@@ -95,6 +95,14 @@ class CheckpointsScreen(ListScreen[Row]):
             tooltip="Record up to six checkpoints of the run side by side, as MP4",
         ),
         Binding(
+            "R",
+            "race",
+            "Race",
+            id="checkpoints.race",
+            show=False,
+            tooltip="Record a race of up to six checkpoints of the run, in one picture, as MP4",
+        ),
+        Binding(
             "e",
             "evaluate",
             "Evaluate",
@@ -270,7 +278,7 @@ class CheckpointsScreen(ListScreen[Row]):
         row = self.selected
         if action in ("watch", "record", "evaluate", "export", "begin"):
             return row is not None and row.agent is not None
-        if action == "grid":
+        if action in ("grid", "race"):
             return row is not None and len(row.run.checkpoints) - row.run.damaged > 1
         if action in ("continue", "change"):
             return row is not None and row.resumable is not None
@@ -328,6 +336,11 @@ class CheckpointsScreen(ListScreen[Row]):
     def action_grid(self) -> None:
         if self.selected is not None:
             self.app.jobs.record_grid(self.selected.run)
+            self.refresh_list()
+
+    def action_race(self) -> None:
+        if self.selected is not None:
+            self.app.jobs.record_race(self.selected.run)
             self.refresh_list()
 
     def action_evaluate(self) -> None:

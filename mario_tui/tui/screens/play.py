@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mario_tui.game.step import EpisodeStep
     from mario_tui.play.clocked_player import ClockedPlayer
     from mario_tui.play.ghost import Ghost
+    from mario_tui.play.ghost_trail import GhostTrail
     from mario_tui.play.human_player import HumanPlayer
     from mario_tui.play.pad import Controls
 
@@ -39,12 +40,12 @@ class PlayScreen(GameScreen):
     CSS_PATH = "play.tcss"
     HEADING = "Play"
     ABOUT = (
-        "You play. The stage begins with your first key. Beside your own way runs the agent's: how far its greedy "
-        "play is after the same time. Where the terminal speaks the kitty keyboard protocol, keys are held as on a "
-        "real pad; elsewhere a terminal never tells when a key is let go, so a direction stays held until another "
-        "one is pressed, a jump is held for half a second, and running is switched on and off. k keeps this place of "
-        "the game, l goes back to it. 'frame time' is what 95 of the last 100 frames took at most: 17 ms is the real "
-        "game's speed."
+        "You play. The stage begins with your first key. The agent plays beside you, as a ghost in the picture, and a "
+        "bar says how far its greedy play is after the same time. Where the terminal speaks the kitty keyboard "
+        "protocol, keys are held as on a real pad; elsewhere a terminal never tells when a key is let go, so a "
+        "direction stays held until another one is pressed, a jump is held for half a second, and running is switched "
+        "on and off. k keeps this place of the game, l goes back to it. 'frame time' is what 95 of the last 100 "
+        "frames took at most: 17 ms is the real game's speed."
     )
     OVER = "the game is over: v records all of it"
     BINDINGS = [
@@ -130,6 +131,7 @@ class PlayScreen(GameScreen):
         self._player: HumanPlayer | None = None
         self._told_of_logs = False
         self._ghost: Ghost | None = None
+        self._shown_ghosts: tuple[GhostTrail, ...] = ()
         self._ghost_stage = ""
 
     @property
@@ -186,6 +188,10 @@ class PlayScreen(GameScreen):
             return
         moment = player.latest
         self._look_for_ghost()
+        trails = () if self._ghost is None else self._ghost.trails
+        if trails != self._shown_ghosts:
+            self._shown_ghosts = trails
+            player.show_ghosts(trails, names=False)
         if player.logs and not self._told_of_logs:
             self._told_of_logs = True
             self.notify(f"the game is kept; {text.HOW_TO_LEARN_FROM}", timeout=8, markup=False)

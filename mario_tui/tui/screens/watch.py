@@ -15,6 +15,7 @@ from textual.widgets import Static
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.printable import printable
+from mario_tui.tui.ghost_switch import GhostSwitch
 from mario_tui.tui.screens.episode_panels import EpisodePanels
 from mario_tui.tui.screens.game_screen import GameScreen, how_it_ended
 from mario_tui.tui.services import is_log, short_name
@@ -38,7 +39,9 @@ STICKY = 0.25
 SHOWN_FRAME_SKIP = 4
 """Frames in a step of a log that is shown, if its first step has not been played; see `log_steps`."""
 
-_AGENT_ACTIONS = ("change_hands", "next_stage", "record_from_here", "record", "next_epsilon", "toggle_sticky")
+_AGENT_ACTIONS = (
+    "change_hands", "next_stage", "record_from_here", "record", "next_epsilon", "toggle_sticky", "toggle_ghosts",
+)  # fmt: skip
 
 
 LOG_ABOUT = (
@@ -193,6 +196,14 @@ class WatchScreen(GameScreen):
             show=False,
             tooltip="Show what the reward is made of, in this step and so far",
         ),
+        Binding(
+            "g",
+            "toggle_ghosts",
+            "Ghosts",
+            id="watch.ghosts",
+            show=False,
+            tooltip="Show the run's other checkpoints as ghosts in the picture, at the same time of their episodes",
+        ),
         Binding("escape,q", "back", "Back", id="watch.back", key_display="q", tooltip="Back to where you came from"),
         Binding(
             "h", "app.go('home')", "Home", id="watch.home", show=False, tooltip="Home: the state of things at a glance"
@@ -220,6 +231,7 @@ class WatchScreen(GameScreen):
         self._input_of: EpisodeStep | None = None
         self._stack_of: EpisodeStep | None = None
         self._episode_panels: EpisodePanels | None = None
+        self._ghosts: GhostSwitch | None = None
         if self._is_log:
             self.ABOUT = EPISODE_ABOUT if self._is_episode else LOG_ABOUT
             self.add_class("-log")
@@ -272,6 +284,7 @@ class WatchScreen(GameScreen):
         with Vertical(id="panel"):
             yield Static("", id="who")
             yield Static("", id="state")
+            yield Static("", id="ghosts")
             yield QBars(id="q-bars")
             yield Pad(id="pad")
             yield Numbers(id="numbers")
@@ -301,6 +314,11 @@ class WatchScreen(GameScreen):
             self._player = player
             player.start()
         self.refresh_numbers()
+
+    def on_unmount(self) -> None:
+        super().on_unmount()
+        if self._ghosts is not None:
+            self._ghosts.close()
 
     def _open_player(self) -> AgentPlayer:
         return self.app.services.open_player(self._agent, self._asked_stage)
@@ -333,6 +351,7 @@ class WatchScreen(GameScreen):
                 self.set_class(len(names) > 7, "-many-actions")
             self.update_text("#who", Content.styled(self.who, "bold"))
             self.update_text("#state", self._state(moment))
+            self._update_ghosts(player)
             self.update_text("#watch-jobs", Content("\n".join(job.line for job in self.app.jobs.running)))
             if moment is not None and moment is not self._shown:
                 self._shown = moment
@@ -393,6 +412,12 @@ class WatchScreen(GameScreen):
         words = f"playing at speed {self.speed_words}{self.reached_words}"
         return words, "$success", "+ faster, - slower, space pauses"
 
+    def _update_ghosts(self, player: AgentPlayer | None) -> None:
+        if player is not None and self._ghosts is not None:
+            self._ghosts.update(player, self._stage)
+            self.update_text("#ghosts", self._ghosts.line(self._stage))
+            self.query_one("#ghosts").display = bool(self._ghosts.line(self._stage).plain)
+
     # asking
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -443,6 +468,13 @@ class WatchScreen(GameScreen):
         if self._player is not None:
             self._player.chances.sticky = 0.0 if self._player.chances.sticky else STICKY
             self.refresh_numbers()
+
+    def action_toggle_ghosts(self) -> None:
+        if isinstance(self._agent, EpisodeName):
+            return
+        self._ghosts = self._ghosts or GhostSwitch(self.app, self._agent)
+        self._ghosts.toggle()
+        self.refresh_numbers()
 
     def action_toggle_input(self) -> None:
         self._shows_input = not self._shows_input
