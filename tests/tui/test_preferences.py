@@ -78,8 +78,8 @@ IDS = {
         "video window back home checkpoints"
     ),
     "checkpoints": (
-        "watch open close record gif grid race evaluate continue change begin order filter mark compare map note rename "
-        "export delete take-back back"
+        "watch open close record gif grid race evaluate continue change begin order filter mark compare map note "
+        "rename export delete take-back back"
     ),
     "board": ("watch train search play mark campaign back"),
     "compare": (

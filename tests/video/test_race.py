@@ -52,9 +52,10 @@ def stander(step: int = 3000) -> Any:
 
 
 def made(home: Path, *agents: Any, **more: Any) -> tuple[RaceRecording, list[np.ndarray]]:
-    recording = record_race(list(agents), home / "race.mp4", **more)
+    """A race, and the pictures of its video, at twice the size since half of the colours are lost."""
+    recording = record_race(list(agents), home / "race.mp4", scale=2, **more)
     reader = imageio.get_reader(recording.path)
-    pictures = [np.asarray(picture) for picture in reader]
+    pictures = [np.asarray(picture)[::2, ::2] for picture in reader]
     reader.close()
     return recording, pictures
 
@@ -62,9 +63,7 @@ def made(home: Path, *agents: Any, **more: Any) -> tuple[RaceRecording, list[np.
 @pytest.mark.slow
 def test_the_best_is_followed_and_the_others_are_ghosts_in_its_picture(home: Path) -> None:
     counts: list[tuple[int, int | None]] = []
-    recording, pictures = made(
-        home, jumper(), walker(), scale=1, progress=lambda frames, total: counts.append((frames, total))
-    )
+    recording, pictures = made(home, jumper(), walker(), progress=lambda frames, total: counts.append((frames, total)))
     assert [result.step for result in recording.ranking] == [2000, 1000]
     best, other = recording.ranking
     assert (best.end, other.end) == (EndReason.DEATH, EndReason.DEATH)
@@ -84,13 +83,13 @@ def test_the_best_is_followed_and_the_others_are_ghosts_in_its_picture(home: Pat
              for number, picture in enumerate(pictures)]  # fmt: skip
     ghost_frames = sum((difference > 60).sum() > 60 for difference in alone[: other.frames])
     assert ghost_frames > other.frames / 3, "the walker is seen beside the jumper"
-    assert np.median([difference.mean() for difference in alone]) < 14, "and all else is the jumper's game"
+    assert np.median([difference.mean() for difference in alone]) < 6, "and all else is the jumper's game"
     assert (alone[-1] > 60).sum() < 60, "at last the ghost is gone"
 
 
 @pytest.mark.slow
 def test_the_picture_goes_on_with_those_that_still_play_and_waits_for_none_that_stands(home: Path) -> None:
-    recording, pictures = made(home, jumper(), stander(), scale=1)
+    recording, pictures = made(home, jumper(), stander())
     by_step = {result.step: (result, episode) for result, episode in
                zip(recording.ranking, recording.episodes, strict=True)}  # fmt: skip
     stands, stood = by_step[3000]
@@ -106,13 +105,13 @@ def test_the_picture_goes_on_with_those_that_still_play_and_waits_for_none_that_
 @pytest.mark.slow
 def test_one_that_plays_longer_than_the_best_is_followed_at_last(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race, "STANDS_FRAMES", 10_000)
-    recording, pictures = made(home, jumper(), stander(), scale=1)
+    recording, pictures = made(home, jumper(), stander())
     best, last = recording.episodes
     assert last.result.frames > best.result.frames + HOLD_FRAMES
     assert recording.frames == last.result.frames + HOLD_FRAMES
     game = [frame for step in play_log(last.log) for frame in step.frames]
     number = best.result.frames + HOLD_FRAMES + 20
-    assert np.abs(pictures[number][LABEL:].astype(int) - game[number]).mean() < 10
+    assert np.abs(pictures[number][LABEL:].astype(int) - game[number]).mean() < 4
     headers = {pictures[frame][:LABEL].tobytes() for frame in (number - 25, number)}
     assert len(headers) == 2, "the line above says whom it follows"
 
