@@ -10,6 +10,7 @@ from mario_tui.buttons import RIGHT
 from mario_tui.game.emulator import SCREEN_SHAPE
 from mario_tui.game.episode import EndReason
 from mario_tui.game.step import EpisodeStep
+from mario_tui.game.view import View
 from mario_tui.play.agent_player import AgentPlayer
 
 
@@ -34,9 +35,9 @@ class Recorded(AgentPlayer):
                 status="small", end=end,
             )  # fmt: skip
 
-    def _show_frame(self, frame: np.ndarray) -> None:
+    def _show_frame(self, frame: np.ndarray, view: View | None, number: int) -> None:
         self.shown.append(int(frame[0, 0, 0]))
-        super()._show_frame(frame)
+        super()._show_frame(frame, view, number)
 
     def _wait_until(self, due: float, interrupted: Callable[[], bool]) -> float:
         return due  # as fast as it can
