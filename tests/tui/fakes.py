@@ -757,6 +757,10 @@ class World(Services):
         self.campaigns.append(list(stages))
         return FakeCampaign(stages)
 
+    def run_curve(self, run: Path, name: str, points: int) -> Any:
+        slope = len(run.name)
+        return [(1000.0 * n, 30.0 * slope * n + 100 * (n % slope)) for n in range(40)]
+
     def run_progress(self, run: Path, points: int) -> Sequence[float]:
         return [300 + 150 * (n * n % 7) + 90 * n for n in range(points)]
 

@@ -143,7 +143,10 @@ async def test_a_russian_keyboard_works_the_app_and_writes_russian_notes() -> No
     async with app.run_test() as pilot:
         press("с")  # where an American keyboard has c
         await until(
-            pilot, lambda: isinstance(app.screen, CheckpointsScreen) and bool(app.screen.query_one(DataTable).row_count)
+            pilot,
+            lambda: (
+                isinstance(app.screen, CheckpointsScreen) and any(one.row_count for one in app.screen.query(DataTable))
+            ),
         )
         press("т")
         await until(pilot, lambda: isinstance(app.screen, LineScreen))

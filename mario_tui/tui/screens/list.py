@@ -119,7 +119,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         yield Static("", id="nothing")
         with Horizontal(id="list"):
             yield Table(id="table", cursor_type="row", cell_padding=1)
-            yield Preview(self.app.graphics, id="preview")
+            yield Preview(self.app.graphics, self.app.characters, id="preview")
         with Vertical(id="details"):
             yield Static("", id="selected", markup=False)
             yield Static("", id="jobs", markup=False)

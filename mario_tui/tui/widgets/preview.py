@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from mario_tui.tui.cells import Characters
 from mario_tui.tui.graphics import Graphics
 from mario_tui.tui.widgets.chart_drawing import Points
 from mario_tui.tui.widgets.game_view import GameView
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CELL_PIXELS = (8, 16)
-"""Of a picture in a cell, where the terminal shows pictures; with half blocks it is 1 x 2."""
+"""Of a picture in a cell, where the terminal shows pictures; else it is that of the characters."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,15 @@ class Preview(Vertical):
     Preview.-without-curve > #preview-curve { display: none; }
     """
 
-    def __init__(self, graphics: Graphics | None = None, *, id: str | None = None) -> None:
+    def __init__(self, graphics: Graphics | None, characters: Characters, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._graphics = graphics
+        self._graphics, self._characters = graphics, characters
         self.sight: Sight | None = None
         """What is on show."""
 
     def compose(self) -> ComposeResult:
         yield Static("", id="preview-facts")
-        yield GameView("", graphics=self._graphics, id="preview-picture")
+        yield GameView(graphics=self._graphics, characters=self._characters, id="preview-picture")
         yield MetricChart(
             "progress in training, %", x_label="step", empty_text="no episodes are kept with it", id="preview-curve"
         )
@@ -73,9 +74,11 @@ class Preview(Vertical):
     @property
     def pixels(self) -> tuple[int, int]:
         """Width and height of a picture that fills its place; 0 where there is none for it."""
-        across, down = (1, 2) if self._graphics is None else _CELL_PIXELS
-        width, height = self.query_one("#preview-picture").size
-        return width * across, height * down
+        characters = self._characters
+        across, down = (characters.across, characters.down) if self._graphics is None else _CELL_PIXELS
+        for picture in self.query("#preview-picture"):  # a size may come before it is composed
+            return picture.size.width * across, picture.size.height * down
+        return 0, 0
 
     def show(self, sight: Sight) -> None:
         self.sight = sight
