@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.cells import cell_len
-
 from mario_tui.printable import printable
 from mario_tui.store.intervals import in_percent
 from mario_tui.system import times
@@ -104,6 +102,8 @@ def percent(rate: float | None) -> str:
 
 def shortened(name: str, width: int) -> str:
     """A name as it can be shown in so many cells; a longer one without its middle, since names differ at their ends."""
+    from rich.cells import cell_len
+
     name = printable(name)
     if cell_len(name) <= width:
         return name
