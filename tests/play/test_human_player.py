@@ -276,10 +276,11 @@ def test_ghosts_are_in_the_picture_of_a_game_and_out_of_it_again() -> None:
     ghost.start()
     until(lambda: ghost.end is not None)
     with playing(script=lambda frame: 0) as player:
+        player.step_once()
         player.begin()
-        until(lambda: step(player) > 60)
-        player.toggle_pause()
-        until(lambda: step(player) == len(player.frame_buttons(100_000)))
+        for number in range(1, 61):  # each is waited for: after a pause one more frame might come
+            player.step_once()
+            until(lambda number=number: step(player) == number)  # type: ignore
         moment = player.latest
         assert moment is not None
         assert player.latest_frame is moment.frame
