@@ -82,6 +82,16 @@ async def test_no_footer_has_more_than_eight_keys(screen: str) -> None:
             assert len(shown) + 1 <= 8, shown  # and the palette
 
 
+async def test_nor_has_the_footer_of_the_map(tmp_path: Path) -> None:
+    app = World().app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.show_map(tmp_path)
+        await pilot.pause()
+        shown = {a.binding.action for a in app.screen.active_bindings.values() if a.binding.show}
+        assert "watch" in shown
+        assert len(shown) + 1 <= 8, shown
+
+
 async def test_the_palette_starts_every_action_by_name() -> None:
     app = World().app()
     async with app.run_test() as pilot:

@@ -86,7 +86,10 @@ IDS = {
         "view seeds chart-how-far chart-reward chart-clear-rate chart-loss chart-q back "
         "cursor left right far-left far-right first last close-cursor zoom-in zoom-out see-all log mean"
     ),
-    "map": ("watch record before beyond earlier later older newer ten-older ten-newer first newest only back"),
+    "map": (
+        "watch record before beyond earlier later older newer ten-older ten-newer first newest only back "
+        "home checkpoints"
+    ),
     "recordings": ("play gif mp4 large folder delete take-back back"),
 }
 """What settings files may name: an id stays, whatever becomes of its key and its label."""

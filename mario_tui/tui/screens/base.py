@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mario_tui.tui.app import MarioTuiApp
 
 
+VERY_TALL = 45
+"""From so many rows on a screen shows all that it has."""
 KEYS_THAT_LEAVE = ("ctrl+q", "ctrl+c", "ctrl+z")
 
 
@@ -50,7 +52,7 @@ class MarioScreen(Screen[None], inherit_bindings=False):
     BINDINGS = [Binding("ctrl+c,super+c", "screen.copy_text", "Copy selected text", show=False)]
 
     HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (MIN_WIDTH, "-narrow"), (110, "-medium"), (140, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (MIN_HEIGHT, "-low"), (38, "-tall"), (45, "-very-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (MIN_HEIGHT, "-low"), (38, "-tall"), (VERY_TALL, "-very-tall")]
     TOP_BAR_SECONDS = 0.5
 
     if TYPE_CHECKING:

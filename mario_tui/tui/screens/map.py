@@ -124,9 +124,27 @@ class MapScreen(MarioScreen):
         Binding(
             "end", "newest", "Newest", id="map.newest", show=False, tooltip="The newest hundred, and those that come"
         ),
-        Binding("f", "next_kind", "Filter", id="map.only", tooltip="All of them, or only deaths, clears or stalls"),
+        Binding(
+            "f",
+            "next_kind",
+            "Filter",
+            id="map.only",
+            show=False,
+            tooltip="All of them, or only deaths, clears or stalls",
+        ),
         Binding(
             "escape,q", "app.pop_screen", "Back", id="map.back", key_display="q", tooltip="Back to where you came from"
+        ),
+        Binding(
+            "h", "app.go('home')", "Home", id="map.home", show=False, tooltip="Home: the state of things at a glance"
+        ),
+        Binding(
+            "c",
+            "app.go('checkpoints')",
+            "Checkpoints",
+            id="map.checkpoints",
+            show=False,
+            tooltip="Checkpoints: the list",
         ),
     ]
 

@@ -16,6 +16,7 @@ from mario_tui.errors import MarioTuiError
 from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.printable import printable
 from mario_tui.tui.ghost_switch import GhostSwitch
+from mario_tui.tui.screens.base import VERY_TALL
 from mario_tui.tui.screens.episode_panels import EpisodePanels
 from mario_tui.tui.screens.game_screen import GameScreen, how_it_ended
 from mario_tui.tui.services import is_log, short_name
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 EPSILONS = (0.0, 0.05, 0.1, 0.25)
 STICKY = 0.25
+ROWS_WITH_LEDGER, ROWS_WITHOUT = 48, 37
+"""From so many rows on, and one for each action, there is room for what the network sees, too."""
 SHOWN_FRAME_SKIP = 4
 """Frames in a step of a log that is shown, if its first step has not been played; see `log_steps`."""
 
@@ -337,6 +340,16 @@ class WatchScreen(GameScreen):
         else:
             game.frame = player.latest_frame
 
+    def on_resize(self) -> None:
+        self._find_room()
+
+    def _find_room(self) -> None:
+        """Leaves out what the network sees where it would cut off the timeline above it."""
+        rows = self.size.height
+        needed = ROWS_WITH_LEDGER if rows >= VERY_TALL else ROWS_WITHOUT
+        for bars in self.query(QBars):
+            self.set_class(rows >= needed + len(bars.names), "-with-stack")
+
     def refresh_numbers(self) -> None:
         player = self._player
         moment = None if player is None else player.latest
@@ -349,6 +362,7 @@ class WatchScreen(GameScreen):
                 names = tuple(self.app.services.action_names(policy.spec.action_set))
                 self.query_one(QBars).names = names
                 self.set_class(len(names) > 7, "-many-actions")
+                self._find_room()
             self.update_text("#who", Content.styled(self.who, "bold"))
             self.update_text("#state", self._state(moment))
             self._update_ghosts(player)
