@@ -78,7 +78,7 @@ class BoardScreen(MarioScreen):
         with Horizontal(id="board-body"):
             yield StageGrid(id="grid")
             with Vertical(id="stage-side"):
-                yield GameView(characters=self.app.characters, id="stage-game")
+                yield GameView(graphics=self.app.graphics, characters=self.app.characters, id="stage-game")
                 yield Static("", id="stage-about")
         yield Static("", id="stage-line")
         yield Static("", id="board-jobs", markup=False)

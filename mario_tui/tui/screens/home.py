@@ -147,7 +147,7 @@ class HomeScreen(MarioScreen):
             yield Static("", id="invitation")
         with Horizontal(id="training", classes="box") as tile:
             tile.border_title = "Training now"
-            yield GameView(characters=self.app.characters, id="home-game")
+            yield GameView(graphics=self.app.graphics, characters=self.app.characters, id="home-game")
             with Vertical(id="training-text"):
                 yield Static("", id="training-line")
                 yield Numbers(id="home-numbers")
@@ -167,7 +167,8 @@ class HomeScreen(MarioScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.every(0.1, self.refresh_numbers)
-        self.every(1 / 15, self.refresh_game)
+        costly = self.app.graphics is not None and self.app.graphics.is_costly
+        self.every(1 / (4 if costly else 15), self.refresh_game)
         self.every(0.5, self._show_runs)
 
     def on_screen_resume(self) -> None:
