@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mario_tui.store.comparison import Compared
+
 
 class ListServices:
     """Each of these is quick where nothing changed since it was asked last, as the floors below remember."""
@@ -48,3 +50,13 @@ class ListServices:
         from mario_tui.video.still import still
 
         return still(video)
+
+    def seed_groups(self, runs: Sequence[Path]) -> Sequence[tuple[Path, ...]]:
+        from mario_tui.store import comparison
+
+        return comparison.seed_groups(runs)
+
+    def compare(self, groups: Sequence[Sequence[Path]], points: int, window: int) -> Sequence[Compared]:
+        from mario_tui.store import comparison
+
+        return comparison.compare(groups, points, window)

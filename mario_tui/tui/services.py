@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from mario_tui.play.searching import FoundWay, SearchProgress
     from mario_tui.play.window_mirror import Source, WindowMirror
     from mario_tui.store.catalog import Catalog, RunSummary
-    from mario_tui.store.comparison import Compared
     from mario_tui.training.attached_session import AttachedSession
     from mario_tui.training.campaign import Campaign
     from mario_tui.training.session import TrainingSession
@@ -337,16 +336,6 @@ class Services(ListServices):
         from mario_tui.training.campaign import Campaign
 
         return Campaign("campaign", stages)
-
-    def seed_groups(self, runs: Sequence[Path]) -> Sequence[tuple[Path, ...]]:
-        from mario_tui.store import comparison
-
-        return comparison.seed_groups(runs)
-
-    def compare(self, groups: Sequence[Sequence[Path]], points: int, window: int) -> Sequence[Compared]:
-        from mario_tui.store import comparison
-
-        return comparison.compare(groups, points, window)
 
     def episode_near(self, run: Path, episode: float) -> EpisodeName:
         from mario_tui.game import kept_episodes

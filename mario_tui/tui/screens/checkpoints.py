@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.text import Text
-from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import DataTable, Static
 
@@ -16,6 +15,7 @@ from mario_tui.printable import printable
 from mario_tui.tui import run_columns, run_tree, text
 from mario_tui.tui.run_facts import facts
 from mario_tui.tui.run_tree import BEST_FIRST, ORDERS, Row
+from mario_tui.tui.screens.checkpoint_keys import CHECKPOINT_KEYS
 from mario_tui.tui.screens.compare import MOST_COMPARED, CompareScreen
 from mario_tui.tui.screens.dialogs import LineScreen
 from mario_tui.tui.screens.list import ListScreen
@@ -46,174 +46,10 @@ class CheckpointsScreen(ListScreen[Row]):
         "clear rate over ten episodes with sticky actions and no-op starts; e measures both. 'reward' is the mean "
         "reward of the last 100 training episodes before it was saved. A run has the best 'greedy' and 'robust' of its "
         "checkpoints, the size of all, and the rest of its newest. The star marks its best: its newest while "
-        "none clears the stage. A rate has its 95 % interval beside it, and the list a picture of where the newest "
-        "episodes of the run end. Runs that are marked with space can be compared: their curves are drawn in one chart."
+        "none clears the stage. A rate has its 95 % interval beside it. In a wide terminal a picture shows where the "
+        "newest episodes of the run end. Runs that are marked with space can be compared: their curves are drawn in one chart."
     )
-    BINDINGS = [
-        Binding(
-            "enter",
-            "watch",
-            "Watch",
-            id="checkpoints.watch",
-            key_display="enter",
-            tooltip="Watch this agent play in the terminal",
-        ),
-        Binding(
-            "right",
-            "open",
-            "Open",
-            id="checkpoints.open",
-            key_display="→",
-            show=False,
-            tooltip="Show the checkpoints of this run",
-        ),
-        Binding(
-            "left",
-            "close",
-            "Close",
-            id="checkpoints.close",
-            key_display="←",
-            show=False,
-            tooltip="Back to the run; hide its checkpoints",
-        ),
-        Binding(
-            "r",
-            "record('.mp4')",
-            "Record",
-            id="checkpoints.record",
-            tooltip="Record its greedy episode as MP4, in the background",
-        ),
-        Binding(
-            "g", "record('.gif')", "GIF", id="checkpoints.gif", show=False, tooltip="Record its greedy episode as GIF"
-        ),
-        Binding(
-            "G",
-            "grid",
-            "Grid",
-            id="checkpoints.grid",
-            show=False,
-            tooltip="Record up to six checkpoints of the run side by side, as MP4",
-        ),
-        Binding(
-            "R",
-            "race",
-            "Race",
-            id="checkpoints.race",
-            show=False,
-            tooltip="Record a race of up to six checkpoints of the run, in one picture, as MP4",
-        ),
-        Binding(
-            "e",
-            "evaluate",
-            "Evaluate",
-            id="checkpoints.evaluate",
-            tooltip="Measure its clear rate: one greedy episode, ten robust ones",
-        ),
-        Binding(
-            "c",
-            "continue",
-            "Continue",
-            id="checkpoints.continue",
-            tooltip="Go on training from this checkpoint; of a run, from its newest",
-        ),
-        Binding(
-            "C",
-            "change",
-            "Change",
-            id="checkpoints.change",
-            show=False,
-            tooltip="Go on training with other settings, e.g. more games",
-        ),
-        Binding(
-            "b",
-            "begin",
-            "Begin",
-            id="checkpoints.begin",
-            show=False,
-            tooltip="Begin a new run with these weights, e.g. on another stage",
-        ),
-        Binding(
-            "o",
-            "next_order",
-            "Order",
-            id="checkpoints.order",
-            show=False,
-            tooltip="Sort by: the best of each stage, age, steps, clear rate, mean reward, size",
-        ),
-        Binding(
-            "slash",
-            "filter",
-            "Filter",
-            id="checkpoints.filter",
-            key_display="/",
-            show=False,
-            tooltip="Show only runs or stages with a word",
-        ),
-        Binding(
-            "space",
-            "mark",
-            "Mark",
-            id="checkpoints.mark",
-            show=False,
-            tooltip="Mark this run for a comparison, or no longer",
-        ),
-        Binding(
-            "m",
-            "compare",
-            "Compare",
-            id="checkpoints.compare",
-            show=False,
-            tooltip="Compare the curves of the marked runs",
-        ),
-        Binding(
-            "M",
-            "map",
-            "Map",
-            id="checkpoints.map",
-            show=False,
-            tooltip="The stage as a map, with the ways of the run's episodes; each can be watched again",
-        ),
-        Binding(
-            "n",
-            "note",
-            "Note",
-            id="checkpoints.note",
-            show=False,
-            tooltip="Keep a line of your own with this checkpoint",
-        ),
-        Binding("f2", "rename", "Rename", id="checkpoints.rename", show=False, tooltip="Give this run another name"),
-        Binding(
-            "x",
-            "export",
-            "Export",
-            id="checkpoints.export",
-            show=False,
-            tooltip="Copy what plays, a few MB, into a run of its own",
-        ),
-        Binding(
-            "d",
-            "trash",
-            "Delete",
-            id="checkpoints.delete",
-            tooltip="Move this checkpoint, or this whole run, to the trash folder (asks first)",
-        ),
-        Binding(
-            "u",
-            "take_back",
-            "Take back",
-            id="checkpoints.take-back",
-            show=False,
-            tooltip="Take back from the trash folder what was deleted last",
-        ),
-        Binding(
-            "escape,q",
-            "back",
-            "Back",
-            id="checkpoints.back",
-            show=False,
-            tooltip="Show all again where a filter is on; otherwise back to Home",
-        ),
-    ]
+    BINDINGS = [*CHECKPOINT_KEYS]
 
     def __init__(self) -> None:
         super().__init__()
