@@ -1,4 +1,4 @@
-"""What lists ask of the floors below about a run or a recording; a part of `Services`."""
+"""What lists and charts ask of the floors below about runs and recordings; a part of `Services`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mario_tui.game.kept_episodes import EpisodeName
     from mario_tui.store.comparison import Compared
 
 
@@ -60,3 +61,8 @@ class ListServices:
         from mario_tui.store import comparison
 
         return comparison.compare(groups, points, window)
+
+    def episode_near(self, run: Path, episode: float) -> EpisodeName:
+        from mario_tui.game import kept_episodes
+
+        return kept_episodes.find_near(run, episode)

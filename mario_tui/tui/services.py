@@ -337,11 +337,6 @@ class Services(ListServices):
 
         return Campaign("campaign", stages)
 
-    def episode_near(self, run: Path, episode: float) -> EpisodeName:
-        from mario_tui.game import kept_episodes
-
-        return kept_episodes.find_near(run, episode)
-
     def annotate(self, path: Path, line: str) -> None:
         from mario_tui.store import evaluations
 
