@@ -47,8 +47,8 @@ class CheckpointsScreen(ListScreen[Row]):
         "reward of the last 100 training episodes before it was saved. A run has the best 'greedy' and 'robust' of its "
         "checkpoints, the size of all, and the rest of its newest. The star marks its best: its newest while "
         "none clears the stage. A rate has its 95 % interval beside it. In a wide terminal a picture shows where the "
-        "newest episodes of the run end. Runs that are marked with space can be compared: their curves are drawn in one "
-        "chart."
+        "newest episodes of the run end. Runs that are marked with space can be compared: their curves are drawn in "
+        "one chart."
     )
     BINDINGS = [*CHECKPOINT_KEYS]
 
