@@ -159,6 +159,8 @@ def newest_episodes(run: Path, count: int = SHOWN) -> list[MapEpisode]:
 def _last_lines(path: Path, count: int | None) -> list[str]:
     """The last whole lines of a file, without its heading; none where it cannot be read."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return []
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             next(file, None)
             return [line for line in deque(file, count) if line.endswith("\n")]

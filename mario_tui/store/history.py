@@ -161,8 +161,11 @@ _TAIL_BYTES = 4096
 
 def last_step(run: Path) -> int:
     """The steps that a run had trained when its newest episode ended, by the end of its metrics.csv; 0 without one."""
+    path = run / "metrics.csv"
     try:
-        with (run / "metrics.csv").open("rb") as file:
+        if not path.is_file():  # a pipe would be waited for
+            return 0
+        with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             tail = file.read().decode("utf-8", errors="replace")
     except OSError:

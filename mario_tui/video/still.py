@@ -19,6 +19,8 @@ def still(video: Path) -> NDArray[np.uint8] | None:
     """A picture shortly before the end of an MP4 or GIF, (H, W, 3) uint8, at most 512 wide; None where it cannot be
     read."""
     try:
+        if not video.is_file():
+            return None
         status = video.stat()
     except OSError:
         return None
