@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
     def play(policy: Policy, *, seed: int, **settings: Any) -> EpisodeResult | None:
         listens = values is not None and seed == arguments.seed
-        listener = (lambda step: steps.append(without_pictures(step))) if listens else None
+        listener = (lambda step: steps.append(without_pictures(step, stack=False))) if listens else None
         return evaluation.play_episode(policy, seed=seed, on_step=listener, **settings)
 
     result = evaluation.evaluate(
@@ -76,6 +77,8 @@ def _csv_path(text: str) -> Path:
     path = paths.expand(text)
     if path.suffix != ".csv":
         raise InputError(f"{printable(text)} cannot be written: give --values a name that ends in .csv")
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+        raise InputError(f"{printable(text)} cannot be written: {printable(path.parent)} may not be written to")
     if path.is_dir() or not path.parent.is_dir():
         what = "it is a folder" if path.is_dir() else f"there is no folder {printable(path.parent)}"
         raise InputError(f"{printable(text)} cannot be written: {what}")

@@ -15,6 +15,8 @@ from mario_tui.game.stages import check_stage
 from mario_tui.printable import printable
 from mario_tui.store import lookup, named
 from mario_tui.store.catalog import evenly_spaced
+from mario_tui.store.checkpoint import looks_whole
+from mario_tui.system.output import print_table
 
 if TYPE_CHECKING:
     from mario_tui.video.race import RaceRecording
@@ -43,6 +45,8 @@ def record(arguments: argparse.Namespace) -> int:
         raise InputError("a video of agents side by side shows one stage: name one, or one agent for several stages")
     if len(found) > 1 and (arguments.overlay or arguments.best_of > 1):
         raise InputError("--overlay and --best-of are for the video of one agent")
+    if len(found) > 1 and (arguments.sticky or arguments.noops or arguments.seed):
+        raise InputError("agents side by side, and in a race, play greedily: leave out --sticky, --noops and --seed")
     from mario_tui.video.writer import check_video
 
     given = arguments.output
@@ -99,8 +103,8 @@ def record(arguments: argparse.Namespace) -> int:
 
 
 def _record_game(arguments: argparse.Namespace) -> int:
-    others = ("checkpoint", "grid", "race", "racers", "stage", "sticky", "noops")
-    if arguments.best_of > 1 or any(getattr(arguments, name) for name in others):
+    others = ("checkpoint", "grid", "race", "stage", "sticky", "noops")
+    if arguments.best_of > 1 or arguments.racers is not None or any(getattr(arguments, name) for name in others):
         raise InputError("--game plays the best agents greedily, each on its stage: leave out all but --stop and -o")
     from mario_tui.play.stage_players import players
     from mario_tui.video.record_game import record_game
@@ -146,21 +150,21 @@ def _racers(found: list[Path], arguments: argparse.Namespace) -> list[Path]:
 
 
 def _print_ranking(recording: RaceRecording) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("", "step", "how far", "in frames", "end", box=None, header_style="bold")
+    table = Table("", "agent", "how far", "in frames", "end", box=None, header_style="bold")
     for column in table.columns[:-1]:
         column.justify = "right"
     for rank, result in enumerate(recording.ranking, 1):
-        who = f"{result.step:,}" if result.step else printable(result.name)
-        table.add_row(str(rank), who, f"{result.progress:.0%}", f"{result.frames:,}", result.end.value)
-    Console().print(table)
+        who, how_far = escape(printable(result.label)), f"{result.progress:.0%}"
+        table.add_row(str(rank), who, how_far, f"{result.frames:,}", result.end.value)
+    print_table(table)
 
 
 def _checkpoints_beside(path: Path) -> list[Path]:
-    """The checkpoints of the run that one belongs to, from its first to its newest."""
-    return [folder for folder in lookup.step_folders(path.parent) if path.is_dir()]
+    """The whole checkpoints of the run that one belongs to, from its first to its newest."""
+    return [folder for folder in lookup.step_folders(path.parent) if path.is_dir() and looks_whole(folder)]
 
 
 def _spread(path: Path, count: int) -> list[Path]:

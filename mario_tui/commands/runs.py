@@ -127,7 +127,7 @@ def _print_table(compared: Sequence[Compared]) -> None:
         title = f"{one.runs[0].name}, {len(one.runs)} seeds" if several else one.runs[0].name
         cells = [_last(name, one.curves[name]) for name in names]
         table.add_row(escape(printable(title)), steps, *cells, *shape)
-        if several:
+        if several and any(one.low.values()):
             ranges = [_range(name, one.low.get(name, ()), one.high.get(name, ())) for name in names]
             table.add_row("  lowest to highest", "", *ranges)
     output.print_table(table)

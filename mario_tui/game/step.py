@@ -73,9 +73,10 @@ class EpisodeStep:
     stack: np.ndarray = field(default_factory=lambda: _NO_STACK)
 
 
-def without_pictures(step: EpisodeStep) -> EpisodeStep:
-    """The step as small as can be kept of every step of an episode: without its frames."""
-    return replace(step, frame=np.empty(0, np.uint8), frames=())
+def without_pictures(step: EpisodeStep, *, stack: bool = True) -> EpisodeStep:
+    """The step without its frames, to be kept for every step of an episode; `stack`: with the 28 KB that the network
+    saw."""
+    return replace(step, frame=np.empty(0, np.uint8), frames=(), stack=step.stack if stack else _NO_STACK)
 
 
 class StepPlayer:

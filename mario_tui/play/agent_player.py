@@ -91,7 +91,7 @@ class AgentPlayer(ClockedPlayer):
         with self._wake:
             if self.latest is None:
                 return
-            step = self._target + self._single_steps
+            step = min(self._target + self._single_steps, self.newest_step)
             if steps == 1 and step >= self.newest_step:
                 self.step_once()
             else:

@@ -15,14 +15,19 @@ from mario_tui.rewards import REWARD_SETTINGS, LearnedReward, RewardParts, frame
 
 
 def learned_by(run: Path) -> LearnedReward:
-    """The reward that a run learns from, by its settings; the tutorial's where they cannot be read."""
+    """The reward that a run learns from, by its settings; raises InputError where they cannot be read."""
+    content = read_toml(run / "config.toml")
+    settings = {name: content[name] for name in REWARD_SETTINGS if name in content}
+    check_settings(settings)
+    return LearnedReward.of(settings)
+
+
+def learned_or_tutorials(run: Path) -> LearnedReward:
+    """As `learned_by`, and the tutorial's reward where the settings cannot be read: to be shown, not printed."""
     try:
-        content = read_toml(run / "config.toml")
-        settings = {name: content[name] for name in REWARD_SETTINGS if name in content}
-        check_settings(settings)
+        return learned_by(run)
     except InputError:
         return LearnedReward()
-    return LearnedReward.of(settings)
 
 
 def step_parts(step: EpisodeStep, learned: LearnedReward) -> RewardParts:

@@ -98,7 +98,7 @@ class RunMap:
             self._records = {number: record for number, record in self._records.items() if number > both[-1]}
         episodes = [*episodes, *new]
         self.episodes = episodes if self._most is None else episodes[-self._most :]  # another thread may look at it
-        return bool(both)
+        return bool(both) or metrics_anew or kept_anew
 
 
 class _Growing:

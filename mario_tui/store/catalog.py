@@ -104,8 +104,12 @@ class RunSummary:
 
     @property
     def step(self) -> int:
-        """How far it has trained: where it was saved last, or farther, where it trains now or was killed."""
-        return max(self.checkpoints[0].step if self.checkpoints else 0, self.last_step)
+        """How far it has trained: where it was saved last, or farther, where it trains now or was killed.
+
+        An export has the episodes of the run that it was taken from, also those after its step.
+        """
+        saved = self.checkpoints[0].step if self.checkpoints else 0
+        return saved if self.is_export else max(saved, self.last_step)
 
     @property
     def is_export(self) -> bool:

@@ -122,6 +122,15 @@ def drop_parts(folder: Path, names: Collection[str]) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def looks_whole(folder: Path) -> bool:
+    """Whether `check_sizes` finds nothing wrong."""
+    try:
+        check_sizes(folder)
+    except CheckpointError:
+        return False
+    return True
+
+
 def check_sizes(folder: Path, manifest: Manifest | None = None) -> Manifest:
     """The manifest, after a quick look that every part is there and has its size; raises CheckpointError.
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mario_tui.config import load_toml, make_config
 from mario_tui.errors import InputError
 from mario_tui.store.history import COMPARED, LEARNED, WINDOW, Curve, episode_values, mean_curve
+from mario_tui.store.run import settings_of
 
 COMPUTED_ON = ("device", "threads", "workers")
 """Settings of the machine, in which runs of one group may differ as well."""
@@ -59,7 +59,7 @@ def seed_groups(runs: Iterable[Path]) -> list[tuple[Path, ...]]:
 def _settings(run: Path) -> dict[str, Any]:
     """What makes runs comparable, and the seed; empty where it cannot be read."""
     try:
-        settings = make_config(**load_toml(run / "config.toml")).model_dump()
+        settings = settings_of(run).model_dump()
     except InputError:
         return {}
     return {name: value for name, value in settings.items() if name not in COMPUTED_ON}

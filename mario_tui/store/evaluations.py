@@ -23,7 +23,7 @@ from mario_tui.errors import CheckpointError
 from mario_tui.paths import unique_path
 from mario_tui.stage_progress import progress_at_x
 from mario_tui.store import shipped
-from mario_tui.store.checkpoint import gone_error
+from mario_tui.store.checkpoint import gone_error, looks_whole
 from mario_tui.store.intervals import wilson_interval
 from mario_tui.store.lookup import is_run, step_folders
 from mario_tui.store.untrusted import finite_number, read_json, sanitize
@@ -156,12 +156,13 @@ def greedy_progress(entry: Mapping[str, Any], stage: str) -> float | None:
 
 def robust_rate(entry: Mapping[str, Any]) -> float | None:
     """The measured robust clear rate, 0 to 1; None if there is none."""
-    return finite_number(entry.get("robust_clear_rate"))
+    rate = finite_number(entry.get("robust_clear_rate"))
+    return None if rate is None else min(max(rate, 0.0), 1.0)  # a file may say anything
 
 
 def robust_episodes(entry: Mapping[str, Any]) -> int:
     """Over how many episodes the robust clear rate was measured; 0 if it was not, or the number is not known."""
-    return 0 if robust_rate(entry) is None else int(finite_number(entry.get("robust_episodes")) or 0)
+    return 0 if robust_rate(entry) is None else max(0, int(finite_number(entry.get("robust_episodes")) or 0))
 
 
 NEVER_CLEARED = (0.0, False)
@@ -175,7 +176,7 @@ def rank(entry: Mapping[str, Any]) -> tuple[float, bool]:
     greedy play got (`greedy_x`) does not count: it is one episode, so that of two checkpoints that clear nothing the
     later one is more likely to be the better. Only between runs it decides, see `catalog.Catalog.best_of_stages`.
     """
-    rate = min(max(robust_rate(entry) or 0.0, 0.0), 1.0)  # a file may say anything
+    rate = robust_rate(entry) or 0.0
     episodes = min(max(robust_episodes(entry), LEAST_ROBUST_EPISODES), MOST_ROBUST_EPISODES)
     return (wilson_interval(rate * episodes, episodes)[0] if rate else 0.0, entry.get("greedy_clear") is True)
 
@@ -188,15 +189,18 @@ def best(run: Path) -> Path | None:
 
 
 def best_of(folders: Sequence[Path], entries: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The name of the best of a run's checkpoints by `rank`, of equals the newest: so it is the newest where none was
-    measured to clear the stage. None if there is no checkpoint.
+    """The name of the best of a run's checkpoints by `rank`, of equals the newest. Where none was measured to clear the
+    stage it is the newest that is whole. None if there is no checkpoint.
 
     Args:
         folders: the checkpoints in the order in which they were saved.
         entries: what is known of them, see `Evaluations`.
     """
     names = [folder.name for folder in reversed(folders)]
-    return max(names, key=lambda name: rank(entries.get(name, {})), default=None)
+    found = max(names, key=lambda name: rank(entries.get(name, {})), default=None)
+    if found is None or rank(entries.get(found, {})) != NEVER_CLEARED:
+        return found
+    return next((folder.name for folder in reversed(folders) if looks_whole(folder)), found)
 
 
 def linked_best(run: Path) -> str | None:

@@ -28,7 +28,7 @@ MOST_RUN_NAME_BYTES = 200
 
 
 def settings_of(run: Path) -> TrainingConfig:
-    """The settings that a run was begun with; raises InputError where its config.toml cannot be read."""
+    """The settings of a run, as they are now; raises InputError where its config.toml cannot be read."""
     return make_config(**load_toml(run / "config.toml"))
 
 

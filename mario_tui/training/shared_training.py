@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError  # before Python 3.11 not the built-in one
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 ASKED_SECONDS = 2.0
 """After this time without a question nobody looks any more, and no snapshots are taken."""
+SAVE_SECONDS = 40.0
+"""A checkpoint that is asked for is waited for so long."""
 ANSWER_SECONDS = 10.0
 """A question that the trainer answers between two steps is given up then, long before who asked gives up."""
 LAST_LOOK_SECONDS = 1.0
@@ -188,16 +191,16 @@ class SharedTraining(Watcher):
         if asked == "note":
             return self._answered(control.note(str(question.get("text", ""))))
         if asked == "keep":
-            return {"path": str(self._answered(control.keep_agent()))}
+            return {"path": str(self._answered(control.keep_agent(), SAVE_SECONDS))}
         name, value = question.get("name"), question.get("value")
         if asked == "adjust" and name in ("learning_rate", "exploration_rate") and isinstance(value, int | float):
             return self._answered(control.adjust(cast(Rate, name), lambda now: float(value)))
         raise InputError(f"the training does not know what {printable(str(asked))[:40]!r} is")
 
     @staticmethod
-    def _answered(answer: Future[Any]) -> Any:
+    def _answered(answer: Future[Any], seconds: float = ANSWER_SECONDS) -> Any:
         try:
-            return answer.result(ANSWER_SECONDS)
-        except TimeoutError:
+            return answer.result(seconds)
+        except FutureTimeoutError:
             answer.cancel()
             raise MarioTuiError("the training is busy and does not answer: try again in a moment") from None

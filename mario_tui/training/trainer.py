@@ -300,7 +300,7 @@ class Trainer:
     def keep_agent(self) -> Path:
         """Writes the agent of this step without its replay, to be evaluated, unless the step was saved already.
 
-        Raises OSError or CheckpointError if it cannot be written.
+        It stays until the user deletes it. Raises OSError, CheckpointError or TrainingError if it cannot be written.
         """
         for path, step in ((self.checkpointer.newest, self.checkpointer.newest_step), self._kept):
             if path is not None and step == self.step and path.is_dir():

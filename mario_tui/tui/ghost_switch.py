@@ -43,7 +43,9 @@ class GhostSwitch:
         trails = () if thread is None else thread.trails
         if trails != self._shown:
             self._shown = trails
-            player.show_ghosts(trails, names=self._app.graphics is not None)  # half blocks have no room for letters
+            player.show_ghosts(
+                trails, names=self._app.graphics is not None
+            )  # letters need pixels of the terminal's own
 
     def line(self, stage: str) -> Content:
         """What is shown of them in words; empty while they are hidden."""

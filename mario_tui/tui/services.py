@@ -153,9 +153,9 @@ class Services(ListServices):
         from mario_tui.play.log_player import LogPlayer
 
         if is_log(agent):
-            from mario_tui.play.ledger import learned_by
+            from mario_tui.play.ledger import learned_or_tutorials
 
-            learned = learned_by(agent.run) if isinstance(agent, EpisodeName) else None
+            learned = learned_or_tutorials(agent.run) if isinstance(agent, EpisodeName) else None
             return LogPlayer(lambda: _logs(agent), game=game, learned=learned)
         assert not isinstance(agent, EpisodeName)
         return AgentPlayer(lambda: _policy(agent), stage=stage, game=game)

@@ -34,6 +34,7 @@ class RaceResult:
     """How one did.
 
     name: of the agent.
+    label: what it is called among the others: its step, where all are of one run.
     step: of its training.
     cleared: whether it cleared the stage.
     max_x: the farthest x, pixels.
@@ -43,6 +44,7 @@ class RaceResult:
     """
 
     name: str
+    label: str
     step: int
     cleared: bool
     max_x: int
@@ -125,7 +127,8 @@ def record_race(
         if cancelled is not None and cancelled():
             raise RecordingCancelledError(f"{output} was not written: the recording was cancelled")
 
-    racers = [_play(policy, stage, check_cancelled) for policy in policies]
+    runs = {policy.source.partition(",")[0] for policy in policies}
+    racers = [_play(policy, stage, check_cancelled, of_one_run=len(runs) == 1) for policy in policies]
     ranked = sorted(racers, key=lambda racer: racer.trail.merit, reverse=True)
     shots = list(_shots(ranked))
     trails = [racer.trail for racer in ranked]
@@ -153,8 +156,9 @@ def record_race(
     return recording
 
 
-def _play(policy: Policy, stage: str, check_cancelled: Callable[[], None]) -> _Racer:
-    trail = GhostTrail(short_step(policy.step) if policy.step else policy.source)
+def _play(policy: Policy, stage: str, check_cancelled: Callable[[], None], *, of_one_run: bool) -> _Racer:
+    by_step = of_one_run and policy.step > 0
+    trail = GhostTrail(short_step(policy.step) if by_step else policy.source)
     pressed: list[int] = []
     for step in rollout(policy, stage=stage, all_frames=True):
         check_cancelled()
@@ -163,6 +167,7 @@ def _play(policy: Policy, stage: str, check_cancelled: Callable[[], None]) -> _R
     assert trail.end is not None
     result = RaceResult(
         name=policy.source,
+        label=f"step {policy.step:,}" if by_step else policy.source,
         step=policy.step,
         cleared=trail.end is EndReason.CLEAR,
         max_x=trail.max_x,
@@ -178,7 +183,7 @@ def _shots(ranked: Sequence[_Racer]) -> Iterator[_Shot]:
     start = 0
     for racer in ranked:
         stop = racer.over + HOLD_FRAMES
-        if stop > start:
+        if racer.over > start:  # it still plays
             yield _Shot(racer, start, stop)
             start = stop
 
@@ -186,8 +191,7 @@ def _shots(ranked: Sequence[_Racer]) -> Iterator[_Shot]:
 def _pictures(shot: _Shot, trails: Sequence[GhostTrail], rank: int, video: VideoWriter) -> Iterator[np.ndarray]:
     """The pictures of a shot; those that the video leaves out have no ghosts."""
     followed, result = shot.racer.trail, shot.racer.result
-    who = f"step {result.step:,}" if result.step else result.name
-    line = f"{who}  ({rank} of {len(trails)})"
+    line = f"{result.label}  ({rank} of {len(trails)})"
     number, x = 0, 0
     for step in play_log(shot.racer.episode.log):
         for plain, view in zip(step.frames, step.views, strict=True):

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario_tui.config import TrainingConfig
+from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.emulator import open_emulator
 from mario_tui.game.episode import EndReason, Episode
 from mario_tui.game.replaying import play_log
 from mario_tui.game.step import EpisodeStep, StepPlayer
-from mario_tui.play.ledger import Ledger, learned_by, learned_rewards, step_parts
+from mario_tui.play.ledger import Ledger, learned_by, learned_or_tutorials, learned_rewards, step_parts
 from mario_tui.play.timeline import SETTLED, timeline
 from mario_tui.rewards import FrameChange, LearnedReward, RewardParts
 
@@ -171,9 +172,12 @@ def test_frames_that_nobody_asked_for_are_not_described() -> None:
 
 
 def test_what_a_run_learns_from_is_read_from_its_settings(tmp_path: Path) -> None:
-    assert learned_by(tmp_path) == LearnedReward()
+    with pytest.raises(InputError):
+        learned_by(tmp_path)
     config = TrainingConfig(reward="frontier", gamma=0.97, reward_scale=150.0, clear_bonus=350.0)
     (tmp_path / "config.toml").write_text(config.to_toml())
     assert learned_by(tmp_path) == LearnedReward("frontier", 350.0, 150.0, 0.97)
     (tmp_path / "config.toml").write_text("gamma = 7\n")
-    assert learned_by(tmp_path) == LearnedReward()
+    with pytest.raises(InputError, match="gamma"):
+        learned_by(tmp_path)
+    assert learned_or_tutorials(tmp_path) == LearnedReward()

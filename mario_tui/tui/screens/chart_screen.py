@@ -161,6 +161,8 @@ class ChartScreen(MarioScreen):
         elif whole is not None and chart is not None:
             window = self.view.window(whole) or whole
             self._show(self.view.with_cursor(chart.point_beside(window[1], 0), whole))
+        elif chart is None:
+            self.notify("the chart that is on show has no cursor: 1 to 5 have one")
         else:
             self.notify("there is nothing to read in the charts yet")
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mario_tui.tui.widgets.timeline import EpisodeTimeline
 
 
+FEWEST_NEW = 0.02
+"""Of the steps of an episode that is played: the timeline of a long one takes a while, and shows no fewer."""
+
+
 class EpisodePanels:
     """Gives both widgets what a player has played, as far as they are to be seen."""
 
@@ -28,6 +32,11 @@ class EpisodePanels:
         if not played:
             return
         drawn = self._drawn
+        if drawn is not None and drawn[0] is played[0]:
+            new = played[-1].step - drawn[1].step
+            stands = player.paused or played[-1].end is not None
+            if not new or (not stands and 0 < new < FEWEST_NEW * len(played)):
+                return
         if drawn is None or drawn[0] is not played[0] or drawn[1] is not played[-1]:
             self._drawn = played[0], played[-1]
             self._line.set_timeline(timeline(played, player.learned))

@@ -22,7 +22,7 @@ from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from mario_tui.tui.widgets.numbers import Numbers
-from mario_tui.tui.widgets.row_list import RowList
+from mario_tui.tui.widgets.row_list import RowList, Rows
 
 if TYPE_CHECKING:
     from mario_tui.store.catalog import CheckpointInfo, RunSummary
@@ -247,9 +247,10 @@ class HomeScreen(MarioScreen):
             self.query_one("#training").border_title = last.capitalize()
             line = Content.assemble((printable(snapshot.run), "bold"), f"  stage {snapshot.config.stage}  ")
             hint = ("press [b]t[/b] to see it", f"[b]{snapshot.status}[/b]")
-            self.query_one("#training-line", Static).update(
-                line + Content.from_markup(f"[$foreground 60%]{hint[1]} · {hint[0]}[/]")
-            )
+            line += Content.from_markup(f"[$foreground 60%]{hint[1]} · {hint[0]}[/]")
+            shown = self.query_one("#training-line", Static)
+            if shown.content != line:
+                shown.update(line)
             self.query_one("#home-numbers", Numbers).set_entries(
                 [
                     ("step", text.count(snapshot.step)),
@@ -271,8 +272,7 @@ class HomeScreen(MarioScreen):
             self._runs = tuple(run for run in catalog.runs if not (run.shipped or run.is_export))[:MOST_ROWS]
             self._recordings = tuple(await asyncio.to_thread(services.list_recordings))
             self._progress = {
-                summary.run: tuple(await asyncio.to_thread(services.run_progress, summary.path, MOST_SPARKS))
-                for summary in self._runs
+                summary.run: await asyncio.to_thread(self._progress_of, summary) for summary in self._runs
             }
         except (MarioTuiError, OSError) as error:
             self.notify(str(error), severity="error", markup=False)
@@ -281,6 +281,12 @@ class HomeScreen(MarioScreen):
         self._loaded = True
         self._show_lists()
         self.refresh_bindings()
+
+    def _progress_of(self, summary: RunSummary) -> tuple[float, ...]:
+        try:
+            return tuple(self.app.services.run_progress(summary.path, MOST_SPARKS))
+        except OSError:  # Checkpoints tells what is wrong with it
+            return ()
 
     def _show_lists(self) -> None:
         if not self._loaded:
@@ -302,6 +308,11 @@ class HomeScreen(MarioScreen):
         self.query_one("#best", RowList).show(*self._best_rows())
         self._show_runs()
         self.query_one("#recordings", RowList).show(*self._recording_rows())
+        if self.is_active and self.app.focused is None:  # e.g. as a list that had the cursor has no rows
+            for rows in self.query(Rows):
+                if not rows.disabled and rows.display:
+                    rows.focus()
+                    break
 
     def _show_runs(self) -> None:
         """Again and again, as the step of the one that trains grows."""

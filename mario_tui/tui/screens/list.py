@@ -18,6 +18,7 @@ from textual.widgets import DataTable, Static
 from textual.worker import Worker
 
 from mario_tui.errors import MarioTuiError
+from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen
@@ -262,7 +263,10 @@ class ListScreen(MarioScreen, Generic[Row]):
 
     async def _look(self, preview: Preview, info: Row | None, pixels: tuple[int, int]) -> None:
         await asyncio.sleep(REST_SECONDS)
-        sight = Sight(Content("")) if info is None else await asyncio.to_thread(self.look_at, info, pixels)
+        try:
+            sight = Sight(Content("")) if info is None else await asyncio.to_thread(self.look_at, info, pixels)
+        except (MarioTuiError, OSError) as error:
+            sight = Sight(Content.styled(printable(str(error)), "$error"))
         if self.is_attached and self._sought == (info, pixels):
             preview.show(sight)
             self._seen = self._sought

@@ -201,16 +201,19 @@ class MapScreen(MarioScreen):
 
     def look(self) -> None:
         """Reads what is new, and draws the map again where anything has changed; in a thread."""
-        if not self._busy and self.query("#map"):
-            self._busy = True
-            self.run_worker(self._look(), group="map")
+        if not self._busy and self.is_attached:
+            for view in self.query("#map").results(GameView):
+                self._busy = True
+                self.run_worker(self._look(view), group="map")
 
-    async def _look(self) -> None:
-        services, view = self.app.services, self.query_one("#map", GameView)
+    async def _look(self, view: GameView) -> None:
+        services = self.app.services
         try:
             if self._map is None:
                 self._map = services.open_map(self.run_folder)
             await asyncio.to_thread(self._map.read)
+            if not view.is_attached:  # the screen was left meanwhile
+                return
             wanted = self._wanted(view)
             newest = self._map.episodes[-1].record if self._map.episodes else None
             if wanted != self._drawn or newest != self._newest:  # the run grows, also while an earlier part is on show
@@ -219,6 +222,8 @@ class MapScreen(MarioScreen):
             if wanted != self._drawn:
                 self._drawn = wanted
                 self._ground = await asyncio.to_thread(self._picture, *wanted[:2])
+                if not view.is_attached:
+                    return
                 self._picture_size = wanted[:2]
                 self._show_mario(self._live_place())
         except MarioTuiError as error:
@@ -226,7 +231,7 @@ class MapScreen(MarioScreen):
             self._refresh_words()
         finally:
             self._busy = False
-        if self.is_attached and self._problem == "" and self._wanted(view) != self._drawn:  # a key meanwhile
+        if view.is_attached and self._problem == "" and self._wanted(view) != self._drawn:  # a key meanwhile
             self.look()
 
     def _wanted(self, view: GameView) -> tuple[int, int, tuple[object, ...]]:
@@ -357,6 +362,8 @@ class MapScreen(MarioScreen):
     def action_next_kind(self) -> None:
         self._kind = KINDS[(KINDS.index(self._kind) + 1) % len(KINDS)]
         self._chosen = None
+        if not self.shown:  # all of that kind come later in the run
+            self._to_step = None
         self.look()
 
     def _chosen_name(self) -> EpisodeName | None:

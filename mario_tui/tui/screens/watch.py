@@ -435,6 +435,8 @@ class WatchScreen(GameScreen):
     # asking
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "toggle_ledger" and self.size.height >= VERY_TALL:
+            return self.has_class("-shows-timeline")  # elsewhere it is there already
         records = self._is_episode and action in ("record", "record_from_here")
         return records or not (self._is_log and action in _AGENT_ACTIONS)
 

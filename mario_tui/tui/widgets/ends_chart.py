@@ -87,7 +87,8 @@ class EndsChart(Widget):
         left, rows = 6, height - 3 - len(self._off_course)
         columns = width - left
         if not self._episodes or rows < 1 or columns < 4:
-            waits = Segment("waits for the end of an episode"[:width], style("axis"))
+            why = "waits for the end of an episode" if not self._episodes else "no room for it: enlarge the terminal"
+            waits = Segment(why[:width], style("axis"))
             lines += [Strip([waits] if row == height // 2 else []) for row in range(1, height)]
             return [line.adjust_cell_length(width, base) for line in lines]
         buckets = (int(reached[-1]) + 1) if len(reached) else 1

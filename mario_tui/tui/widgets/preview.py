@@ -54,7 +54,6 @@ class Preview(Vertical):
     }
     Preview > #preview-picture { max-height: 26; margin-bottom: 1; }
     Preview > #preview-curve { min-height: 7; max-height: 16; }
-    Preview.-without-picture > #preview-picture { display: none; }
     Preview.-without-curve > #preview-curve { display: none; }
     """
 
@@ -68,7 +67,7 @@ class Preview(Vertical):
         yield Static("", id="preview-facts")
         yield GameView(graphics=self._graphics, characters=self._characters, id="preview-picture")
         yield MetricChart(
-            "progress in training, %", x_label="step", empty_text="no episodes are kept with it", id="preview-curve"
+            "progress in training (%)", x_label="step", empty_text="no episodes are kept with it", id="preview-curve"
         )
 
     @property

@@ -88,8 +88,10 @@ class RowList(Vertical):
     def show(self, heading: Content, rows: Sequence[tuple[Path, Content]]) -> None:
         """Shows these rows; the cursor stays on its file while that is among them."""
         options, before = self.query_one(Rows), self.selected
-        self.query_one(".heading", Static).update(heading)
-        self.query_one(".heading").display = bool(heading.plain)
+        above = self.query_one(".heading", Static)
+        if above.content != heading:
+            above.update(heading)
+            above.display = bool(heading.plain)
         paths, shown = [path for path, _ in rows], [row for _, row in rows]
         if paths == self._paths:
             for number, row in enumerate(shown):
