@@ -91,9 +91,10 @@ class AgentPlayer(ClockedPlayer):
         with self._wake:
             if self.latest is None:
                 return
-            step = min(self._target + self._single_steps, self.newest_step)
+            step = self._target + self._single_steps
             if steps == 1 and step >= self.newest_step:
-                self.step_once()
+                if not self._is_over(self._history[-1][0]):
+                    self.step_once()
             else:
                 self.seek(step + steps)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mario_tui.errors import CheckpointError, DamagedError
-from mario_tui.store import evaluations, lookup, rescue, shipped
+from mario_tui.store import checkpoint, evaluations, lookup, rescue, shipped
 from mario_tui.store.checkpoint import check_sizes, last_verdict
 from mario_tui.store.history import last_step
 from mario_tui.store.manifest import Manifest
@@ -240,7 +240,12 @@ def scan() -> Catalog:
 
 def _summary(run: Path) -> RunSummary:
     known, manifests = evaluations.load(run), lookup.read_manifests(run)
-    best = evaluations.best_of(list(manifests), known.entries)
+
+    def looks_whole(folder: Path) -> bool:
+        manifest = manifests[folder]
+        return isinstance(manifest, Manifest) and checkpoint.looks_whole(folder, manifest)
+
+    best = evaluations.best_of(list(manifests), known.entries, looks_whole)
     infos = [
         _info(folder, manifest, known.entries.get(folder.name, {}), folder.name == best)
         for folder, manifest in reversed(manifests.items())

@@ -122,10 +122,10 @@ def drop_parts(folder: Path, names: Collection[str]) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def looks_whole(folder: Path) -> bool:
+def looks_whole(folder: Path, manifest: Manifest | None = None) -> bool:
     """Whether `check_sizes` finds nothing wrong."""
     try:
-        check_sizes(folder)
+        check_sizes(folder, manifest)
     except CheckpointError:
         return False
     return True

@@ -12,7 +12,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,7 +188,11 @@ def best(run: Path) -> Path | None:
     return next((folder for folder in folders if folder.name == name), None)
 
 
-def best_of(folders: Sequence[Path], entries: Mapping[str, Mapping[str, Any]]) -> str | None:
+def best_of(
+    folders: Sequence[Path],
+    entries: Mapping[str, Mapping[str, Any]],
+    is_whole: Callable[[Path], bool] = looks_whole,
+) -> str | None:
     """The name of the best of a run's checkpoints by `rank`, of equals the newest. Where none was measured to clear the
     stage it is the newest that is whole. None if there is no checkpoint.
 
@@ -200,7 +204,7 @@ def best_of(folders: Sequence[Path], entries: Mapping[str, Mapping[str, Any]]) -
     found = max(names, key=lambda name: rank(entries.get(name, {})), default=None)
     if found is None or rank(entries.get(found, {})) != NEVER_CLEARED:
         return found
-    return next((folder.name for folder in reversed(folders) if looks_whole(folder)), found)
+    return next((folder.name for folder in reversed(folders) if is_whole(folder)), found)
 
 
 def linked_best(run: Path) -> str | None:

@@ -83,6 +83,13 @@ def test_presses_are_counted_whenever_they_come(player: Recorded) -> None:
     poll(at(player, 91))
 
 
+def test_a_press_beyond_the_end_is_not_counted(player: Recorded) -> None:
+    player.move(1)
+    player.move(1)
+    player.move(-1)
+    poll(at(player, 119))
+
+
 def test_the_newest_wish_wins(player: Recorded) -> None:
     player.shown.clear()
     with player._wake:

@@ -11,6 +11,7 @@ from saved import HEADER, write
 from mario_tui import paths
 from mario_tui.errors import CheckpointError, InputError
 from mario_tui.store import catalog, checkpoint, evaluations, lookup, manifest
+from mario_tui.store.intervals import rate_in_percent
 from mario_tui.store.manifest import read_manifest
 from mario_tui.store.run import find_resumable
 from mario_tui.store.untrusted import read_json
@@ -80,6 +81,24 @@ def test_of_rates_the_lower_end_of_the_interval_counts_in_a_run_as_well(run: Pat
     (known,) = catalog.scan().trained_runs
     assert known.best is not None
     assert (known.best.path, known.robust_clear_rate, known.robust_episodes) == (few, 1.0, 10)
+
+
+def test_rates_that_cannot_be_are_taken_for_the_nearest_that_can(run: Path) -> None:
+    for step, (rate, episodes) in enumerate(((2.0, 10), (-0.5, 10), (0.5, -100)), 1):
+        evaluations.record(write(run, step), greedy_clear=True, robust_clear_rate=rate, robust_episodes=episodes)
+    known = {info.step: info for info in catalog.scan().runs[0].checkpoints}
+    assert [(known[step].robust_clear_rate, known[step].robust_episodes) for step in (1, 2, 3)] == [
+        (1.0, 10), (0.0, 10), (None, 0)
+    ]  # fmt: skip
+    assert [rate_in_percent(info.robust_clear_rate or 0.0, info.robust_episodes) for info in known.values()]
+
+
+def test_the_best_of_a_run_that_clears_nothing_is_its_newest_that_is_whole(run: Path) -> None:
+    older, newest = write(run, 1), write(run, 2)
+    assert evaluations.best(run) == newest
+    next(part for part in newest.iterdir() if part.name != "manifest.json").write_bytes(b"")
+    assert evaluations.best(run) == older
+    assert [info.step for info in catalog.scan().runs[0].checkpoints if info.best] == [1]
 
 
 def test_a_home_that_is_a_file_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,26 @@ async def test_only_some_ends_are_shown() -> None:
         await until(pilot, lambda: len(screen.shown) == 100)
 
 
+async def test_where_all_of_a_kind_come_later_the_newest_of_them_are_shown() -> None:
+    world = World()
+    world.run_map.episodes = [map_episode(number, "clear" if number > 200 else "death") for number in range(240)]
+    async with world.app().run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("home", "f", "f")
+        await until(pilot, lambda: {one.record.end for one in screen.shown} == {"clear"})
+
+
+async def test_it_can_be_left_while_it_reads() -> None:
+    async with World().app().run_test(size=(100, 30)) as pilot:
+        app: Any = pilot.app
+        for _ in range(8):
+            app.show_map(RUN)
+            app.pop_screen()
+            await pilot.pause()
+        screen = await opened(pilot)
+        assert number(screen) == 239
+
+
 async def test_enter_watches_the_chosen_episode_and_r_records_it() -> None:
     world = World()
     async with world.app().run_test(size=(100, 30)) as pilot:

@@ -13,6 +13,7 @@ from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from mario_tui.tui.widgets.preview import Preview
+from mario_tui.tui.widgets.row_list import RowList
 from tui.fakes import RUN, World, checkpoint, picture, recording, typical_checkpoints, until
 
 
@@ -48,6 +49,18 @@ async def test_a_run_is_shown_with_picture_figures_and_curve() -> None:
         await until(pilot, lambda: screen.query_one("#preview-curve", MetricChart).region.height >= 7)
         below = str(screen.query_one("#selected", Static).content)
         assert "robust" not in below, "what the preview says stands there only"
+
+
+async def test_what_cannot_be_read_is_told_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(World, "run_curve", broken)
+    monkeypatch.setattr(World, "run_progress", broken)
+    async with World(typical_checkpoints()).app().run_test(size=(160, 50)) as pilot:
+        await until(pilot, lambda: bool(pilot.app.screen.query_one("#runs", RowList).rows))
+        await open_checkpoints(pilot)
+        await until(pilot, lambda: "Input/output error" in facts(pilot))
 
 
 async def test_a_checkpoint_has_the_curve_up_to_its_step() -> None:

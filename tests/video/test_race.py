@@ -144,6 +144,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         "mario_tui.agent.policy.load_policy", lambda path: agents[path.name](int(path.name.rpartition("-")[2]))
     )
+    monkeypatch.setattr("mario_tui.commands.record.looks_whole", lambda folder: True)
     return run
 
 
@@ -161,10 +162,10 @@ def test_the_command_prints_the_ranking(run: Path, home: Path, capsys: pytest.Ca
     with redirect_stdout(out):
         assert main(["record", "run", "--race", "--racers", "2", "-o", str(home / "y.gif"), "--scale", "1"]) == 0
     lines = [line.split() for line in out.getvalue().splitlines()]
-    assert lines[0] == ["step", "how", "far", "in", "frames", "end"]
-    assert [line[:2] for line in lines[1:3]] == [["1", "1,000"], ["2", "3,000"]]
-    assert re.fullmatch(r"\d+%", lines[1][2])
-    assert lines[1][4] == "death"
+    assert lines[0] == ["agent", "how", "far", "in", "frames", "end"]
+    assert [line[:3] for line in lines[1:3]] == [["1", "step", "1,000"], ["2", "step", "3,000"]]
+    assert re.fullmatch(r"\d+%", lines[1][3])
+    assert lines[1][5] == "death"
     assert lines[3][0] == "Wrote"
     assert (home / "y.gif").is_file()
 
@@ -177,7 +178,10 @@ def test_the_command_prints_the_ranking(run: Path, home: Path, capsys: pytest.Ca
         (("run", "--race", "--grid", "2"), "take one of them"),
         (("run", "--race", "--overlay"), "--overlay"),
         (("run", "--race", "--stage", "1-1,1-2"), "one stage"),
+        (("run", "--race", "--sticky", "0.25"), "play greedily"),
+        (("run", "--race", "--seed", "3"), "play greedily"),
         (("--game", "--race"), "leave out"),
+        (("--game", "--racers", "0"), "leave out"),
         (("run/step-000001000", "run/step-000002000", "--race", "--racers", "2"), "--racers takes"),
     ],
 )
