@@ -66,8 +66,15 @@ class TrainScreen(TrainCharts):
         Binding("space", "toggle_pause", "Pause", id="train.pause", tooltip="Pause the training, or let it go on"),
         Binding("s", "save", "Save", id="train.save", tooltip="Save a checkpoint now; training goes on"),
         Binding("q", "stop", "Stop", id="train.stop", tooltip="Stop the training and save a checkpoint (asks first)"),
-        Binding("tab", "next_chart", "View", id="train.view", tooltip="Show the next curve large"),
+        Binding("tab", "next_chart", "View", id="train.view", show=False, tooltip="Show the next curve large"),
         Binding("w", "watch", "Watch", id="train.watch", tooltip="Watch the agent play as it is now; training goes on"),
+        Binding(
+            "M",
+            "map",
+            "Map",
+            id="train.map",
+            tooltip="The stage as a map, with the ways of the last hundred episodes; each can be watched again",
+        ),
         Binding(
             "r",
             "record",
@@ -99,14 +106,6 @@ class TrainScreen(TrainCharts):
             id="train.games",
             show=False,
             tooltip="Show the first game, or all of them side by side",
-        ),
-        Binding(
-            "M",
-            "map",
-            "Map",
-            id="train.map",
-            show=False,
-            tooltip="The stage as a map, with the ways of the last hundred episodes; each can be watched again",
         ),
         Binding("n", "note", "Note", id="train.note", show=False, tooltip="Write a line into the run's log"),
         Binding(
