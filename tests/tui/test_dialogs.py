@@ -113,4 +113,4 @@ async def test_keys_with_long_names_are_left_out_whole() -> None:
         line = keys_at_the_bottom(app)
         assert "Stop" in line
         assert "Checkpoints" not in line
-        assert line.rstrip().endswith(("Watch", "Map", "^p"))
+        assert line.rstrip().endswith(("^p palette", "^p"))
