@@ -30,10 +30,10 @@ def turned(knob: Rate, now: float, direction: int) -> float:
     return min(1.0, max(float(f"{now * TURN**direction:.2g}"), LOWEST[knob]))
 
 
-def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
+def numbers_of(snapshot: TrainingSnapshot, knob: str = "", *, few: bool = False) -> list[Entry]:
     """The numbers of a snapshot with their labels, the most wanted first.
 
-    The `knob`, which + and - turn, has a mark.
+    The `knob`, which + and - turn, has a mark. `few`: without the last one, which would have a line of its own.
     """
     limit = snapshot.config.steps
     mark = {name: " +/-" if name == knob else "" for name in KNOBS}
@@ -62,11 +62,11 @@ def numbers_of(snapshot: TrainingSnapshot, knob: str = "") -> list[Entry]:
         # groups of games play at the same time: together more than all of it
         ("games busy", text.percent(min(1.0, phases.get("emulate", 0.0))) if phases else "-"),
         ("learning", text.percent(learn) if phases else "-"),
-        ("waiting", text.percent(phases.get("wait", 0.0)) if phases else "-"),
+        *([] if few else [("waiting", text.percent(phases.get("wait", 0.0)) if phases else "-")]),
     ]
 
 
-def remark_of(snapshot: TrainingSnapshot) -> Content:
+def remark_of(snapshot: TrainingSnapshot, recordings_left: int = 0) -> Content:
     """One line that explains what goes on: filling the replay, pausing, or how the last episode ended."""
     if snapshot.status == "starting":
         return Content.styled("starting PyTorch and the game ...", "$secondary")
@@ -75,7 +75,9 @@ def remark_of(snapshot: TrainingSnapshot) -> Content:
             return Content.styled(f"paused: {snapshot.pause_reason} (space goes on now)", "bold $warning")
         return Content.styled("paused: space goes on", "bold $warning")
     if snapshot.status == "stopping":
-        return Content.styled("stopping and saving ...", "$warning")
+        videos = "a video" if recordings_left == 1 else f"{recordings_left} videos"
+        what = f"saved; finishing {videos} of it ..." if recordings_left else ""
+        return Content.styled(what or "stopping and saving ...", "$warning")
     if snapshot.status == "running" and snapshot.step < snapshot.learns_from:
         return Content.styled(f"collecting: learns at step {text.count(snapshot.learns_from)}", "$secondary")
     last = snapshot.last_episode

@@ -65,6 +65,12 @@ def test_a_part_is_never_outside_of_the_whole(presses: list[str], cursor: float 
         assert high > low
 
 
+def test_as_many_presses_back_show_all_also_what_came_meanwhile() -> None:
+    view = ChartView(cursor=20.0).zoomed(1, (0.0, 44.0)).zoomed(1, (0.0, 44.0)).without_cursor()
+    assert view.window((0.0, 180.0)) is not None
+    assert view.zoomed(-1, (0.0, 180.0)).zoomed(-1, (0.0, 180.0)) == ChartView()
+
+
 @pytest.mark.parametrize("presses", [1, -1])
 def test_a_single_point_cannot_be_zoomed(presses: int) -> None:
     assert ChartView().zoomed(presses, (5.0, 5.0)).window((5.0, 5.0)) is None

@@ -759,3 +759,13 @@ async def test_shift_w_shows_the_training_in_a_window_that_stays() -> None:
         world.session.end()
         app.leaving.leave(0)
         await until(pilot, lambda: world.player.calls.count("window closed") == 2)
+
+
+async def test_what_is_waited_for_after_the_save_is_told() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        world.session.snapshot = replace(world.session.snapshot, status="stopping")
+        remark = app.screen.query_one("#remark", Static)
+        await until(pilot, lambda: str(remark.content) == "stopping and saving ...")
+        world.session.recordings_left = 1
+        await until(pilot, lambda: str(remark.content) == "saved; finishing a video of it ...")

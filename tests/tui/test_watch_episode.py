@@ -300,3 +300,17 @@ async def test_a_problem_may_take_more_lines() -> None:
         await until(pilot, lambda: app.screen.query_one("#state").region.height >= 3)
         text = " ".join(shown(app.screen.query_one("#state")).split())
         assert text.endswith("narrow panel")
+
+
+@pytest.mark.parametrize("size", [(120, 38), (120, 40), (150, 46), (160, 50), (200, 60)])
+@pytest.mark.parametrize("keys", [(), ("y",), ("g",), ("y", "g")])
+async def test_the_timeline_is_never_cut_off(size: tuple[int, int], keys: tuple[str, ...]) -> None:
+    world = World()
+    async with world.app().run_test(size=size) as pilot:
+        pilot.app.watch_agent(Path("/checkpoints/run/step-000000001"))  # type: ignore[attr-defined]
+        await until(pilot, lambda: isinstance(pilot.app.screen, WatchScreen) and pilot.app.screen._named_actions)
+        await pilot.press(*keys)
+        await pilot.pause()
+        panel, line = (pilot.app.screen.query_one(one).region for one in ("#panel", "#timeline"))
+        assert panel.contains_region(line), (panel, line)
+        assert line.height >= 12

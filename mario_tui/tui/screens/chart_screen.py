@@ -75,7 +75,14 @@ def chart_keys(place: str) -> list[Binding]:
         Binding(
             "end", "chart_end(True)", "Last", id=ids["last"], show=False, tooltip="Move the cursor to the newest point"
         ),
-        Binding("escape", "chart_close", "Close", id=ids["close-cursor"], show=False, tooltip="Take the cursor away"),
+        Binding(
+            "escape",
+            "chart_close",
+            "Close",
+            id=ids["close-cursor"],
+            show=False,
+            tooltip="Take the cursor away, then show all again",
+        ),
         Binding(
             "z",
             "chart_zoom(1)",
@@ -147,7 +154,7 @@ class ChartScreen(MarioScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "chart_close":
-            return self.view.cursor is not None
+            return self.view.cursor is not None or self.view.span is not None
         if action == "chart_all":
             return self.view.span is not None
         if action in ("chart_move", "chart_end"):
@@ -167,7 +174,7 @@ class ChartScreen(MarioScreen):
             self.notify("there is nothing to read in the charts yet")
 
     def action_chart_close(self) -> None:
-        self._show(self.view.without_cursor())
+        self._show(self.view.all() if self.view.cursor is None else self.view.without_cursor())
 
     def action_chart_move(self, columns: int) -> None:
         whole, chart = self._whole(), self._large()

@@ -356,12 +356,10 @@ class MapScreen(MarioScreen):
         known = self._known
         newest = count >= len(known)
         self._to_step = None if newest else known[max(count, min(SHOWN, len(known))) - 1].record.step
-        self._chosen = None
         self.look()
 
     def action_next_kind(self) -> None:
         self._kind = KINDS[(KINDS.index(self._kind) + 1) % len(KINDS)]
-        self._chosen = None
         if not self.shown:  # all of that kind come later in the run
             self._to_step = None
         self.look()

@@ -276,8 +276,10 @@ class TrainScreen(TrainCharts):
                 self.query_one("#game", GameView).frame = None
                 self._update("#remark", Content.styled("loading PyTorch and the game ...", "$secondary"))
             else:
-                self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot, self._knob))
-                self._update("#remark", remark_of(snapshot))
+                few_lines = self.has_class("-low")
+                self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot, self._knob, few=few_lines))
+                left = 0 if self.app.session is None else self.app.session.recordings_left
+                self._update("#remark", remark_of(snapshot, left))
                 self._update("#outlook", Content.styled(snapshot.outlook, "$secondary"))
                 self.query_one("#outlook").display = bool(snapshot.outlook)
                 silent = self.app.session.silent_seconds if self.app.session is not None else 0.0

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 EPSILONS = (0.0, 0.05, 0.1, 0.25)
 STICKY = 0.25
+MOST_GHOST_ROWS = 5
 ROWS_WITH_LEDGER, ROWS_WITHOUT = 48, 37
 """From so many rows on, and one for each action, there is room for what the network sees, too."""
 SHOWN_FRAME_SKIP = 4
@@ -346,7 +347,9 @@ class WatchScreen(GameScreen):
     def _find_room(self) -> None:
         """Leaves out what the network sees where it would cut off the timeline above it."""
         rows = self.size.height
-        needed = ROWS_WITH_LEDGER if rows >= VERY_TALL else ROWS_WITHOUT
+        needed = ROWS_WITH_LEDGER if rows >= VERY_TALL or self.has_class("-shows-ledger") else ROWS_WITHOUT
+        if self._ghosts is not None and self._ghosts.line(self._stage).plain:
+            needed += MOST_GHOST_ROWS
         for bars in self.query(QBars):
             self.set_class(rows >= needed + len(bars.names), "-with-stack")
 
@@ -430,7 +433,10 @@ class WatchScreen(GameScreen):
         if player is not None and self._ghosts is not None:
             self._ghosts.update(player, self._stage)
             self.update_text("#ghosts", self._ghosts.line(self._stage))
-            self.query_one("#ghosts").display = bool(self._ghosts.line(self._stage).plain)
+            shown = bool(self._ghosts.line(self._stage).plain)
+            if self.query_one("#ghosts").display != shown:
+                self.query_one("#ghosts").display = shown
+                self._find_room()
 
     # asking
 
@@ -471,6 +477,7 @@ class WatchScreen(GameScreen):
         """Shows one of these instead of what stands there otherwise, or that again."""
         for one in ("-shows-timeline", "-shows-ledger"):
             self.set_class(one == panel and not self.has_class(one), one)
+        self._find_room()
         self.call_after_refresh(self.refresh_timeline)
         self.call_after_refresh(self.refresh_numbers)
 

@@ -20,11 +20,13 @@ class ChartView:
         span: the width of what is seen; None for all there is.
         end: its right edge; None for the newest point, also where newer ones come.
         cursor: the x where the cursor stands; None without one.
+        depth: how many presses nearer than all there is; as many back show all again, also what has come meanwhile.
     """
 
     span: float | None = None
     end: float | None = None
     cursor: float | None = None
+    depth: int = 0
 
     def window(self, whole: Range) -> Range | None:
         """What is seen of the whole; None for all of it."""
@@ -35,19 +37,22 @@ class ChartView:
 
     def zoomed(self, presses: int, whole: Range) -> ChartView:
         """Nearer (1) or farther (-1), around the cursor where it is seen, otherwise around the right edge."""
+        if self.depth + presses <= 0:
+            return self.all()
         low, high = self.window(whole) or whole
         everything = whole[1] - whole[0]
         span = max((high - low) / ZOOM**presses, everything / MOST_ZOOM)
         if span >= everything * (1 - 1e-9):
-            return replace(self, span=None, end=None)
+            return self.all()
+        deeper = self if span == high - low else replace(self, depth=self.depth + presses)
         if self.cursor is not None and low <= self.cursor <= high:
             left = (self.cursor - low) / (high - low) * span
-            return self._placed(span, self.cursor - left + span, whole)
-        return self._placed(span, high, whole)
+            return deeper._placed(span, self.cursor - left + span, whole)
+        return deeper._placed(span, high, whole)
 
     def all(self) -> ChartView:
         """All there is, with the cursor where it was."""
-        return replace(self, span=None, end=None)
+        return replace(self, span=None, end=None, depth=0)
 
     def without_cursor(self) -> ChartView:
         return replace(self, cursor=None)

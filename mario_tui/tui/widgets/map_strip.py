@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.geometry import Size
 from textual.widgets import Static
 
+from mario_tui.errors import MarioTuiError
 from mario_tui.play.map_strip import dot_of, draw_strip, with_mario
 from mario_tui.tui import text
 from mario_tui.tui.cells import BLOCKS
@@ -53,10 +53,13 @@ class MapStrip(PlainContainer):
         self._dot: tuple[int, int] | None = None
         self._drawn: object = None
         self._busy = False
+        # kept: a reading may end after the screen was left, where nothing can be found any more
+        self._view = GameView(graphics=graphics, characters=BLOCKS, id="strip-map")
+        self._line = Static("", id="strip-words")
 
     def compose(self) -> ComposeResult:
-        yield GameView(graphics=self._graphics, characters=BLOCKS, id="strip-map")
-        yield Static("", id="strip-words")
+        yield self._view
+        yield self._line
 
     def look(self, snapshot: TrainingSnapshot) -> None:
         """Draws the ends of the training's last episodes anew where there are more of them, or there is more room."""
@@ -75,13 +78,15 @@ class MapStrip(PlainContainer):
             ended = [one for one in known.episodes[-SHOWN:] if one.record.stage == stage]
             self._strip = await asyncio.to_thread(draw_strip, stage, ended, width, height)
             self._drawn = wanted
+        except (MarioTuiError, OSError):  # the training is more than its strip; the Map tells what is wrong
+            return
         finally:
             self._busy = False
         if self.is_attached:
             words = _words(ended, kept=snapshot.config.keep_episodes > 0)
             hint = Content.styled("  M map", "$foreground 60%")
             fits = words.cell_length + hint.cell_length <= self.size.width - 2
-            self.query_one("#strip-words", Static).update(words + hint if ended and fits else words)
+            self._line.update(words + hint if ended and fits else words)
             self._show()
 
     def move(self, snapshot: TrainingSnapshot, *, ended: bool) -> None:
@@ -95,12 +100,12 @@ class MapStrip(PlainContainer):
 
     def _show(self) -> None:
         if self._strip is not None and self._pixels == self._strip.shape[1::-1]:
-            self.query_one("#strip-map", GameView).frame = with_mario(self._strip, self._dot)
+            self._view.frame = with_mario(self._strip, self._dot)
 
     @property
     def _pixels(self) -> tuple[int, int]:
         """Width and height of the strip."""
-        size: Size = self.query_one("#strip-map").size
+        size = self._view.size
         across, down = (1, 2) if self._graphics is None else CELL_PIXELS
         return size.width * across, size.height * down
 

@@ -255,6 +255,8 @@ class MetricChart(Widget):
             series = [one for one in seen if len(one.points)]
         logarithmic = bool(series) and self.logarithmic
         title = f"{self._title} (log)" if logarithmic else self._title
+        if self._window is not None:
+            title += " (0: all)"
         if not series:
             self._draw_title(drawing, title)
             says = self._empty_text if self._window is None else "nothing in this part: 0 shows all"

@@ -99,6 +99,9 @@ class RowList(Vertical):
                     options.replace_option_prompt_at_index(number, row)
         else:
             options.set_options([Option(row) for row in shown])
-            options.highlighted = (paths.index(before) if before in paths else 0) if paths else None
+            stays = before in paths and options.has_focus  # elsewhere nobody chose it, and the first are to be seen
+            options.highlighted = (paths.index(before) if before is not None and stays else 0) if paths else None
+            if not stays:
+                options.scroll_home(animate=False)
             options.disabled = not paths
         self._paths, self._shown = paths, shown
