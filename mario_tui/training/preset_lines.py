@@ -41,7 +41,7 @@ def _how_long(config: TrainingConfig) -> str:
 
 def _end(config: TrainingConfig) -> str:
     if not config.steps:
-        return "set until_clear to end there" if config.eval_every else "ends when you stop it"
+        return "until_clear ends it" if config.eval_every else "ends when you stop it"
     speed = pace.recall(config)
     limit = f"at most {config.steps:,} steps"
     return limit if speed is None else f"{limit}, {in_words(config.steps / speed)} here"

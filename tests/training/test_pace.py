@@ -96,10 +96,10 @@ CURVES = PresetCurves(
 def test_a_presets_line_has_what_was_measured_here_or_else_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preset_curves, "_all", lambda: (CURVES,))
     assert preset_line("fast") == (
-        "a first clear; 1-1 near step 46,000, 10 to 20 min on an abacus; set until_clear to end there"
+        "a first clear; 1-1 near step 46,000, 10 to 20 min on an abacus; until_clear ends it"
     )
     pace.remember(FAST, 100.0, "measurement")
-    assert preset_line("fast") == "a first clear; 1-1 near step 46,000, 8 min here; set until_clear to end there"
+    assert preset_line("fast") == "a first clear; 1-1 near step 46,000, 8 min here; until_clear ends it"
     monkeypatch.setattr(preset_curves, "_all", lambda: (replace(CURVES, runs=3),))
     assert "near step 46,000 in 2 of 3 runs, 8 min here" in preset_line("fast")
 
@@ -107,7 +107,7 @@ def test_a_presets_line_has_what_was_measured_here_or_else_elsewhere(monkeypatch
 def test_without_runs_of_a_preset_its_line_names_no_figure_but_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preset_curves, "_all", lambda: ())
     assert preset_line("tutorial") == f"{PRESETS['tutorial']}; ends when you stop it"
-    assert preset_line("fast") == f"{PRESETS['fast']}; set until_clear to end there"
+    assert preset_line("fast") == f"{PRESETS['fast']}; until_clear ends it"
     assert preset_line("robust") == f"{PRESETS['robust']}; at most 2,000,000 steps"
     pace.remember(preset("robust"), 200.0, "training")
     assert preset_line("robust") == f"{PRESETS['robust']}; at most 2,000,000 steps, 2.8 h here"

@@ -765,7 +765,7 @@ class World(Services):
         return [300 + 150 * (n * n % 7) + 90 * n for n in range(points)]
 
     def preset_lines(self) -> Mapping[str, str]:
-        near = "a first clear; 1-1 near step 50,000, 6 min here; set until_clear to end there"
+        near = "a first clear; 1-1 near step 50,000, 6 min here; until_clear ends it"
         return {**PRESETS, "fast": near}
 
     def free_memory_bytes(self) -> int:
