@@ -90,8 +90,10 @@ async def main(run: str) -> None:
         runs = [summary.path for summary in app.services.catalog().runs]
         app.push_screen(CompareScreen(tuple(runs[:2])))
         await pilot.pause(2)
+        await pilot.press("x", *["left"] * 12)
+        await pilot.pause(1)
         take("compare")
-        await pilot.press("q", "v")
+        await pilot.press("x", "q", "v")
         await pilot.pause(2)
         take("recordings")
         app.continue_training(checkpoint)
