@@ -38,7 +38,7 @@ def test_memory_does_not_grow_once_the_replay_is_full(small, monkeypatch: pytest
     assert trainer.agent.updates > 150
     assert trainer.agent.memory.transitions < 3_000
     (_, _), (objects, resident), (objects_later, resident_later) = measured
-    assert objects_later - objects < 0.5e6, "objects and arrays"
+    assert objects_later - objects < 1e6, "objects and arrays; the curves fill their 1,000 points each meanwhile"
     assert resident_later - resident < 30e6, "tensors too"
 
 

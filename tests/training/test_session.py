@@ -59,9 +59,9 @@ def test_a_session_from_start_to_end(small) -> None:
 
     ended = until(session, lambda snapshot: snapshot.episode >= 2)
     assert ended.last_episode.episode == ended.episode - 1
-    assert set(ended.curves) == {
-        "reward", "length", "loss", "q", "epsilon", "reward_mean", "length_mean", "loss_mean", "q_mean",
-    }  # fmt: skip
+    metrics, windows = ("reward", "length", "loss", "q"), ("", "_10", "_1000")
+    means = {f"{metric}_mean{window}" for metric in metrics for window in windows}
+    assert set(ended.curves) == {*metrics, "epsilon", *means}
     assert [x for x, _ in ended.curves["reward"]] == list(range(ended.episode))
     assert ended.mean_reward == pytest.approx(np.mean([y for _, y in ended.curves["reward"]]))
     assert ended.eta_seconds > 0

@@ -114,6 +114,7 @@ def test_the_command_records_a_runs_checkpoints_from_the_first_to_the_newest(
     for step in range(1, 8):
         (run / f"step-{step:09d}").mkdir(parents=True)
     (run / "config.toml").write_text("")
+    monkeypatch.setattr("mario_tui.commands.record.looks_whole", lambda folder: True)
     monkeypatch.setattr("mario_tui.agent.policy.load_policy", lambda path: path.name)
     recorded: list[Any] = []
     monkeypatch.setattr(
