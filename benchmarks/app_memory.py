@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0)
     arguments = parser.parse_args()
     with Terminal([], os.environ["MARIO_TUI_HOME"]) as terminal:
-        terminal.wait(lambda text: "Latest runs" in text)
+        terminal.wait(lambda text: "Latest trainings" in text)
         terminal.press("c")
         terminal.wait(lambda text: "whole" in text)
         terminal.press("/")

@@ -27,7 +27,7 @@ def main() -> None:
         for _ in range(1 + arguments.starts):
             started = time.perf_counter()
             with Terminal([], folder) as terminal:
-                times.append(1000 * (terminal.wait_for_bytes(b"Latest runs") - started))
+                times.append(1000 * (terminal.wait_for_bytes(b"Latest trainings") - started))
                 terminal.skip(0.5)
                 terminal.press("q")
                 terminal.drain()

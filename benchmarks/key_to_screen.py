@@ -47,7 +47,7 @@ def main() -> None:
                 terminal.press("q")
             terminal.wait(lambda text: "esc closes" not in text)
             terminal.press("h")
-            terminal.wait(lambda text: "Latest runs" in text)
+            terminal.wait(lambda text: "Latest trainings" in text)
             speed = figure(terminal.text(), "steps/s")
             terminal.press("\x11")
             terminal.drain()
