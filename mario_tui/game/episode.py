@@ -86,8 +86,8 @@ class Episode:
         reward: Reward = "tutorial",
         goes_on: int | None = None,
     ) -> None:
-        """Resets the emulator. With `goes_on` there is no reset: the game goes on from the clear of the previous stage,
-        and no button is pressed for that many frames (`Emulator.go_on`).
+        """Resets the emulator. With `goes_on` it is not reset: the previous stage was cleared, the game itself leads on
+        to the next one, and no button is pressed for that many frames (`Emulator.go_on`).
 
         The limits are in steps; 0 is no limit. `stall_steps`: without getting beyond the frontier of an area, or into a
         new one. `ends_off_course`: a wrong way in a maze, and another stage, end the episode.

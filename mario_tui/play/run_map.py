@@ -7,7 +7,6 @@ import contextlib
 import functools
 import io
 import os
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +114,8 @@ class _Growing:
     def read(self) -> tuple[str, bool]:
         """The whole lines since the last call, without the heading; and whether it is another file than before."""
         try:
+            if not self._path.is_file():  # a pipe would be waited for
+                return "", False
             with self._path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 anew = bool(self._read) and (status.st_ino != self._file or status.st_size < self._read)
@@ -141,38 +142,6 @@ def read_map(run: Path) -> RunMap:
     return found
 
 
-def newest_episodes(run: Path, count: int = SHOWN) -> list[MapEpisode]:
-    """The newest of a run's kept episodes, the newest last, from the end of its files: quicker than all of `RunMap`."""
-    trails: dict[int, Trail] = {}
-    for line in _last_lines(run / FILE, count):
-        with contextlib.suppress(ValueError):
-            one = KeptEpisode.of_line(line)
-            trails[one.episode] = one.trail
-    if not trails:
-        return []
-    first = min(trails)
-    lines = [line for line in _last_lines(run / "metrics.csv", None) if _number(line) >= first]
-    records = parse_records([csv_heading(EpisodeRecord), *lines])
-    return [MapEpisode(one, trails[one.episode]) for one in records if one.episode in trails and one.end in END_COLOURS]
-
-
-def _last_lines(path: Path, count: int | None) -> list[str]:
-    """The last whole lines of a file, without its heading; none where it cannot be read."""
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            return []
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            next(file, None)
-            return [line for line in deque(file, count) if line.endswith("\n")]
-    except OSError:
-        return []
-
-
-def _number(line: str) -> int:
-    number = line.partition(",")[0]
-    return int(number) if number.isdecimal() and len(number) < 19 else -1
-
-
 def run_picture(run: Path, stage: str, width: int, height: int) -> NDArray[np.uint8] | None:
     """A small picture of how a run's newest episodes go, (height, width, 3) or smaller; None for a stage without a map.
 
@@ -197,7 +166,9 @@ def _run_picture(
     run: Path, stage: str, width: int, height: int, states: tuple[tuple[int, int], ...]
 ) -> NDArray[np.uint8]:
     """As `run_picture`, cached while the run's files stay as they are."""
-    episodes = [one for one in newest_episodes(run) if one.record.stage == stage]
+    newest = RunMap(run, SHOWN)
+    newest.read()
+    episodes = [one for one in newest.episodes if one.record.stage == stage]
     lines, scale = fitted(stage, width, height)
     if scale >= _LEAST_SCALE:
         return in_lines(draw_map(stage, episodes, scale=scale), lines)

@@ -30,7 +30,7 @@ class Timeline:
     Attributes:
         steps: (T,) int64, their numbers.
         q_values: (T, A) float64, Q of each action in the state that the step began in; NaN where the policy was not
-            asked, and (T, 0) where there is none.
+            asked; (T, 0) without a policy.
         actions: (T,) int64, the action taken; -1 where none was chosen.
         rewards: (T,) float64, as the agent learns them, see `ledger.learned_rewards`.
         returns: (T,) float64, the discounted sum of the rewards from this step on; of those so far where the episode

@@ -19,7 +19,6 @@ from mario_tui.play.run_map import (
     draw_map,
     fitted,
     in_lines,
-    newest_episodes,
     read_map,
     run_picture,
     up_to,
@@ -234,10 +233,12 @@ def kept_run(folder: Path, ends: list[int]) -> Path:
 
 def test_the_newest_episodes_are_those_of_the_whole_map(tmp_path: Path) -> None:
     run = kept_run(tmp_path, [300 + number for number in range(30)])
-    found = newest_episodes(run, 10)
+    newest = RunMap(run, 10)
+    assert newest.read()
+    found = newest.episodes
     assert [one.record for one in found] == [one.record for one in read_map(run).episodes[-10:]]
     assert all((a.trail == b.trail).all() for a, b in zip(found, read_map(run).episodes[-10:], strict=True))
-    assert newest_episodes(tmp_path / "none") == []
+    assert not RunMap(tmp_path / "none", 10).read()
 
 
 def test_a_small_picture_shows_the_part_where_most_episodes_end(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from mario_tui.store.catalog import evenly_spaced
 from mario_tui.store.intervals import interval_in_percent
 from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
+from mario_tui.tui.screens.recordings import outcome_of
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from mario_tui.tui.widgets.numbers import Numbers
@@ -375,7 +376,7 @@ class HomeScreen(MarioScreen):
         rows = []
         for info in infos:
             length = "-" if info.seconds is None else f"{info.seconds:.0f} s"
-            outcome = "clears" if info.cleared else "" if info.max_x is None else f"x {info.max_x}"
+            outcome = outcome_of(info)
             name = f"{text.shortened(info.path.stem, room - 4)}{info.path.suffix}"
             row = Content.assemble(
                 set_cell_size(name, room),

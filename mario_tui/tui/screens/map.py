@@ -18,11 +18,12 @@ from mario_tui.play.run_map import up_to
 from mario_tui.printable import printable
 from mario_tui.tui import text
 from mario_tui.tui.cells import BLOCKS
+from mario_tui.tui.graphics import USUAL_CELL_PIXELS
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.game_screen import ENDS
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
-from mario_tui.tui.widgets.map_strip import CELL_PIXELS, ends_in_words
+from mario_tui.tui.widgets.map_strip import ends_in_words
 from mario_tui.tui.widgets.step_slider import Span, StepSlider
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ class MapScreen(MarioScreen):
     def _wanted(self, view: GameView) -> tuple[int, int, tuple[object, ...]]:
         """Width and height of the map's picture in pixels, and what else it depends on."""
         width, height = view.size
-        across, down = (1, 2) if self.app.graphics is None else CELL_PIXELS
+        across, down = (1, 2) if self.app.graphics is None else USUAL_CELL_PIXELS
         shown, chosen = self.shown, self.chosen
         return width * across, height * down, (len(shown), id(shown[-1]) if shown else 0, id(chosen), self._kind)
 

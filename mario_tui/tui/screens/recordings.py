@@ -27,7 +27,8 @@ WIDE = 90
 """From this width of the list on all columns are shown beside a preview."""
 
 
-def _outcome(info: RecordingInfo) -> str:
+def outcome_of(info: RecordingInfo) -> str:
+    """How far the episode of a recording came, in a word."""
     if info.cleared:
         return "clears"
     return "-" if info.max_x is None else f"x {text.count(info.max_x)}"
@@ -110,7 +111,7 @@ class RecordingsScreen(ListScreen["RecordingInfo"]):
     def cells(self, info: RecordingInfo, wide: int) -> Sequence[Text]:
         dim = "dim"
         first, *more = info.stage.split(",")
-        outcome = _outcome(info)
+        outcome = outcome_of(info)
         style = self.colour("success", "green") if info.cleared else "" if info.max_x else dim
         made = {
             "": Text(info.path.suffix[1:].upper(), dim),

@@ -15,6 +15,7 @@ from mario_tui.errors import MarioTuiError
 from mario_tui.play.map_strip import dot_of, draw_strip, with_mario
 from mario_tui.tui import text
 from mario_tui.tui.cells import BLOCKS
+from mario_tui.tui.graphics import USUAL_CELL_PIXELS
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.plain_container import PlainContainer
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 SHOWN = 100
 """Episodes whose ends are shown."""
-CELL_PIXELS = (8, 16)
-"""Of a map in a cell, where the terminal shows pictures; with half blocks it is 1 x 2."""
 SHORT_ENDS = {
     "clear": ("cleared", "$success"),
     "death": ("died", "$error"),
@@ -106,7 +105,7 @@ class MapStrip(PlainContainer):
     def _pixels(self) -> tuple[int, int]:
         """Width and height of the strip."""
         size = self._view.size
-        across, down = (1, 2) if self._graphics is None else CELL_PIXELS
+        across, down = (1, 2) if self._graphics is None else USUAL_CELL_PIXELS
         return size.width * across, size.height * down
 
     def _wanted(self, snapshot: TrainingSnapshot) -> object:

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from mario_tui.tui.cells import Characters
-from mario_tui.tui.graphics import Graphics
+from mario_tui.tui.graphics import USUAL_CELL_PIXELS, Graphics
 from mario_tui.tui.widgets.chart_drawing import Points
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.metric_chart import MetricChart
@@ -19,9 +19,6 @@ from mario_tui.tui.widgets.metric_chart import MetricChart
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_CELL_PIXELS = (8, 16)
-"""Of a picture in a cell, where the terminal shows pictures; else it is that of the characters."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,9 @@ class Preview(Vertical):
 
     @property
     def pixels(self) -> tuple[int, int]:
-        """Width and height of a picture that fills its place; 0 where there is none for it."""
+        """Width and height of a picture that fills its place; both 0 before it is laid out."""
         characters = self._characters
-        across, down = (characters.across, characters.down) if self._graphics is None else _CELL_PIXELS
+        across, down = (characters.across, characters.down) if self._graphics is None else USUAL_CELL_PIXELS
         for picture in self.query("#preview-picture"):  # a size may come before it is composed
             return picture.size.width * across, picture.size.height * down
         return 0, 0

@@ -328,7 +328,7 @@ def _heights(timeline: Timeline) -> tuple[float, float]:
 
 
 def _sampled(timeline: Timeline, heights: Numbers, at: Numbers) -> Numbers:
-    """The heights of a curve at these places, between steps on the line that joins them; NaN where there is none."""
+    """The heights of a curve at these places: between two steps by interpolation, NaN outside of the curve."""
     known = np.isfinite(heights)
     if not known.any():
         return np.full(len(at), np.nan)
