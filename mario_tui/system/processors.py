@@ -22,6 +22,11 @@ def half(cores: int | None = None) -> int:
     return max(1, min(4, (count() if cores is None else cores) // 2))
 
 
+def are_few() -> bool:
+    """Whether a training takes all of them, so that what else draws or looks has to be sparing."""
+    return count() <= 2
+
+
 def described() -> str:
     """`count`, and why it is not all that the machine has."""
     usable, allowed, there = count(), _allowed(), os.cpu_count() or 1

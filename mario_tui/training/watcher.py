@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mario_tui.config import TrainingConfig
 from mario_tui.store.history import PRACTICE, TRAINING
+from mario_tui.system import processors
 from mario_tui.training import events
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import Event, Finished
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # PyTorch takes seconds to import
 
 _PUBLISH_SECONDS = 1 / 40
 """New snapshots come at most so often: more than the 30 times a second that a screen looks."""
+_FEW_CORES_PUBLISH_SECONDS = 1 / 15
+"""And where a screen looks 12 times a second, as training takes all cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Watcher:
         self._control = control
         self._notices: deque[Notice] = deque(maxlen=1000)
         self._published_at = 0.0
+        self._publish_seconds = _FEW_CORES_PUBLISH_SECONDS if processors.are_few() else _PUBLISH_SECONDS
         self._camera = SnapshotCamera()
         self._best_rate = 0.0
 
@@ -79,10 +83,10 @@ class Watcher:
         return taken
 
     def watch(self, trainer: Trainer, event: Event) -> None:
-        """Publishes what an event changed: at once where it is rare, otherwise 40 times a second."""
+        """Publishes what an event changed: at once where it is rare, otherwise as often as screens may draw."""
         match event:
             case events.Stepped():
-                if time.monotonic() - self._published_at >= _PUBLISH_SECONDS:
+                if time.monotonic() - self._published_at >= self._publish_seconds:
                     self._publish(trainer, "stopping" if self._control.stopping else "running")
                 return
             case events.EpisodeEnded(record):

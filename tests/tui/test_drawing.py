@@ -7,11 +7,17 @@ import os
 
 import psutil
 import pytest
+from textual.app import App, ComposeResult
+from textual.content import Content
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widget import Widget
+from textual.widgets import Static
 
 from mario_tui.training.curves import Curve
 from mario_tui.tui.app import MarioTuiApp
+from mario_tui.tui.pace import Pace
+from mario_tui.tui.screens import base
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -19,6 +25,8 @@ from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.key_line import KeyLine
+from mario_tui.tui.widgets.numbers import Numbers
+from mario_tui.tui.widgets.words import Words
 from tui.fakes import World, curves, picture, running, typical_checkpoints, typical_recordings, until
 
 
@@ -103,13 +111,147 @@ async def test_screens_that_are_not_on_show_do_not_look() -> None:
             nonlocal looks
             looks += 1
 
-        for timer in train._refresh_timers:
-            assert not timer._active.is_set()
+        assert train._clock is not None
+        assert not train._clock._active.is_set()
         train.every(0.001, look)
         await pilot.pause(0.05)
         assert looks == 0
         await pilot.press("t")
         await until(pilot, lambda: looks > 0)
+
+
+async def test_what_a_screen_does_again_is_done_at_ticks_of_one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what changes is drawn at once, and not each thing for itself."""
+    world = World()
+    app = world.app()
+    async with app.run_test() as pilot:
+        screen = await show_training(world, app, pilot)
+        now = 1000.0
+        monkeypatch.setattr(base.time, "monotonic", lambda: now)
+        screen._refreshes.clear()
+        done: list[tuple[str, float]] = []
+        tick = screen._clock_seconds = 0.1
+        game = screen.every(tick, lambda: done.append(("game", round(now - 1000, 2))))
+        screen.every(0.25, lambda: done.append(("numbers", round(now - 1000, 2))))
+        for _ in range(20):
+            now += tick
+            screen._tick()
+        times = [time for name, time in done if name == "game"]
+        assert times == [round(tick * (number + 1), 2) for number in range(20)]
+        numbers = [time for name, time in done if name == "numbers"]
+        assert set(numbers) <= set(times)
+        assert len(numbers) == 8, "its own interval, on average"
+        done.clear()
+        game.seconds = 0.4
+        for _ in range(20):
+            now += tick
+            screen._tick()
+        assert sum(name == "game" for name, _ in done) == 5
+
+
+def test_a_picture_is_drawn_as_often_as_its_share_of_time_allows() -> None:
+    pace = Pace(share=0.04, fastest=1 / 12, slowest=1 / 4)
+    cost = 0.004  # seconds for each picture, and 0.01 s a second for all else
+
+    def used() -> float:
+        return cost / pace.seconds + 0.01
+
+    for _ in range(20):
+        pace.seconds = pace.next(used())
+    assert used() == pytest.approx(0.04, rel=0.05)
+    cost = 0.1
+    for _ in range(20):
+        pace.seconds = pace.next(used())
+    assert pace.seconds == pytest.approx(1 / 4), "never slower, whatever it costs"
+    cost = 0.0001
+    for _ in range(20):
+        pace.seconds = pace.next(used())
+    assert pace.seconds == pytest.approx(1 / 12)
+    assert Pace(share=0.04, fastest=1.0, slowest=1 / 4).next(1.0) == 1.0, "the user's own limit is slower still"
+
+
+def test_the_pace_follows_the_time_of_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, used = 0.0, 0.0
+    monkeypatch.setattr("mario_tui.tui.pace.time.monotonic", lambda: now)
+    monkeypatch.setattr("mario_tui.tui.pace.time.thread_time", lambda: used)
+    pace = Pace(share=0.04, fastest=0.1, slowest=0.5)
+    assert pace.look() == 0.1
+    for _ in range(40):
+        now, used = now + pace.seconds, used + 0.012
+        pace.look()
+    assert pace.seconds == pytest.approx(0.3, rel=0.1)
+    now += 60.0  # another screen was on show, and used what it liked
+    used += 30.0
+    assert pace.look() == pytest.approx(0.3, rel=0.1)
+
+
+class Texts(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Words("one", id="words")
+        yield Static("below", id="below")
+
+
+async def test_words_lay_the_screen_out_only_where_they_need_another_height() -> None:
+    app = Texts()
+    async with app.run_test(size=(20, 10)) as pilot:
+        words, below = app.query_one(Words), app.query_one("#below")
+        layouts = words._layout_updates
+        words.update(Content("two"))
+        await pilot.pause()
+        assert row(app, 0) == "two"
+        assert words._layout_updates == layouts
+        words.update(Content("two lines, as it is longer than one"))
+        await pilot.pause()
+        assert words._layout_updates > layouts
+        assert below.region.y == 2
+        words.update(Content(""))
+        words.update(Content("one again"))
+        await pilot.pause()
+        assert (row(app, 0), row(app, 1)) == ("one again", "below")
+
+
+async def test_words_take_another_colour_with_the_same_text() -> None:
+    app = Texts()
+    async with app.run_test(size=(20, 10)) as pilot:
+        words = app.query_one(Words)
+        words.update(Content.styled("stage", "#ff0000"))
+        await pilot.pause()
+        red = words.render_lines(Region(0, 0, 20, 1))[0]
+        words.update(Content.styled("stage", "#00ff00"))
+        await pilot.pause()
+        green = words.render_lines(Region(0, 0, 20, 1))[0]
+        assert red.text == green.text
+        assert list(red) != list(green)
+
+
+def row(app: App[None], y: int) -> str:
+    return app.screen._compositor.render_strips()[y].text.strip()
+
+
+async def test_lines_are_kept_until_a_widget_changes() -> None:
+    world = World()
+    app = world.app()
+    async with app.run_test(size=(160, 50)) as pilot:
+        screen = await show_training(world, app, pilot)
+        await pilot.pause()
+        numbers = screen.query_one(Numbers)
+        crop = numbers.size.region
+        first = numbers.render_lines(crop)
+        assert numbers.render_lines(crop) is first
+        assert numbers.render_lines(Region(0, 0, numbers.size.width, 1)) != first
+        numbers.set_entries(
+            [("step", "12,345"), ("", "a heading"), ("episode", "a value that is too long for its cell")]
+        )
+        await pilot.pause()
+        lines = [strip.text for strip in numbers.render_lines(numbers.size.region)]
+        assert lines[0].split() == ["step", "12,345"]
+        assert lines[1].strip() == "a heading"
+        assert lines[2].startswith("episode a value")
+        assert {len(line) for line in lines} == {numbers.size.width}
+        app.theme = "textual-light"
+        await pilot.pause()
+        colours = {segment.style.bgcolor for strip in numbers.render_lines(numbers.size.region) for segment in strip}
+        assert colours == {numbers.visual_style.rich_style.bgcolor}
 
 
 @pytest.mark.parametrize("no_color", [False, True])

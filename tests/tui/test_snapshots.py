@@ -67,7 +67,8 @@ def compare(snap_compare: Compare, size: tuple[int, int]) -> Callable[[World, Pr
             for look in LOOKS:
                 if hasattr(screen, look):
                     getattr(screen, look)()
-            await pilot.pause()
+            for _ in range(2):  # what they change may be laid out first
+                await pilot.pause()
             world.session.alive = False
 
         return snap_compare(world.app(), terminal_size=size, run_before=before)
@@ -76,7 +77,7 @@ def compare(snap_compare: Compare, size: tuple[int, int]) -> Callable[[World, Pr
 
 
 LOOKS = (
-    "refresh_top_bar", "refresh_numbers", "refresh_game", "refresh_mark", "refresh_charts", "refresh_list",
+    "refresh_top_bar", "refresh_numbers", "refresh_game", "refresh_charts", "refresh_list",
     "refresh_timeline",
 )  # fmt: skip
 """What screens draw again and again."""

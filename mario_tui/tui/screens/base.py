@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.timer import Timer
@@ -16,6 +20,7 @@ from mario_tui.tui.widgets.key_line import KeyLine
 from mario_tui.tui.widgets.plain_container import PlainContainer
 from mario_tui.tui.widgets.too_small import MIN_HEIGHT, MIN_WIDTH, TooSmall
 from mario_tui.tui.widgets.top_bar import TopBar
+from mario_tui.tui.widgets.words import Words
 
 if TYPE_CHECKING:
     from textual import getters
@@ -36,6 +41,15 @@ class Key(NamedTuple):
     explanation: str
     action: str
     node: DOMNode
+
+
+@dataclass
+class Refresh:
+    """What a screen does again and again, about every so many seconds; `due` is a time of time.monotonic."""
+
+    seconds: float
+    call: Callable[[], None]
+    due: float
 
 
 class MarioScreen(Screen[None], inherit_bindings=False):
@@ -60,7 +74,9 @@ class MarioScreen(Screen[None], inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__()
-        self._refresh_timers: list[Timer] = []
+        self._refreshes: list[Refresh] = []
+        self._clock: Timer | None = None
+        self._clock_seconds = math.inf
 
     def compose(self) -> ComposeResult:
         yield TopBar(self.HEADING)
@@ -86,27 +102,45 @@ class MarioScreen(Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.every(self.TOP_BAR_SECONDS, self.refresh_top_bar)
 
-    def every(self, seconds: float, refresh: Callable[[], None]) -> None:
-        """Calls `refresh` at this interval while this screen is the active one."""
+    def every(self, seconds: float, refresh: Callable[[], None]) -> Refresh:
+        """Calls `refresh` about every so many seconds while this screen is the active one.
 
-        def tick() -> None:
-            if self.is_active and self.is_attached:
-                refresh()
+        All that is due comes at one tick of the screen's clock, the most frequent of them, and so is drawn at once.
+        What it returns can be made less frequent.
+        """
+        added = Refresh(seconds, refresh, time.monotonic() + seconds)
+        self._refreshes.append(added)
+        if seconds < self._clock_seconds:
+            if self._clock is not None:
+                self._clock.stop()
+            self._clock_seconds = seconds
+            self._clock = self.set_interval(seconds, self._tick)
+        return added
 
-        self._refresh_timers.append(self.set_interval(seconds, tick))
+    def _tick(self) -> None:
+        if not self.is_active or not self.is_attached:
+            return
+        now = time.monotonic()
+        for one in self._refreshes:
+            if now >= one.due - self._clock_seconds / 2:
+                one.due = max(one.due + one.seconds, now)
+                one.call()
 
     def on_screen_suspend(self) -> None:
-        for timer in self._refresh_timers:
-            timer.pause()
+        if self._clock is not None:
+            self._clock.pause()
 
     def on_screen_resume(self) -> None:
-        for timer in self._refresh_timers:
-            timer.resume()
+        if self._clock is not None:
+            self._clock.resume()
         self.refresh_top_bar()
 
     def refresh_top_bar(self) -> None:
         bar = self.query_one(TopBar)
         bar.status, bar.details = self.app.training_line()
+
+    def update_text(self, selector: str, content: Content) -> None:
+        self.query_one(selector, Words).update(content)
 
     def keys_now(self) -> Iterator[Key]:
         """The actions of this screen that are possible now, its own first; for the help panel and the palette."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from textual import events
 from textual.actions import parse
 from textual.binding import Binding
-from textual.content import Content
-from textual.widgets import Static
 
 from mario_tui.buttons import DOWN, LEFT, RIGHT, UP, A, B
 from mario_tui.tui import text
@@ -133,11 +131,6 @@ class GameScreen(MarioScreen):
 
     def refresh_game(self) -> None:
         raise NotImplementedError
-
-    def update_text(self, selector: str, content: Content) -> None:
-        widget = self.query_one(selector, Static)
-        if widget.content != content:
-            widget.update(content)
 
     @property
     def speed_words(self) -> str:

@@ -24,6 +24,7 @@ from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.row_list import RowList, Rows
+from mario_tui.tui.widgets.words import Words
 
 if TYPE_CHECKING:
     from mario_tui.store.catalog import CheckpointInfo, RunSummary
@@ -150,7 +151,7 @@ class HomeScreen(MarioScreen):
             tile.border_title = "Training now"
             yield GameView(graphics=self.app.graphics, characters=self.app.characters, id="home-game")
             with Vertical(id="training-text"):
-                yield Static("", id="training-line")
+                yield Words("", id="training-line")
                 yield Numbers(id="home-numbers")
                 yield MetricChart("reward per episode", id="home-curve")
         with Horizontal(id="lists"):
@@ -236,7 +237,7 @@ class HomeScreen(MarioScreen):
         snapshot = app.snapshot
         self.set_class(snapshot is not None or app.session_is_loading, "-training")
         if app.session_is_loading:
-            self.query_one("#training-line", Static).update("loading PyTorch and the game ...")
+            self.update_text("#training-line", Content("loading PyTorch and the game ..."))
         if snapshot is None:
             return
         if snapshot.curves is not self._curves:
@@ -249,9 +250,7 @@ class HomeScreen(MarioScreen):
             line = Content.assemble((printable(snapshot.run), "bold"), f"  stage {snapshot.config.stage}  ")
             hint = ("press [b]t[/b] to see it", f"[b]{snapshot.status}[/b]")
             line += Content.from_markup(f"[$foreground 60%]{hint[1]} · {hint[0]}[/]")
-            shown = self.query_one("#training-line", Static)
-            if shown.content != line:
-                shown.update(line)
+            self.update_text("#training-line", line)
             self.query_one("#home-numbers", Numbers).set_entries(
                 [
                     ("step", text.count(snapshot.step)),

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.kept_episodes import EpisodeName
@@ -25,6 +24,7 @@ from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.map_strip import ends_in_words
 from mario_tui.tui.widgets.step_slider import Span, StepSlider
+from mario_tui.tui.widgets.words import Words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,8 +167,8 @@ class MapScreen(MarioScreen):
     def compose_body(self) -> ComposeResult:
         # ways are a pixel wide: with half blocks each has its own colour, with finer characters they would fade
         yield GameView("reading the episodes ...", graphics=self.app.graphics, characters=BLOCKS, id="map")
-        yield Static("", id="map-shown")
-        yield Static("", id="map-chosen")
+        yield Words("", id="map-shown")
+        yield Words("", id="map-chosen")
         yield StepSlider(id="map-steps")
 
     def on_mount(self) -> None:
@@ -284,8 +284,8 @@ class MapScreen(MarioScreen):
         if chosen is not None:
             now = "" if self._live_place() is None else "  white: Mario now"
             line = words_of(chosen) + Content.styled(now, "$foreground 60%")
-        self.query_one("#map-shown", Static).update(words)
-        self.query_one("#map-chosen", Static).update(line)
+        self.update_text("#map-shown", words)
+        self.update_text("#map-chosen", line)
         slider = self.query_one(StepSlider)
         slider.set_class(bool(shown), "-shown")
         slider.span = self._span() if shown else None

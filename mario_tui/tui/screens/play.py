@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.tui import text
@@ -18,6 +17,7 @@ from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.numbers import Entry, Numbers
 from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import bar
+from mario_tui.tui.widgets.words import Words
 
 if TYPE_CHECKING:
     from mario_tui.game.step import EpisodeStep
@@ -149,13 +149,13 @@ class PlayScreen(GameScreen):
     def compose_body(self) -> ComposeResult:
         yield GameView("loading the game ...", graphics=self.app.graphics, characters=self.app.characters, id="game")
         with Vertical(id="panel"):
-            yield Static("", id="stage")
-            yield Static("", id="state")
+            yield Words("", id="stage")
+            yield Words("", id="state")
             yield Pad(id="pad")
-            yield Static("", id="race")
+            yield Words("", id="race")
             yield Numbers(id="numbers")
-            yield Static("", id="jobs", markup=False)
-            yield Static("", id="badge")
+            yield Words("", id="jobs", markup=False)
+            yield Words("", id="badge")
 
     def on_mount(self) -> None:
         super().on_mount()

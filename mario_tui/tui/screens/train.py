@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
 from mario_tui.system import processors
+from mario_tui.tui.pace import Pace
 from mario_tui.tui.screens.dialogs import ConfirmScreen, LineScreen
 from mario_tui.tui.screens.train_charts import TRAIN_CHART_KEYS, TrainCharts
 from mario_tui.tui.training_source import TrainingSource
@@ -33,6 +33,7 @@ from mario_tui.tui.widgets.map_strip import MapStrip
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.plain_container import PlainContainer
 from mario_tui.tui.widgets.train_form import TrainForm
+from mario_tui.tui.widgets.words import Words
 from mario_tui.video.overlay import side_by_side
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ENDED = ("finished", "failed")
-MARKS_PER_SECOND = 6
-"""How often Mario's mark on the strip moves: it goes by cells, and each time costs a millisecond or two."""
+DRAWING_SHARE = 0.045
+"""Of a core's time: Python lets the training wait while the app draws, and training has precedence."""
+SLOWEST_GAME = 4
+"""Pictures a second, whatever they cost."""
 
 
 class TrainScreen(TrainCharts):
@@ -152,7 +155,7 @@ class TrainScreen(TrainCharts):
         services = self.app.services
         yield TrainForm(services.stages(), services.devices(), has_gpu=services.has_gpu(), id="form")
         with PlainContainer(id="live"):
-            yield Static("", id="summary")
+            yield Words("", id="summary")
             with PlainContainer(id="live-grid"):
                 with PlainContainer(id="game-side"):
                     yield GameView(
@@ -161,24 +164,20 @@ class TrainScreen(TrainCharts):
                     yield MapStrip(services, self.app.graphics, id="strip")
                 with PlainContainer(id="figures"):
                     yield Numbers(id="numbers")
-                    yield from (Static("", id=name) for name in ("remark", "outlook", "warnings"))
+                    yield from (Words("", id=name) for name in ("remark", "outlook", "warnings"))
                 yield Charts(id="charts")
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.every(1 / self._game_frames_per_second(), self.refresh_game)
-        self.every(1 / 4, self.refresh_numbers)
-        self.every(1 / 2, self.refresh_charts)
+        few_cores = processors.are_few()
+        costly = self.app.graphics is not None and self.app.graphics.is_costly
+        fastest = (12 if few_cores else 30) / (4 if costly else 1)  # and at most half of a rollout's
+        fastest = min(fastest, self.app.frames_per_second / 2)
+        self._pace = Pace(DRAWING_SHARE, 1 / fastest, 1 / SLOWEST_GAME)
+        self._game = self.every(1 / fastest, self.refresh_game)
+        self.every(1 / (2 if few_cores else 4), self.refresh_numbers)
+        self.every(1 / (1 if few_cores else 2), self.refresh_charts)
         self.every(1, self.refresh_strip)
-        self.every(1 / MARKS_PER_SECOND, self.refresh_mark)
-
-    def _game_frames_per_second(self) -> float:
-        """Half of a rollout's; where two cores or fewer have to train and to draw, training has precedence."""
-        few_cores = processors.count() <= 2
-        most = 20 if few_cores else 30
-        if self.app.graphics is not None and self.app.graphics.is_costly:
-            most //= 4
-        return min(most, self.app.frames_per_second / 2)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
@@ -242,17 +241,16 @@ class TrainScreen(TrainCharts):
             self.refresh_numbers()
             self.refresh_top_bar()
             self.refresh_bindings()
+        if self._mode == "live":
+            self._game.seconds = self._pace.look()
         if self._mode != "form" and snapshot is not None and snapshot.frame is not None:
             wall = snapshot.frames if self._shows_all_games else ()
             self.query_one("#game", GameView).frame = side_by_side(wall) if len(wall) > 1 else snapshot.frame
+            self.query_one(MapStrip).move(snapshot, ended=self._mode == "ended")
 
     def refresh_strip(self) -> None:
         if self._mode != "form" and self.app.snapshot is not None:
             self.query_one(MapStrip).look(self.app.snapshot)
-
-    def refresh_mark(self) -> None:
-        if self._mode != "form" and self.app.snapshot is not None:
-            self.query_one(MapStrip).move(self.app.snapshot, ended=self._mode == "ended")
 
     @property
     def shows_training(self) -> bool:
@@ -274,23 +272,18 @@ class TrainScreen(TrainCharts):
                     self.query_one(TrainForm).set_problem(self._start_problem)
             elif snapshot is None:
                 self.query_one("#game", GameView).frame = None
-                self._update("#remark", Content.styled("loading PyTorch and the game ...", "$secondary"))
+                self.update_text("#remark", Content.styled("loading PyTorch and the game ...", "$secondary"))
             else:
                 few_lines = self.has_class("-low")
                 self.query_one("#numbers", Numbers).set_entries(numbers_of(snapshot, self._knob, few=few_lines))
                 left = 0 if self.app.session is None else self.app.session.recordings_left
-                self._update("#remark", remark_of(snapshot, left))
-                self._update("#outlook", Content.styled(snapshot.outlook, "$secondary"))
+                self.update_text("#remark", remark_of(snapshot, left))
+                self.update_text("#outlook", Content.styled(snapshot.outlook, "$secondary"))
                 self.query_one("#outlook").display = bool(snapshot.outlook)
                 silent = self.app.session.silent_seconds if self.app.session is not None else 0.0
-                self._update("#warnings", warnings_of(snapshot, silent))
+                self.update_text("#warnings", warnings_of(snapshot, silent))
                 if mode == "ended":
-                    self._update("#summary", summary_of(snapshot))
-
-    def _update(self, selector: str, content: Content) -> None:
-        widget = self.query_one(selector, Static)
-        if widget.content != content:
-            widget.update(content)
+                    self.update_text("#summary", summary_of(snapshot))
 
     # asking
 

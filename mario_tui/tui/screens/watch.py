@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.game.kept_episodes import EpisodeName
@@ -26,6 +25,7 @@ from mario_tui.tui.widgets.pad import Pad
 from mario_tui.tui.widgets.q_bars import QBars
 from mario_tui.tui.widgets.reward_ledger import RewardLedger
 from mario_tui.tui.widgets.timeline import EpisodeTimeline
+from mario_tui.tui.widgets.words import Words
 from mario_tui.video.overlay import side_by_side
 
 if TYPE_CHECKING:
@@ -286,16 +286,16 @@ class WatchScreen(GameScreen):
             "loading PyTorch and the game ...", graphics=self.app.graphics, characters=self.app.characters, id="game"
         )
         with Vertical(id="panel"):
-            yield Static("", id="who")
-            yield Static("", id="state")
-            yield Static("", id="ghosts")
+            yield Words("", id="who")
+            yield Words("", id="state")
+            yield Words("", id="ghosts")
             yield QBars(id="q-bars")
             yield Pad(id="pad")
             yield Numbers(id="numbers")
             yield RewardLedger(id="ledger")
             yield EpisodeTimeline(id="timeline")
-            yield Static("", id="watch-jobs", markup=False)
-            yield Static("what the network sees, the newest picture last", id="stack-title")
+            yield Words("", id="watch-jobs", markup=False)
+            yield Words("what the network sees, the newest picture last", id="stack-title")
             yield GameView(graphics=self.app.graphics, characters=self.app.characters, id="stack")
 
     def on_mount(self) -> None:

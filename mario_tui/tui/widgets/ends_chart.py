@@ -10,13 +10,13 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
-from textual.widget import Widget
 
 from mario_tui.tui import text
 from mario_tui.tui.cells import UPPER_HALF
+from mario_tui.tui.widgets.kept_lines import KeptLines
 
 
-class EndsChart(Widget):
+class EndsChart(KeptLines):
     """Time goes to the right, the stage upwards; the brighter a cell, the more of that time's episodes ended there.
 
     The row at the top shows in the same way how many reached the flag; there are such rows for wrong ways in a maze

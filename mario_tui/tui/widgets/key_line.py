@@ -5,10 +5,11 @@ from __future__ import annotations
 from textual.content import Content
 from textual.screen import Screen
 from textual.style import Style
-from textual.widget import Widget
+
+from mario_tui.tui.widgets.kept_lines import KeptLines
 
 
-class KeyLine(Widget):
+class KeyLine(KeptLines):
     """`space Pause  s Save  q Stop`: the screen's bindings, and the palette's key at the right; each can be clicked.
 
     One widget that draws a line: Textual's own Footer makes a new widget of every key whenever the bindings may have

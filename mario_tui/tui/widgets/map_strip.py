@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.play.map_strip import dot_of, draw_strip, with_mario
@@ -18,6 +17,7 @@ from mario_tui.tui.cells import BLOCKS
 from mario_tui.tui.graphics import USUAL_CELL_PIXELS
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.plain_container import PlainContainer
+from mario_tui.tui.widgets.words import Words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ class MapStrip(PlainContainer):
         self._busy = False
         # kept: a reading may end after the screen was left, where nothing can be found any more
         self._view = GameView(graphics=graphics, characters=BLOCKS, id="strip-map")
-        self._line = Static("", id="strip-words")
+        self._line = Words("", id="strip-words")
 
     def compose(self) -> ComposeResult:
         yield self._view

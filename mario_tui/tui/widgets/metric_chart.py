@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from mario_tui.tui import text
 from mario_tui.tui.widgets.chart_drawing import (
@@ -34,6 +34,7 @@ from mario_tui.tui.widgets.chart_drawing import (
     in_cells,
     widened,
 )
+from mario_tui.tui.widgets.kept_lines import KeptLines
 
 WAITS = "waits for the end of an episode"
 """What an empty chart says."""
@@ -99,7 +100,7 @@ class _Series:
         return float(value), float(low), float(high)
 
 
-class MetricChart(Widget):
+class MetricChart(KeptLines):
     """A titled chart: the values themselves as dim dots, their moving average as a bright line.
 
     The newest mean stands beside the title, or what is under the cursor. Points are (x, y) with x rising; points that
@@ -158,6 +159,7 @@ class MetricChart(Widget):
         self._wants_log = False
         self._plot: _Plot | None = None
         self._drawing: Drawing | None = None
+        self._part_styles: list[Style] | None = None
 
     def _draw_again(self) -> None:
         self._drawing = None
@@ -235,6 +237,10 @@ class MetricChart(Widget):
     def on_resize(self) -> None:
         self._draw_again()
 
+    def notify_style_update(self) -> None:
+        self._part_styles = None
+        super().notify_style_update()
+
     def on_click(self, event: events.Click) -> None:
         if self._plot is not None and event.y > 0 and self._plot.left <= event.x < self.size.width:
             self.post_message(self.Picked(self._plot.x_at(event.x)))
@@ -243,7 +249,10 @@ class MetricChart(Widget):
         drawing = self._drawing
         if drawing is None:
             drawing = self._drawing = self._draw(*self.size)
-        styles = [self.visual_style.rich_style] + [self.get_component_rich_style(f"metric-chart--{p}") for p in _PARTS]
+        styles = self._part_styles
+        if styles is None:
+            parts = [self.get_component_rich_style(f"metric-chart--{part}") for part in _PARTS]
+            styles = self._part_styles = [self.visual_style.rich_style, *parts]
         return Strip([Segment(text, styles[ink]) for text, ink in drawing.runs(y)], drawing.width)
 
     def _draw(self, width: int, height: int) -> Drawing:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widget import Widget
+
+from mario_tui.tui.widgets.kept_lines import KeptLines
 
 STATUS_STYLES = {
     "loading": "$secondary",
@@ -17,7 +18,7 @@ STATUS_STYLES = {
 }
 
 
-class TopBar(Widget):
+class TopBar(KeptLines):
     """`mario-tui  Train            ● running  my-run  stage 1-1  cpu`: the right part is cut if there is no room."""
 
     DEFAULT_CSS = """
