@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 import tty
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
@@ -69,8 +70,20 @@ class Terminal(Protocol):
     def write(self, data: str) -> None: ...
 
 
-class Picture(Protocol):
-    """One picture, which changes and moves; it is seen from `show` to `remove`."""
+class Picture(ABC):
+    """One picture, which changes and moves; it is seen from `show` to `remove`.
+
+    What was there before it has to be written again by whoever removes it.
+
+    Args:
+        shown: the pictures of the app that are on the screen, for this one to join and leave.
+    """
+
+    def __init__(self, terminal: Terminal, shown: set[Picture]) -> None:
+        self._terminal, self._shown = terminal, shown
+        self._frame: NDArray[np.uint8] | None = None
+        self._place: Place | None = None
+        self._is_whole = False
 
     def show(self, frame: NDArray[np.uint8], place: Place) -> bool:
         """Shows the frame, (height, width, 3) uint8 RGB; returns whether it is on the screen now.
@@ -78,29 +91,63 @@ class Picture(Protocol):
         Where the terminal has not yet taken what it was given, it is not given more: on a slow line pictures would
         pile up, and keys be answered late.
         """
+        stays = self._is_whole and place == self._place
+        if stays and self._frame is not None and np.array_equal(frame, self._frame):
+            return True
+        if self._terminal.is_busy:
+            return False
+        if drawn := self._draw(frame, place, stays=stays):
+            self._terminal.write(f"{SYNC_START}{drawn}{SYNC_END}")
+        self._frame, self._place, self._is_whole = frame, place, True
+        self._shown.add(self)
+        return True
+
+    @abstractmethod
+    def _draw(self, frame: NDArray[np.uint8], place: Place, *, stays: bool) -> str:
+        """The escape sequences that show the frame; "" where there is nothing to show.
+
+        Args:
+            stays: whether the frame before this one is whole and in the same place.
+        """
 
     def remove(self) -> None:
         """Removes it from the screen; may be called again."""
+        self._frame = self._place = None
+        self._is_whole = False
+        self._shown.discard(self)
 
     def was_written_over(self) -> None:
         """Cells of its place were written: a picture that is no layer of its own has to be drawn again."""
+        self._is_whole = False
 
 
-class Graphics(Protocol):
-    """The pictures of one app in its terminal. To be used from the app's thread only, as its driver is."""
+class Graphics(ABC):
+    """The pictures of one app in its terminal. To be used from the app's thread only, as its driver is.
 
-    are_left_out: bool
-    """Whether widgets are to draw with characters for now, e.g. for a screenshot of the cells."""
-    is_costly: bool
-    """Whether a picture takes milliseconds, which a training beside it would feel."""
+    Attributes:
+        are_left_out: whether widgets are to draw with characters for now, e.g. for a screenshot of the cells.
+        is_costly: whether a picture takes milliseconds, which a training beside it would feel.
+    """
+
+    is_costly = False
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._shown: set[Picture] = set()
+        self.are_left_out = False
 
     @property
     def cell_ratio(self) -> float:
         """Height of a cell, its width being 1."""
+        width, height = self._terminal.cell_pixels or (1, 2)
+        return height / width
 
+    @abstractmethod
     def new_picture(self) -> Picture: ...
 
-    def remove_all(self) -> None: ...
+    def remove_all(self) -> None:
+        for picture in list(self._shown):
+            picture.remove()
 
 
 USUAL_CELL_PIXELS = (8, 16)
@@ -132,12 +179,6 @@ def seen_parts(place: Place, rows: NDArray[np.bool_] | None = None) -> Iterator[
         for left, right in zip(edges[::2], edges[1::2], strict=True):
             yield Region(region.x + left, region.y + line, right - left, end - line)
         line = end
-
-
-def ratio(terminal: Terminal) -> float:
-    """Height of a cell of a terminal, its width being 1."""
-    width, height = terminal.cell_pixels or (1, 2)
-    return height / width
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,10 @@ from textual.geometry import Region
 from mario_tui.tui.graphics import (
     RESTORE_CURSOR,
     SAVE_CURSOR,
-    SYNC_END,
-    SYNC_START,
     USUAL_CELL_PIXELS,
+    Graphics,
     Picture,
     Place,
-    Terminal,
-    ratio,
     seen_parts,
 )
 from mario_tui.tui.sixel_graphics import in_few_colours
@@ -34,61 +31,22 @@ _MOST_COLOURS = 256
 _COMPRESSION = 1
 
 
-class ItermGraphics:
-    """The pictures of one app in its terminal; see `Graphics`."""
-
-    is_costly = False
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._shown: set[ItermPicture] = set()
-        self.are_left_out = False
-
-    @property
-    def cell_ratio(self) -> float:
-        return ratio(self._terminal)
+class ItermGraphics(Graphics):
+    """Pictures by iTerm2's protocol."""
 
     def new_picture(self) -> Picture:
         return ItermPicture(self._terminal, self._shown)
 
-    def remove_all(self) -> None:
-        for picture in list(self._shown):
-            picture.remove()
 
-
-class ItermPicture:
-    """One picture; see `Picture`. What was there before it has to be written again by whoever removes it."""
-
-    def __init__(self, terminal: Terminal, shown: set[ItermPicture]) -> None:
-        self._terminal, self._all_shown = terminal, shown
-        self._frame: NDArray[np.uint8] | None = None
-        self._place: Place | None = None
-        self._is_whole = False
-
-    def show(self, frame: NDArray[np.uint8], place: Place) -> bool:
-        if self._is_whole and place == self._place and self._frame is not None and np.array_equal(frame, self._frame):
-            return True
-        if self._terminal.is_busy:
-            return False
+class ItermPicture(Picture):
+    def _draw(self, frame: NDArray[np.uint8], place: Place, *, stays: bool) -> str:
         parts = list(seen_parts(place))
         if parts == [place.region]:
             pictures = [show(frame, place.region)]
         else:
             width, height = self._terminal.cell_pixels or USUAL_CELL_PIXELS
             pictures = [show(pixels, part) for pixels, part in cut(frame, place, parts, (round(width), round(height)))]
-        if pictures:
-            self._terminal.write("".join((SYNC_START, SAVE_CURSOR, *pictures, RESTORE_CURSOR, SYNC_END)))
-        self._frame, self._place, self._is_whole = frame, place, True
-        self._all_shown.add(self)
-        return True
-
-    def was_written_over(self) -> None:
-        self._is_whole = False
-
-    def remove(self) -> None:
-        self._frame = self._place = None
-        self._is_whole = False
-        self._all_shown.discard(self)
+        return "".join((SAVE_CURSOR, *pictures, RESTORE_CURSOR)) if pictures else ""
 
 
 def show(pixels: NDArray[np.uint8], region: Region) -> str:

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from mario_tui.tui.graphics import (
     RESTORE_CURSOR,
     SAVE_CURSOR,
-    SYNC_END,
-    SYNC_START,
+    Graphics,
     Picture,
     Place,
     Terminal,
-    ratio,
 )
 
 MAX_CHUNK = 4096
@@ -32,56 +30,28 @@ MAX_CHUNK = 4096
 _ids = count(0x4D41_5249)
 
 
-class KittyGraphics:
-    """The pictures of one app in its terminal; see `Graphics`."""
-
-    is_costly = False
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._shown: set[TerminalPicture] = set()
-        self.are_left_out = False
-
-    @property
-    def cell_ratio(self) -> float:
-        return ratio(self._terminal)
+class KittyGraphics(Graphics):
+    """Pictures by kitty's protocol."""
 
     def new_picture(self) -> Picture:
-        return TerminalPicture(self._terminal, self._shown)
-
-    def remove_all(self) -> None:
-        for picture in list(self._shown):
-            picture.remove()
+        return KittyPicture(self._terminal, self._shown)
 
 
-class TerminalPicture:
-    """One picture; see `Picture`."""
-
-    def __init__(self, terminal: Terminal, shown: set[TerminalPicture]) -> None:
-        self._terminal = terminal
-        self._all_shown = shown
+class KittyPicture(Picture):
+    def __init__(self, terminal: Terminal, shown: set[Picture]) -> None:
+        super().__init__(terminal, shown)
         # The next frame comes under the other number and only then the last one is deleted: a terminal that draws in
         # the middle of it has one of them to draw.
         self._id, self._other_id = next(_ids), next(_ids)
-        self._frame: NDArray[np.uint8] | None = None
-        self._place: Place | None = None
 
-    def show(self, frame: NDArray[np.uint8], place: Place) -> bool:
-        if place == self._place and self._frame is not None and np.array_equal(frame, self._frame):
-            return True
-        if self._terminal.is_busy:
-            return False
+    def _draw(self, frame: NDArray[np.uint8], place: Place, *, stays: bool) -> str:
         old = "" if self._frame is None else delete(self._id)
         self._id, self._other_id = self._other_id, self._id
-        self._terminal.write(f"{SYNC_START}{show(frame, self._id, place)}{old}{SYNC_END}")
-        self._frame, self._place = frame, place
-        self._all_shown.add(self)
-        return True
+        return f"{show(frame, self._id, place)}{old}"
 
     def remove(self) -> None:
         if self._frame is not None:
-            self._frame = self._place = None
-            self._all_shown.discard(self)
+            super().remove()
             self._terminal.write(delete(self._id))
 
     def was_written_over(self) -> None:

@@ -19,14 +19,12 @@ from textual.geometry import Region
 from mario_tui.tui.graphics import (
     RESTORE_CURSOR,
     SAVE_CURSOR,
-    SYNC_END,
-    SYNC_START,
     USUAL_CELL_PIXELS,
     USUAL_REGISTERS,
+    Graphics,
     Picture,
     Place,
     Terminal,
-    ratio,
     seen_parts,
 )
 
@@ -35,8 +33,8 @@ _REPEATED = 3
 """Runs of the same character that are longer are written as `!n` and the character."""
 
 
-class SixelGraphics:
-    """The sixel pictures of one app in its terminal; see `Graphics`.
+class SixelGraphics(Graphics):
+    """Sixel pictures.
 
     Args:
         registers: the most colours in a picture.
@@ -45,54 +43,30 @@ class SixelGraphics:
     is_costly = True
 
     def __init__(self, terminal: Terminal, registers: int = USUAL_REGISTERS) -> None:
-        self._terminal, self._registers = terminal, registers
-        self._shown: set[SixelPicture] = set()
-        self.are_left_out = False
-
-    @property
-    def cell_ratio(self) -> float:
-        return ratio(self._terminal)
+        super().__init__(terminal)
+        self._registers = registers
 
     def new_picture(self) -> Picture:
         return SixelPicture(self._terminal, self._shown, self._registers)
 
-    def remove_all(self) -> None:
-        for picture in list(self._shown):
-            picture.remove()
 
-
-class SixelPicture:
-    """One picture; see `Picture`. What was there before it has to be written again by whoever removes it."""
-
-    def __init__(self, terminal: Terminal, shown: set[SixelPicture], registers: int) -> None:
-        self._terminal, self._all_shown, self._registers = terminal, shown, registers
-        self._frame: NDArray[np.uint8] | None = None
-        self._place: Place | None = None
+class SixelPicture(Picture):
+    def __init__(self, terminal: Terminal, shown: set[Picture], registers: int) -> None:
+        super().__init__(terminal, shown)
+        self._registers = registers
         self._sent: _Scaled | None = None
-        self._is_whole = False
 
-    def show(self, frame: NDArray[np.uint8], place: Place) -> bool:
-        if self._is_whole and place == self._place and self._frame is not None and np.array_equal(frame, self._frame):
-            return True
-        if self._terminal.is_busy:
-            return False
+    def _draw(self, frame: NDArray[np.uint8], place: Place, *, stays: bool) -> str:
         width, height = self._terminal.cell_pixels or USUAL_CELL_PIXELS
         scaled = _Scaled(frame, place.region, (round(width), round(height)), self._registers)
-        before = self._sent if self._is_whole and place == self._place else None
-        parts = [scaled.part(part) for part in seen_parts(place, scaled.changed_rows(before))]
-        if parts:
-            self._terminal.write("".join((SYNC_START, SAVE_CURSOR, *parts, RESTORE_CURSOR, SYNC_END)))
-        self._frame, self._place, self._sent, self._is_whole = frame, place, scaled, True
-        self._all_shown.add(self)
-        return True
-
-    def was_written_over(self) -> None:
-        self._is_whole = False
+        changed = scaled.changed_rows(self._sent if stays else None)
+        parts = [scaled.part(part) for part in seen_parts(place, changed)]
+        self._sent = scaled
+        return "".join((SAVE_CURSOR, *parts, RESTORE_CURSOR)) if parts else ""
 
     def remove(self) -> None:
-        self._frame = self._place = self._sent = None
-        self._is_whole = False
-        self._all_shown.discard(self)
+        super().remove()
+        self._sent = None
 
 
 class _Scaled:
