@@ -21,13 +21,20 @@ def replay(arguments: argparse.Namespace) -> int:
     logs = _logs(arguments)
     output = None if arguments.output is None else paths.expand(arguments.output)
     if output is not None:
+        from mario_tui.video.ghosts_beside import ghosts_beside
         from mario_tui.video.record import record_replay
         from mario_tui.video.writer import check_video
 
         check_video(output, scale=arguments.scale, fps=arguments.fps)
         with recording_progress(arguments.json) as progress:
             recording = record_replay(
-                logs, output, scale=arguments.scale, fps=arguments.fps, overlay=arguments.overlay, progress=progress
+                logs,
+                output,
+                scale=arguments.scale,
+                fps=arguments.fps,
+                overlay=arguments.overlay,
+                ghosts=[] if arguments.episode is not None else ghosts_beside(paths.expand(arguments.log)),
+                progress=progress,
             )
         results = [episode.result for episode in recording.episodes]
     else:

@@ -186,6 +186,12 @@ class ClockedPlayer:
             if self._plain is not None:
                 self._publish_frame(*self._plain)
 
+    @property
+    def ghosts(self) -> tuple[GhostTrail, ...]:
+        """Those in the picture whose episodes are over, so that all of them is known."""
+        shown = self._ghosts
+        return () if shown is None else tuple(trail for trail in shown.trails if trail.end is not None)
+
     def _show_frame(self, frame: np.ndarray, view: View | None, number: int) -> None:
         """Publishes a frame of the episode by its number, with the ghosts in it."""
         self._frame_times.append(time.perf_counter())

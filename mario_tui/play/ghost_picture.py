@@ -114,14 +114,17 @@ class GhostsInPicture:
     Args:
         trails: the ghosts, the one to lie on top first.
         names: whether they are written over the ghosts.
+
+    Attributes:
+        trails: as given.
     """
 
     def __init__(self, trails: Sequence[GhostTrail], *, names: bool = True) -> None:
-        self._trails, self._names = tuple(trails), names
+        self.trails, self._names = tuple(trails), names
         self._finder = SpriteFinder()
 
     def draw(self, picture: NDArray[np.uint8], view: View | None, frame: int) -> NDArray[np.uint8]:
         """The picture of a frame of the game, by its number, with the ghosts in it."""
         own = self._finder.find(picture, view)
-        ghosts = ghosts_at(self._trails, frame, names=self._names)
+        ghosts = ghosts_at(self.trails, frame, names=self._names)
         return picture if view is None or not ghosts else draw_ghosts(picture, view, ghosts, own)

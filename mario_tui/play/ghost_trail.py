@@ -30,6 +30,8 @@ class GhostTrail:
         max_x: the farthest x so far, pixels.
         progress: how far through the stage, 0 to 1.
         best_frame: the frame after which it got no farther.
+        pressed: the button byte of each frame.
+        frame_skip: frames in a step.
         end: why the episode is over; None until it is.
     """
 
@@ -38,6 +40,8 @@ class GhostTrail:
         self.frames = self.max_x = self.best_frame = 0
         self.progress = 0.0
         self.end: EndReason | None = None
+        self.pressed = bytearray()
+        self.frame_skip = 1
         self._sights: list[Sight | None] = []
         self._steps: list[tuple[int, int]] = []  # frames, and x then
         self._last: Sight | None = None
@@ -54,6 +58,8 @@ class GhostTrail:
             sight = self._finder.find(frame, view)
             self._last = sight or self._last
             self._sights.append(sight)
+        self.pressed += bytes(step.frame_buttons)
+        self.frame_skip = max(self.frame_skip, len(step.frame_buttons))
         if step.progress > self.progress or step.end is EndReason.CLEAR:
             self.best_frame = step.frame_count
         self._steps.append((step.frame_count, step.x))

@@ -14,6 +14,7 @@ from mario_tui.tui.services import short_name
 
 if TYPE_CHECKING:
     from mario_tui.game.kept_episodes import EpisodeName
+    from mario_tui.play.ghost_trail import GhostTrail
     from mario_tui.play.searching import SearchProgress
     from mario_tui.store.catalog import RunSummary
     from mario_tui.tui.app import MarioTuiApp
@@ -62,21 +63,28 @@ class Jobs:
         for job in self.running:
             job.cancelled = True
 
-    def record(self, agent: Agent, suffix: str, stage: str | None = None) -> None:
-        """Records the greedy episode of an agent, as `.mp4` or `.gif`."""
+    def record(self, agent: Agent, suffix: str, stage: str | None = None, ghosts: Sequence[GhostTrail] = ()) -> None:
+        """Records the greedy episode of an agent, as `.mp4` or `.gif`, with these ghosts in its pictures."""
         self._record(
             Job(f"recording {suffix[1:].upper()}", short_name(agent)),
-            lambda progress, cancelled: self._app.services.record(agent, stage, suffix, progress, cancelled),
+            lambda progress, cancelled: self._app.services.record(agent, stage, suffix, ghosts, progress, cancelled),
         )
 
     def record_play(
-        self, name: str, title: str, stage: str, frame_skip: int, held: Sequence[int], first_frame: int
+        self,
+        name: str,
+        title: str,
+        stage: str,
+        frame_skip: int,
+        held: Sequence[int],
+        first_frame: int,
+        ghosts: Sequence[GhostTrail],
     ) -> None:
         """Records what was played on the screen, from one of its frames on; `held`: the button byte of each frame."""
         self._record(
             Job("recording MP4", title),
             lambda progress, cancelled: self._app.services.record_play(
-                name, stage, frame_skip, held, first_frame, progress, cancelled
+                name, stage, frame_skip, held, first_frame, ghosts, progress, cancelled
             ),
         )
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mario_tui.play.board import StageState
     from mario_tui.play.evaluation import EpisodeResult, Evaluation
     from mario_tui.play.ghost import Ghost, GhostThread
+    from mario_tui.play.ghost_trail import GhostTrail
     from mario_tui.play.human_player import HumanPlayer
     from mario_tui.play.one_go import OneGo
     from mario_tui.play.run_map import MapEpisode, RunMap
@@ -197,6 +198,7 @@ class Services(ListServices):
         frame_skip: int,
         held: Sequence[int],
         first_frame: int,
+        ghosts: Sequence[GhostTrail],
         progress: Progress,
         cancelled: Callable[[], bool],
     ) -> Recording:
@@ -207,7 +209,8 @@ class Services(ListServices):
 
         log = ActionLog.of_frames(stage, frame_skip, held)
         with paths.new_recording(name, ".mp4") as output:
-            return record_replay(log, output, first_frame=first_frame, progress=progress, cancelled=cancelled)
+            more: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
+            return record_replay(log, output, first_frame=first_frame, ghosts=ghosts, **more)
 
     def list_recordings(self) -> Sequence[RecordingInfo]:
         from mario_tui.video import library
@@ -297,10 +300,11 @@ class Services(ListServices):
     ) -> Recording:
         """Makes a video of a recording's action log again, in another format or size, under a new name."""
         from mario_tui import paths
+        from mario_tui.video.ghosts_beside import ghosts_beside
         from mario_tui.video.record import record_replay
 
         logs, first_frame = _logs(log_path)
-        more: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
+        more: dict[str, Any] = {"ghosts": ghosts_beside(log_path), "progress": progress, "cancelled": cancelled}
         with paths.new_recording(stem, suffix) as output:
             return record_replay(logs, output, scale=scale, first_frame=first_frame, **more)
 
@@ -401,6 +405,7 @@ class Services(ListServices):
         agent: Agent,
         stage: str | None,
         suffix: str,
+        ghosts: Sequence[GhostTrail],
         progress: Progress,
         cancelled: Callable[[], bool],
     ) -> Recording:
@@ -409,7 +414,8 @@ class Services(ListServices):
 
         stages = () if stage is None else (stage,)
         with record_agent.new_output(agent, suffix) as output:
-            return record_agent.record_agent(agent, output, stages=stages, progress=progress, cancelled=cancelled)
+            more: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
+            return record_agent.record_agent(agent, output, stages=stages, ghosts=ghosts, **more)
 
     def record_several(
         self, run: RunSummary, race: bool, progress: Progress, cancelled: Callable[[], bool]

@@ -13,6 +13,9 @@ from mario_tui.errors import RecordingError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.replaying import LogsInTurn, ReplayResult
 from mario_tui.game.step import EpisodeStep
+from mario_tui.play.ghost_picture import GhostsInPicture
+from mario_tui.play.ghost_trail import GhostTrail
+from mario_tui.video.ghosts_beside import ghosts_as_json
 from mario_tui.video.log_beside import log_path_of, put_log_beside
 from mario_tui.video.overlay import draw_overlay
 from mario_tui.video.writer import EMULATOR_FPS, VideoWriter
@@ -105,6 +108,7 @@ class Clip:
         stage, frame_skip: for the action log.
         action_names: of the agent's actions, for the overlay.
         frames: how many it has, if that is known before.
+        ghosts: other episodes whose Mario is drawn in its pictures, the one to lie on top first.
     """
 
     steps: Iterable[EpisodeStep]
@@ -112,6 +116,7 @@ class Clip:
     frame_skip: int
     action_names: Sequence[str] = ()
     frames: int | None = None
+    ghosts: Sequence[GhostTrail] = ()
 
 
 def record_episodes(
@@ -149,6 +154,7 @@ def record_episodes(
         for clip in clips:
             pressed: list[int] = []
             last: EpisodeStep | None = None
+            ghosts = GhostsInPicture(clip.ghosts) if clip.ghosts else None
             for step in clip.steps:
                 if cancelled is not None and cancelled():
                     raise RecordingCancelledError(f"{path} was not written: the recording was cancelled")
@@ -157,10 +163,15 @@ def record_episodes(
                     continue
                 if not step.frames:
                     raise ValueError("recordings need steps with all their frames: rollout(all_frames=True)")
-                before_video = 0 if done else max(0, first_frame - (step.frame_count - len(step.frames)))
-                for frame in step.frames[before_video:]:
-                    drawn = overlay and video.takes_next
-                    video.add(_with_overlay(frame, step, clip.stage, action_names) if drawn else frame)
+                before_step = step.frame_count - len(step.frames)
+                before_video = 0 if done else max(0, first_frame - before_step)
+                for index in range(before_video, len(step.frames)):
+                    frame = step.frames[index]
+                    if ghosts is not None and video.takes_next:
+                        frame = ghosts.draw(frame, step.views[index], before_step + index + 1)
+                    if overlay and video.takes_next:
+                        frame = _with_overlay(frame, step, clip.stage, action_names)
+                    video.add(frame)
                 pressed += step.frame_buttons
                 if progress is not None:
                     progress(video.frames, total)
@@ -183,7 +194,7 @@ def record_episodes(
             video,
             log_path,
             [episode.log for episode in done],
-            {**recording.outcome(), "first_frame": first_frame},
+            {**recording.outcome(), "first_frame": first_frame, **ghosts_as_json(clips[0].ghosts, clips[0].stage)},
         )
     return recording
 
@@ -202,10 +213,19 @@ def _with_overlay(frame: np.ndarray, step: EpisodeStep, stage: str, action_names
     )
 
 
-def record_replay(logs: ActionLog | Sequence[ActionLog], path: str | Path, **settings: Any) -> Recording:
-    """Writes the episode that an action log holds to a video, or those of several; see `record_episodes`."""
+def record_replay(
+    logs: ActionLog | Sequence[ActionLog], path: str | Path, *, ghosts: Sequence[GhostTrail] = (), **settings: Any
+) -> Recording:
+    """Writes the episode that an action log holds to a video, or those of several; see `record_episodes`.
+
+    Args:
+        ghosts: to be drawn in the pictures of the first.
+    """
     logs = [logs] if isinstance(logs, ActionLog) else logs
     log_path_of(path, logs)
     with LogsInTurn() as game:
-        clips = [Clip(game.play(log), log.stage, log.frame_skip, frames=log.frames) for log in logs]
+        clips = [
+            Clip(game.play(log), log.stage, log.frame_skip, frames=log.frames, ghosts=() if number else ghosts)
+            for number, log in enumerate(logs)
+        ]
         return record_episodes(clips, path, **settings)

@@ -10,6 +10,7 @@ from mario_tui.agent.policy import Policy, load_policy
 from mario_tui.buttons import action_names
 from mario_tui.game.stages import check_stage
 from mario_tui.play.evaluation import check_protocol, evaluate
+from mario_tui.play.ghost_trail import GhostTrail
 from mario_tui.play.rollout import rollout
 from mario_tui.system.files import Reservation
 from mario_tui.video.record import Clip, Progress, Recording, RecordingCancelledError, record_episodes
@@ -33,6 +34,7 @@ def record_agent(
     scale: int = 2,
     fps: int | None = None,
     overlay: bool = False,
+    ghosts: Sequence[GhostTrail] = (),
     best_of: int = 1,
     sticky: float = 0.0,
     noops: int = 0,
@@ -47,6 +49,8 @@ def record_agent(
     With `best_of` so many episodes of each are played first, with `sticky`, `noops` and the seeds from `seed` on (see
     `rollout`), and the best of them is written: one that clears the stage in the fewest steps, or that gets farthest.
 
+    `ghosts` are drawn in the pictures of the first stage.
+
     Raises CheckpointError, InputError or RecordingError; then nothing is left of the recording.
     """
     for stage in stages:
@@ -55,7 +59,7 @@ def record_agent(
     check_protocol(best_of, sticky, noops, seed)
     policy = load_policy(agent) if isinstance(agent, Path) else agent
 
-    def clip(stage: str) -> Clip:
+    def clip(stage: str, ghosts: Sequence[GhostTrail]) -> Clip:
         best_seed, frames = seed, None
         if best_of > 1:
             played = evaluate(
@@ -71,10 +75,11 @@ def record_agent(
             policy.spec.frame_skip,
             tuple(action_names(policy.spec.action_set)),
             frames,
+            ghosts,
         )
 
     return record_episodes(
-        [clip(stage) for stage in stages or (policy.stage,)],
+        [clip(stage, () if number else ghosts) for number, stage in enumerate(stages or (policy.stage,))],
         output,
         scale=scale,
         fps=fps,

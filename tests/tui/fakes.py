@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from mario_tui.agent.spec import TUTORIAL
 from mario_tui.config import TrainingConfig
 from mario_tui.errors import MarioTuiError
+from mario_tui.game.episode import EndReason
 from mario_tui.game.kept_episodes import EpisodeName
 from mario_tui.game.stages import STAGES
 from mario_tui.play.agent_player import AgentPlayer
@@ -312,6 +313,10 @@ class FakeClock(ClockedPlayer):
     def show_ghosts(self, trails: Sequence[Any], *, names: bool = True) -> None:
         self.shown_ghosts = tuple(trails)
 
+    @property
+    def ghosts(self) -> tuple[Any, ...]:
+        return tuple(trail for trail in self.shown_ghosts if trail.end is not None)
+
     def toggle_pause(self) -> None:
         self.calls.append("pause")
         self.paused = not self.paused
@@ -433,6 +438,7 @@ class FakeGhosts(GhostThread):
 
     def finish(self) -> None:
         self.trails += (GhostTrail("40k"),)
+        self.trails[0].end = EndReason.DEATH
         self.done = True
 
     def start(self) -> None:
@@ -674,6 +680,7 @@ class World(Services):
         self.run_map = FakeMap()
         self.no_ghost = False
         self.ghost_problem = ""
+        self.ghosts_recorded: list[str] = []
         self.younger: list[FakeGhosts] = []
         self.started: list[tuple[Any, ...]] = []
         self.recorded: list[tuple[Path, str | None, str]] = []
@@ -822,7 +829,7 @@ class World(Services):
         return self.run_map
 
     def record_episode(self, name: EpisodeName, progress: Any, cancelled: Any) -> Any:
-        return self.record(name, None, ".mp4", progress, cancelled)
+        return self.record(name, None, ".mp4", (), progress, cancelled)
 
     def open_game(self, stage: str) -> HumanPlayer:
         self.game.calls.append(f"open {stage}")
@@ -955,8 +962,17 @@ class World(Services):
         return SimpleNamespace(path=Path(f"/recordings/{kind}.mp4"), seconds=20.0, cleared=True, max_x=3161)
 
     def record_play(
-        self, name: str, stage: str, frame_skip: int, held: Any, first_frame: int, progress: Any, cancelled: Any
+        self,
+        name: str,
+        stage: str,
+        frame_skip: int,
+        held: Any,
+        first_frame: int,
+        ghosts: Any,
+        progress: Any,
+        cancelled: Any,
     ) -> Any:
+        self.ghosts_recorded = [ghost.name for ghost in ghosts]
         play = (name, stage, frame_skip, held, first_frame)
         self.played.append(play)
         progress(600, None)
@@ -967,9 +983,11 @@ class World(Services):
         agent: Any,
         stage: str | None,
         suffix: str,
+        ghosts: Any,
         progress: Any,
         cancelled: Callable[[], bool],
     ) -> Any:
+        self.ghosts_recorded = [ghost.name for ghost in ghosts]
         if self.job_problem:
             raise MarioTuiError(self.job_problem)
         self.recorded.append((agent, stage, suffix))

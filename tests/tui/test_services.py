@@ -44,7 +44,7 @@ def never() -> bool:
 
 
 def test_live_weights_are_recorded_under_the_runs_name(home: Path, live: Policy) -> None:
-    made = Services().record(live, None, ".mp4", nothing, never)
+    made = Services().record(live, None, ".mp4", (), nothing, never)
     assert made.path.parent == paths.recordings_dir()
     assert made.path.name.startswith("my-run_step-000001200_")
     (info,) = list_recordings()
@@ -61,7 +61,7 @@ def test_live_weights_are_evaluated_and_nothing_is_noted(home: Path, live: Polic
 
 def test_what_was_played_is_recorded_from_a_frame_on_and_made_again_as_a_gif(home: Path) -> None:
     held = [130] * 20 + [130, 131, 131, 131] + [131] * 16  # as sticky actions play it
-    made = Services().record_play("play", "1-1", 4, held, 24, nothing, never)
+    made = Services().record_play("play", "1-1", 4, held, 24, (), nothing, never)
     assert made.frames == 16
     log = ActionLog.load(made.action_log)
     assert (log.frame_skip, len(log.buttons)) == (1, 40)
@@ -94,7 +94,7 @@ def test_a_player_plays_live_weights_and_recordings(home: Path, live: Policy, ki
 def test_a_recording_plays_from_where_its_video_begins_however_its_folder_is_named(
     home: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    made = Services().record_play("play", "1-1", 4, [130] * 40, 24, nothing, never)
+    made = Services().record_play("play", "1-1", 4, [130] * 40, 24, (), nothing, never)
     (home / "link").symlink_to(home)
     monkeypatch.chdir(home)
     monkeypatch.setenv("MARIO_TUI_HOME", "." if kind == "relative" else str(home / "link"))

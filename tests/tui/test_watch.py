@@ -126,6 +126,31 @@ async def test_r_records_from_here_until_r() -> None:
         await until(pilot, lambda: world.played == [("run_step-000120000", "1-1", 4, [129] * 200, 168)])
 
 
+async def test_a_recording_has_the_ghosts_that_are_shown() -> None:
+    world = World()
+    async with watching(world) as (app, pilot):
+        await pilot.press("g")
+        await until(pilot, lambda: bool(world.younger) and world.player.shown_ghosts == world.younger[0].trails)
+        world.younger[0].finish()
+        await until(pilot, lambda: len(world.player.shown_ghosts) == 2)
+        await pilot.press("r")
+        world.player.latest = moment(step=50)
+        await until(pilot, lambda: app.screen._records_to == 50)  # type: ignore[attr-defined]
+        await pilot.press("r")
+        await until(pilot, lambda: bool(world.played))
+        assert world.ghosts_recorded == ["80k"], "of the other not all is known yet"
+        await pilot.press("g")
+        await until(pilot, lambda: world.player.shown_ghosts == ())
+        await pilot.press("v")
+        await until(pilot, lambda: bool(world.recorded))
+        assert world.ghosts_recorded == []
+        await pilot.press("g")
+        await until(pilot, lambda: len(world.player.shown_ghosts) == 2)
+        await pilot.press("v")
+        await until(pilot, lambda: len(world.recorded) == 2)
+        assert world.ghosts_recorded == ["80k"]
+
+
 @pytest.mark.parametrize("last", [{"end": EndReason.DEATH}, {}])
 async def test_a_recording_ends_with_the_episode_or_when_somebody_goes_back_before_it(last: dict[str, Any]) -> None:
     world = World()

@@ -20,10 +20,13 @@ from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.replaying import play_log, replay
-from mario_tui.play.ghost_trail import short_step
+from mario_tui.play.ghost_trail import GhostTrail, follow, short_step
+from mario_tui.play.rollout import rollout
 from mario_tui.video import race
+from mario_tui.video.ghosts_beside import ghosts_beside
 from mario_tui.video.race import HOLD_FRAMES, STANDS_FRAMES, RaceRecording, record_race
 from mario_tui.video.record import RecordingCancelledError
+from mario_tui.video.record_agent import record_agent
 
 LABEL = 14
 
@@ -74,6 +77,9 @@ def test_the_best_is_followed_and_the_others_are_ghosts_in_its_picture(home: Pat
     assert [(one["step"], one["end"]) for one in content] == [(2000, "death"), (1000, "death")]
     assert ActionLog(content[1]["stage"], content[1]["frame_skip"], tuple(content[1]["buttons"])).frames > 60
 
+    (ghost,) = ghosts_beside(recording.action_log)
+    assert (ghost.name, ghost.max_x, ghost.frames) == ("1k", other.max_x, recording.episodes[1].log.frames)
+
     game = [frame for step in play_log(log) for frame in step.frames]
     assert recording.frames == len(pictures) == len(game) + HOLD_FRAMES
     assert counts == sorted(counts)
@@ -85,6 +91,20 @@ def test_the_best_is_followed_and_the_others_are_ghosts_in_its_picture(home: Pat
     assert ghost_frames > other.frames / 3, "the walker is seen beside the jumper"
     assert np.median([difference.mean() for difference in alone]) < 6, "and all else is the jumper's game"
     assert (alone[-1] > 60).sum() < 60, "at last the ghost is gone"
+
+
+@pytest.mark.slow
+def test_an_agent_is_recorded_with_ghosts_and_again_by_command(home: Path) -> None:
+    ghost = GhostTrail("jumper")
+    follow(ghost, rollout(jumper(), all_frames=True))
+    alone = record_agent(walker(), home / "alone.gif", scale=1)
+    recording = record_agent(walker(), home / "a.gif", scale=1, ghosts=[ghost])
+    assert main(["replay", str(recording.action_log), "-o", str(home / "again.gif"), "--scale", "1"]) == 0
+    frames, again, plain = (imageio.mimread(path, memtest=False) for path in
+                            (recording.path, home / "again.gif", alone.path))  # fmt: skip
+    assert len(frames) == len(again) == len(plain) > 20
+    assert all(map(np.array_equal, frames, again))
+    assert not all(map(np.array_equal, frames, plain))
 
 
 @pytest.mark.slow

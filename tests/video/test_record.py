@@ -16,6 +16,8 @@ from mario_tui.game.action_log import ActionLog, load_logs
 from mario_tui.game.episode import EndReason
 from mario_tui.game.replaying import ReplayResult, play_log, replay, summary
 from mario_tui.game.step import EpisodeStep
+from mario_tui.play.ghost_trail import GhostTrail, follow
+from mario_tui.video.ghosts_beside import ghosts_beside
 from mario_tui.video.record import Clip, Recording, RecordingCancelledError, record_episodes, record_replay
 from videos import assert_looks_like, enlarged, files, opened_gif, picture, probe
 
@@ -171,6 +173,61 @@ def test_a_replay_in_a_gif_is_exact(tmp_path: Path) -> None:
         for index in (0, 1, 20, 39):
             gif.seek(index)
             assert np.array_equal(np.asarray(gif.convert("RGB")), seen[2 * index])
+
+
+def ghost(log: ActionLog, name: str) -> GhostTrail:
+    trail = GhostTrail(name)
+    follow(trail, play_log(log))
+    return trail
+
+
+def pictures_of(gif_path: Path) -> list[np.ndarray]:
+    with opened_gif(gif_path) as gif:
+        frames = []
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            frames.append(np.asarray(gif.convert("RGB")))
+        return frames
+
+
+def test_ghosts_are_in_a_recording_and_in_one_that_is_made_of_its_log(tmp_path: Path) -> None:
+    seen: list[np.ndarray] = []
+    watch(LOG, seen)
+    walker = ghost(ActionLog("1-1", 4, (128,) * 20), "walker")
+    recording = record_replay(LOG, tmp_path / "a.gif", scale=1, ghosts=[walker])
+    frames = pictures_of(recording.path)
+    drawn = [bool((frame != plain).any()) for frame, plain in zip(frames, seen[::2], strict=True)]
+    assert sum(drawn) > 20, "in every other frame, which a GIF has"
+    assert ActionLog.load(recording.action_log) == replace(
+        LOG, **{name: getattr(replay(LOG), name) for name in ("ram_crc32", "screen_crc32")}
+    )
+    (again,) = ghosts_beside(recording.action_log)
+    assert (again.name, again.pressed) == ("walker", walker.pressed)
+    assert [again.x_at(frame) for frame in range(80)] == [walker.x_at(frame) for frame in range(80)]
+    record_replay(LOG, tmp_path / "b.gif", scale=1, ghosts=[again])
+    assert all(map(np.array_equal, pictures_of(tmp_path / "b.gif"), frames))
+    record_replay(LOG, tmp_path / "c.gif", scale=1, ghosts=[walker], first_frame=40)
+    assert all(map(np.array_equal, pictures_of(tmp_path / "c.gif"), frames[20:])), "at their time of the episode"
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        None,
+        7,
+        [],
+        {"ghosts": 7},
+        {"ghosts": [{"name": "a"}]},
+        {"ghosts": [[]]},
+        {"race": {}},
+        {"race": [0, {"step": 1}]},
+    ],
+)
+def test_damaged_ghosts_are_none(video: object, tmp_path: Path) -> None:
+    LOG.save(tmp_path / "a.json", video=video)
+    assert ghosts_beside(tmp_path / "a.json") == []
+    (tmp_path / "b.json").write_text("[")
+    assert ghosts_beside(tmp_path / "b.json") == ghosts_beside(tmp_path / "none.json") == []
 
 
 def test_the_log_that_is_replayed_is_left_alone(tmp_path: Path) -> None:

@@ -325,7 +325,9 @@ class GameScreen(MarioScreen):
         if len(held) <= first_frame:
             self.notify("nothing was played since r: no recording was made")
             return
-        self.app.jobs.record_play(self.recording_name, self.who, self._stage, self.frame_skip, held, first_frame)
+        self.app.jobs.record_play(
+            self.recording_name, self.who, self._stage, self.frame_skip, held, first_frame, player.ghosts
+        )
         self.notify(
             "recording in the background (ctrl+x cancels); a notice says when it is done, "
             "and Recordings makes a GIF of it"

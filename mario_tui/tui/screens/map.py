@@ -24,7 +24,7 @@ from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.map_strip import ends_in_words
 from mario_tui.tui.widgets.step_slider import Span, StepSlider
-from mario_tui.tui.widgets.words import Words
+from mario_tui.tui.widgets.words import Words, fitting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -282,8 +282,9 @@ class MapScreen(MarioScreen):
         else:
             words = self._words_of(shown)
         if chosen is not None:
-            now = "" if self._live_place() is None else "  white: Mario now"
-            line = words_of(chosen) + Content.styled(now, "$foreground 60%")
+            now = Content.styled("" if self._live_place() is None else "  white: Mario now", "$foreground 60%")
+            whole, short = words_of(chosen), words_of(chosen, short=True)
+            line = fitting(self.size.width - 2, whole + now, whole, short + now, short)
         self.update_text("#map-shown", words)
         self.update_text("#map-chosen", line)
         slider = self.query_one(StepSlider)
@@ -295,20 +296,28 @@ class MapScreen(MarioScreen):
         first, last = shown[0].record, shown[-1].record
         newest = " (newest)" if self._to_step is None else ""
         here, clears = (sum(one.record.cleared for one in part) for part in (shown, self._known))
+        of_all = f" ({text.count(clears)} in all)"
+        episodes = f"{text.count(first.episode)} to {text.count(last.episode)}"
 
-        def words(in_all: str) -> Content:
+        def words(of_all: str, episodes: str) -> Content:
             ends = ends_in_words(shown)
             if self._kind in ("", "clear"):
-                ends = [(f"{text.count(here)} cleared{in_all}  ", "$success"), *ends[bool(here) :]]
+                ends = [(f"{text.count(here)} cleared{of_all}  ", "$success"), *ends[bool(here) :]]
             return Content.assemble(
                 (f"{printable(self.run_folder.name)}  ", "bold"),
                 (f"only {self._kind}s  " if self._kind else "", "bold $secondary"),
-                f"{last.stage}  episodes {text.count(first.episode)} to {text.count(last.episode)}{newest}  ",
+                f"{last.stage}  {episodes}  ",
                 *ends,
             ).rstrip()
 
-        whole = words(f" ({text.count(clears)} in all)")
-        return whole if whole.cell_length <= self.size.width - 2 else words("")
+        return fitting(
+            self.size.width - 2,
+            words(of_all, f"episodes {episodes}{newest}"),
+            words("", f"episodes {episodes}{newest}"),
+            words("", f"episodes {episodes}"),
+            words("", episodes),
+            words("", f"to {text.count(last.episode)}"),
+        )
 
     def _span(self) -> Span:
         assert self._map is not None
@@ -385,15 +394,15 @@ CHOSEN_COLOUR = "$secondary"
 """Near the yellow that the chosen episode has on the map."""
 
 
-def words_of(episode: MapEpisode) -> Content:
-    """An episode in a line."""
+def words_of(episode: MapEpisode, *, short: bool = False) -> Content:
+    """An episode in a line; a short one leaves out its reward and in which of the games it was."""
     record = episode.record
     words, colour = ENDS[record.end]
     at = "" if record.cleared else f" at {text.percent(record.progress)}"
     kind = "" if record.kind == "training" else f", {KINDS_OF_GAMES.get(record.kind, printable(record.kind))}"
+    reward = "" if short else f" reward {text.decimal(record.reward)}{kind},"
     return Content.assemble(
         (f"episode {text.count(record.episode)}  ", f"bold {CHOSEN_COLOUR}"),
         (f"{words}{at}", f"bold {colour}"),
-        f"  {text.count(record.length)} steps, reward {text.decimal(record.reward)}{kind}, "
-        f"step {text.count(record.step)}",
+        f"  {text.count(record.length)} steps,{reward} step {text.count(record.step)}",
     )

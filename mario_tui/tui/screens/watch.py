@@ -513,4 +513,5 @@ class WatchScreen(GameScreen):
         if self._player.policy is None:
             return
         trained_on = self._player.policy.stage
-        self.app.jobs.record(self._agent, ".mp4", None if self._stage == trained_on else self._stage)
+        stage = None if self._stage == trained_on else self._stage
+        self.app.jobs.record(self._agent, ".mp4", stage, self._player.ghosts)

@@ -17,7 +17,7 @@ from mario_tui.tui.cells import BLOCKS
 from mario_tui.tui.graphics import USUAL_CELL_PIXELS
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.plain_container import PlainContainer
-from mario_tui.tui.widgets.words import Words
+from mario_tui.tui.widgets.words import Words, fitting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +84,7 @@ class MapStrip(PlainContainer):
         if self.is_attached:
             words = _words(ended, kept=snapshot.config.keep_episodes > 0)
             hint = Content.styled("  M map", "$foreground 60%")
-            fits = words.cell_length + hint.cell_length <= self.size.width - 2
-            self._line.update(words + hint if ended and fits else words)
+            self._line.update(fitting(self.size.width - 2, words + hint, words) if ended else words)
             self._show()
 
     def move(self, snapshot: TrainingSnapshot, *, ended: bool) -> None:

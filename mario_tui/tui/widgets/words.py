@@ -29,6 +29,11 @@ class Words(Static, KeptLines):  # Textual takes the styles of the first class a
         return self.get_content_height(self.size, self.size, self.content_size.width)
 
 
+def fitting(width: int, *contents: Content) -> Content:
+    """The first of these that fits a line of so many cells, or else the last."""
+    return next((one for one in contents if one.cell_length <= width), contents[-1])
+
+
 def _same(content: VisualType, other: VisualType) -> bool:
     """Whether they look alike: Textual's `==` compares the text alone, without its colours."""
     if isinstance(content, Content) and isinstance(other, Content):
