@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
-from mario_tui.store.history import COMPARED, WINDOW
+from mario_tui.store.history import COMPARED, WINDOW, Curve
 from mario_tui.tui import text
 from mario_tui.tui.screens.chart_screen import ChartScreen, chart_keys
 from mario_tui.tui.widgets.metric_chart import Line, MetricChart
@@ -35,6 +35,7 @@ CHART_IDS = (
     "compare.chart-q",
 )
 """Binding ids of COMPARED's charts."""
+_IN_PERCENT = ("progress", "clear rate")
 
 
 class CompareScreen(ChartScreen):
@@ -92,7 +93,7 @@ class CompareScreen(ChartScreen):
         with Container(id="compare-grid"):
             for number, name in enumerate(COMPARED):
                 yield MetricChart(
-                    f"{number + 1} {name}",
+                    f"{number + 1} {name}{' (%)' if name in _IN_PERCENT else ''}",
                     x_label="step",
                     empty_text="reading the episodes ...",
                     id=f"compare-{number}",
@@ -135,7 +136,12 @@ class CompareScreen(ChartScreen):
             )
             chart.set_lines(
                 [
-                    Line(one.curves[name], self._colour(one.runs[0]), one.low.get(name, ()), one.high.get(name, ()))
+                    Line(
+                        _shown(name, one.curves[name]),
+                        self._colour(one.runs[0]),
+                        _shown(name, one.low.get(name, [])),
+                        _shown(name, one.high.get(name, [])),
+                    )
                     for one in self._shown
                 ]
             )
@@ -190,3 +196,8 @@ class CompareScreen(ChartScreen):
 
     def action_chart(self, number: int) -> None:
         self._select(number)
+
+
+def _shown(name: str, curve: Curve) -> Curve:
+    """A curve in the units of its chart: a clear rate is a share, and shown in percent."""
+    return [(step, 100 * rate) for step, rate in curve] if name == "clear rate" else curve
