@@ -171,10 +171,11 @@ class TrainScreen(TrainCharts):
         super().on_mount()
         few_cores = processors.are_few()
         costly = self.app.graphics is not None and self.app.graphics.is_costly
-        fastest = (12 if few_cores else 30) / (4 if costly else 1)  # and at most half of a rollout's
-        fastest = min(fastest, self.app.frames_per_second / 2)
-        self._pace = Pace(DRAWING_SHARE, 1 / fastest, 1 / SLOWEST_GAME)
-        self._game = self.every(1 / fastest, self.refresh_game)
+        most = (12 if few_cores else 30) / (4 if costly else 1)
+        most = min(most, self.app.frames_per_second / 2)  # half of a rollout's
+        self._pace = Pace(DRAWING_SHARE, 1 / most, 1 / SLOWEST_GAME)
+        self.every(1 / most, self.refresh_status)
+        self._game = self.every(1 / most, self.refresh_game)
         self.every(1 / (2 if few_cores else 4), self.refresh_numbers)
         self.every(1 / (1 if few_cores else 2), self.refresh_charts)
         self.every(1, self.refresh_strip)
@@ -235,14 +236,18 @@ class TrainScreen(TrainCharts):
 
     # looking
 
-    def refresh_game(self) -> None:
+    def refresh_status(self) -> None:
+        """Shows at once that the training paused, or goes on."""
         snapshot = self.app.snapshot
-        if snapshot is not None and snapshot.status != self._shown_status:  # a pause is seen at once
+        if snapshot is not None and snapshot.status != self._shown_status:
             self.refresh_numbers()
             self.refresh_top_bar()
             self.refresh_bindings()
+
+    def refresh_game(self) -> None:
         if self._mode == "live":
             self._game.seconds = self._pace.look()
+        snapshot = self.app.snapshot
         if self._mode != "form" and snapshot is not None and snapshot.frame is not None:
             wall = snapshot.frames if self._shows_all_games else ()
             self.query_one("#game", GameView).frame = side_by_side(wall) if len(wall) > 1 else snapshot.frame
@@ -314,6 +319,7 @@ class TrainScreen(TrainCharts):
             session.resume()
         else:
             session.pause()
+        self.set_interval(1 / 50, self.refresh_status, repeat=25)  # until the training has heard of it
 
     def action_save(self) -> None:
         if self.app.session is not None:
