@@ -229,6 +229,9 @@ def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     replay.add_argument(
         "--ledger", action="store_true", help="also print what the reward is made of, as the run of --episode learns it"
     )
+    replay.add_argument(
+        "--no-ghosts", action="store_true", help="with -o: leave out the ghosts that LOG's recording has"
+    )
     _add_video(replay)
     _add_json(replay)
 

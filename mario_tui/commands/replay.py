@@ -22,10 +22,14 @@ def replay(arguments: argparse.Namespace) -> int:
     output = None if arguments.output is None else paths.expand(arguments.output)
     if output is not None:
         from mario_tui.video.ghosts_beside import ghosts_beside
+        from mario_tui.video.log_beside import log_path_of
         from mario_tui.video.record import record_replay
         from mario_tui.video.writer import check_video
 
         check_video(output, scale=arguments.scale, fps=arguments.fps)
+        log_path_of(output, logs)
+        alone = arguments.no_ghosts or arguments.episode is not None
+        ghosts = [] if alone else ghosts_beside(paths.expand(arguments.log))
         with recording_progress(arguments.json) as progress:
             recording = record_replay(
                 logs,
@@ -33,7 +37,7 @@ def replay(arguments: argparse.Namespace) -> int:
                 scale=arguments.scale,
                 fps=arguments.fps,
                 overlay=arguments.overlay,
-                ghosts=[] if arguments.episode is not None else ghosts_beside(paths.expand(arguments.log)),
+                ghosts=ghosts,
                 progress=progress,
             )
         results = [episode.result for episode in recording.episodes]

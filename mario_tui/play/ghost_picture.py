@@ -37,10 +37,15 @@ def ghosts_at(
 ) -> list[ShownGhost]:
     """The ghosts, all `but` one, that are to be seen so many frames into their episodes."""
     seen = (
-        (None if trail is but else trail.at(frame), TINTS[number % len(TINTS)], trail.name)
+        (None if trail is but else trail.at(frame), tint_of(trail, number), trail.name)
         for number, trail in enumerate(trails)
     )
     return [ShownGhost(sight, tint, name if names else "") for sight, tint, name in seen if sight is not None]
+
+
+def tint_of(trail: GhostTrail, number: int) -> tuple[int, int, int]:
+    """The colour of a ghost that is the so-manyth of those shown."""
+    return TINTS[(number if trail.tint is None else trail.tint) % len(TINTS)]
 
 
 def draw_ghosts(

@@ -26,6 +26,7 @@ class GhostTrail:
 
     Attributes:
         name: whose ghost it is, in a few letters.
+        tint: the number of its colour; None for its place among the ghosts.
         frames: of the episode so far.
         max_x: the farthest x so far, pixels.
         progress: how far through the stage, 0 to 1.
@@ -35,8 +36,8 @@ class GhostTrail:
         end: why the episode is over; None until it is.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, tint: int | None = None) -> None:
+        self.name, self.tint = name, tint
         self.frames = self.max_x = self.best_frame = 0
         self.progress = 0.0
         self.end: EndReason | None = None

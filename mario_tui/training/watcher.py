@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # PyTorch takes seconds to import
 
 _PUBLISH_SECONDS = 1 / 40
 """New snapshots come at most so often: more than the 30 times a second that a screen looks."""
-_FEW_CORES_PUBLISH_SECONDS = 1 / 15
-"""And where a screen looks 12 times a second, as training takes all cores."""
+_FEW_CORES_PUBLISH_SECONDS = 1 / 20
+"""And where training takes all cores: a screen looks 12 times a second there. The desktop's window shows as many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Terminal(Protocol):
 class Picture(ABC):
     """One picture, which changes and moves; it is seen from `show` to `remove`.
 
-    What was there before it has to be written again by whoever removes it.
+    Where it is no layer of its own, what was there before it has to be written again by whoever removes it.
 
     Args:
         shown: the pictures of the app that are on the screen, for this one to join and leave.

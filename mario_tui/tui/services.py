@@ -304,7 +304,11 @@ class Services(ListServices):
         from mario_tui.video.record import record_replay
 
         logs, first_frame = _logs(log_path)
-        more: dict[str, Any] = {"ghosts": ghosts_beside(log_path), "progress": progress, "cancelled": cancelled}
+        more: dict[str, Any] = {
+            "ghosts": ghosts_beside(log_path, cancelled),
+            "progress": progress,
+            "cancelled": cancelled,
+        }
         with paths.new_recording(stem, suffix) as output:
             return record_replay(logs, output, scale=scale, first_frame=first_frame, **more)
 

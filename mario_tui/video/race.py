@@ -151,7 +151,7 @@ def record_race(
             episodes=tuple(racer.episode for racer in ranked),
             ranking=tuple(racer.result for racer in ranked),
         )
-        race = [{**racer.result.as_json(), **racer.episode.log.as_json()} for racer in ranked]
+        race = [{**racer.result.as_json(), "name": racer.trail.name, **racer.episode.log.as_json()} for racer in ranked]
         put_log_beside(video, log_path, [best.episode.log], {**recording.outcome(), "first_frame": 0, "race": race})
     return recording
 

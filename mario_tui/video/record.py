@@ -108,7 +108,8 @@ class Clip:
         stage, frame_skip: for the action log.
         action_names: of the agent's actions, for the overlay.
         frames: how many it has, if that is known before.
-        ghosts: other episodes whose Mario is drawn in its pictures, the one to lie on top first.
+        ghosts: other episodes whose Mario is drawn in its pictures, with their names, the one to lie on top first;
+            those of the first clip are kept in the action log.
     """
 
     steps: Iterable[EpisodeStep]

@@ -17,15 +17,20 @@ from fake_collector import fake_factories
 from mario_tui import paths
 from mario_tui.agent.mario import Mario
 from mario_tui.agent.policy import load_policy
-from mario_tui.config import load_toml
+from mario_tui.config import TrainingConfig, load_toml
 from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.run import find_resumable
+from mario_tui.system import processors
+from mario_tui.training import watcher
+from mario_tui.training.control import TrainingControl
+from mario_tui.training.events import Stepped
 from mario_tui.training.highlights import Highlights
 from mario_tui.training.restore import Factories, open_trainer
 from mario_tui.training.resume import resume_config
 from mario_tui.training.session import TrainingSession
 from mario_tui.training.snapshot import TrainingSnapshot
+from mario_tui.training.watcher import Watcher
 from runs import run_to_end
 
 FILMED = Factories(highlights=partial(Highlights, best_every_seconds=0.0, shortest_seconds=0.0))
@@ -284,3 +289,17 @@ def test_a_snapshot_has_all_games_where_they_are_asked_for(learning: TrainingSes
 def test_a_snapshot_says_where_episodes_ended(learning: TrainingSession) -> None:
     now = until(learning, lambda snapshot: snapshot.episode >= 5)
     assert now.ends.deaths.sum() + now.ends.clears.sum() == now.episode
+
+
+@pytest.mark.parametrize(("cores", "most"), [(1, 20), (2, 20), (3, 40), (16, 40)])
+def test_snapshots_come_as_often_as_a_screen_may_look(cores: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processors, "count", lambda: cores)
+    now = 1000.0
+    monkeypatch.setattr(watcher.time, "monotonic", lambda: now)
+    watching = Watcher(TrainingControl(), "run", TrainingConfig())
+    taken: list[object] = []
+    monkeypatch.setattr(watching, "_publish", lambda *_: (taken.append(now), setattr(watching, "_published_at", now)))
+    for step in range(1000):
+        now += 1 / 500
+        watching.watch(None, Stepped(step))  # type: ignore[arg-type]
+    assert most * 1.8 < len(taken) <= most * 2 + 1, "in two seconds"

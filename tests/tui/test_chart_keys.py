@@ -240,6 +240,21 @@ async def test_the_cursor_of_compare_reads_every_run_at_a_step() -> None:
         await until(pilot, lambda: app.screen is not screen)
 
 
+async def test_compare_shows_shares_in_percent_with_their_bands() -> None:
+    async with comparing(World(), "ab-seed0", "ab-seed1") as (_, pilot, screen):
+        await pilot.press("s")
+        await until(pilot, lambda: bool(screen._shown) and bool(screen._shown[0].low))
+        (compared,) = screen._shown
+        for number, (name, factor) in enumerate(
+            {"progress": 1, "reward": 1, "clear rate": 100, "loss": 1, "Q": 1}.items()
+        ):
+            chart = screen.query_one(f"#compare-{number}", MetricChart)
+            assert ("(%)" in chart._title) == (name in ("progress", "clear rate"))
+            (line,) = chart._series
+            for shown, stored in ((line.points, compared.curves), (line.low, compared.low), (line.high, compared.high)):
+                assert [y for _, y in shown.tolist()] == [factor * y for _, y in stored[name]]
+
+
 async def test_charts_that_come_on_show_have_the_cursor_too() -> None:
     async with comparing(World(), "ab", "abc", size=(80, 24)) as (_, pilot, screen):
         await pilot.press("x", "home", "right", "z")

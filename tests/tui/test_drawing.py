@@ -26,7 +26,7 @@ from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.key_line import KeyLine
 from mario_tui.tui.widgets.numbers import Numbers
-from mario_tui.tui.widgets.words import Words
+from mario_tui.tui.widgets.words import Words, fitting
 from tui.fakes import World, curves, picture, running, typical_checkpoints, typical_recordings, until
 
 
@@ -147,6 +147,12 @@ async def test_what_a_screen_does_again_is_done_at_ticks_of_one_clock(monkeypatc
             now += tick
             screen._tick()
         assert sum(name == "game" for name, _ in done) == 5
+        now += 30.0  # it was not on show
+        done.clear()
+        for _ in range(3):
+            screen._tick()
+            now += tick
+        assert sorted(name for name, _ in done) == ["game", "numbers"], "what was due meanwhile is done once"
 
 
 def test_a_picture_is_drawn_as_often_as_its_share_of_time_allows() -> None:
@@ -222,6 +228,13 @@ async def test_words_take_another_colour_with_the_same_text() -> None:
         green = words.render_lines(Region(0, 0, 20, 1))[0]
         assert red.text == green.text
         assert list(red) != list(green)
+
+
+def test_the_first_words_that_fit_are_taken() -> None:
+    words = [Content("all of it, at length"), Content("most of it"), Content("it")]
+    assert [str(fitting(width, *words)) for width in (20, 19, 10, 9, 1)] == [
+        "all of it, at length", "most of it", "most of it", "it", "it",
+    ]  # fmt: skip
 
 
 def row(app: App[None], y: int) -> str:

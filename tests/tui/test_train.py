@@ -402,6 +402,27 @@ async def test_space_pauses_and_resumes_s_saves() -> None:
         assert world.session.calls == ["start", "pause", "resume", "save"]
 
 
+async def test_a_pause_shows_at_once_however_seldom_the_screen_looks() -> None:
+    world = World()
+    async with live(world) as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, TrainScreen)
+        assert screen._clock is not None
+        screen._clock.stop()
+        await pilot.press("space")
+        await until(pilot, lambda: "paused" in str(screen.query_one("#remark", Static).content))
+        first = screen._close_look
+        await pilot.press("space")
+        assert first is not None
+        assert screen._close_look is not first
+        await pilot.press("h")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        world.session.snapshot = replace(world.session.snapshot, status="paused")
+        shown = screen._shown_status
+        screen.refresh_status()
+        assert screen._shown_status == shown, "a screen that is not on show looks at nothing"
+
+
 @pytest.mark.parametrize("keys", [("q", "q"), ("q", "enter"), ("q", "y")])
 async def test_q_asks_once_and_stops(keys: tuple[str, str]) -> None:
     world = World()

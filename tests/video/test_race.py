@@ -20,6 +20,7 @@ from mario_tui.errors import InputError
 from mario_tui.game.action_log import ActionLog
 from mario_tui.game.episode import EndReason
 from mario_tui.game.replaying import play_log, replay
+from mario_tui.play.ghost_picture import TINTS, tint_of
 from mario_tui.play.ghost_trail import GhostTrail, follow, short_step
 from mario_tui.play.rollout import rollout
 from mario_tui.video import race
@@ -79,6 +80,7 @@ def test_the_best_is_followed_and_the_others_are_ghosts_in_its_picture(home: Pat
 
     (ghost,) = ghosts_beside(recording.action_log)
     assert (ghost.name, ghost.max_x, ghost.frames) == ("1k", other.max_x, recording.episodes[1].log.frames)
+    assert tint_of(ghost, 0) == TINTS[1], "its colour in the race"
 
     game = [frame for step in play_log(log) for frame in step.frames]
     assert recording.frames == len(pictures) == len(game) + HOLD_FRAMES
@@ -105,6 +107,9 @@ def test_an_agent_is_recorded_with_ghosts_and_again_by_command(home: Path) -> No
     assert len(frames) == len(again) == len(plain) > 20
     assert all(map(np.array_equal, frames, again))
     assert not all(map(np.array_equal, frames, plain))
+    alone_again = ["replay", str(recording.action_log), "-o", str(home / "no.gif"), "--scale", "1", "--no-ghosts"]
+    assert main(alone_again) == 0
+    assert all(map(np.array_equal, imageio.mimread(home / "no.gif", memtest=False), plain))
 
 
 @pytest.mark.slow

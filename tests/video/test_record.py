@@ -210,24 +210,50 @@ def test_ghosts_are_in_a_recording_and_in_one_that_is_made_of_its_log(tmp_path: 
     assert all(map(np.array_equal, pictures_of(tmp_path / "c.gif"), frames[20:])), "at their time of the episode"
 
 
+def test_a_ghost_that_stood_still_stands_there_in_a_video_made_again(tmp_path: Path) -> None:
+    """No action log says that an episode ended as the agent got no farther."""
+    stander = ghost(ActionLog("1-1", 4, (0,) * 5), "stander")
+    stander.end = EndReason.STALL
+    made = record_replay(LOG, tmp_path / "a.gif", scale=1, ghosts=[stander])
+    (again,) = ghosts_beside(made.action_log)
+    assert again.end is EndReason.STALL
+    assert again.at(60) is not None
+    assert again.x_at(60) == stander.x_at(60) == 40
+    record_replay(LOG, tmp_path / "b.gif", scale=1, ghosts=[again])
+    assert all(map(np.array_equal, pictures_of(tmp_path / "b.gif"), pictures_of(made.path)))
+    assert ghosts_beside(made.action_log, lambda: True) == [], "stopped"
+
+
+GHOST = {"name": "a", "end": "death", **ActionLog("1-1", 4, (130,)).as_json()}
+
+
 @pytest.mark.parametrize(
     "video",
     [
-        None,
         7,
-        [],
+        {},
         {"ghosts": 7},
         {"ghosts": [{"name": "a"}]},
         {"ghosts": [[]]},
+        {"ghosts": [{**GHOST, "end": "no such end"}]},
+        {"ghosts": [{**GHOST, "stage": "1-2"}]},
+        {"ghosts": [{**GHOST, "goes_on": 3}]},
+        {"ghosts": [GHOST, {**GHOST, "buttons": [256]}]},
         {"race": {}},
         {"race": [0, {"step": 1}]},
+        {"race": 5},
     ],
 )
 def test_damaged_ghosts_are_none(video: object, tmp_path: Path) -> None:
     LOG.save(tmp_path / "a.json", video=video)
     assert ghosts_beside(tmp_path / "a.json") == []
+
+
+def test_ghosts_are_none_without_a_log_and_as_many_as_there_are_in_one(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text("[")
     assert ghosts_beside(tmp_path / "b.json") == ghosts_beside(tmp_path / "none.json") == []
+    LOG.save(tmp_path / "a.json", video={"ghosts": [GHOST, {**GHOST, "name": "b"}]})
+    assert [(one.name, one.tint) for one in ghosts_beside(tmp_path / "a.json")] == [("a", 0), ("b", 1)]
 
 
 def test_the_log_that_is_replayed_is_left_alone(tmp_path: Path) -> None:

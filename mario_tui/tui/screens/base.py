@@ -123,7 +123,9 @@ class MarioScreen(Screen[None], inherit_bindings=False):
         now = time.monotonic()
         for one in self._refreshes:
             if now >= one.due - self._clock_seconds / 2:
-                one.due = max(one.due + one.seconds, now)
+                one.due += one.seconds
+                if one.due <= now:  # it was not looked at meanwhile
+                    one.due = now + one.seconds
                 one.call()
 
     def on_screen_suspend(self) -> None:

@@ -137,10 +137,10 @@ class CompareScreen(ChartScreen):
             chart.set_lines(
                 [
                     Line(
-                        _shown(name, one.curves[name]),
+                        _in_units(name, one.curves[name]),
                         self._colour(one.runs[0]),
-                        _shown(name, one.low.get(name, [])),
-                        _shown(name, one.high.get(name, [])),
+                        _in_units(name, one.low.get(name, [])),
+                        _in_units(name, one.high.get(name, [])),
                     )
                     for one in self._shown
                 ]
@@ -198,6 +198,6 @@ class CompareScreen(ChartScreen):
         self._select(number)
 
 
-def _shown(name: str, curve: Curve) -> Curve:
+def _in_units(name: str, curve: Curve) -> Curve:
     """A curve in the units of its chart: a clear rate is a share, and shown in percent."""
     return [(step, 100 * rate) for step, rate in curve] if name == "clear rate" else curve

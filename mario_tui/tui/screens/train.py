@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
+from textual.timer import Timer
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
@@ -44,7 +45,7 @@ T = TypeVar("T")
 ENDED = ("finished", "failed")
 DRAWING_SHARE = 0.045
 """Of a core's time: Python lets the training wait while the app draws, and training has precedence."""
-SLOWEST_GAME = 4
+SLOWEST_GAME = 2
 """Pictures a second, whatever they cost."""
 
 
@@ -150,6 +151,7 @@ class TrainScreen(TrainCharts):
         self._start_problem = ""
         self._knob = KNOBS[0]
         self._shown_status = ""
+        self._close_look: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
         services = self.app.services
@@ -170,9 +172,7 @@ class TrainScreen(TrainCharts):
     def on_mount(self) -> None:
         super().on_mount()
         few_cores = processors.are_few()
-        costly = self.app.graphics is not None and self.app.graphics.is_costly
-        most = (12 if few_cores else 30) / (4 if costly else 1)
-        most = min(most, self.app.frames_per_second / 2)  # half of a rollout's
+        most = min(12 if few_cores else 30, self.app.frames_per_second / 2)  # half of a rollout's
         self._pace = Pace(DRAWING_SHARE, 1 / most, 1 / SLOWEST_GAME)
         self.every(1 / most, self.refresh_status)
         self._game = self.every(1 / most, self.refresh_game)
@@ -239,7 +239,7 @@ class TrainScreen(TrainCharts):
     def refresh_status(self) -> None:
         """Shows at once that the training paused, or goes on."""
         snapshot = self.app.snapshot
-        if snapshot is not None and snapshot.status != self._shown_status:
+        if self.is_active and snapshot is not None and snapshot.status != self._shown_status:
             self.refresh_numbers()
             self.refresh_top_bar()
             self.refresh_bindings()
@@ -319,7 +319,13 @@ class TrainScreen(TrainCharts):
             session.resume()
         else:
             session.pause()
-        self.set_interval(1 / 50, self.refresh_status, repeat=25)  # until the training has heard of it
+        self._look_closely()
+
+    def _look_closely(self) -> None:
+        """For half a second: until the training has heard of a key."""
+        if self._close_look is not None:
+            self._close_look.stop()
+        self._close_look = self.set_interval(1 / 50, self.refresh_status, repeat=25)
 
     def action_save(self) -> None:
         if self.app.session is not None:

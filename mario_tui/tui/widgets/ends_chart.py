@@ -23,6 +23,7 @@ class EndsChart(KeptLines):
     ("loop") and for other stages ("left"), where any ended so. The counts are read once, when given.
     """
 
+    ALLOW_SELECT = False  # its lines are no text of Textual's
     COMPONENT_CLASSES = {
         "ends-chart--title",
         "ends-chart--axis",

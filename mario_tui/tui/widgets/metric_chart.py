@@ -107,6 +107,7 @@ class MetricChart(KeptLines):
     are not finite are left out. Without a series of means, the values are the line.
     """
 
+    ALLOW_SELECT = False  # its lines are no text of Textual's
     COMPONENT_CLASSES = {f"metric-chart--{part}" for part in _PARTS}
     DEFAULT_CSS = """
     MetricChart {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
@@ -22,6 +22,7 @@ GAP = 2
 class Numbers(KeptLines):
     """Shows entries like `step 12,345` in as many columns as fit; every cell keeps its place when values change."""
 
+    ALLOW_SELECT = False  # its lines are no text of Textual's
     COMPONENT_CLASSES = {"numbers--heading", "numbers--label", "numbers--value"}
     DEFAULT_CSS = """
     Numbers { height: auto; width: 1fr; }
@@ -81,7 +82,7 @@ class Numbers(KeptLines):
             return Strip.blank(width, base)
         line = self._shown[1][y]
         if not line[0][0]:
-            return Strip([Segment(line[0][1][:width], self._style("heading"))]).adjust_cell_length(width, base)
+            return Strip([Segment(line[0][1], self._style("heading"))]).adjust_cell_length(width, base)
         columns = max(1, (width + GAP) // (CELL + GAP))
         cell = min((width - GAP * (columns - 1)) // columns, CELL + 8)
         segments: list[Segment] = []
@@ -90,7 +91,8 @@ class Numbers(KeptLines):
                 segments.append(Segment(" " * GAP, base))
             room = max(1, cell - cell_len(label) - 1)
             segments.append(Segment(f"{label} ", self._style("label")))
-            segments.append(Segment(value[:room].rjust(room), self._style("value")))
+            shown = set_cell_size(value, min(room, cell_len(value)))
+            segments.append(Segment(" " * (room - cell_len(shown)) + shown, self._style("value")))
         return Strip(segments).adjust_cell_length(width, base)
 
     def _style(self, part: str) -> Style:
