@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -112,8 +112,8 @@ class TrainingSnapshot:
 class SnapshotCamera:
     """Takes snapshots of a trainer, in its own thread and between steps.
 
-    Numbers and frames are taken anew each time, curves when an episode ended, warnings and the forecast every two
-    seconds.
+    Numbers and frames are taken anew each time, curves and means when an episode ended, warnings and the forecast
+    every two seconds.
 
     Attributes:
         last_episode: the newest one, for the snapshots.
@@ -125,6 +125,7 @@ class SnapshotCamera:
         self._episode_count = -1
         self._curves: Mapping[str, Points] = {}
         self._ends: Ends | None = None
+        self._means: dict[str, Any] = {}
         self._warnings: tuple[str, ...] = ()
         self._forecast = ""
         self._checked_at = 0.0
@@ -160,15 +161,11 @@ class SnapshotCamera:
             steps_per_second=speed,
             seconds=trainer.seconds,
             eta_seconds=_eta(trainer, speed),
-            mean_reward=logger.mean("reward"),
-            mean_length=logger.mean("length"),
-            mean_loss=logger.learned_mean("loss"),
-            mean_q=logger.learned_mean("q"),
+            **self._means,
             learns_from=agent.burn_in_until,
             replay_transitions=agent.memory.transitions,
             replay_capacity=config.replay_size,
             demonstrations=trainer.demonstrations.transitions if trainer.demonstrations else 0,
-            clear_rate=logger.clear_rate,
             learning_rate=config.at("learning_rate", trainer.step),
             floor_seconds=steps_to_floor / speed if 0 < steps_to_floor < math.inf and speed > 0 else None,
             ends=self._ends,
@@ -199,6 +196,13 @@ class SnapshotCamera:
             self._episode_count = logger.episode
             self._curves = {name: curve.points() for name, curve in logger.curves.items()}
             self._ends = logger.end_map.ends()
+            self._means = {
+                "mean_reward": logger.mean("reward"),
+                "mean_length": logger.mean("length"),
+                "mean_loss": logger.learned_mean("loss"),
+                "mean_q": logger.learned_mean("q"),
+                "clear_rate": logger.clear_rate,
+            }
 
     def _update_warnings(self, trainer: Trainer, speed: float) -> None:
         now = time.monotonic()

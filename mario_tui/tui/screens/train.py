@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ENDED = ("finished", "failed")
-DRAWING_SHARE = 0.045
+DRAWING_SHARE = 0.04
 """Of a core's time: Python lets the training wait while the app draws, and training has precedence."""
 SLOWEST_GAME = 2
 """Pictures a second, whatever they cost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -112,13 +113,7 @@ class EndsChart(KeptLines):
             if rows >= 7 and row == rows // 2:
                 words = text.compact(top / 2)
             segments = [
-                Segment(
-                    UPPER_HALF,
-                    Style(
-                        color=Color.from_rgb(*cells[column][2 * row]),
-                        bgcolor=Color.from_rgb(*cells[column][2 * row + 1]),
-                    ),
-                )
+                Segment(UPPER_HALF, _of_colours(*cells[column][2 * row], *cells[column][2 * row + 1]))
                 for column in range(columns)
             ]
             lines.append(Strip([*label(words), *segments]))
@@ -126,6 +121,12 @@ class EndsChart(KeptLines):
         axis = "0".ljust(columns - len(newest)) + newest if columns > len(newest) + 2 else ""
         lines.append(Strip([Segment(" " * left, base), Segment(axis, style("axis"))]).adjust_cell_length(width, base))
         return [line.simplify() for line in lines]
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_colours(red: int, green: int, blue: int, *below: int) -> Style:
+    """The style of a cell's upper half in one colour and its lower half in another; the same ones come back."""
+    return Style(color=Color.from_rgb(red, green, blue), bgcolor=Color.from_rgb(*below))
 
 
 def _fitted(values: NDArray[np.float64], size: int, *, shares: bool = False) -> NDArray[np.float64]:
