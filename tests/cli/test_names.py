@@ -275,7 +275,7 @@ def test_recordings_of_one_second_have_a_name_each(home: Path, one_second: None)
         if number % 3:
             return Services().convert(log, "x", (".mp4", ".gif")[number % 2], 1, lambda *_: None, never).path
         held = [130] * 20 + [number] * 20  # another play
-        return Services().record_play("x", "1-1", 4, held, 0, lambda *_: None, never).path
+        return Services().record_play("x", "1-1", 4, held, 0, (), lambda *_: None, never).path
 
     with ThreadPoolExecutor(6) as pool:
         made = list(pool.map(make, range(6)))

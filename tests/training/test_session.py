@@ -22,7 +22,6 @@ from mario_tui.errors import InputError, MarioTuiError
 from mario_tui.store import checkpoint, lookup
 from mario_tui.store.run import find_resumable
 from mario_tui.system import processors
-from mario_tui.training import watcher
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import Stepped
 from mario_tui.training.highlights import Highlights
@@ -295,7 +294,7 @@ def test_a_snapshot_says_where_episodes_ended(learning: TrainingSession) -> None
 def test_snapshots_come_as_often_as_a_screen_may_look(cores: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processors, "count", lambda: cores)
     now = 1000.0
-    monkeypatch.setattr(watcher.time, "monotonic", lambda: now)
+    monkeypatch.setattr("mario_tui.training.watcher.time.monotonic", lambda: now)
     watching = Watcher(TrainingControl(), "run", TrainingConfig())
     taken: list[object] = []
     monkeypatch.setattr(watching, "_publish", lambda *_: (taken.append(now), setattr(watching, "_published_at", now)))

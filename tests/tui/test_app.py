@@ -215,7 +215,7 @@ async def test_the_work_begun_last_is_cancelled_by_a_key_and_another_goes_on() -
     told: list[str] = []
     let_go = threading.Event()
 
-    def record(agent: Any, stage: Any, suffix: str, progress: Any, cancelled: Callable[[], bool]) -> Any:
+    def record(agent: Any, stage: Any, suffix: str, ghosts: Any, progress: Any, cancelled: Callable[[], bool]) -> Any:
         asked.append(cancelled)
         progress(600, 1200 if suffix == ".mp4" else None)
         while not (cancelled() or let_go.is_set()):

@@ -17,7 +17,6 @@ from textual.widgets import Static
 from mario_tui.training.curves import Curve
 from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.pace import Pace
-from mario_tui.tui.screens import base
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import HelpScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -127,7 +126,7 @@ async def test_what_a_screen_does_again_is_done_at_ticks_of_one_clock(monkeypatc
     async with app.run_test() as pilot:
         screen = await show_training(world, app, pilot)
         now = 1000.0
-        monkeypatch.setattr(base.time, "monotonic", lambda: now)
+        monkeypatch.setattr("mario_tui.tui.screens.base.time.monotonic", lambda: now)
         screen._refreshes.clear()
         done: list[tuple[str, float]] = []
         tick = screen._clock_seconds = 0.1
@@ -246,6 +245,8 @@ async def test_lines_are_kept_until_a_widget_changes() -> None:
     app = world.app()
     async with app.run_test(size=(160, 50)) as pilot:
         screen = await show_training(world, app, pilot)
+        assert screen._clock is not None
+        screen._clock.stop()  # it would show the training's own figures again
         await pilot.pause()
         numbers = screen.query_one(Numbers)
         crop = numbers.size.region
