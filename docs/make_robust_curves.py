@@ -1,9 +1,9 @@
-"""Draws how often disturbed play cleared the stage while agents were trained: docs/images/robust-curves.png.
+"""Draws how often disturbed play cleared the stage while agents were trained.
 
-    python docs/make_robust_curves.py docs/curves/robust-r ...
+    python docs/make_robust_curves.py docs/images/robust-curves.png docs/curves/robust-r ...
 
-Each argument is a folder with the metrics.csv and config.toml of a run with two measuring games. Of its robust game the
-share of clears in a window of episodes is drawn, with its 95 % interval (Wilson 1927).
+After the picture's name come folders with the metrics.csv and config.toml of runs with two measuring games. Of each
+run's robust game the share of clears in a window of episodes is drawn, with its 95 % interval (Wilson 1927).
 """
 
 import csv
@@ -16,15 +16,14 @@ from matplotlib.figure import Figure
 from mario_tui.config import load_toml
 from mario_tui.store.intervals import wilson_interval
 
-OUT = Path(__file__).parent / "images" / "robust-curves.png"
 WINDOW = 30  # episodes
 
 
 def main() -> int:
-    folders = [Path(argument) for argument in sys.argv[1:]]
-    if not folders:
+    if len(sys.argv) < 3 or not sys.argv[1].endswith(".png"):
         print(__doc__, file=sys.stderr)
         return 2
+    out, *folders = map(Path, sys.argv[1:])
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     for number, folder in enumerate(folders):
@@ -36,8 +35,8 @@ def main() -> int:
         steps = np.array([int(row["step"]) for row in rows])[WINDOW - 1 :]
         clears = np.convolve([row["end"] == "clear" for row in rows], np.ones(WINDOW), mode="valid")
         low, high = np.array([wilson_interval(float(one), WINDOW) for one in clears]).T
-        seed = load_toml(folder / "config.toml")["seed"]
-        axes.plot(steps, 100 * clears / WINDOW, color=f"C{number}", label=f"{folder.name} (seed {seed})")
+        config = load_toml(folder / "config.toml")
+        axes.plot(steps, 100 * clears / WINDOW, color=f"C{number}", label=f"{folder.name} ({told(config)})")
         axes.fill_between(steps, 100 * low, 100 * high, color=f"C{number}", alpha=0.2, linewidth=0)
     axes.axhline(97, color="grey", linestyle=":", label="97 %")
     axes.set_ylim(0, 100)
@@ -46,9 +45,13 @@ def main() -> int:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.suptitle("World 1-1, preset robust")
-    figure.savefig(OUT, dpi=80)
-    print(OUT)
+    figure.savefig(out, dpi=80)
+    print(out)
     return 0
+
+
+def told(config: dict[str, object]) -> str:
+    return f"seed {config['seed']}" + (", from a log" if config["demonstrations"] else "")
 
 
 if __name__ == "__main__":
