@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Static
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
@@ -23,6 +22,7 @@ from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.stage_grid import StageGrid
+from mario_tui.tui.widgets.words import Words
 
 if TYPE_CHECKING:
     from mario_tui.play.board import StageState
@@ -74,14 +74,14 @@ class BoardScreen(MarioScreen):
         self._version = -1
 
     def compose_body(self) -> ComposeResult:
-        yield Static("", id="board-line")
+        yield Words("", id="board-line")
         with Horizontal(id="board-body"):
             yield StageGrid(id="grid")
             with Vertical(id="stage-side"):
                 yield GameView(graphics=self.app.graphics, characters=self.app.characters, id="stage-game")
-                yield Static("", id="stage-about")
-        yield Static("", id="stage-line")
-        yield Static("", id="board-jobs", markup=False)
+                yield Words("", id="stage-about")
+        yield Words("", id="stage-line")
+        yield Words("", id="board-jobs")
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -103,11 +103,8 @@ class BoardScreen(MarioScreen):
 
     def refresh_list(self) -> None:
         """Shows the work in the background, and reads the board again if it may have changed."""
-        jobs = Content("\n".join(self._job_lines()))
-        widget = self.query_one("#board-jobs", Static)
-        if widget.content != jobs:
-            widget.update(jobs)
-            self.set_class(bool(self.app.jobs.running), "-busy")
+        self.update_text("#board-jobs", Content("\n".join(self._job_lines())))
+        self.set_class(bool(self.app.jobs.running), "-busy")
         if self._version != self.app.files_version:
             self._version = self.app.files_version
             self.run_worker(self._load(), group="board", exclusive=True)
@@ -130,11 +127,12 @@ class BoardScreen(MarioScreen):
         if not self._states:
             return
         counts = {by: sum(by in state.cleared_by for state in self._states) for by in ("agent", "hand", "search")}
-        self.query_one("#board-line", Static).update(
+        self.update_text(
+            "#board-line",
             Content.from_markup(
                 f"[b]{counts['agent']} of 32[/] cleared by an agent  ·  [b]{counts['hand']}[/] by hand  ·  "
                 f"[b]{counts['search']}[/] by search"
-            )
+            ),
         )
         states = self._states
         self.query_one(StageGrid).set_texts(
@@ -154,9 +152,9 @@ class BoardScreen(MarioScreen):
     def _show_selected(self) -> None:
         if (state := self.selected) is None:
             return
-        lines = about(state)
-        self.query_one("#stage-about", Static).update(Content("\n").join(lines))
-        self.query_one("#stage-line", Static).update(Content("\n").join(lines))
+        lines = Content("\n").join(about(state))
+        self.update_text("#stage-about", lines)
+        self.update_text("#stage-line", lines)
 
     def _ask_for_picture(self) -> None:
         self.set_timer(PICTURE_AFTER_SECONDS, self._show_picture)

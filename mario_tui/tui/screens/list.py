@@ -23,6 +23,7 @@ from mario_tui.tui import text
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen
 from mario_tui.tui.widgets.preview import Preview, Sight
+from mario_tui.tui.widgets.words import Words
 
 
 class HasPath(Protocol):
@@ -122,8 +123,8 @@ class ListScreen(MarioScreen, Generic[Row]):
             yield Table(id="table", cursor_type="row", cell_padding=1)
             yield Preview(self.app.graphics, self.app.characters, id="preview")
         with Vertical(id="details"):
-            yield Static("", id="selected", markup=False)
-            yield Static("", id="jobs", markup=False)
+            yield Words("", id="selected")
+            yield Words("", id="jobs")
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -164,11 +165,8 @@ class ListScreen(MarioScreen, Generic[Row]):
     def refresh_list(self) -> None:
         """Shows the work in the background, and reads the list again if it may have changed."""
         app = self.app
-        jobs = Content("\n".join(self._job_lines()))
-        widget = self.query_one("#jobs", Static)
-        if widget.content != jobs:
-            widget.update(jobs)
-            self.set_class(bool(app.jobs.running), "-busy")
+        self.update_text("#jobs", Content("\n".join(self._job_lines())))
+        self.set_class(bool(app.jobs.running), "-busy")
         if self._version != app.files_version:
             self._version = app.files_version
             self.run_worker(self._load(), group="list", exclusive=True)
@@ -242,9 +240,8 @@ class ListScreen(MarioScreen, Generic[Row]):
     def _show_selected(self) -> None:
         info = self.selected
         line, problem = ("", False) if info is None else self.describe(info)
-        widget = self.query_one("#selected", Static)
-        widget.update(Content(text.printable_lines(line)))
-        widget.set_class(problem, "-problem")
+        self.update_text("#selected", Content(text.printable_lines(line)))
+        self.query_one("#selected").set_class(problem, "-problem")
         self._look_soon()
 
     @property
