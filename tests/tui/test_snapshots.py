@@ -315,9 +315,10 @@ def test_compare_cursor(compare: Any) -> None:
 
 
 async def show_map(world: World, pilot: Pilot[int]) -> None:
-    pilot.app.push_screen(MapScreen(Path("/checkpoints/hill")))
-    await until(pilot, lambda: isinstance(pilot.app.screen, MapScreen))
-    view = pilot.app.screen.query_one("#map", GameView)
+    screen = MapScreen(Path("/checkpoints/hill"))
+    pilot.app.push_screen(screen)
+    await until(pilot, lambda: pilot.app.screen is screen and bool(screen.query("#map")))
+    view = screen.query_one("#map", GameView)
     await until(pilot, lambda: view.frame is not None)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.worker import Worker
 
 from mario_tui.tui.widgets.key_line import KeyLine
 from mario_tui.tui.widgets.plain_container import PlainContainer
@@ -140,6 +141,13 @@ class MarioScreen(Screen[None], inherit_bindings=False):
     def refresh_top_bar(self) -> None:
         bar = self.query_one(TopBar)
         bar.status, bar.details = self.app.training_line()
+
+    def run_newest(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
+        """Runs `work` beside the screen, and cancels what else of its group still runs.
+
+        It takes a function, as a coroutine that is cancelled before it begins makes Python print a warning.
+        """
+        _: Worker[None] = self.run_worker(work, group=group, exclusive=True)
 
     def update_text(self, selector: str, content: Content) -> None:
         self.query_one(selector, Words).update(content)

@@ -107,7 +107,7 @@ class BoardScreen(MarioScreen):
         self.set_class(bool(self.app.jobs.running), "-busy")
         if self._version != self.app.files_version:
             self._version = self.app.files_version
-            self.run_worker(self._load(), group="board", exclusive=True)
+            self.run_newest(self._load, "board")
 
     def _job_lines(self) -> Iterator[str]:
         for job in self.app.jobs.running[-2:]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.text import Text
@@ -206,7 +207,7 @@ class CheckpointsScreen(ListScreen[Row]):
         all_of_them = (info for one in self._infos for info in one.run.checkpoints if info.whole)
         for infos in (offered, all_of_them):
             if unread := dict.fromkeys(info.path for info in infos if info and not info.verified):
-                self.run_worker(self._verify(tuple(unread)), group="verify", exclusive=True)
+                self.run_newest(partial(self._verify, tuple(unread)), "verify")
                 return
 
     async def _verify(self, unread: Sequence[Path]) -> None:

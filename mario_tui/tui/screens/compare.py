@@ -116,7 +116,7 @@ class CompareScreen(ChartScreen):
 
     def look(self) -> None:
         """Reads the runs, in a thread, and draws their curves."""
-        self.run_worker(self._look(), group="compare", exclusive=True)
+        self.run_newest(self._look, "compare")
 
     async def _look(self) -> None:
         services = self.app.services

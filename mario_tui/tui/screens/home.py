@@ -233,7 +233,7 @@ class HomeScreen(MarioScreen):
         app = self.app
         if self._version != app.files_version:
             self._version = app.files_version
-            self.run_worker(self._load(), group="lists", exclusive=True)
+            self.run_newest(self._load, "lists")
         snapshot = app.snapshot
         self.set_class(snapshot is not None or app.session_is_loading, "-training")
         if app.session_is_loading:

@@ -15,7 +15,6 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Click
 from textual.widgets import DataTable, Static
-from textual.worker import Worker
 
 from mario_tui.errors import MarioTuiError
 from mario_tui.printable import printable
@@ -169,7 +168,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         self.set_class(bool(app.jobs.running), "-busy")
         if self._version != app.files_version:
             self._version = app.files_version
-            self.run_worker(self._load(), group="list", exclusive=True)
+            self.run_newest(self._load, "list")
 
     def _job_lines(self) -> Iterator[str]:
         """A line for each job in the background, a few at most: the table is what the screen is for."""
@@ -255,8 +254,7 @@ class ListScreen(MarioScreen, Generic[Row]):
         wanted = (self.selected, preview.pixels)
         if self.has_preview and wanted != self._sought:
             self._sought = wanted
-            look = partial(self._look, preview, *wanted)  # no coroutine yet: it may be cancelled before it begins
-            _: Worker[None] = self.run_worker(look, group="preview", exclusive=True)
+            self.run_newest(partial(self._look, preview, *wanted), "preview")
 
     async def _look(self, preview: Preview, info: Row | None, pixels: tuple[int, int]) -> None:
         await asyncio.sleep(REST_SECONDS)

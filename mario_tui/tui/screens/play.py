@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -263,7 +264,7 @@ class PlayScreen(GameScreen):
         if self._ghost_stage != self._stage:
             self._ghost_stage = self._stage
             self._close_ghost()
-            self.run_worker(self._open_ghost(self._stage), group="ghost", exclusive=True)
+            self.run_newest(partial(self._open_ghost, self._stage), "ghost")
 
     async def _open_ghost(self, stage: str) -> None:
         try:

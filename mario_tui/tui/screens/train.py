@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from textual.app import ComposeResult
@@ -187,7 +188,7 @@ class TrainScreen(TrainCharts):
             self._question(self.query_one(TrainForm))
             self._question = None
         self.refresh_charts()
-        self.run_worker(self.query_one(TrainForm).look_around(self.app.services), group="memory", exclusive=True)
+        self.run_newest(partial(self.query_one(TrainForm).look_around, self.app.services), "memory")
 
     # which of its states the screen is in
 

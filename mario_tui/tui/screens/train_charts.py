@@ -108,4 +108,4 @@ class TrainCharts(ChartScreen):
             else:
                 self.app.watch_agent(name)
 
-        self.run_worker(find(), group="play-again", exclusive=True)
+        self.run_newest(find, "play-again")
