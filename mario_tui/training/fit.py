@@ -52,9 +52,11 @@ def fit(
         say: is told in a line that it will take some seconds.
         cancelled: ends the measurement when it says True.
 
-    Raises InputError for a device that cannot be used here.
+    Raises InputError for a device that cannot be used here, and, before seconds are spent, for demonstrations that are
+    not there.
     """
     from mario_tui.agent.devices import resolve_device
+    from mario_tui.training.demo_data import find_logs
 
     device = resolve_device(config.device)
     on_gpu = device.type != "cpu"
@@ -66,6 +68,8 @@ def fit(
         tried = candidates(config, on_gpu=on_gpu)
         choice = Choice(tried[0], "")
         if local and len(tried) > 1 and _worth_it(config) and (not resumes or _asks(config, asked)):
+            if config.demonstrations and not resumes:  # a run that goes on has them in its checkpoint
+                find_logs(config.demonstrations, config.stage)
             say("finding out what is fastest on this machine, which takes some seconds and is remembered")
             if speeds := autotune_process.measured(config, tried, cancelled=cancelled):
                 choice = choose(speeds)

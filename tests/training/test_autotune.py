@@ -18,6 +18,7 @@ from mario_tui.agent import devices
 from mario_tui.cli import main
 from mario_tui.commands import bench_tune
 from mario_tui.config import TrainingConfig, load_toml
+from mario_tui.errors import InputError
 from mario_tui.presets import preset
 from mario_tui.settings import MOST_ENVS
 from mario_tui.store.manifest import read_manifest
@@ -264,6 +265,16 @@ def test_the_environment_can_forbid_it(measurements: list[list[Setup]], monkeypa
     monkeypatch.setenv("MARIO_TUI_AUTOTUNE", "0")
     assert fit(FAST).processes == 1
     assert measurements == []
+
+
+def test_nothing_is_measured_for_demonstrations_that_are_not_there(measurements: list[list[Setup]]) -> None:
+    said: list[str] = []
+    with pytest.raises(InputError, match="no demonstrations at 'nowhere'"):
+        fit(FAST.replace(demonstrations="nowhere"), say=said.append)
+    assert (said, measurements) == ([], [])
+    fit(FAST.replace(demonstrations="ways"))
+    fit(FAST.replace(demonstrations="nowhere", network="nature"), resumes=True, asked=["threads"])
+    assert len(measurements) == 2, "a run that goes on has them in its checkpoint"
 
 
 def test_what_cannot_be_measured_is_as_usual_and_not_remembered(

@@ -1,11 +1,13 @@
 """The app around its screens: ways between them, help, palette, notices, background work, and leaving."""
 
 import asyncio
+import gc
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,6 +104,23 @@ async def test_the_palette_starts_every_action_by_name() -> None:
         await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+
+
+async def test_of_work_that_is_begun_anew_the_newest_alone_runs(recwarn: pytest.WarningsRecorder) -> None:
+    app = World().app()
+    begun: list[int] = []
+
+    async def work(number: int) -> None:
+        begun.append(number)
+
+    async with app.run_test() as pilot:
+        assert isinstance(app.screen, HomeScreen)
+        for number in range(3):
+            app.screen.run_newest(partial(work, number), "numbers")
+        await until(pilot, lambda: bool(begun))
+    gc.collect()
+    assert begun == [2]
+    assert [str(one.message) for one in recwarn if "never awaited" in str(one.message)] == []
 
 
 async def test_a_small_terminal_names_the_size_that_is_needed() -> None:
