@@ -8,6 +8,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from mario_tui.tui.jobs import Job
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.widgets.game_view import GameView
@@ -73,6 +74,26 @@ async def test_a_checkpoint_has_the_curve_up_to_its_step() -> None:
         assert sight is not None
         assert sight.curve is not None
         assert [step for step, _ in sight.curve] == [1000.0 * n for n in range(13)]
+
+
+async def test_the_picture_is_made_anew_where_its_place_changes() -> None:
+    async with World(typical_checkpoints()).app().run_test(size=(160, 50)) as pilot:
+        screen = await open_checkpoints(pilot)
+        preview = screen.query_one(Preview)
+        await until(pilot, lambda: screen.preview_is_ready and preview.pixels[1] > 0)
+        before = preview.pixels
+        pilot.app.jobs.running += [Job(f"evaluating {number}", "run/step-1", "") for number in range(3)]  # type: ignore[attr-defined]
+        await until(pilot, lambda: preview.pixels[1] < before[1])
+        await until(pilot, lambda: screen.preview_is_ready)
+        pilot.app.jobs.running.clear()  # type: ignore[attr-defined]
+        await until(pilot, lambda: preview.pixels == before)
+        await until(pilot, lambda: screen.preview_is_ready)
+        await pilot.resize_terminal(160, 28)
+        await until(pilot, lambda: preview.pixels == (0, 0))
+        await until(pilot, lambda: screen.preview_is_ready)
+        await pilot.resize_terminal(160, 50)
+        await until(pilot, lambda: preview.pixels == before)
+        await until(pilot, lambda: screen.preview_is_ready)
 
 
 async def test_who_passes_over_rows_does_not_wait_for_them() -> None:

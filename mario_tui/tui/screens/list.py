@@ -141,7 +141,9 @@ class ListScreen(MarioScreen, Generic[Row]):
             self.set_class(self.has_preview, "-preview")
             self.set_class(self.app.size.height < FLAT, "-flat")
             self.fill()
-            self.call_after_refresh(self._look_soon)
+
+    def on_game_view_resized(self) -> None:
+        self._look_soon()
 
     @property
     def has_preview(self) -> bool:
@@ -265,7 +267,6 @@ class ListScreen(MarioScreen, Generic[Row]):
         if self.is_attached and self._sought == (info, pixels):
             preview.show(sight)
             self._seen = self._sought
-            self.call_after_refresh(self._look_soon)  # the facts may leave less room for the picture, or more
 
     def do(self, work: Callable[[], object], done: str = "") -> None:
         """Does something with files in a thread, and reads the list again."""

@@ -14,6 +14,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.errors import NoWidget
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -34,6 +35,9 @@ class GameView(Widget):
     Without a frame, `empty_text` stands in the middle. With `graphics` the frame is shown as a picture in the
     terminal, and with `characters` only while the screen is not the topmost one.
     """
+
+    class Resized(Message):
+        """There is room for a picture of another size, or for none."""
 
     LOOK_SECONDS = 0.1
     """How often a picture is compared with what should be seen: the terminal may have been busy, the widget moved."""
@@ -101,9 +105,11 @@ class GameView(Widget):
         self._picture = None
         self._redraw()
         self._update_terminal()
+        self.post_message(self.Resized())
 
     def on_hide(self) -> None:
         self._update_terminal()
+        self.post_message(self.Resized())
 
     def _on_screen_change(self, _: object) -> None:
         self._update_terminal()
