@@ -68,6 +68,11 @@ class CheckpointInfo:
     greedy_progress: float | None = None
     trainable: bool = True
 
+    @property
+    def number(self) -> int:
+        """1 for the first checkpoint of its step in its run, 2 for the second, and so on."""
+        return lookup.place(self.path)[1]
+
     def as_json(self) -> dict[str, Any]:
         """The keys that `mario-tui checkpoints --json` promises."""
         names = (

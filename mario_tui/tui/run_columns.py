@@ -59,13 +59,12 @@ def cells(
     widths = dict(shown)
     subject, measured = row.subject, row.checkpoint or row.run
     reached = "no" if measured.greedy_progress is None else text.percent(measured.greedy_progress)
-    step = text.count(subject.step)
     state, kind = run_tree.state_of(row), "shipped" if row.run.shipped else ""
     has_state = "state" in widths
     reward = "-" if subject.mean_reward is None else text.count(subject.mean_reward)
     made = {
         "stage": Text("" if row.checkpoint is not None else row.run.stage),
-        "step": Text(step if len(step) <= widths["step"] else text.compact(subject.step), justify="right"),
+        "step": Text(run_tree.step_of(subject, widths["step"]), justify="right"),
         "greedy": {True: Text("clears", good), False: Text(reached), None: Text("-", dim)}[measured.greedy_clear],
         "robust": _robust(measured.robust_clear_rate, measured.robust_episodes, widths["robust"], good),
         "reward": Text(reward, dim if subject.mean_reward is None else "", justify="right"),

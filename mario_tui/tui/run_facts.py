@@ -9,7 +9,7 @@ from textual.content import Content
 from mario_tui.printable import printable
 from mario_tui.store.intervals import interval_in_percent
 from mario_tui.tui import text
-from mario_tui.tui.run_tree import Row
+from mario_tui.tui.run_tree import Row, step_of
 
 if TYPE_CHECKING:
     from mario_tui.store.catalog import CheckpointInfo, RunSummary
@@ -24,7 +24,7 @@ def facts(row: Row, settings: str) -> Content:
     if one is None:
         head = Content.assemble((printable(run.run), "bold"), f"  stage {run.stage}  step {text.count(run.step)}")
     else:
-        head = Content.assemble((f"step {text.count(one.step)}", "bold"), f"  stage {one.stage}")
+        head = Content.assemble((f"step {step_of(one)}", "bold"), f"  stage {one.stage}")
     lines = [head]
     if trained := _trained(subject):
         lines.append(Content(trained))

@@ -111,6 +111,13 @@ def state_of(row: Row) -> str:
     return f"{damaged} damaged" if damaged and row.several else "damaged" if damaged else ""
 
 
+def step_of(info: CheckpointInfo, width: int | None = None) -> str:
+    """A checkpoint's step, in so many characters; with its number where the run has several of that step."""
+    number = f" ({info.number})" if info.number > 1 else ""
+    step = f"{text.count(info.step)}{number}"
+    return step if width is None or len(step) <= width else f"{text.compact(info.step)}{number}"
+
+
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -139,8 +146,8 @@ def describe(row: Row, *, opened: bool, brief: bool = False) -> tuple[str, bool]
         advice = f". {_sentence(row.subject.advice)}" if row.subject.advice else ""
         return printable(f"{below}: none can be used{advice}; d moves the run to the trash"), True
     which = "its newest" if best is newest and best.rank == NEVER_CLEARED else "its best"
-    keys = [below, f"enter plays step {text.count(best.step)}, {which}"]
+    keys = [below, f"enter plays step {step_of(best)}, {which}"]
     if (resumable := run.resumable) is not None and resumable is not best:
-        keys.append(f"c continues from step {text.count(resumable.step)}")
+        keys.append(f"c continues from step {step_of(resumable)}")
     unread = f"{run.unread} is damaged: notes and clear rates in it are not shown" if run.unread else ""
     return "\n".join(filter(None, (place, "  ·  ".join(keys), unread, best.note))), bool(unread)

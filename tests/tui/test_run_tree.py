@@ -85,6 +85,13 @@ def test_a_row_says_what_is_wrong_with_it() -> None:
     assert alone.subject.step == 10
 
 
+def test_two_checkpoints_of_a_step_are_told_apart() -> None:
+    first = checkpoint(1_234_567, run="a")
+    second = replace(first, path=first.path.with_name(f"{first.path.name}-2"))
+    assert [run_tree.step_of(info) for info in (first, second)] == ["1,234,567", "1,234,567 (2)"]
+    assert [run_tree.step_of(info, 10) for info in (first, second)] == ["1,234,567", "1.23M (2)"]
+
+
 def test_a_run_says_what_its_keys_mean() -> None:
     a, _ = small()
     text, problem = run_tree.describe(a, opened=False)

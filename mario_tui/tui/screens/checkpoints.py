@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 
 from mario_tui.paths import RUN_NAME_RULE
 from mario_tui.printable import printable
-from mario_tui.tui import run_columns, run_tree, text
+from mario_tui.tui import run_columns, run_tree
 from mario_tui.tui.run_facts import facts
 from mario_tui.tui.run_tree import BEST_FIRST, ORDERS, Row
 from mario_tui.tui.screens.checkpoint_keys import CHECKPOINT_KEYS
@@ -45,11 +45,11 @@ class CheckpointsScreen(ListScreen[Row]):
         "a run the keys mean its best checkpoint, 'continue' its newest, and 'delete' the whole run. 'greedy' says "
         "whether an agent clears the stage when it always takes the action with the highest Q value; 'robust' is its "
         "clear rate over ten episodes with sticky actions and no-op starts; e measures both. 'reward' is the mean "
-        "reward of the last 100 training episodes before it was saved. A run has the best 'greedy' and 'robust' of its "
-        "checkpoints, the size of all, and the rest of its newest. The star marks its best: its newest while "
-        "none clears the stage. A rate has its 95 % interval beside it. In a wide terminal a picture shows where the "
-        "newest episodes of the run end. Runs that are marked with space can be compared: their curves are drawn in "
-        "one chart."
+        "reward of the last 100 training episodes before it was saved. A run has the best 'greedy' and 'robust' of its"
+        " checkpoints, the size of all, and the rest of its newest. The star marks its best: its newest while none "
+        "clears the stage. A step that was saved twice has a (2) the second time. A rate has its 95 % interval beside "
+        "it. In a wide terminal a picture shows where the newest episodes of the run end. Runs that are marked with "
+        "space can be compared: their curves are drawn in one chart."
     )
     BINDINGS = [*CHECKPOINT_KEYS]
 
@@ -293,7 +293,7 @@ class CheckpointsScreen(ListScreen[Row]):
             if line is not None:
                 self.do(lambda: self.app.services.annotate(info.path, line))
 
-        question = f"A line to keep with {printable(info.run)}, step {text.count(info.step)}."
+        question = f"A line to keep with {printable(info.run)}, step {run_tree.step_of(info)}."
         self.app.push_screen(LineScreen("Note", question, value=info.note, yes="keep it"), accept)
 
     def action_rename(self) -> None:
@@ -330,7 +330,7 @@ class CheckpointsScreen(ListScreen[Row]):
             if name:
                 self.do(lambda: self.app.services.export(info.path, name), f"exported as {name}")
 
-        question = f"A name for a copy of step {text.count(info.step)}: what plays, a few MB, not what training needs."
+        question = f"A name for a copy of step {run_tree.step_of(info)}: what plays, a few MB, not what training needs."
         name_problem = self.app.services.run_name_problem
         value = f"{printable(info.run)}-agent"
         self.app.push_screen(LineScreen("Export", question, value=value, yes="export", problem_of=name_problem), accept)
@@ -340,7 +340,7 @@ class CheckpointsScreen(ListScreen[Row]):
         if row is None or not self._may_change(row):
             return
         if row.checkpoint is not None:
-            what, name = "checkpoint", f"{printable(row.run.run)}, step {text.count(row.checkpoint.step)}"
+            what, name = "checkpoint", f"{printable(row.run.run)}, step {run_tree.step_of(row.checkpoint)}"
         else:
             count = len(row.run.checkpoints)
             all_of_it = f"all of its {count} checkpoints" if count > 1 else "its checkpoint"
