@@ -20,7 +20,7 @@ from mario_tui.config import check_settings
 from mario_tui.errors import CheckpointError
 from mario_tui.printable import printable
 from mario_tui.rewards import REWARD_SETTINGS, LearnedReward
-from mario_tui.store import checkpoint, named, rescue
+from mario_tui.store import checkpoint, lookup, named, rescue
 from mario_tui.store.untrusted import one_line_error
 
 
@@ -93,7 +93,8 @@ def _from_folder(folder: Path, device: torch.device | str) -> Policy:
         load_weights(net, load_tensors(folder / "agent.safetensors"))
         learned = {name: manifest.config[name] for name in REWARD_SETTINGS if name in manifest.config}
         check_settings({"stage": manifest.stage, **learned})
-        source = f"{folder.parent.name}, step {manifest.step:,}"
+        number = lookup.place(folder)[1]
+        source = f"{folder.parent.name}, step {manifest.step:,}{f' ({number})' * (number > 1)}"
         return Policy(net.on(device).eval(), manifest.stage, manifest.step, source, LearnedReward.of(learned))
     except Exception as error:  # untrusted content may raise anything on its way through three libraries
         checkpoint.check_sizes(folder)  # a training may have replaced it meanwhile

@@ -24,13 +24,15 @@ def audit(arguments: argparse.Namespace) -> int:
     threads = processors.count() if arguments.threads is None else arguments.threads
     if not 1 <= threads <= 256:
         raise InputError(f"--threads {threads} cannot be used: it should be 1 to 256")
-    back = _numbers(arguments.back)
     path = checkpoint_of(arguments)
     from mario_tui.agent.policy import load_policy
     from mario_tui.agent.runtime import prepare_processor
     from mario_tui.game.emulator import open_emulator
     from mario_tui.play import audit as auditing
+    from mario_tui.play.evaluation import ROBUST_NOOPS, ROBUST_STICKY, check_protocol
 
+    back = auditing.check_back(_numbers(arguments.back))
+    check_protocol(arguments.episodes, ROBUST_STICKY, ROBUST_NOOPS, arguments.seed)
     prepare_processor(1)
     policy = load_policy(path)
     stage = arguments.stage or policy.stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import shlex
 import socket
@@ -66,5 +67,6 @@ def _check_port_is_free(host: str, port: int) -> None:
         if isinstance(error, socket.gaierror):
             reason = error.strerror
         else:  # asyncio's own words are a paragraph
-            reason = os.strerror(error.errno) if error.errno else "this machine has no such address"
+            known = error.errno not in (None, errno.EADDRNOTAVAIL)
+            reason = os.strerror(error.errno or 0) if known else "this machine has no such address"
         raise InputError(f"{host}:{port} cannot be served ({reason}): choose another --port or --host") from None

@@ -22,7 +22,8 @@ def facts(row: Row, settings: str) -> Content:
     run, one = row.run, row.checkpoint
     subject = row.subject
     if one is None:
-        head = Content.assemble((printable(run.run), "bold"), f"  stage {run.stage}  step {text.count(run.step)}")
+        step = step_of(subject) if subject.step == run.step else text.count(run.step)
+        head = Content.assemble((printable(run.run), "bold"), f"  stage {run.stage}  step {step}")
     else:
         head = Content.assemble((f"step {step_of(one)}", "bold"), f"  stage {one.stage}")
     lines = [head]

@@ -112,7 +112,7 @@ def state_of(row: Row) -> str:
 
 
 def step_of(info: CheckpointInfo, width: int | None = None) -> str:
-    """A checkpoint's step, in so many characters; with its number where the run has several of that step."""
+    """A checkpoint's step, in so many characters; with its number if it was not the first of that step."""
     number = f" ({info.number})" if info.number > 1 else ""
     step = f"{text.count(info.step)}{number}"
     return step if width is None or len(step) <= width else f"{text.compact(info.step)}{number}"

@@ -12,10 +12,6 @@ import pytest
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
 
-pytestmark = pytest.mark.skipif(
-    sys.version_info >= (3, 13), reason="this Python has the newer generation of the game already"
-)
-
 
 def interpreter() -> str:
     """A Python that can have the newer generation; skips the test where there is none."""
@@ -31,9 +27,9 @@ def requirements() -> list[str]:
     """What pyproject.toml asks for on a newer Python, and what these tests need."""
     text = (REPOSITORY / "pyproject.toml").read_text()
     game = re.findall(r"""^ *"([^";]+); python_version >= '3\.13'",$""", text, re.MULTILINE)
-    tools = re.findall(r'^ *"((?:pytest|pytest-timeout|hypothesis)[<>=][^"]*)",$', text, re.MULTILINE)
+    tools = re.findall(r'^ *"((?:pytest|pytest-timeout|hypothesis|psutil)[<>=][^"]*)",$', text, re.MULTILINE)
     assert len(game) >= 3
-    assert len(tools) == 3
+    assert len(tools) == 4
     return game + tools
 
 
@@ -51,8 +47,22 @@ def environment(folder: Path) -> Path:
     return python
 
 
+def test_these_tests_are_collected_without_torch() -> None:
+    """As the environment of the newer generation has none."""
+    collect = (
+        "import sys, pytest; sys.modules['torch'] = None;"
+        f"sys.exit(pytest.main(['--collect-only', '-q', '--confcutdir={HERE}', '-p', 'no:cacheprovider', '{HERE}']))"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    collected = subprocess.run(
+        [sys.executable, "-c", collect], cwd=REPOSITORY, env=clean, capture_output=True, text=True, check=False
+    )
+    assert collected.returncode == 0, collected.stdout[-3000:]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="this Python has the newer generation of the game already")
 def test_the_newer_generation_passes_the_same_tests(tmp_path: Path) -> None:
     # Beside the packages of the environment that runs this, so that `make clean` removes it; one of our own otherwise.
     is_virtual = sys.prefix != sys.base_prefix

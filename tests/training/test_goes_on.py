@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import warm
 
+from mario_tui.game.emulator import open_emulator
+
 HERE = Path(__file__).parent
 
 
@@ -34,6 +36,10 @@ def test_a_run_resumed_in_a_new_process_equals_the_one_that_went_on(home: Path, 
     """
     # in two processes that have nothing in common, or, for most, no more than their imports
     run = subprocess.run if name == "fast" else warm.run
+    if name == "corrected":
+        with open_emulator() as emulator:
+            if not emulator.has_snapshots():
+                pytest.skip("this emulator cannot go back to places in an episode")
     whole = train(home, name, run=run)
     (saved,) = (home / "checkpoints" / "kept").iterdir()  # in a run without metrics.csv: it holds the episodes itself
     resumed = train(home, name, str(saved), run=run)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -73,6 +74,9 @@ def test_a_run_leaves_its_artefacts(small) -> None:
     assert (run / "reward_plot.png").read_bytes().startswith(b"\x89PNG")
     checkpoint.verify(finished.checkpoint)
     assert load_policy(finished.checkpoint).step == finished.steps
+    again = run / f"{finished.checkpoint.name}-2"
+    shutil.copytree(finished.checkpoint, again)
+    assert load_policy(again).source == f"{run.name}, step {finished.steps:,} (2)"
 
 
 def test_the_last_episode_is_logged_when_it_is_not_due(small) -> None:

@@ -8,6 +8,7 @@ import os
 import psutil
 import pytest
 from textual.app import App, ComposeResult
+from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Region
 from textual.pilot import Pilot
@@ -194,6 +195,8 @@ class Texts(App[None]):
     def compose(self) -> ComposeResult:
         yield Words("one", id="words")
         yield Static("below", id="below")
+        with Vertical(id="hidden"):
+            yield Words("hidden", id="hidden-words")
 
 
 async def test_words_lay_the_screen_out_only_where_they_need_another_height() -> None:
@@ -213,6 +216,21 @@ async def test_words_lay_the_screen_out_only_where_they_need_another_height() ->
         words.update(Content("one again"))
         await pilot.pause()
         assert (row(app, 0), row(app, 1)) == ("one again", "below")
+
+
+async def test_hidden_words_lay_nothing_out_and_have_their_height_when_they_are_shown() -> None:
+    app = Texts()
+    async with app.run_test(size=(20, 10)) as pilot:
+        box, words = app.query_one("#hidden"), app.query_one("#hidden-words", Words)
+        box.display = False
+        await pilot.pause()
+        layouts = words._layout_updates
+        words.update(Content("two lines, as it is longer than one"))
+        await pilot.pause()
+        assert words._layout_updates == layouts
+        box.display = True
+        await pilot.pause()
+        assert words.region.height == 2
 
 
 async def test_words_take_another_colour_with_the_same_text() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 from textual.theme import Theme
@@ -224,6 +224,7 @@ def test_nothing_breaks_a_logarithmic_chart(points: Points, width: int, height: 
     assert {len(line) for line in lines(chart, width, height)} == {width}
 
 
+@example([], [(0, 0.0), (0, 5e-324)], 0, 1, 0, 40)
 @given(POINTS, POINTS, st.floats(-10, 10), st.floats(0.001, 20), st.floats(-10, 10), st.integers(1, 120))
 def test_nothing_breaks_a_part_with_a_cursor(
     points: Points, others: Points, low: float, span: float, cursor: float, width: int

@@ -88,10 +88,10 @@ async def test_the_picture_is_made_anew_where_its_place_changes() -> None:
         pilot.app.jobs.running.clear()  # type: ignore[attr-defined]
         await until(pilot, lambda: preview.pixels == before)
         await until(pilot, lambda: screen.preview_is_ready)
-        await pilot.resize_terminal(160, 28)
+        screen.add_class("-flat")
         await until(pilot, lambda: preview.pixels == (0, 0))
         await until(pilot, lambda: screen.preview_is_ready)
-        await pilot.resize_terminal(160, 50)
+        screen.remove_class("-flat")
         await until(pilot, lambda: preview.pixels == before)
         await until(pilot, lambda: screen.preview_is_ready)
 
@@ -158,7 +158,7 @@ async def test_a_recording_is_shown_with_a_picture_and_its_data() -> None:
         shown = screen.query_one("#preview-picture", GameView)
         assert shown.frame is not None
         assert (shown.frame == picture(len("one.mp4"))).all()
-        assert not screen.query_one("#preview-curve").region
+        await until(pilot, lambda: not screen.query_one("#preview-curve").region)
         await pilot.press("down")
         await until(pilot, lambda: "stage 1-1, 1-2  ends before the flag, farthest x 722" in facts(pilot))
         assert "21.4 s, begins 2.0 s into the play, 640 kB" in facts(pilot)

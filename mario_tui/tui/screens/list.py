@@ -266,7 +266,10 @@ class ListScreen(MarioScreen, Generic[Row]):
             sight = Sight(Content.styled(printable(str(error)), "$error"))
         if self.is_attached and self._sought == (info, pixels):
             preview.show(sight)
-            self._seen = self._sought
+            self.call_after_refresh(self._laid_out, self._sought)  # the facts may leave another place for the picture
+
+    def _laid_out(self, seen: object) -> None:
+        self._seen = seen
 
     def do(self, work: Callable[[], object], done: str = "") -> None:
         """Does something with files in a thread, and reads the list again."""

@@ -134,9 +134,9 @@ def finite(points: Points) -> NDArray[np.float64]:
 
 
 def widened(low: float, high: float) -> tuple[float, float]:
-    """The same range, or a wider one if it is (nearly) a single value."""
+    """The same range, or a wider one if it is (nearly) a single value, or too narrow to be divided."""
     low, high = float(low), float(high)
-    if high - low > 1e-9 * max(abs(low), abs(high)):
+    if high - low > max(1e-9 * max(abs(low), abs(high)), 1e-300):
         return low, high
     margin = max(0.05 * abs(high), 0.5)
     return low - margin, high + margin

@@ -21,8 +21,13 @@ class Words(Static, KeptLines):  # Textual takes the styles of the first class a
             return
         before = self._needed_height()
         super().update(content, layout=False)
-        if layout and (not before or self._needed_height() != before):
+        if layout and self._is_displayed and (not before or self._needed_height() != before):
             self.refresh(layout=True)
+
+    @property
+    def _is_displayed(self) -> bool:
+        """Whether it has a place; without one it gets its height when it is laid out."""
+        return all(node.display for node in self.ancestors_with_self)
 
     def _needed_height(self) -> int:
         """In rows; 0 where it has no width yet."""
