@@ -25,6 +25,7 @@ from mario_tui.tui.screens.recordings import RecordingsScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.game_view import GameView
+from mario_tui.tui.widgets.map_strip import MapStrip
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from tui.fakes import (
     LONG_NAME,
@@ -69,6 +70,8 @@ def compare(snap_compare: Compare, size: tuple[int, int]) -> Callable[[World, Pr
                     getattr(screen, look)()
             for _ in range(2):  # what they change may be laid out first
                 await pilot.pause()
+            strips = screen.query(MapStrip) if screen.has_class("-live") else ()
+            await until(pilot, lambda: all(strip.fits for strip in strips))
             world.session.alive = False
 
         return snap_compare(world.app(), terminal_size=size, run_before=before)
@@ -115,8 +118,8 @@ async def live(world: World, pilot: Pilot[int]) -> None:
     await train(world, pilot)
     await pilot.press("t")
     await until(pilot, lambda: pilot.app.screen.has_class("-live"))
-    strip = pilot.app.screen.query_one("#strip-map", GameView)
-    await until(pilot, lambda: strip.frame is not None)
+    strip = pilot.app.screen.query_one(MapStrip)
+    await until(pilot, lambda: strip.fits)
 
 
 async def ended(world: World, pilot: Pilot[int]) -> None:

@@ -26,6 +26,7 @@ from mario_tui.tui.screens.watch import WatchScreen
 from mario_tui.tui.widgets.charts import CHARTS, Charts
 from mario_tui.tui.widgets.game_view import GameView
 from mario_tui.tui.widgets.key_line import KeyLine
+from mario_tui.tui.widgets.map_strip import MapStrip
 from mario_tui.tui.widgets.metric_chart import MetricChart
 from mario_tui.tui.widgets.numbers import Numbers
 from mario_tui.tui.widgets.train_form import TrainForm
@@ -487,7 +488,7 @@ async def test_the_stage_is_a_strip_under_the_game_that_follows_the_training(siz
     world = World()
     async with live(world, size) as (app, pilot):
         game = app.screen.query_one("#game", GameView)
-        await until(pilot, lambda: strip(app).frame is not None)
+        await until(pilot, lambda: app.screen.query_one(MapStrip).fits)
         width = strip(app).size.width
         frame = strip(app).frame
         assert frame is not None
@@ -505,6 +506,19 @@ async def test_the_stage_is_a_strip_under_the_game_that_follows_the_training(siz
         world.run_map.episodes.append(map_episode(240, "clear"))
         world.session.snapshot = replace(world.session.snapshot, episode=322)
         await until(pilot, lambda: "26 cleared" in strip_words(app))
+
+
+async def test_the_strip_is_drawn_anew_where_its_place_changes() -> None:
+    async with live(World(), (160, 50)) as (app, pilot):
+        drawn = app.screen.query_one(MapStrip)
+        await until(pilot, lambda: drawn.fits)
+        assert app.screen._clock is not None  # type: ignore[attr-defined]
+        app.screen._clock.stop()  # type: ignore[attr-defined]
+        wide = strip(app).size
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: strip(app).size != wide and drawn.fits)
+        await pilot.resize_terminal(160, 50)
+        await until(pilot, lambda: strip(app).size == wide and drawn.fits)
 
 
 async def test_without_kept_episodes_the_strip_says_so() -> None:

@@ -254,6 +254,9 @@ class TrainScreen(TrainCharts):
             self.query_one("#game", GameView).frame = side_by_side(wall) if len(wall) > 1 else snapshot.frame
             self.query_one(MapStrip).move(snapshot, ended=self._mode == "ended")
 
+    def on_game_view_resized(self) -> None:
+        self.refresh_strip()
+
     def refresh_strip(self) -> None:
         if self._mode != "form" and self.app.snapshot is not None:
             self.query_one(MapStrip).look(self.app.snapshot)

@@ -86,6 +86,7 @@ class MapStrip(PlainContainer):
             hint = Content.styled("  M map", "$foreground 60%")
             self._line.update(fitting(self.size.width - 2, words + hint, words) if ended else words)
             self._show()
+            self.look(snapshot)  # its place may have changed meanwhile
 
     def move(self, snapshot: TrainingSnapshot, *, ended: bool) -> None:
         """Shows where Mario is in the first game; nowhere after the end."""
@@ -96,8 +97,13 @@ class MapStrip(PlainContainer):
             self._dot = dot
             self._show()
 
+    @property
+    def fits(self) -> bool:
+        """Whether it is drawn for the place that it has."""
+        return self._strip is not None and self._pixels == self._strip.shape[1::-1]
+
     def _show(self) -> None:
-        if self._strip is not None and self._pixels == self._strip.shape[1::-1]:
+        if self._strip is not None and self.fits:
             self._view.frame = with_mario(self._strip, self._dot)
 
     @property
