@@ -22,7 +22,9 @@ from mario_tui.store import lookup
 from mario_tui.store.history import EpisodeRecord, csv_heading, csv_line, progress, read_metrics, run_curve
 from mario_tui.store.intervals import wilson_interval
 from mario_tui.store.manifest import read_manifest
+from mario_tui.training.checkpointing import Snapshot
 from mario_tui.training.collector import noise_of
+from mario_tui.training.evaluator import Clear
 from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Measurement, Stepped
 from mario_tui.training.measured import ROBUST_WINDOW, Measured
 from mario_tui.training.metrics import MetricLogger
@@ -349,15 +351,14 @@ def test_a_clear_that_is_not_confirmed_stops_nothing(small) -> None:
     assert len(evaluations) <= 400 / 20 + 1, "one at a time"
 
 
-def test_a_clear_with_chance_does_not_stand_in_the_way_of_a_greedy_one(small) -> None:
+def test_a_clear_with_chance_does_not_stand_in_the_way_of_a_greedy_one(small, monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes that learn clear again and again, and greedy play does not confirm it: it does that of the greedy game,
     which ended while they were looked at."""
-    greedy: list[dict[str, torch.Tensor]] = []
+    of_greedy_game: list[Policy] = []
 
     def evaluate(policy: Policy, **_: Any) -> Evaluation:
-        mine = policy.net.state_dict()
-        same = any(all(torch.equal(value, one[name]) for name, value in mine.items()) for one in greedy)
-        return Evaluation((EpisodeResult(0, 5.0, 9, 3161, "clear" if same else "death", cleared=same),))
+        clears = any(policy is one for one in of_greedy_game)
+        return Evaluation((EpisodeResult(0, 5.0, 9, 3161, "clear" if clears else "death", cleared=clears),))
 
     class Often(FakeVectorEnv):
         end_chance = 1 / 5
@@ -370,13 +371,22 @@ def test_a_clear_with_chance_does_not_stand_in_the_way_of_a_greedy_one(small) ->
     config = small(envs=3, measuring_games=1, actor_groups=1, steps=300, until_clear=True, burn_in=8)
     config = config.replace(exploration_rate=0.05, exploration_rate_min=0.05)
     trainer = fake_trainer(config, games=Often, evaluate=evaluate, run="in-the-way")
-    first = 0
+    start = trainer.evaluator.start
+
+    def watched(snapshot: Snapshot, policy: Policy, *, confirms: Clear | None = None) -> None:
+        if confirms == "greedy":
+            of_greedy_game.append(policy)
+        start(snapshot, policy, confirms=confirms)
+
+    monkeypatch.setattr(trainer.evaluator, "start", watched)
+    first, weights = 0, {}
     for event in trainer.run():
         if isinstance(event, EpisodeEnded) and event.record.kind == "greedy" and not first:
-            first = event.record.step
-            greedy.append(weights_of(trainer, event.game))
+            first, weights = event.record.step, weights_of(trainer, event.game)
     assert trainer.first_greedy_clear is not None
     assert trainer.first_greedy_clear.step == first
+    kept = of_greedy_game[0].net.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in kept.items())
 
 
 class ClearedInTraining(FakeVectorEnv):
