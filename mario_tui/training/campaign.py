@@ -162,18 +162,25 @@ class Campaign:
             room = sum(one.state == "training" for one in self.runs) < self._at_once
             if run.state != "waiting" or not room:
                 continue
-            try:
-                with locked(paths.run_dir(run.run)):
-                    run.problem = ""
-                    self._look(run)  # it may have gone on since
-            except InputError:
+            if self._is_held(run):
                 if run.problem != _HELD:
                     run.problem = _HELD
                     yield run
                 continue
+            run.problem = ""
+            self._look(run)  # it may have gone on since
             if run.state == "waiting":
                 self._start(run)
             yield run
+
+    @staticmethod
+    def _is_held(run: StageRun) -> bool:
+        """Whether a process trains it, e.g. one that a killed campaign left behind."""
+        try:
+            with locked(paths.run_dir(run.run)):
+                return False
+        except InputError:
+            return True
 
     def _start(self, run: StageRun) -> None:
         run.state, run.problem, run.since = "training", "", None
@@ -262,9 +269,13 @@ class Campaign:
 
     def _ended(self, run: StageRun) -> None:
         process, run.process = run.process, None
-        if run.state == "cleared":
-            return
-        if process is not None and process.returncode:
+        if run.state != "cleared":
+            self._look(run)  # a line may be lost, and a process may fail on its way out: what is saved counts
+        if run.state in ("cleared", "at its budget"):
+            run.problem = ""
+        elif process is not None and process.returncode and self._is_held(run):
+            run.state, run.problem = "waiting", _HELD
+        elif process is not None and process.returncode:
             run.state = "failed"
             run.problem = run.problem or f"its training ended with code {process.returncode}"
         elif run.step >= self.budget:

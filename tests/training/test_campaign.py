@@ -15,6 +15,7 @@ from mario_tui.errors import InputError
 from mario_tui.game.stages import STAGES
 from mario_tui.presets import preset
 from mario_tui.stage_settings import KINDS, kind_of, stage_settings
+from mario_tui.store.run import locked
 from mario_tui.training import campaign
 from mario_tui.training.campaign import Campaign, StageRun, in_order, parse_stages
 from mario_tui.training.restore import open_trainer
@@ -131,13 +132,45 @@ def test_how_a_training_ends(home: Path, code: int, step: int, state: str, probl
     plan = Campaign("c", ["1-1"], budget=1_000)
     (run,) = plan.runs
     run.state, run.step = "training", step
-    plan._take(run, b"mario-tui: no room\n")
-    run.problem = run.problem if code else ""
+    if code:
+        plan._take(run, b"mario-tui: no room\n")
+    end(plan, run, code)
+    assert run.state == state
+    assert problem in run.problem
+
+
+def end(plan: Campaign, run: StageRun, code: int) -> None:
     run.process = subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"])
     run.process.wait()
     plan._take(run, b"")
-    assert run.state == state
-    assert problem in run.problem
+
+
+def test_what_is_saved_counts_more_than_how_a_training_ended(small: Any, home: Path) -> None:
+    plan = Campaign("c", ["1-1"], budget=40)
+    (run,) = plan.runs
+    run_to_end(open_trainer(small(stage="1-1", steps=40, burn_in=5), run="c_1-1"))
+    run.state = "training"
+    plan._take(run, b"terminate called without an active exception\n")
+    end(plan, run, 134)
+    assert (run.state, run.step, run.problem) == ("at its budget", 40, "")
+
+
+def test_a_run_that_a_killed_campaign_still_trains_is_waited_for(
+    small: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its training began before that of this campaign had loaded, and ends a while later."""
+    monkeypatch.setattr(campaign, "start_module", lambda *_, **__: _Done())
+    plan = Campaign("c", ["1-1"], budget=40)
+    (run,) = plan.runs
+    run.state = "training"
+    with locked(home / "checkpoints" / "c_1-1"):
+        end(plan, run, 2)
+        assert run.state == "waiting"
+        assert "another process trains it" in run.problem
+        assert not list(plan._start_what_can()), "it was said, and is not begun"
+        assert run.state == "waiting"
+    assert list(plan._start_what_can()) == [run]
+    assert (run.state, run.problem) == ("training", "")
 
 
 def start(*more: str, home: Path) -> "subprocess.Popen[str]":
@@ -161,7 +194,7 @@ def test_three_stages_killed_in_the_middle_and_taken_up_again(home: Path) -> Non
     assert first["2-2"] == ("waiting", 0)
     with start(home=home) as process:
         told = [json.loads(line) for line in process.communicate(timeout=280)[0].splitlines()]
-    assert not any(one.get("state") == "failed" for one in told), told
+    assert not (failed := [one for one in told if one.get("state") == "failed"]), json.dumps(failed)
     assert told[-1] == {"event": "finished", "cleared": 0, "stages": 3}
     assert process.returncode == 0
     assert [one["stage"] for one in told if one.get("state") == "training"] != []
