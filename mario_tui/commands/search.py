@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from dataclasses import asdict
@@ -30,9 +31,12 @@ def search(arguments: argparse.Namespace) -> int:
     reported = time.monotonic()
     if arguments.minutes < 0:
         raise InputError("--minutes should be 0 or more")
-    end = reported + 60 * arguments.minutes
+    end = math.inf
 
     def start(search: StageSearch) -> None:
+        nonlocal end
+        if arguments.minutes:
+            end = time.monotonic() + 60 * arguments.minutes
         if not search.emulator.has_snapshots():
             print("mario-tui: with Python 3.13 or newer, a search takes minutes, not hours", file=sys.stderr)
         if search.transitions and not as_json:
@@ -54,7 +58,7 @@ def search(arguments: argparse.Namespace) -> int:
             anew=arguments.new,
             on_start=start,
             on_progress=progress,
-            stopped=lambda: bool(received) or bool(arguments.minutes and time.monotonic() >= end),
+            stopped=lambda: bool(received) or time.monotonic() >= end,
         )
     if found is None:
         _report(stage, newest[0], as_json=as_json, event="stopped", cleared=False, action_log=None)

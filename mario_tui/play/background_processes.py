@@ -47,7 +47,7 @@ class BackgroundProcess:
 
     def __init__(self, module: str) -> None:
         self._pipe, theirs = Pipe()
-        _limit_sending(self._pipe, REPLY_SECONDS)
+        self._be_patient(START_SECONDS)
         try:
             with theirs:
                 self._process = start_module(
@@ -63,7 +63,6 @@ class BackgroundProcess:
             self._pipe.close()
             raise
         self.pid = self._process.pid
-        self._patience_seconds = START_SECONDS
 
     def ask(self, request: Any, go_on: GoOn) -> Any:
         """What the process makes of a request; None if `go_on` says no.
@@ -83,9 +82,14 @@ class BackgroundProcess:
     def _receive(self) -> Any:
         for _ in range(self._patience_seconds):  # seconds in which this program is suspended are no part of them
             if self._pipe.poll(_LOOK_SECONDS):
-                self._patience_seconds = REPLY_SECONDS
+                self._be_patient(REPLY_SECONDS)
                 return self._pipe.recv()
         raise TimeoutError
+
+    def _be_patient(self, seconds: int) -> None:
+        """From now on it counts as hung when it neither answers nor takes what it is sent for so long."""
+        self._patience_seconds = seconds
+        _limit_sending(self._pipe, seconds)
 
     def how_it_ended(self, error: Exception) -> str:
         """For a message, after `ask` raised an error."""

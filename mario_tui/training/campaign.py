@@ -35,6 +35,7 @@ from mario_tui.store.run import locked, trash
 from mario_tui.store.untrusted import finite_number, sanitize
 from mario_tui.system.processes import start_module
 from mario_tui.training.initial_weights import fits
+from mario_tui.training.run_folder import BEING_TRAINED
 
 State = Literal["waiting", "training", "cleared", "at its budget", "failed"]
 
@@ -273,7 +274,7 @@ class Campaign:
             self._look(run)  # a line may be lost, and a process may fail on its way out: what is saved counts
         if run.state in ("cleared", "at its budget"):
             run.problem = ""
-        elif process is not None and process.returncode and self._is_held(run):
+        elif process is not None and process.returncode and (BEING_TRAINED in run.problem or self._is_held(run)):
             run.state, run.problem = "waiting", _HELD
         elif process is not None and process.returncode:
             run.state = "failed"

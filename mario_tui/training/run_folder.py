@@ -17,6 +17,8 @@ from mario_tui.store.run import run_lock, sweep_run
 from mario_tui.system.files import free_stems, write_atomically
 from mario_tui.system.locks import file_lock, marker
 
+BEING_TRAINED = "is being trained by another mario-tui"
+
 
 class RunExistsError(InputError):
     """There is a run of that name, or a training is about to make it."""
@@ -56,7 +58,7 @@ class RunFolder:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RunExistsError(
-                f"the run {path.name!r} is being trained by another mario-tui: stop that one first{marker(self._lock)}"
+                f"the run {path.name!r} {BEING_TRAINED}: stop that one first{marker(self._lock)}"
             ) from None
         except OSError as error:  # as on some network drives
             raise InputError(

@@ -37,7 +37,7 @@ SAVE_SECONDS = 40.0
 """A checkpoint that is asked for is waited for so long."""
 ANSWER_SECONDS = 10.0
 """A question that the trainer answers between two steps is given up then, long before who asked gives up."""
-LAST_LOOK_SECONDS = 1.0
+LAST_LOOK_SECONDS = 5.0
 """So long a training that has ended waits for who looks at it to see that."""
 
 

@@ -149,7 +149,7 @@ def test_it_is_nice_keeps_to_one_thread_and_stands_still_while_nobody_answers(tw
             def rests(process=process) -> bool:
                 before = process.cpu_times()
                 time.sleep(0.2)
-                return process.cpu_times() == before
+                return process.cpu_times() == before and process.status() == psutil.STATUS_SLEEPING
 
             until(rests)  # as for a program that is suspended, whose answer does not come either
             assert process.nice() == min(19, psutil.Process().nice() + NICENESS)

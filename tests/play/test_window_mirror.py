@@ -73,7 +73,7 @@ def test_a_person_plays_in_the_window(virtual_display: str, monkeypatch: pytest.
     assert player.waits
     send_keys(number, "keydown Right", "keydown z")
     assert eventually(lambda: player.latest.x > 70)
-    assert player.latest.buttons == RIGHT | B
+    assert eventually(lambda: player.latest.buttons == RIGHT | B)
     send_keys(number, "keydown x")
     assert eventually(lambda: player.latest.buttons == RIGHT | B | A)
     send_keys(number, "keyup x", "keyup z", "keyup Right")

@@ -1,5 +1,6 @@
 """Running a trainer to its end, and what two runs are compared by."""
 
+import concurrent.futures
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,13 @@ def run_to_end(trainer: Trainer, at: dict[int, Callable[[TrainingControl], objec
             waiting.pop(0)[1](trainer.control)
     assert not waiting
     return events
+
+
+def until_saved(trainer: Trainer) -> None:
+    """Waits for a save under way, whose result the trainer takes at one of its next steps."""
+    pending = trainer.checkpointer._pending
+    if pending is not None:
+        concurrent.futures.wait([pending[1]])
 
 
 def emulator_pids(trainer: Trainer) -> tuple[int, ...]:

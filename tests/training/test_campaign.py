@@ -19,6 +19,7 @@ from mario_tui.store.run import locked
 from mario_tui.training import campaign
 from mario_tui.training.campaign import Campaign, StageRun, in_order, parse_stages
 from mario_tui.training.restore import open_trainer
+from mario_tui.training.run_folder import BEING_TRAINED
 from runs import run_to_end
 
 
@@ -171,6 +172,9 @@ def test_a_run_that_a_killed_campaign_still_trains_is_waited_for(
         assert run.state == "waiting"
     assert list(plan._start_what_can()) == [run]
     assert (run.state, run.problem) == ("training", "")
+    plan._take(run, f"mario-tui: the run 'c_1-1' {BEING_TRAINED}: stop that one first\n".encode())
+    end(plan, run, 2)
+    assert run.state == "waiting", "also where that has ended by now"
 
 
 def start(*more: str, home: Path) -> "subprocess.Popen[str]":

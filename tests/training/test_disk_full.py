@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from mario_tui.store.run import find_resumable
 from mario_tui.training.advice import file_warnings
 from mario_tui.training.control import TrainingControl
 from mario_tui.training.events import Finished, Paused, Saved, Stepped, Warned
-from runs import differences, full_state, run_to_end
+from runs import differences, full_state, run_to_end, until_saved
 
 SMALL_NETWORK = {"network": "small", "envs": 2, "replay_size": 200, "log_every": 1}
 
@@ -73,14 +72,15 @@ def test_training_goes_on_where_the_disk_is_full(small, small_disk: Path) -> Non
             continue
         if ask_once(100):
             trainer.control.save()
+        elif ask_once(200):
+            until_saved(trainer)
         elif ask_once(300):
             first = trainer.last_checkpoint
             failing = trainer.step
             filler = fill(small_disk, leave=3 << 20)
             trainer.control.save()
         elif ask_once(400):
-            while not (trainer.checkpointer.done or any(isinstance(one, Warned) for one in seen)):
-                time.sleep(0.01)  # until the save is over
+            until_saved(trainer)
             filler = fill(small_disk)  # not even a line of the log has room now
         elif ask_once(1000):
             assert trainer.checkpointer.problems()
@@ -190,9 +190,11 @@ def test_a_disk_about_to_be_full_is_told_before(small, monkeypatch: pytest.Monke
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))
     told, asked = [], False
     for event in trainer.run():
-        if isinstance(event, Stepped) and not asked and event.step >= 100:
-            asked = True
-            trainer.control.save()
+        if isinstance(event, Stepped):
+            until_saved(trainer)
+            if not asked and event.step >= 100:
+                asked = True
+                trainer.control.save()
         elif isinstance(event, Saved):
             size = sum(part.stat().st_size for part in event.path.iterdir())
             free = int(1.4 * size)

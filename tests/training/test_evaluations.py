@@ -23,7 +23,7 @@ from mario_tui.system import times
 from mario_tui.training.evaluator import Evaluator, process_count
 from mario_tui.training.events import EpisodeEnded, Evaluated, Event, Finished, Saved, Stepped, Waiting, Warned
 from mario_tui.training.restore import Factories, open_trainer
-from runs import differences, full_state, run_to_end
+from runs import differences, full_state, run_to_end, until_saved
 
 
 def fingerprint(net: nn.Module) -> float:
@@ -173,9 +173,12 @@ def test_a_robust_evaluation_under_way_holds_up_neither_greedy_ones_nor_a_save(s
 
     config = small(network="small", steps=330, eval_every=50, save_every=150, robust_episodes=10)
     before: list[Any] = []
-    for event in fake_trainer(config, run="long", evaluate=evaluate).run():
+    trainer = fake_trainer(config, run="long", evaluate=evaluate)
+    for event in trainer.run():
         before.append(event)
-        if isinstance(event, Stepped) and event.step == 260:
+        if isinstance(event, Stepped) and event.step == 200:
+            until_saved(trainer)
+        elif isinstance(event, Stepped) and event.step == 260:
             release.set()
     robust = [at for at, event in enumerate(before) if isinstance(event, Evaluated) and event.robust]
     greedy = [event.step for event in before[: robust[0]] if isinstance(event, Evaluated)]
@@ -230,8 +233,11 @@ def test_an_agent_kept_late_is_not_the_newest_checkpoint(small, monkeypatch: pyt
 
     config = small(network="small", steps=480, eval_every=50, save_every=160, robust_episodes=10)
     run = paths.run_dir("late")
-    for event in fake_trainer(config, run="late", evaluate=evaluate).run():
-        if isinstance(event, Evaluated) and event.robust and event.step == 250:
+    trainer = fake_trainer(config, run="late", evaluate=evaluate)
+    for event in trainer.run():
+        if isinstance(event, Stepped) and event.step == 400:
+            until_saved(trainer)
+        elif isinstance(event, Evaluated) and event.robust and event.step == 250:
             # greedy play of step 250 was no better than that of 50, so that it is written now, after step 320
             assert best_of("late").name == "step-000000250"
             newest = lookup.step_folders(run)[-1]
@@ -306,7 +312,9 @@ def test_an_evaluation_that_is_not_awaited_never_stops_the_training(small) -> No
     told_events: list[Any] = []
     for event in trainer.run():
         told_events.append(told(event))
-        if event == Stepped(500):
+        if event == Stepped(420):
+            until_saved(trainer)
+        elif event == Stepped(500):
             assert asked == [50], "greedy play is left out while that before it goes on"
             assert ("Saved", 400) in told_events, "nor does it stop a save"
             assert not [one for one in told_events if one[0] == "evaluated"]

@@ -23,7 +23,7 @@ from mario_tui.training.resume import resume_config
 from ray_clusters import SmallCluster, small_cluster
 from runs import differences, full_state, run_to_end
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from mario_tui.training.restore import open_trainer
 from ray_clusters import SmallCluster, small_cluster
 from runs import run_to_end
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHARE = Share(cores=2)
 

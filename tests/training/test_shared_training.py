@@ -121,7 +121,7 @@ def test_it_is_seen_and_steered_and_goes_on_without_who_looked(small: Any, home:
             assert (saved.status, saved.step) == ("paused", paused.step)
             assert saved.last_checkpoint is not None
             checkpoint.verify(saved.last_checkpoint)
-            assert any(notice.kind == "saved" for notice in session.notices())
+            until(session, lambda _: any(notice.kind == "saved" for notice in session.notices()))
             assert session.live_policy().step == saved.step
             assert session.adjust("learning_rate", lambda now: now / 2).result(PATIENCE_SECONDS)[1] == pytest.approx(
                 saved.learning_rate / 2
