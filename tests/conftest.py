@@ -42,7 +42,7 @@ def virtual_display() -> Iterator[str]:
     if not features.check("xcb"):
         pytest.skip("this Pillow takes no screenshots of X11: no window is looked at")
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x768x24", "-noreset"]
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x768x24", "-noreset", "-r"]  # no repeats
     server = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
     os.close(writing)
     with os.fdopen(reading) as pipe:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from textual.app import ComposeResult
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Static
+from textual.worker import WorkerFailed
 
 from mario_tui.config import TrainingConfig
 from mario_tui.training.watcher import Notice
@@ -24,6 +27,7 @@ from mario_tui.tui.jobs import Job
 from mario_tui.tui.keymap import doubled_keys
 from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.run import run_app
+from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.checkpoints import CheckpointsScreen
 from mario_tui.tui.screens.dialogs import ConfirmScreen, HelpScreen, LeavingScreen
 from mario_tui.tui.screens.home import HomeScreen
@@ -529,3 +533,42 @@ def test_keys_that_two_of_a_screen_share_are_told() -> None:
     (problem,) = doubled_keys({"train.pause": "s"})
     assert problem == "settings: 's' is the key of both train.pause and train.save"
     assert list(doubled_keys({"train.pause": "f9, s", "train.save": "f8"})) == []
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_work_beside_a_screen_that_is_left_may_find_nothing_there_any_more(leaves: bool) -> None:
+    """Its widgets go before its workers are cancelled; on a screen that is there, one that is missing is an error."""
+    ending, looked = asyncio.Event(), asyncio.Event()
+
+    class Slow(Static):
+        """Its end takes a while, as where there is much to end."""
+
+        async def on_unmount(self) -> None:
+            ending.set()
+            await looked.wait()
+
+    class Left(MarioScreen):
+        def compose_body(self) -> ComposeResult:
+            yield Slow()
+
+        def on_mount(self) -> None:
+            self.run_newest(self.work, "beside")
+
+        async def work(self) -> None:
+            await ending.wait()
+            try:
+                self.query_one("#gone")
+            finally:
+                looked.set()
+
+    app = World().app()
+    with nullcontext() if leaves else pytest.raises(WorkerFailed, match="gone"):
+        async with app.run_test() as pilot:
+            await app.push_screen(Left())
+            await pilot.pause()
+            if leaves:
+                await app.pop_screen()
+            else:
+                ending.set()
+                await until(pilot, looked.is_set)
+    assert looked.is_set()

@@ -67,6 +67,7 @@ async def test_arrows_move_within_the_stages_and_the_picture_follows() -> None:
         assert shown(app, "#stage-about").startswith("2-2")
         await pilot.press("end", "down", "right")
         assert grid.selected == 31
+        await until(pilot, lambda: world.pictured[-1] == "8-4")
         await pilot.press("home")
         assert grid.selected == 0
         seen = len(world.pictured)

@@ -520,8 +520,8 @@ async def test_where_there_is_no_curve_compare_says_why() -> None:
     world.not_recorded = {"loss": "nothing learned yet", "Q": "Q was not recorded"}
     async with table(world) as (app, pilot, _):
         app.push_screen(CompareScreen((Path("/checkpoints/a"), Path("/checkpoints/b"))))
-        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
-        await app.workers.wait_for_complete()
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and bool(app.screen.query("#compare-0")))
+        await until(pilot, lambda: bool(app.screen.query_one("#compare-0", MetricChart)._lines))
         for key, says in (("1", ""), ("4", "nothing learned yet"), ("5", "Q was not recorded")):
             await pilot.press(key)
             await pilot.pause()

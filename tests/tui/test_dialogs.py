@@ -11,6 +11,7 @@ from mario_tui.tui.app import MarioTuiApp
 from mario_tui.tui.preferences import Preferences
 from mario_tui.tui.screens.base import MarioScreen
 from mario_tui.tui.screens.dialogs import HelpScreen, LeavingScreen
+from mario_tui.tui.screens.home import HomeScreen
 from mario_tui.tui.screens.list import ListScreen
 from mario_tui.tui.screens.train import TrainScreen
 from mario_tui.tui.widgets.key_line import KeyLine
@@ -33,9 +34,10 @@ async def opened(place: str, size: tuple[int, int], keys: dict[str, str] | None 
         await pilot.press(*{"home": "", "training": "t", "checkpoints": "c", "recordings": "v"}[place])
         if place == "training":
             await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.has_class("-live"))
-        elif place != "home":
-            await until(pilot, lambda: isinstance(app.screen, ListScreen) and not app.screen.has_class("-empty"))
-        await app.workers.wait_for_complete()
+        else:
+            await until(pilot, lambda: isinstance(app.screen, HomeScreen if place == "home" else ListScreen))
+            screen: Any = app.screen
+            await until(pilot, lambda: screen._loaded and (place == "home" or screen.preview_is_ready))
         await pilot.pause()
         yield app, pilot
         world.session.end()

@@ -82,7 +82,7 @@ async def test_the_line_of_keys_follows_the_screen_and_can_be_clicked() -> None:
     app = World(typical_checkpoints()).app()
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("c")
-        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen))
+        await until(pilot, lambda: isinstance(app.screen, CheckpointsScreen) and app.screen.selected is not None)
         await pilot.pause()
         line = app.screen.query_one(KeyLine)
         keys = line.render().plain

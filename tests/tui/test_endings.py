@@ -313,12 +313,18 @@ def test_the_third_ctrl_c_of_a_training_without_the_app(home: Path, writes: bool
     patch = f"{hold}import {where[0]} as module\nplain = module.{where[1]}\n" + (
         f"def patched(*a, **k):\n    hold()\n    return plain(*a, **k)\nmodule.{where[1]} = patched"
     )
+    heard = home / "heard"
+    heard.touch()
+    patch += (
+        "\nfrom mario_tui.training.control import TrainingControl\nstop = TrainingControl.stop\n"
+        f"def told(*a, **k):\n    open({str(heard)!r}, 'a').write('.')\n    return stop(*a, **k)\n"
+        "TrainingControl.stop = told"
+    )
     with training(home, patch) as terminal:
         children = psutil.Process(terminal.process.pid).children(recursive=True)
-        for _ in range(3):
+        for number in range(1, 4):
             os.kill(terminal.process.pid, signal.SIGINT)
-            time.sleep(0.2)  # signals that come at once are one
-            while not (home / "held").exists():
+            while not (home / "held").exists() or heard.stat().st_size < number:  # signals that come at once are one
                 time.sleep(0.02)
         (home / "hold").unlink()
         terminal.drain()

@@ -249,6 +249,8 @@ async def test_it_opens_from_a_list_and_from_a_training() -> None:
     async with world.app().run_test(size=(100, 30)) as pilot:
         await pilot.press("c")
         await until(pilot, lambda: isinstance(pilot.app.screen, CheckpointsScreen))
+        screen: Any = pilot.app.screen
+        await until(pilot, lambda: screen.selected is not None)
         await pilot.press("M")
         await until(pilot, lambda: isinstance(pilot.app.screen, MapScreen))
         assert world.mapped

@@ -73,6 +73,7 @@ async def test_home_plays_the_stage_of_the_best_agent() -> None:
         await pilot.press("p")
         assert isinstance(app.screen, PlayScreen)
         assert "open 1-1" in world.game.calls
+        await until(pilot, lambda: bool(world.ghosts) and world.ghosts[0].calls == ["start"])
         await pilot.press("q")
         assert isinstance(app.screen, HomeScreen)
         await until(pilot, lambda: "close" in world.game.calls)
@@ -179,6 +180,7 @@ async def test_again_and_the_stages_before_and_after() -> None:
         assert world.game.calls[-1] == "restart"
         await pilot.press("b")
         assert world.game.calls[-1] == "restart"  # 1-1 is the first
+        await until(pilot, lambda: bool(world.ghosts) and world.ghosts[0].calls == ["start"])
         await pilot.press("n")
         assert world.game.calls[-1] == "restart 1-2"
         assert "1-2" in shown(app, "#stage")

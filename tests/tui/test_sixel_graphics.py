@@ -250,11 +250,10 @@ def asked(answer: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> 
     """What is found out from a terminal that answers so, how long it took, and what it was asked."""
     master, slave = pty.openpty()
     heard = b""
-    done = threading.Event()
 
     def terminal() -> None:
         nonlocal heard
-        while not done.is_set() and not heard.endswith(b"c"):
+        while not heard.endswith(b"c"):
             heard += os.read(master, 1024)
         if reply := answer(heard):
             os.write(master, reply)
@@ -269,7 +268,7 @@ def asked(answer: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> 
             found = ask_terminal()
         finally:
             monkeypatch.undo()
-            done.set()
+            thread.join(60)
     os.close(master)
     return found, time.monotonic() - began, heard
 

@@ -322,7 +322,7 @@ async def show_map(world: World, pilot: Pilot[int]) -> None:
     pilot.app.push_screen(screen)
     await until(pilot, lambda: pilot.app.screen is screen and bool(screen.query("#map")))
     view = screen.query_one("#map", GameView)
-    await until(pilot, lambda: view.frame is not None)
+    await until(pilot, lambda: view.frame is not None and not screen._busy and screen._wanted(view) == screen._drawn)
 
 
 def test_map(compare: Any) -> None:
@@ -503,7 +503,9 @@ def test_watch_full(compare: Any) -> None:
 
     async def prepare(world: World, pilot: Pilot[int]) -> None:
         await home(world, pilot)
-        await pilot.press("w", "r")
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(pilot.app.screen, WatchScreen) and pilot.app.screen._player is not None)
+        await pilot.press("r")
         pilot.app.jobs.running.append(Job("recording MP4", LONG, "1,234 frames, 21 s of play"))  # type: ignore[attr-defined]
         pilot.app.jobs.running.append(Job("evaluating", LONG, "10 of 11 episodes"))  # type: ignore[attr-defined]
 

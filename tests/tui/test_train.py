@@ -650,6 +650,7 @@ async def test_plus_and_minus_turn_what_k_chose() -> None:
         await until(pilot, lambda: numbers.entries.get("lr +/-") == "0.00025")
         await pilot.press("plus")
         await until(pilot, lambda: numbers.entries["lr +/-"] == "0.00038")
+        assert "learning rate 0.00025 -> 0.00038" in " ".join(str(note.message) for note in app._notifications)
         await pilot.press("minus", "k")
         await until(pilot, lambda: numbers.entries.get("epsilon +/-") == "0.9696")
         await pilot.press("plus", "minus")
@@ -659,8 +660,6 @@ async def test_plus_and_minus_turn_what_k_chose() -> None:
             "adjust exploration_rate 0.97 1",
             "adjust exploration_rate 1 0.67",
         ]
-        said = " ".join(str(note.message) for note in app._notifications)
-        assert "learning rate 0.00025 -> 0.00038" in said
 
 
 async def test_while_it_stops_no_keys_are_offered_that_do_nothing() -> None:
@@ -777,7 +776,7 @@ async def test_shift_w_shows_the_training_in_a_window_that_stays() -> None:
     async with world.app().run_test() as pilot:
         app: Any = pilot.app
         await pilot.press("t", "f5")
-        await until(pilot, lambda: app.screen.has_class("-live"))
+        await until(pilot, lambda: app.screen.has_class("-live") and app.session is not None)
         await pilot.press("W")
         await until(pilot, lambda: f"window 1-1  {RUN}" in world.player.calls)
         await until(pilot, lambda: app.training_window._mirror)

@@ -12,6 +12,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.timer import Timer
@@ -142,12 +143,29 @@ class MarioScreen(Screen[None], inherit_bindings=False):
         bar = self.query_one(TopBar)
         bar.status, bar.details = self.app.training_line()
 
+    def run_worker(self, work: Any, *arguments: Any, **settings: Any) -> Worker[Any]:
+        """As any widget does.
+
+        A screen that is left loses its widgets before its workers are cancelled: one that goes on in between, as a
+        thread of its has returned, finds none, and that is no error.
+        """
+
+        async def while_it_is_there() -> Any:
+            try:
+                return await (work() if callable(work) else work)
+            except NoMatches:
+                if self.is_attached and not self._pruning:
+                    raise
+            return None
+
+        return super().run_worker(while_it_is_there, *arguments, **settings)
+
     def run_newest(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
         """Runs `work` beside the screen, and cancels what else of its group still runs.
 
         It takes a function, as a coroutine that is cancelled before it begins makes Python print a warning.
         """
-        _: Worker[None] = self.run_worker(work, group=group, exclusive=True)
+        self.run_worker(work, group=group, exclusive=True)
 
     def update_text(self, selector: str, content: Content) -> None:
         self.query_one(selector, Words).update(content)
