@@ -82,7 +82,8 @@ class BackgroundProcess:
     def _receive(self) -> Any:
         for _ in range(self._patience_seconds):  # seconds in which this program is suspended are no part of them
             if self._pipe.poll(_LOOK_SECONDS):
-                self._be_patient(REPLY_SECONDS)
+                if self._patience_seconds != REPLY_SECONDS:  # its first answer
+                    self._be_patient(REPLY_SECONDS)
                 return self._pipe.recv()
         raise TimeoutError
 
